@@ -1,0 +1,509 @@
+//! The client's side of a connection: requests in, bytes out; bytes in, replies out.
+//!
+//! A [`Connection`] does no I/O. Whoever drives it repeats one rule: **after every call that changes it, write what
+//! [`Connection::transmit`] holds, then look for the reply; if there is none, read.**
+//!
+//! ```text
+//!   send(request) ──▶ slots (FIFO) + outbound queue ── transmit()/transmitted(n) ──▶ transport
+//!                       ▲                                                              │
+//!   poll_reply(ticket) ─┘◀── replies matched in order ◀── receive_buf()/received(n) ◀──┘
+//! ```
+//!
+//! Replies carry no ids: the protocol matches them to requests by order alone. So a slot stays until its reply has
+//! arrived, whether or not anybody still wants it ([`Connection::abandon`]), every reply is checked against what its
+//! slot allows, and what cannot be its answer poisons the connection: it then repeats the same error for ever.
+//!
+//! # Jobs that nobody waits for
+//!
+//! A reserve whose caller went away may still be answered with a job. A waiting one is **adopted** by the next
+//! `reserve` or `reserve_with_timeout`, which writes nothing. A job that arrived for nobody is **parked**; the next
+//! reserve confirms with `touch` that it is still ours before it hands it over. [`Connection::take_orphaned`] lists
+//! the parked jobs.
+
+mod config;
+mod pipeline;
+mod receive;
+mod slot;
+mod ticket;
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::{
+    mem,
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Poll,
+    time::Duration,
+};
+
+pub use config::{Config, Limits};
+pub use pipeline::Pipeline;
+use slot::{Slot, Slots, State, TooBig};
+pub use ticket::Ticket;
+
+use crate::{
+    error::{Error, Full, Lost, ProtocolError, SendError, TicketError},
+    frame::Framer,
+    reply::Reply,
+    request::{Encoder, Expect, Request, Wait},
+    table::{Kind, Quit, Reserve, ReserveWithTimeout, Touch},
+    time::Instant,
+    transmit::{Segments, Transmit},
+    types::Job,
+};
+
+/// Until when the driver should wait for a reply, and what to do then. See [`Connection::deadline`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// As long as it takes.
+    Never,
+    /// When it passes, [`Connection::abandon`] the ticket; the call fails with [`Error::TimedOut`].
+    Fail(Instant),
+    /// When it passes, read once more without waiting, then [`Connection::give_up`].
+    GiveUp(Instant),
+}
+
+/// How to end a connection. See [`Connection::close`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// A `quit` is queued: write it and close.
+    Quit,
+    /// The server would not read a `quit` now: close the writing half, then the transport.
+    HalfClose,
+    /// There is nobody to say goodbye to.
+    Abort,
+}
+
+/// A job that arrived for nobody.
+#[derive(Debug)]
+enum Parked {
+    Job(Job),
+    TooBig(TooBig),
+}
+
+/// Whether the stream goes on.
+#[derive(Clone, Debug)]
+enum Stream {
+    Open,
+    /// `quit` was sent; nothing may follow.
+    Quitting,
+    Ended,
+    Poisoned(ProtocolError),
+}
+
+/// One connection to a server, as a state machine.
+#[derive(Debug)]
+pub struct Connection {
+    config: Config,
+    /// Tells this connection's tickets from others'.
+    identity: usize,
+    slots: Slots,
+    transmit: Transmit,
+    /// How much of the outbound stream was flushed by the transport.
+    flushed: u64,
+    framer: Framer,
+    /// The reply whose body is arriving.
+    arriving: Option<receive::Arriving>,
+    parked: VecDeque<Parked>,
+    /// Bytes of bodies in answered slots and parked jobs.
+    untaken: usize,
+    /// Until when the server may be busy waiting for a job on our behalf.
+    busy_until: Instant,
+    stream: Stream,
+}
+
+impl Connection {
+    /// A connection that nothing has been sent on.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        static IDENTITY: AtomicUsize = AtomicUsize::new(0);
+        Self {
+            config,
+            identity: IDENTITY.fetch_add(1, Ordering::Relaxed),
+            slots: Slots::default(),
+            transmit: Transmit::default(),
+            flushed: 0,
+            framer: Framer::default(),
+            arriving: None,
+            parked: VecDeque::new(),
+            untaken: 0,
+            busy_until: Instant::ZERO,
+            stream: Stream::Open,
+        }
+    }
+
+    /// The configuration it was made with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Queues a request, whole, and gives the ticket for its reply. Nothing is queued if it fails.
+    ///
+    /// Afterwards write what [`Connection::transmit`] holds.
+    ///
+    /// # Errors
+    ///
+    /// A [`SendError`]: an argument that cannot be said, a waiting `reserve`, a limit, or an ended connection.
+    #[inline]
+    pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
+        let expect = request.expect();
+        let adoptable = self.check_room(&expect)?;
+        let queued = self.transmit.queued();
+        let mark = self.transmit.mark();
+        let mut encoder = Encoder::new(&mut self.transmit);
+        let written = match request.encode(&mut encoder) {
+            Ok(()) => encoder.finish(),
+            Err(error) => Err(error),
+        };
+        let has_body = match written {
+            Ok(has_body) => has_body,
+            Err(error) => {
+                self.transmit.rewind(mark);
+                return Err(error.into());
+            }
+        };
+        let over = self.transmit.queued() > self.config.limits.queued;
+        if over && queued > 0 {
+            self.transmit.rewind(mark);
+            return Err(Full::Queued { bytes: queued, limit: self.config.limits.queued }.into());
+        }
+        if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
+            self.transmit.rewind(mark);
+            return Ok(Ticket::new(self.identity, self.take_over(expect, adoptable)?, R::decode));
+        }
+        if expect.kind == Some(Kind::Quit) {
+            self.stream = Stream::Quitting;
+        }
+        let seq = self.push_slot(expect, has_body, State::Waiting);
+        Ok(Ticket::new(self.identity, seq, R::decode))
+    }
+
+    /// Says whether [`Connection::send`] would refuse a request for the state that the connection is in. Its arguments and
+    /// its length are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    pub fn check_send<R: Request>(&self, request: &R) -> Result<(), SendError> {
+        self.check_room(&request.expect()).map(|_| ())
+    }
+
+    /// Whether a request may be sent now, and which abandoned reserve it could take over.
+    #[inline]
+    fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
+        self.check_open()?;
+        let adoptable = self.check_waiting(expect)?;
+        let limits = &self.config.limits;
+        if self.slots.len() >= limits.in_flight {
+            return Err(Full::InFlight { limit: limits.in_flight }.into());
+        }
+        let bytes = self.transmit.queued();
+        if bytes >= limits.queued {
+            return Err(Full::Queued { bytes, limit: limits.queued }.into());
+        }
+        Ok(adoptable)
+    }
+
+    fn push_slot(&mut self, expect: Expect, has_body: bool, state: State) -> u64 {
+        let end = self.transmit.end();
+        self.slots.push(Slot { expect, has_body, end, abandoned: false, adopted: None, state })
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        match &self.stream {
+            Stream::Open => Ok(()),
+            Stream::Quitting | Stream::Ended => Err(SendError::Closed),
+            Stream::Poisoned(error) => Err(error.clone().into()),
+        }
+    }
+
+    /// Refuses what the server would not read, and finds the abandoned reserve that a new one can take over.
+    #[inline]
+    fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
+        let mut adoptable = None;
+        for (seq, slot) in self.slots.pending_waits() {
+            let abandoned = slot.abandoned && slot.expect.is_reserve() && matches!(slot.state, State::Waiting);
+            if abandoned && expect.is_reserve() {
+                adoptable = adoptable.or(Some(seq));
+            } else if slot.expect.wait == Wait::Forever && matches!(slot.state, State::Waiting) {
+                return Err(SendError::ReserveWaiting);
+            }
+        }
+        Ok(adoptable)
+    }
+
+    /// A reserve that need not be sent: it takes over one that waits for nobody, or a job that came for nobody.
+    fn take_over(&mut self, expect: Expect, adoptable: Option<u64>) -> Result<u64, SendError> {
+        if let (None, Some(parked)) = (adoptable, self.parked.pop_front()) {
+            return match parked {
+                Parked::TooBig(too_big) => Ok(self.push_slot(expect, false, State::TooBig(too_big))),
+                Parked::Job(job) => {
+                    self.untaken = self.untaken.saturating_sub(job.body.len());
+                    self.write(Touch::new(job.id))?;
+                    Ok(self.push_slot(expect, false, State::Confirming(job.into())))
+                }
+            };
+        }
+        let seq = adoptable.unwrap_or_default();
+        if let Some(slot) = self.slots.get_mut(seq) {
+            slot.abandoned = false;
+            slot.adopted = Some(expect.wait);
+        }
+        Ok(seq)
+    }
+
+    /// Queues a request of our own, limits or not: there is at most one for each request of the caller's.
+    fn write<R: Request>(&mut self, request: R) -> Result<(), SendError> {
+        let mut encoder = Encoder::new(&mut self.transmit);
+        request.encode(&mut encoder)?;
+        encoder.finish()?;
+        Ok(())
+    }
+
+    /// Queues the reserve that a slot stood for, and gives the slot it continues in.
+    fn reserve_afresh(&mut self, wait: Wait, abandoned: bool) -> Result<u64, SendError> {
+        let kind = match wait {
+            Wait::Seconds(timeout) => {
+                self.write(ReserveWithTimeout::new(timeout))?;
+                Kind::ReserveWithTimeout
+            }
+            Wait::No | Wait::Forever => {
+                self.write(Reserve::new())?;
+                Kind::Reserve
+            }
+        };
+        let seq = self.push_slot(Expect::of(kind).wait(wait), false, State::Waiting);
+        if let Some(slot) = self.slots.get_mut(seq) {
+            slot.abandoned = abandoned;
+        }
+        Ok(seq)
+    }
+
+    /// What waits to be written, in order. Write it, all or part, and say how much with
+    /// [`Connection::transmitted`].
+    #[must_use]
+    #[inline]
+    pub fn transmit(&self) -> Segments<'_> {
+        self.transmit.segments()
+    }
+
+    /// Whether something waits to be written.
+    #[must_use]
+    #[inline]
+    pub fn wants_transmit(&self) -> bool {
+        self.transmit.queued() > 0
+    }
+
+    /// How many bytes wait to be written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.transmit.queued()
+    }
+
+    /// Takes note that the transport took `n` bytes of [`Connection::transmit`].
+    #[inline]
+    pub fn transmitted(&mut self, n: usize) {
+        self.transmit.advance(n);
+    }
+
+    /// Whether the transport should be flushed: the queue is empty and something was written since the last flush.
+    #[must_use]
+    #[inline]
+    pub fn wants_flush(&self) -> bool {
+        self.transmit.queued() == 0 && self.flushed < self.transmit.end()
+    }
+
+    /// Takes note that a flush of everything written so far has completed.
+    #[inline]
+    pub fn flushed(&mut self) {
+        self.flushed = self.transmit.written();
+    }
+
+    /// Whether the request has been handed out: its last byte was written, and a flush after it completed. A request
+    /// whose reply is here was.
+    #[must_use]
+    pub fn is_written_out<T>(&self, ticket: &Ticket<T>) -> bool {
+        match ticket.check(self.identity).ok().and_then(|seq| self.slots.get(seq)) {
+            Some(slot) => !slot.is_pending() || slot.end <= self.flushed,
+            None => true,
+        }
+    }
+
+    /// How many requests are in flight: sent, and their reply not taken.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The reply to a request, if it is here. Poll again after [`Connection::received`] and
+    /// [`Connection::received_eof`].
+    ///
+    /// # Errors
+    ///
+    /// What the server answered, if it is a refusal; what ended the connection; or [`Error::Ticket`] for a ticket of
+    /// another connection or one whose reply was taken.
+    #[inline]
+    pub fn poll_reply<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
+        loop {
+            let seq = ticket.check(self.identity)?;
+            let written = self.transmit.written();
+            let Some(slot) = self.slots.get_mut(seq) else { return Poll::Ready(Err(TicketError::Spent.into())) };
+            let command = slot.expect.command;
+            let result = match mem::replace(&mut slot.state, State::Free) {
+                State::Moved(seq) => {
+                    let from = mem::replace(&mut ticket.seq, seq);
+                    self.slots.free(from);
+                    continue;
+                }
+                State::Answered(reply) => {
+                    self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
+                    (ticket.decode)(reply).map_err(|error| Error::from_decode(command, error))
+                }
+                State::TooBig(TooBig { id, bytes, limit, .. }) => {
+                    Err(Error::ReplyTooBig { command, id, bytes, limit })
+                }
+                State::Free => Err(TicketError::Spent.into()),
+                state => {
+                    let lost = slot.lost(written);
+                    match &self.stream {
+                        Stream::Open | Stream::Quitting => {
+                            slot.state = state;
+                            return Poll::Pending;
+                        }
+                        Stream::Ended => Err(Error::Closed { lost }),
+                        Stream::Poisoned(error) => Err(Error::Protocol { error: error.clone(), lost }),
+                    }
+                }
+            };
+            ticket.spend();
+            self.slots.free(seq);
+            return Poll::Ready(result);
+        }
+    }
+
+    /// Says that nobody waits for this reply any more. The slot stays until it arrives; a job that it brings is parked.
+    pub fn abandon<T>(&mut self, ticket: Ticket<T>) {
+        let Ok(mut seq) = ticket.check(self.identity) else { return };
+        while let Some(slot) = self.slots.get_mut(seq) {
+            match mem::replace(&mut slot.state, State::Free) {
+                State::Moved(next) => {
+                    self.slots.free(seq);
+                    seq = next;
+                    continue;
+                }
+                State::Answered(Reply::Reserved(job)) => self.parked.push_back(Parked::Job(job)),
+                State::Answered(reply) => {
+                    self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
+                }
+                State::TooBig(too_big) if too_big.reserved => self.parked.push_back(Parked::TooBig(too_big)),
+                State::TooBig(_) | State::Free => {}
+                pending => {
+                    slot.state = pending;
+                    slot.abandoned = true;
+                    slot.adopted = None;
+                    return;
+                }
+            }
+            self.slots.free(seq);
+            return;
+        }
+    }
+
+    /// Ends a reserve whose own deadline has passed: the reply if it is here after all, else `TIMED_OUT`. The request is
+    /// abandoned, and adopted by the next reserve if it still waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::poll_reply`].
+    pub fn give_up<T>(&mut self, mut ticket: Ticket<T>) -> Result<T, Error> {
+        if let Poll::Ready(result) = self.poll_reply(&mut ticket) {
+            return result;
+        }
+        let command = Kind::ReserveWithTimeout.word();
+        let result = (ticket.decode)(Reply::TimedOut).map_err(|error| Error::from_decode(command, error));
+        self.abandon(ticket);
+        result
+    }
+
+    /// Until when to wait for the reply to a request that was just sent, and what to do when that has passed.
+    ///
+    /// Ask once, right after [`Connection::send`]: the answer takes the waiting of earlier requests into account.
+    pub fn deadline<T>(&mut self, ticket: &Ticket<T>, now: Instant) -> Deadline {
+        let Some(seq) = ticket.check(self.identity).ok() else { return Deadline::Never };
+        let Some(slot) = self.slots.get(seq) else { return Deadline::Never };
+        let own = slot.adopted.unwrap_or(slot.expect.wait);
+        if slot.adopted.is_some() {
+            return match own {
+                Wait::Seconds(timeout) => Deadline::GiveUp(now + Duration::from_secs(timeout.into())),
+                Wait::No | Wait::Forever => Deadline::Never,
+            };
+        }
+        if !self.slots.pending_waits().any(|(other, _)| other < seq) {
+            self.busy_until = now;
+        }
+        let from = self.busy_until.max(now);
+        let (Some(timeout), false) = (self.config.reply_timeout, own == Wait::Forever) else { return Deadline::Never };
+        if let Wait::Seconds(timeout) = own {
+            self.busy_until = from + Duration::from_secs(timeout.into());
+        }
+        Deadline::Fail(self.busy_until.max(now) + timeout)
+    }
+
+    /// The error of a request whose reply did not come in time. Abandon the ticket with it.
+    #[must_use]
+    pub fn timed_out<T>(&self, ticket: &Ticket<T>) -> Error {
+        Error::TimedOut { lost: self.lost(ticket) }
+    }
+
+    /// What can have become of a request if its reply never comes.
+    #[must_use]
+    pub fn lost<T>(&self, ticket: &Ticket<T>) -> Lost {
+        match ticket.check(self.identity).ok().and_then(|seq| self.slots.get(seq)) {
+            Some(slot) => slot.lost(self.transmit.written()),
+            None => Lost::Unknown,
+        }
+    }
+
+    /// The jobs that arrived for nobody, unconfirmed: the time to run of each may be over. They are no longer parked
+    /// afterwards. A job whose body was over a limit is not among them.
+    pub fn take_orphaned(&mut self) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        self.parked.retain_mut(|parked| match parked {
+            Parked::Job(job) => {
+                self.untaken = self.untaken.saturating_sub(job.body.len());
+                jobs.push(Job { id: job.id, body: mem::take(&mut job.body) });
+                false
+            }
+            Parked::TooBig(_) => true,
+        });
+        jobs
+    }
+
+    /// Ends the connection in order: says how. What is in flight may still be answered, if the driver reads on.
+    pub fn close(&mut self) -> Closing {
+        let waits = self.slots.pending_waits().next().is_some();
+        match self.stream {
+            Stream::Open if waits => {
+                self.stream = Stream::Quitting;
+                Closing::HalfClose
+            }
+            Stream::Open => match self.write(Quit::new()) {
+                Ok(()) => {
+                    self.stream = Stream::Quitting;
+                    Closing::Quit
+                }
+                Err(_) => Closing::Abort,
+            },
+            Stream::Quitting => Closing::Quit,
+            Stream::Ended | Stream::Poisoned(_) => Closing::Abort,
+        }
+    }
+
+    /// Whether the stream has ended or lost its sense, so that nothing more can come of it.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self.stream, Stream::Ended | Stream::Poisoned(_))
+    }
+}
+
+#[cfg(test)]
+mod tests;

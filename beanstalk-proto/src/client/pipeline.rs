@@ -1,0 +1,124 @@
+//! Many requests over one connection: a bounded window of them in flight, results in order.
+
+use alloc::collections::VecDeque;
+use core::task::Poll;
+
+use super::{Connection, Ticket};
+use crate::{
+    error::{Error, Lost, SendError},
+    request::Request,
+};
+
+/// Requests in flight at most; more gains nothing.
+const WINDOW: usize = 64;
+/// Bytes queued at most before the window counts as full.
+const WINDOW_BYTES: usize = 512 * 1024;
+
+/// Sends requests as room allows and gives one result for each, in their order.
+///
+/// The driver repeats: [`Pipeline::fill`], write and read as the connection wants, [`Pipeline::poll_next`].
+/// After a fatal error, what is left fails with [`Error::Closed`], each with its own [`Error::lost`].
+pub struct Pipeline<I: Iterator<Item: Request>> {
+    requests: I,
+    /// The request that there was no room for.
+    held: Option<I::Item>,
+    entries: VecDeque<Entry<<I::Item as Request>::Reply>>,
+    failed: bool,
+}
+
+enum Entry<T> {
+    Sent(Ticket<T>),
+    Refused(Error),
+}
+
+impl<I: Iterator<Item: Request>> Pipeline<I> {
+    /// A pipeline of these requests; nothing is sent yet.
+    pub fn new(requests: I) -> Self {
+        Self { requests, held: None, entries: VecDeque::new(), failed: false }
+    }
+
+    /// Sends requests until the window is full.
+    pub fn fill(&mut self, connection: &mut Connection) {
+        while self.entries.len() < WINDOW && connection.queued() < WINDOW_BYTES {
+            let Some(request) = self.held.take().or_else(|| self.requests.next()) else { return };
+            // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.
+            let full = matches!(connection.check_send(&request), Err(SendError::Full(_) | SendError::ReserveWaiting));
+            if full && !self.entries.is_empty() {
+                self.held = Some(request);
+                return;
+            }
+            self.entries.push_back(match connection.send(request) {
+                Ok(ticket) => Entry::Sent(ticket),
+                Err(error) => Entry::Refused(error.into()),
+            });
+        }
+    }
+
+    /// The request whose result comes next, if it was sent: for its deadline.
+    pub fn front(&self) -> Option<&Ticket<<I::Item as Request>::Reply>> {
+        match self.entries.front() {
+            Some(Entry::Sent(ticket)) => Some(ticket),
+            _ => None,
+        }
+    }
+
+    /// The next result; `None` at the end. Call [`Pipeline::fill`] before.
+    pub fn poll_next(
+        &mut self,
+        connection: &mut Connection,
+    ) -> Poll<Option<Result<<I::Item as Request>::Reply, Error>>> {
+        let result = match self.entries.front_mut() {
+            None => return Poll::Ready(None),
+            Some(Entry::Sent(ticket)) => match connection.poll_reply(ticket) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(result) => {
+                    self.entries.pop_front();
+                    result
+                }
+            },
+            Some(Entry::Refused(_)) => match self.entries.pop_front() {
+                Some(Entry::Refused(error)) => Err(error),
+                _ => return Poll::Ready(None),
+            },
+        };
+        Poll::Ready(Some(result.map_err(|error| self.one_cause(error))))
+    }
+
+    /// Ends the wait for the next result; see [`Connection::give_up`] and [`Connection::timed_out`].
+    pub fn end_wait(&mut self, connection: &mut Connection, give_up: bool) -> Option<Result<<I::Item as Request>::Reply, Error>> {
+        match self.entries.pop_front()? {
+            Entry::Refused(error) => Some(Err(error)),
+            Entry::Sent(ticket) if give_up => Some(connection.give_up(ticket)),
+            Entry::Sent(ticket) => {
+                let error = connection.timed_out(&ticket);
+                connection.abandon(ticket);
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Notes a fatal error that the driver met; the results left are [`Error::Closed`].
+    pub fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// The first fatal error is told as it is, those after it only that the connection is gone.
+    fn one_cause(&mut self, error: Error) -> Error {
+        if !error.is_fatal() {
+            return error;
+        }
+        match core::mem::replace(&mut self.failed, true) {
+            true => Error::Closed { lost: error.lost().unwrap_or(Lost::Unknown) },
+            false => error,
+        }
+    }
+
+    /// Abandons what is in flight.
+    pub fn abandon(&mut self, connection: &mut Connection) {
+        for entry in self.entries.drain(..) {
+            if let Entry::Sent(ticket) = entry {
+                connection.abandon(ticket);
+            }
+        }
+    }
+}

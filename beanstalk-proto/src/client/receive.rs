@@ -1,0 +1,304 @@
+//! The receiving half of a client connection: bytes to replies, replies to slots.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use super::{Connection, Parked, Stream, slot::State, slot::TooBig};
+use crate::{
+    error::{CommandError, Excerpt, ProtocolError},
+    reply::{Head, MAX_LINE, OtherReply, Parsed, Reply, ReplyKind},
+    request::{Echo, Expect, Wait},
+    scan,
+    table::Kind,
+    types::JobId,
+};
+
+/// The line of a reply whose body is on its way.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    shape: Shape,
+    /// The announced length.
+    bytes: u64,
+    /// The limit that the body is over; it is being discarded.
+    over: Option<usize>,
+}
+
+/// What a reply line is, once it was allowed.
+#[derive(Debug)]
+enum Shape {
+    Known(Head),
+    Other(Vec<u8>),
+}
+
+impl Shape {
+    fn id(&self) -> Option<JobId> {
+        match self {
+            Self::Known(Head { kind: ReplyKind::Reserved | ReplyKind::Found, number, .. }) => Some(JobId(*number)),
+            _ => None,
+        }
+    }
+
+    const fn is_reserved(&self) -> bool {
+        matches!(self, Self::Known(Head { kind: ReplyKind::Reserved, .. }))
+    }
+}
+
+impl Connection {
+    /// Where to put the next bytes from the transport. Lent for one read; then call [`Connection::received`]. It is
+    /// empty only once the connection is ended or poisoned.
+    #[inline]
+    pub fn receive_buf(&mut self) -> &mut [u8] {
+        match self.stream {
+            Stream::Open | Stream::Quitting => self.framer.receive_buf(),
+            Stream::Ended | Stream::Poisoned(_) => &mut [],
+        }
+    }
+
+    /// Takes note that `n` bytes were written to [`Connection::receive_buf`]. Afterwards poll the tickets.
+    pub fn received(&mut self, n: usize) {
+        if self.is_ended() {
+            return;
+        }
+        self.framer.received(n);
+        while let Some(result) = self.next_reply() {
+            if let Err(error) = result {
+                self.stream = Stream::Poisoned(error);
+                return;
+            }
+        }
+    }
+
+    /// Takes note that the peer has closed its half: whatever has no reply by now fails with
+    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
+    pub fn received_eof(&mut self) {
+        if self.is_ended() {
+            return;
+        }
+        let written = self.transmit.written();
+        if let Some((_, slot)) = self.slots.next_pending() {
+            if slot.expect.kind == Some(Kind::Quit) && slot.end <= written {
+                slot.state = State::Answered(Reply::Closed);
+            }
+        }
+        self.stream = Stream::Ended;
+    }
+
+    /// Deals with one complete reply, if there is one.
+    #[inline]
+    fn next_reply(&mut self) -> Option<Result<(), ProtocolError>> {
+        if self.arriving.is_some() {
+            return self.body_arrived();
+        }
+        let unread = self.framer.unread();
+        if unread.is_empty() {
+            return None;
+        }
+        if !self.framer.is_searching() {
+            if let Parsed::Head(head, len) = Head::parse(unread) {
+                return Some(self.line_arrived(Some(head), len));
+            }
+        }
+        let Some(len) = self.framer.find_line().filter(|&len| len <= MAX_LINE) else {
+            let unread = self.framer.unread();
+            return (unread.len() >= MAX_LINE).then(|| Err(scan::line_too_long(unread)));
+        };
+        match Head::parse_complete(self.framer.unread().get(..len).unwrap_or_default()) {
+            Ok(head) => Some(self.line_arrived(head, len)),
+            Err(error) => Some(self.malformed(error, len)),
+        }
+    }
+
+    /// A word of the protocol with bad arguments: fine only for a request that uses the word in its own way.
+    fn malformed(&mut self, error: ProtocolError, len: usize) -> Result<(), ProtocolError> {
+        let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
+        let word = word_of(line);
+        match self.slots.next_pending() {
+            Some((_, slot)) if slot.expect.own_word(word).is_some() => self.line_arrived(None, len),
+            _ => Err(error),
+        }
+    }
+
+    /// Checks a line against the slot whose turn it is, and either answers it or waits for the body.
+    #[inline]
+    fn line_arrived(&mut self, head: Option<Head>, len: usize) -> Result<(), ProtocolError> {
+        let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
+        let Some((_, slot)) = self.slots.next_pending() else {
+            return Err(ProtocolError::Unsolicited { line: Excerpt::new(line) });
+        };
+        let command = slot.expect.command;
+        let (shape, bytes) = match head {
+            Some(head) => {
+                check(&slot.expect, matches!(slot.state, State::Confirming(_)), &head, line)?;
+                if slot.has_body {
+                    check_framing(command, head.kind)?;
+                }
+                (Shape::Known(head), head.kind.has_body().then_some(head.bytes))
+            }
+            None => {
+                let Some(has_body) = slot.expect.shape_of(word_of(line)) else {
+                    return Err(ProtocolError::WrongReply { command, line: Excerpt::new(line) });
+                };
+                let bytes = match has_body {
+                    true => Some(last_number(line).ok_or(ProtocolError::Malformed { line: Excerpt::new(line) })?),
+                    false => None,
+                };
+                (Shape::Other(line.to_vec()), bytes)
+            }
+        };
+        let Some(bytes) = bytes else {
+            let reply = match shape {
+                Shape::Known(head) => head.into_reply(line, Vec::new()),
+                Shape::Other(line) => Some(Reply::Other(OtherReply::from_wire(line, None))),
+            };
+            self.framer.consume(len);
+            self.answer(reply.unwrap_or(Reply::InternalError));
+            return Ok(());
+        };
+        let over = self.over_limit(bytes);
+        self.framer.consume(len);
+        self.framer.start_body(bytes, over.is_none());
+        self.arriving = Some(Arriving { shape, bytes, over });
+        Ok(())
+    }
+
+    /// The limit that a body of this length would exceed.
+    fn over_limit(&self, bytes: u64) -> Option<usize> {
+        let limits = self.config.limits;
+        let untaken = (self.untaken as u64).saturating_add(bytes);
+        match () {
+            () if bytes > limits.reply_body as u64 => Some(limits.reply_body),
+            () if self.untaken > 0 && untaken > limits.untaken_replies as u64 => Some(limits.untaken_replies),
+            () => None,
+        }
+    }
+
+    fn body_arrived(&mut self) -> Option<Result<(), ProtocolError>> {
+        let whole = self.framer.poll_body()?;
+        let Arriving { shape, bytes, over } = self.arriving.take()?;
+        let (_, slot) = self.slots.next_pending()?;
+        if !whole.trailer_ok {
+            return Some(Err(ProtocolError::MissingCrlf { command: slot.expect.command, bytes }));
+        }
+        if let Some(limit) = over {
+            let too_big = TooBig { id: shape.id(), reserved: shape.is_reserved(), bytes, limit };
+            self.answer_too_big(too_big);
+            return Some(Ok(()));
+        }
+        let reply = match shape {
+            Shape::Known(head) => head.into_reply(&[], whole.bytes),
+            Shape::Other(line) => Some(Reply::Other(OtherReply::from_wire(line, Some(whole.bytes)))),
+        };
+        self.answer(reply.unwrap_or(Reply::InternalError));
+        Some(Ok(()))
+    }
+
+    /// Gives the slot whose turn it is its reply.
+    #[inline]
+    fn answer(&mut self, reply: Reply) {
+        let Some((seq, slot)) = self.slots.next_pending() else { return };
+        let abandoned = slot.abandoned;
+        if let State::Confirming(_) = slot.state {
+            return self.confirmed(seq, abandoned, reply);
+        }
+        if let (Some(wait), Reply::TimedOut, Stream::Open) = (slot.adopted, &reply, &self.stream) {
+            return self.go_on(seq, wait, abandoned);
+        }
+        if !abandoned {
+            self.untaken = self.untaken.saturating_add(reply.body().map_or(0, <[u8]>::len));
+            slot.state = State::Answered(reply);
+            return;
+        }
+        if let Reply::Reserved(job) = reply {
+            self.untaken = self.untaken.saturating_add(job.body.len());
+            self.parked.push_back(Parked::Job(job));
+        }
+        self.slots.free(seq);
+    }
+
+    fn answer_too_big(&mut self, too_big: TooBig) {
+        let Some((seq, slot)) = self.slots.next_pending() else { return };
+        if !slot.abandoned {
+            slot.state = State::TooBig(too_big);
+            return;
+        }
+        if too_big.reserved {
+            self.parked.push_back(Parked::TooBig(too_big));
+        }
+        self.slots.free(seq);
+    }
+
+    /// The `touch` of a parked job was answered: the job is still ours, or it is not and the reserve begins.
+    fn confirmed(&mut self, seq: u64, abandoned: bool, reply: Reply) {
+        let Some(slot) = self.slots.get_mut(seq) else { return };
+        let wait = slot.expect.wait;
+        let State::Confirming(job) = mem::replace(&mut slot.state, State::Free) else { return };
+        match reply {
+            Reply::NotFound if abandoned => self.slots.free(seq),
+            Reply::NotFound if !matches!(self.stream, Stream::Open) => slot.state = State::Answered(Reply::TimedOut),
+            Reply::NotFound => self.go_on(seq, wait, abandoned),
+            Reply::Touched if !abandoned => {
+                self.untaken = self.untaken.saturating_add(job.body.len());
+                slot.state = State::Answered(Reply::Reserved(*job));
+            }
+            // Nobody waits, or the server has trouble of its own: keep the job for the next reserve.
+            reply => {
+                self.untaken = self.untaken.saturating_add(job.body.len());
+                self.parked.push_back(Parked::Job(*job));
+                match abandoned {
+                    true => self.slots.free(seq),
+                    false => slot.state = State::Answered(reply),
+                }
+            }
+        }
+    }
+
+    /// Continues a reserve in a slot of its own.
+    fn go_on(&mut self, seq: u64, wait: Wait, abandoned: bool) {
+        let next = self.reserve_afresh(wait, abandoned);
+        if let (Ok(next), Some(slot)) = (next, self.slots.get_mut(seq)) {
+            slot.state = State::Moved(next);
+        }
+    }
+}
+
+/// Whether this line may answer this request.
+#[inline]
+fn check(expect: &Expect, confirming: bool, head: &Head, line: &[u8]) -> Result<(), ProtocolError> {
+    let replies = if confirming { Kind::Touch.replies() } else { expect.replies };
+    let command = if confirming { Kind::Touch.word() } else { expect.command };
+    if !replies.contains(head.kind) || expect.kind == Some(Kind::Quit) {
+        return Err(ProtocolError::WrongReply { command, line: Excerpt::new(line) });
+    }
+    let same = match (&expect.echo, head.kind) {
+        (Echo::Id(id), ReplyKind::Found | ReplyKind::Reserved) => id.0 == head.number,
+        (Echo::Tube(tube), ReplyKind::Using) => line.strip_prefix(b"USING ") == Some(tube.as_bytes()),
+        _ => true,
+    };
+    match same {
+        true => Ok(()),
+        false => Err(ProtocolError::WrongEcho { command, line: Excerpt::new(line) }),
+    }
+}
+
+/// After these the server and we no longer agree where a body ends.
+fn check_framing(command: &'static str, kind: ReplyKind) -> Result<(), ProtocolError> {
+    let error = match kind {
+        ReplyKind::BadFormat => CommandError::BadFormat,
+        ReplyKind::UnknownCommand => CommandError::UnknownCommand,
+        ReplyKind::ExpectedCrlf => CommandError::ExpectedCrlf,
+        _ => return Ok(()),
+    };
+    Err(ProtocolError::BodyRefused { command, error })
+}
+
+fn word_of(line: &[u8]) -> &[u8] {
+    line.split(|&byte| byte == b' ').next().unwrap_or_default()
+}
+
+/// The number that ends a line: a body's length.
+fn last_number(line: &[u8]) -> Option<u64> {
+    let mut words = line.rsplitn(2, |&byte| byte == b' ');
+    let last = words.next()?;
+    words.next()?;
+    scan::number(last)
+}

@@ -1,0 +1,202 @@
+//! Lines and bodies out of a stream of bytes, in both roles.
+//!
+//! ```text
+//!            ┌──────────── line ────────────┐
+//!            │                              ▼
+//!   received ┤ (scratch: lines, small bodies)  ── start_body ──▶ keep    ──▶ Vec + trailer
+//!            │                                                └▶ discard ──▶ trailer
+//!            └───────────── a large body's own Vec ◀── receive_buf lends its tail
+//! ```
+//!
+//! The scratch has a fixed size. A body that is kept and does not lie in the scratch whole gets an allocation of its
+//! own, whose tail is lent to the transport, so that the kernel writes the bytes where they stay.
+
+use alloc::{boxed::Box, vec, vec::Vec};
+
+use crate::scan::LineSearch;
+
+/// Room for lines and small bodies: a connection's only fixed memory.
+const SCRATCH: usize = 8 * 1024;
+/// How far the memory for a body may run ahead of what has arrived.
+const AHEAD: usize = 64 * 1024;
+/// CR LF.
+const TRAILER: usize = 2;
+
+/// What lies behind a body where CR LF should.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Whole {
+    /// The body; empty if it was discarded.
+    pub(crate) bytes: Vec<u8>,
+    /// Whether CR LF followed it.
+    pub(crate) trailer_ok: bool,
+}
+
+/// A body on its way in.
+#[derive(Debug)]
+struct Incoming {
+    /// The body and its CR LF as far as they have arrived, and some zeros after that.
+    bytes: Vec<u8>,
+    /// How much has arrived.
+    filled: u64,
+    /// How much will have, CR LF included.
+    total: u64,
+    keep: bool,
+    /// The last two bytes seen of a body that is discarded.
+    trailer: [u8; TRAILER],
+}
+
+/// The receiving half of a connection.
+#[derive(Debug)]
+pub(crate) struct Framer {
+    scratch: Box<[u8]>,
+    /// Where in the scratch the bytes start that were not used yet.
+    start: usize,
+    end: usize,
+    search: LineSearch,
+    incoming: Option<Incoming>,
+}
+
+impl Default for Framer {
+    fn default() -> Self {
+        let scratch = vec![0; SCRATCH].into_boxed_slice();
+        Self { scratch, start: 0, end: 0, search: LineSearch::default(), incoming: None }
+    }
+}
+
+impl Framer {
+    /// Where the next bytes of the stream go; never empty.
+    #[inline]
+    pub(crate) fn receive_buf(&mut self) -> &mut [u8] {
+        let in_scratch = self.start < self.end;
+        match &mut self.incoming {
+            Some(body) if body.keep && !in_scratch => body.tail(),
+            _ => {
+                if self.start > 0 {
+                    self.scratch.copy_within(self.start..self.end, 0);
+                    self.end = self.end.saturating_sub(self.start);
+                    self.start = 0;
+                }
+                self.scratch.get_mut(self.end..).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Takes note of `n` bytes that were written to [`Framer::receive_buf`].
+    #[inline]
+    pub(crate) fn received(&mut self, n: usize) {
+        let in_scratch = self.start < self.end;
+        match &mut self.incoming {
+            Some(body) if body.keep && !in_scratch => body.arrived(n),
+            _ => self.end = self.end.saturating_add(n).min(self.scratch.len()),
+        }
+    }
+
+    /// Bytes that have arrived and were not used yet, from the start of a line.
+    #[inline]
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.scratch.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Whether the search for this line's end has begun, so that parsing it in one pass was tried already.
+    #[inline]
+    pub(crate) const fn is_searching(&self) -> bool {
+        self.search.is_resuming()
+    }
+
+    /// The length with CRLF of the line at the front, if its end has arrived.
+    pub(crate) fn find_line(&mut self) -> Option<usize> {
+        let unread = self.scratch.get(self.start..self.end)?;
+        self.search.find(unread).map(|len| len.saturating_add(TRAILER))
+    }
+
+    /// Uses up bytes of the scratch.
+    #[inline]
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.start = self.start.saturating_add(n).min(self.end);
+        self.search = LineSearch::default();
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Says that a body of this length follows, to be kept or thrown away as it arrives.
+    pub(crate) fn start_body(&mut self, len: u64, keep: bool) {
+        let total = len.saturating_add(TRAILER as u64);
+        self.incoming = Some(Incoming { bytes: Vec::new(), filled: 0, total, keep, trailer: [0; TRAILER] });
+    }
+
+    /// Whether a body is awaited, or a part of it.
+    pub(crate) const fn in_body(&self) -> bool {
+        self.incoming.is_some()
+    }
+
+    /// The body, once it has arrived whole.
+    pub(crate) fn poll_body(&mut self) -> Option<Whole> {
+        let body = self.incoming.as_mut()?;
+        let unread = self.scratch.get(self.start..self.end).unwrap_or_default();
+        let wanted = usize::try_from(body.total.saturating_sub(body.filled)).unwrap_or(usize::MAX);
+        let taken = unread.get(..wanted).unwrap_or(unread);
+        if !taken.is_empty() {
+            body.take(taken);
+            let n = taken.len();
+            self.consume(n);
+        }
+        self.incoming.take_if(|body| body.filled == body.total).map(Incoming::finish)
+    }
+}
+
+impl Incoming {
+    /// Takes bytes that arrived in the scratch.
+    fn take(&mut self, bytes: &[u8]) {
+        if self.keep {
+            let whole = bytes.len() as u64 == self.total;
+            // A small body that lies in the scratch whole is copied without its CR LF, at its exact size.
+            let kept = if whole { bytes.get(..bytes.len().saturating_sub(TRAILER)).unwrap_or(bytes) } else { bytes };
+            if self.bytes.capacity() == 0 {
+                self.bytes.reserve_exact(if whole { kept.len() } else { self.target() });
+            }
+            self.bytes.truncate(usize::try_from(self.filled).unwrap_or(usize::MAX));
+            self.bytes.extend_from_slice(kept);
+        }
+        self.filled = self.filled.saturating_add(bytes.len() as u64);
+        match bytes {
+            [.., before, last] => self.trailer = [*before, *last],
+            [last] => self.trailer = [self.trailer[1], *last],
+            [] => {}
+        }
+    }
+
+    /// How long the allocation should be by now: all of it, or as far ahead as is allowed.
+    fn target(&self) -> usize {
+        let ahead = self.filled.saturating_add(AHEAD as u64);
+        usize::try_from(self.total.min(ahead)).unwrap_or(usize::MAX)
+    }
+
+    /// The room behind what has arrived, for the transport to fill.
+    fn tail(&mut self) -> &mut [u8] {
+        let filled = usize::try_from(self.filled).unwrap_or(usize::MAX);
+        if self.bytes.len() <= filled {
+            let target = self.target();
+            if target as u64 == self.total {
+                self.bytes.reserve_exact(target.saturating_sub(self.bytes.len()));
+            }
+            self.bytes.resize(target, 0);
+        }
+        self.bytes.get_mut(filled..).unwrap_or_default()
+    }
+
+    fn arrived(&mut self, n: usize) {
+        let room = (self.bytes.len() as u64).saturating_sub(self.filled);
+        self.filled = self.filled.saturating_add((n as u64).min(room));
+    }
+
+    fn finish(mut self) -> Whole {
+        if !self.keep || (self.bytes.len() as u64) < self.total {
+            return Whole { bytes: self.bytes, trailer_ok: self.trailer == *b"\r\n" };
+        }
+        let trailer_ok = self.bytes.ends_with(b"\r\n");
+        self.bytes.truncate(self.bytes.len().saturating_sub(TRAILER));
+        Whole { bytes: self.bytes, trailer_ok }
+    }
+}

@@ -1,0 +1,560 @@
+//! What a client receives: the replies, parsed and encoded.
+//!
+//! A reply is one line, or a line that ends in a length, and that many bytes and CR LF. Short lines are parsed in one
+//! pass over word and digits; only a line that is not complete yet is searched for its end.
+
+use alloc::vec::Vec;
+
+use crate::{
+    error::{ArgumentError, Excerpt, ProtocolError},
+    request::check_line,
+    scan,
+    types::{Job, JobId, TubeName},
+};
+
+/// The longest line of the protocol, in either direction, CRLF included.
+pub const MAX_LINE: usize = 224;
+
+macro_rules! reply_kinds {
+    ($($(#[$doc:meta])* $kind:ident $word:literal $shape:ident)*) => {
+        /// What a reply says, without its values. `BURIED` and `KICKED` have two forms each, so they are two kinds each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ReplyKind { $($(#[$doc])* $kind),* }
+
+        impl ReplyKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The word on the wire.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$kind => $word),* }
+            }
+
+            /// Whether a body follows the line.
+            #[must_use]
+            pub const fn has_body(self) -> bool {
+                matches!(self, Self::Reserved | Self::Found | Self::Ok)
+            }
+
+            const fn bit(self) -> u32 {
+                1 << self as u32
+            }
+        }
+    };
+}
+
+reply_kinds! {
+    /// `INSERTED <id>`
+    Inserted "INSERTED" id
+    /// `BURIED`
+    Buried "BURIED" bare
+    /// `BURIED <id>`
+    BuriedId "BURIED" id
+    /// `USING <tube>`
+    Using "USING" name
+    /// `RESERVED <id> <bytes>` and the body
+    Reserved "RESERVED" job
+    /// `DEADLINE_SOON`
+    DeadlineSoon "DEADLINE_SOON" bare
+    /// `TIMED_OUT`
+    TimedOut "TIMED_OUT" bare
+    /// `DELETED`
+    Deleted "DELETED" bare
+    /// `RELEASED`
+    Released "RELEASED" bare
+    /// `TOUCHED`
+    Touched "TOUCHED" bare
+    /// `WATCHING <count>`
+    Watching "WATCHING" count
+    /// `NOT_IGNORED`
+    NotIgnored "NOT_IGNORED" bare
+    /// `FOUND <id> <bytes>` and the body
+    Found "FOUND" job
+    /// `KICKED`
+    Kicked "KICKED" bare
+    /// `KICKED <count>`
+    KickedCount "KICKED" count
+    /// `OK <bytes>` and the body
+    Ok "OK" body
+    /// `PAUSED`
+    Paused "PAUSED" bare
+    /// `NOT_FOUND`
+    NotFound "NOT_FOUND" bare
+    /// `EXPECTED_CRLF`
+    ExpectedCrlf "EXPECTED_CRLF" bare
+    /// `JOB_TOO_BIG`
+    JobTooBig "JOB_TOO_BIG" bare
+    /// `DRAINING`
+    Draining "DRAINING" bare
+    /// `OUT_OF_MEMORY`
+    OutOfMemory "OUT_OF_MEMORY" bare
+    /// `INTERNAL_ERROR`
+    InternalError "INTERNAL_ERROR" bare
+    /// `BAD_FORMAT`
+    BadFormat "BAD_FORMAT" bare
+    /// `UNKNOWN_COMMAND`
+    UnknownCommand "UNKNOWN_COMMAND" bare
+}
+
+/// A set of reply kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplySet(u32);
+
+impl ReplySet {
+    /// No kind at all.
+    pub const EMPTY: Self = Self(0);
+    /// The errors that may answer any command.
+    pub const GENERAL: Self = Self::of(&[
+        ReplyKind::OutOfMemory,
+        ReplyKind::InternalError,
+        ReplyKind::BadFormat,
+        ReplyKind::UnknownCommand,
+    ]);
+    /// Every kind there is.
+    pub const ALL: Self = Self::of(ReplyKind::ALL);
+
+    /// The set of these kinds.
+    #[must_use]
+    pub const fn of(kinds: &[ReplyKind]) -> Self {
+        let mut bits = 0;
+        let mut rest = kinds;
+        while let [kind, tail @ ..] = rest {
+            bits |= kind.bit();
+            rest = tail;
+        }
+        Self(bits)
+    }
+
+    /// The kinds in either set.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether a kind is in the set.
+    #[must_use]
+    pub const fn contains(self, kind: ReplyKind) -> bool {
+        self.0 & kind.bit() != 0
+    }
+}
+
+/// A reply, with the values the server gave.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each variant is its reply word, described at ReplyKind")]
+pub enum Reply {
+    Inserted(JobId),
+    Buried,
+    BuriedId(JobId),
+    Using(TubeName),
+    Reserved(Job),
+    DeadlineSoon,
+    TimedOut,
+    Deleted,
+    Released,
+    Touched,
+    Watching(u64),
+    NotIgnored,
+    Found(Job),
+    Kicked,
+    KickedCount(u64),
+    Ok(Vec<u8>),
+    Paused,
+    NotFound,
+    ExpectedCrlf,
+    JobTooBig,
+    Draining,
+    OutOfMemory,
+    InternalError,
+    BadFormat,
+    UnknownCommand,
+    /// No line at all: the server closed the connection, as `quit` asks. It is encoded as nothing.
+    Closed,
+    /// A reply this crate has no name for, to a raw command or one that the application defined.
+    Other(OtherReply),
+}
+
+/// A reply whose word is not one of [`ReplyKind`]: the whole line, and a body where one was expected.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OtherReply {
+    line: Vec<u8>,
+    body: Option<Vec<u8>>,
+}
+
+impl OtherReply {
+    /// Makes one, for a server to send. With a body, its length is appended to the line.
+    ///
+    /// # Errors
+    ///
+    /// If the line is empty, too long, contains CR, LF or NUL, or starts with a word of [`ReplyKind`].
+    pub fn new(line: impl Into<Vec<u8>>, body: Option<Vec<u8>>) -> Result<Self, ArgumentError> {
+        let mut line = line.into();
+        if let Some(body) = &body {
+            line.push(b' ');
+            scan::push_decimal(&mut line, body.len() as u64);
+        }
+        check_line(&line)?;
+        let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+        if ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
+            return Err(ArgumentError::Shape("the line starts with a word of the protocol"));
+        }
+        Ok(Self { line, body })
+    }
+
+    pub(crate) fn from_wire(line: Vec<u8>, body: Option<Vec<u8>>) -> Self {
+        Self { line, body }
+    }
+
+    /// The line as the server sent it, without CRLF.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        &self.line
+    }
+
+    /// The body, where the request said that there is one.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// The line's first word.
+    #[must_use]
+    pub fn word(&self) -> &[u8] {
+        self.line.split(|&byte| byte == b' ').next().unwrap_or_default()
+    }
+}
+
+impl Reply {
+    /// What the reply says, without its values; `None` for [`Reply::Other`] and [`Reply::Closed`].
+    #[must_use]
+    pub const fn kind(&self) -> Option<ReplyKind> {
+        Some(match self {
+            Self::Inserted(_) => ReplyKind::Inserted,
+            Self::Buried => ReplyKind::Buried,
+            Self::BuriedId(_) => ReplyKind::BuriedId,
+            Self::Using(_) => ReplyKind::Using,
+            Self::Reserved(_) => ReplyKind::Reserved,
+            Self::DeadlineSoon => ReplyKind::DeadlineSoon,
+            Self::TimedOut => ReplyKind::TimedOut,
+            Self::Deleted => ReplyKind::Deleted,
+            Self::Released => ReplyKind::Released,
+            Self::Touched => ReplyKind::Touched,
+            Self::Watching(_) => ReplyKind::Watching,
+            Self::NotIgnored => ReplyKind::NotIgnored,
+            Self::Found(_) => ReplyKind::Found,
+            Self::Kicked => ReplyKind::Kicked,
+            Self::KickedCount(_) => ReplyKind::KickedCount,
+            Self::Ok(_) => ReplyKind::Ok,
+            Self::Paused => ReplyKind::Paused,
+            Self::NotFound => ReplyKind::NotFound,
+            Self::ExpectedCrlf => ReplyKind::ExpectedCrlf,
+            Self::JobTooBig => ReplyKind::JobTooBig,
+            Self::Draining => ReplyKind::Draining,
+            Self::OutOfMemory => ReplyKind::OutOfMemory,
+            Self::InternalError => ReplyKind::InternalError,
+            Self::BadFormat => ReplyKind::BadFormat,
+            Self::UnknownCommand => ReplyKind::UnknownCommand,
+            Self::Closed | Self::Other(_) => return None,
+        })
+    }
+
+    /// The body that follows the line, where one does.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        match self {
+            Self::Reserved(job) | Self::Found(job) => Some(&job.body),
+            Self::Ok(body) => Some(body),
+            Self::Other(other) => other.body(),
+            _ => None,
+        }
+    }
+
+    /// Takes the body out, where there is one.
+    #[must_use]
+    pub fn into_body(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Reserved(job) | Self::Found(job) => Some(job.body),
+            Self::Ok(body) => Some(body),
+            Self::Other(other) => other.body,
+            _ => None,
+        }
+    }
+
+    /// Appends the line and its CRLF; what follows it is [`Reply::body`] and another CRLF.
+    pub fn encode_line(&self, out: &mut Vec<u8>) {
+        if matches!(self, Self::Closed) {
+            return;
+        }
+        if let Some(kind) = self.kind() {
+            out.extend_from_slice(kind.word().as_bytes());
+        }
+        match self {
+            Self::Inserted(JobId(number))
+            | Self::BuriedId(JobId(number))
+            | Self::Watching(number)
+            | Self::KickedCount(number) => scan::push_number(out, *number),
+            Self::Using(tube) => {
+                out.push(b' ');
+                out.extend_from_slice(tube.as_bytes());
+            }
+            Self::Reserved(job) | Self::Found(job) => {
+                scan::push_number(out, job.id.0);
+                scan::push_number(out, job.body.len() as u64);
+            }
+            Self::Ok(body) => scan::push_number(out, body.len() as u64),
+            Self::Other(other) => out.extend_from_slice(&other.line),
+            _ => {}
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends the whole reply as the server sends it.
+    ///
+    /// ```
+    /// use beanstalk_proto::{Job, JobId, Reply};
+    ///
+    /// let mut out = Vec::new();
+    /// Reply::Reserved(Job { id: JobId(7), body: b"hello".to_vec() }).encode(&mut out);
+    /// assert_eq!(out, b"RESERVED 7 5\r\nhello\r\n");
+    /// ```
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_line(out);
+        if let Some(body) = self.body() {
+            out.extend_from_slice(body);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Parses the reply at the start of `input`: the reply and how many bytes it takes, or `None` if it is not
+    /// complete yet. A word that is not of the protocol makes a [`Reply::Other`] without a body.
+    ///
+    /// This looks at the whole input at every call; a [`client::Connection`] resumes where it stopped.
+    ///
+    /// [`client::Connection`]: crate::client::Connection
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError`] for what no server may send.
+    pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+        let (head, line_len) = match Head::parse(input) {
+            Parsed::Head(head, len) => (head, len),
+            Parsed::Unclear => {
+                let Some(line) = scan::first_line(input)? else { return Ok(None) };
+                let len = line.len().saturating_add(2);
+                return match Head::parse_complete(input.get(..len).unwrap_or(input))? {
+                    Some(head) => Ok(head.into_reply(line, Vec::new()).map(|reply| (reply, len))),
+                    None => Ok(Some((Self::Other(OtherReply::from_wire(line.to_vec(), None)), len))),
+                };
+            }
+        };
+        let line = input.get(..line_len.saturating_sub(2)).unwrap_or_default();
+        if !head.kind.has_body() {
+            return Ok(head.into_reply(line, Vec::new()).map(|reply| (reply, line_len)));
+        }
+        let rest = input.get(line_len..).unwrap_or_default();
+        let Ok(bytes) = usize::try_from(head.bytes) else { return Ok(None) };
+        let (Some(body), Some(trailer)) =
+            (rest.get(..bytes), bytes.checked_add(2).and_then(|end| rest.get(bytes..end)))
+        else {
+            return Ok(None);
+        };
+        if trailer != b"\r\n" {
+            return Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes });
+        }
+        let len = line_len.saturating_add(bytes).saturating_add(2);
+        Ok(head.into_reply(line, body.to_vec()).map(|reply| (reply, len)))
+    }
+}
+
+/// The line of a reply of the protocol, parsed: what it says and its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) kind: ReplyKind,
+    /// The job id or the count; 0 where there is neither.
+    pub(crate) number: u64,
+    /// The length of the body that follows; 0 where none does.
+    pub(crate) bytes: u64,
+}
+
+/// What one pass over the start of a buffer found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    /// A complete line and its length with CRLF.
+    Head(Head, usize),
+    /// Not complete, not well formed, or not a word of the protocol: find the line's end to tell which.
+    Unclear,
+}
+
+/// Builds the number that [`Head::parse`] dispatches on from the first four bytes of a word.
+const fn tag(word: &[u8; 4]) -> u32 {
+    u32::from_be_bytes(*word)
+}
+
+macro_rules! tags {
+    ($($name:ident $word:literal)*) => { $(const $name: u32 = tag($word);)* };
+}
+
+tags! {
+    INSE b"INSE" BURI b"BURI" USIN b"USIN" RESE b"RESE" DEAD b"DEAD" TIME b"TIME" DELE b"DELE" RELE b"RELE"
+    TOUC b"TOUC" WATC b"WATC" NOT_ b"NOT_" FOUN b"FOUN" KICK b"KICK" PAUS b"PAUS" EXPE b"EXPE" JOB_ b"JOB_"
+    DRAI b"DRAI" OUT_ b"OUT_" INTE b"INTE" BAD_ b"BAD_" UNKN b"UNKN"
+}
+
+impl Head {
+    /// One pass over a line that is probably complete.
+    #[inline]
+    pub(crate) fn parse(input: &[u8]) -> Parsed {
+        Self::one_pass(input).unwrap_or(Parsed::Unclear)
+    }
+
+    #[inline]
+    fn one_pass(input: &[u8]) -> Option<Parsed> {
+        let first = u32::from_be_bytes(*input.first_chunk::<4>()?);
+        let mut line = Line { input, at: 0 };
+        match first {
+            INSE => line.with_number(b"INSERTED", ReplyKind::Inserted),
+            RESE => line.with_job(b"RESERVED", ReplyKind::Reserved),
+            DELE => line.bare(b"DELETED\r\n", ReplyKind::Deleted),
+            FOUN => line.with_job(b"FOUND", ReplyKind::Found),
+            RELE => line.bare(b"RELEASED\r\n", ReplyKind::Released),
+            TOUC => line.bare(b"TOUCHED\r\n", ReplyKind::Touched),
+            TIME => line.bare(b"TIMED_OUT\r\n", ReplyKind::TimedOut),
+            USIN => line.with_name(b"USING ", ReplyKind::Using),
+            WATC => line.with_number(b"WATCHING", ReplyKind::Watching),
+            BURI => match line.clone().bare(b"BURIED\r\n", ReplyKind::Buried) {
+                None => line.with_number(b"BURIED", ReplyKind::BuriedId),
+                bare => bare,
+            },
+            KICK => match line.clone().bare(b"KICKED\r\n", ReplyKind::Kicked) {
+                None => line.with_number(b"KICKED", ReplyKind::KickedCount),
+                bare => bare,
+            },
+            NOT_ => match line.clone().bare(b"NOT_FOUND\r\n", ReplyKind::NotFound) {
+                None => line.bare(b"NOT_IGNORED\r\n", ReplyKind::NotIgnored),
+                bare => bare,
+            },
+            DEAD => line.bare(b"DEADLINE_SOON\r\n", ReplyKind::DeadlineSoon),
+            PAUS => line.bare(b"PAUSED\r\n", ReplyKind::Paused),
+            EXPE => line.bare(b"EXPECTED_CRLF\r\n", ReplyKind::ExpectedCrlf),
+            JOB_ => line.bare(b"JOB_TOO_BIG\r\n", ReplyKind::JobTooBig),
+            DRAI => line.bare(b"DRAINING\r\n", ReplyKind::Draining),
+            OUT_ => line.bare(b"OUT_OF_MEMORY\r\n", ReplyKind::OutOfMemory),
+            INTE => line.bare(b"INTERNAL_ERROR\r\n", ReplyKind::InternalError),
+            BAD_ => line.bare(b"BAD_FORMAT\r\n", ReplyKind::BadFormat),
+            UNKN => line.bare(b"UNKNOWN_COMMAND\r\n", ReplyKind::UnknownCommand),
+            _ => {
+                line.word(b"OK")?;
+                let bytes = line.number()?;
+                line.end(Self { kind: ReplyKind::Ok, number: 0, bytes })
+            }
+        }
+    }
+
+    /// Parses a complete line, given with its CRLF. `None` is a word that is not of the protocol.
+    pub(crate) fn parse_complete(line: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        if let Parsed::Head(head, len) = Self::parse(line) {
+            if len == line.len() {
+                return Ok(Some(head));
+            }
+        }
+        let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+        let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+        match ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
+            true => Err(ProtocolError::Malformed { line: Excerpt::new(line) }),
+            false => Ok(None),
+        }
+    }
+
+    /// Joins line and body. `None` cannot happen for a line that was parsed: its name was checked.
+    #[inline]
+    pub(crate) fn into_reply(self, line: &[u8], body: Vec<u8>) -> Option<Reply> {
+        let id = JobId(self.number);
+        Some(match self.kind {
+            ReplyKind::Inserted => Reply::Inserted(id),
+            ReplyKind::Buried => Reply::Buried,
+            ReplyKind::BuriedId => Reply::BuriedId(id),
+            ReplyKind::Using => Reply::Using(TubeName::from_bytes(line.strip_prefix(b"USING ")?).ok()?),
+            ReplyKind::Reserved => Reply::Reserved(Job { id, body }),
+            ReplyKind::DeadlineSoon => Reply::DeadlineSoon,
+            ReplyKind::TimedOut => Reply::TimedOut,
+            ReplyKind::Deleted => Reply::Deleted,
+            ReplyKind::Released => Reply::Released,
+            ReplyKind::Touched => Reply::Touched,
+            ReplyKind::Watching => Reply::Watching(self.number),
+            ReplyKind::NotIgnored => Reply::NotIgnored,
+            ReplyKind::Found => Reply::Found(Job { id, body }),
+            ReplyKind::Kicked => Reply::Kicked,
+            ReplyKind::KickedCount => Reply::KickedCount(self.number),
+            ReplyKind::Ok => Reply::Ok(body),
+            ReplyKind::Paused => Reply::Paused,
+            ReplyKind::NotFound => Reply::NotFound,
+            ReplyKind::ExpectedCrlf => Reply::ExpectedCrlf,
+            ReplyKind::JobTooBig => Reply::JobTooBig,
+            ReplyKind::Draining => Reply::Draining,
+            ReplyKind::OutOfMemory => Reply::OutOfMemory,
+            ReplyKind::InternalError => Reply::InternalError,
+            ReplyKind::BadFormat => Reply::BadFormat,
+            ReplyKind::UnknownCommand => Reply::UnknownCommand,
+        })
+    }
+}
+
+/// A cursor over a line that may not be complete. Every method gives up with `None`.
+#[derive(Clone)]
+struct Line<'a> {
+    input: &'a [u8],
+    at: usize,
+}
+
+impl Line<'_> {
+    #[inline]
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        let rest = self.input.get(self.at..)?;
+        rest.starts_with(word).then(|| self.at = self.at.saturating_add(word.len()))
+    }
+
+    #[inline]
+    fn number(&mut self) -> Option<u64> {
+        self.word(b" ")?;
+        let (number, digits) = scan::number_prefix(self.input.get(self.at..)?)?;
+        self.at = self.at.saturating_add(digits);
+        Some(number)
+    }
+
+    #[inline]
+    fn end(&mut self, head: Head) -> Option<Parsed> {
+        self.word(b"\r\n")?;
+        Some(Parsed::Head(head, self.at))
+    }
+
+    #[inline]
+    fn bare(mut self, line: &[u8], kind: ReplyKind) -> Option<Parsed> {
+        self.word(line)?;
+        Some(Parsed::Head(Head { kind, number: 0, bytes: 0 }, self.at))
+    }
+
+    #[inline]
+    fn with_number(&mut self, word: &[u8], kind: ReplyKind) -> Option<Parsed> {
+        self.word(word)?;
+        let number = self.number()?;
+        self.end(Head { kind, number, bytes: 0 })
+    }
+
+    #[inline]
+    fn with_job(&mut self, word: &[u8], kind: ReplyKind) -> Option<Parsed> {
+        self.word(word)?;
+        let number = self.number()?;
+        let bytes = self.number()?;
+        self.end(Head { kind, number, bytes })
+    }
+
+    fn with_name(&mut self, word: &[u8], kind: ReplyKind) -> Option<Parsed> {
+        self.word(word)?;
+        let rest = self.input.get(self.at..)?;
+        let rest = rest.get(..rest.len().min(MAX_LINE))?;
+        let len = memchr::memchr(b'\r', rest)?;
+        TubeName::check(rest.get(..len)?).ok()?;
+        self.at = self.at.saturating_add(len);
+        self.end(Head { kind, number: 0, bytes: 0 })
+    }
+}

@@ -1,0 +1,158 @@
+//! The outbound queue: lines and small bodies joined in one buffer, large bodies moved in and never copied.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use crate::types::Body;
+
+/// An owned body of at least this many bytes is written from its own allocation.
+const MOVED_FROM: usize = 4096;
+/// Written bytes at the start of the buffer are dropped once there are so many.
+const COMPACT_FROM: usize = 16 * 1024;
+
+/// What waits to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Transmit {
+    /// Lines, small bodies and the CRLFs behind large ones.
+    joined: Vec<u8>,
+    /// How much of `joined` was written.
+    joined_sent: usize,
+    /// Large bodies, each with its place in `joined`.
+    moved: VecDeque<Moved>,
+    /// How much of the first large body was written.
+    moved_sent: usize,
+    /// Bytes that wait.
+    queued: usize,
+    /// Bytes ever queued, and so the place in the stream where the next request starts.
+    total: u64,
+}
+
+#[derive(Debug)]
+struct Moved {
+    at: usize,
+    bytes: Vec<u8>,
+}
+
+/// A state of the queue to go back to.
+#[derive(Clone, Copy)]
+pub(crate) struct Mark {
+    joined: usize,
+    moved: usize,
+    queued: usize,
+    total: u64,
+}
+
+impl Transmit {
+    /// Bytes that wait to be written.
+    pub(crate) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Where in the stream of all bytes the last request queued ends.
+    pub(crate) const fn end(&self) -> u64 {
+        self.total
+    }
+
+    /// How many bytes of the stream were written.
+    pub(crate) const fn written(&self) -> u64 {
+        self.total.saturating_sub(self.queued as u64)
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { joined: self.joined.len(), moved: self.moved.len(), queued: self.queued, total: self.total }
+    }
+
+    /// Takes back what was queued since the mark.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.joined.truncate(mark.joined);
+        self.moved.truncate(mark.moved);
+        self.queued = mark.queued;
+        self.total = mark.total;
+    }
+
+    #[inline]
+    pub(crate) fn push_line(&mut self, line: &[u8]) {
+        self.joined.extend_from_slice(line);
+        self.count(line.len());
+    }
+
+    #[inline]
+    pub(crate) fn push_body(&mut self, body: Body<'_>) {
+        match body {
+            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => {
+                self.count(bytes.len());
+                self.moved.push_back(Moved { at: self.joined.len(), bytes });
+            }
+            small => self.push_line(&small),
+        }
+        self.push_line(b"\r\n");
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.queued = self.queued.saturating_add(bytes);
+        self.total = self.total.saturating_add(bytes as u64);
+    }
+
+    /// What waits, in order, as few pieces as there are.
+    pub(crate) fn segments(&self) -> Segments<'_> {
+        Segments { queue: self, joined_at: self.joined_sent, moved_at: 0, moved_skip: self.moved_sent }
+    }
+
+    /// Takes `n` written bytes off the front.
+    pub(crate) fn advance(&mut self, n: usize) {
+        let mut n = n.min(self.queued);
+        self.queued = self.queued.saturating_sub(n);
+        while n > 0 {
+            let until = self.moved.front().map_or(self.joined.len(), |body| body.at);
+            let joined = until.saturating_sub(self.joined_sent).min(n);
+            self.joined_sent = self.joined_sent.saturating_add(joined);
+            n = n.saturating_sub(joined);
+            if let (true, Some(body)) = (self.joined_sent == until, self.moved.front()) {
+                let left = body.bytes.len().saturating_sub(self.moved_sent);
+                let taken = left.min(n);
+                n = n.saturating_sub(taken);
+                self.moved_sent = self.moved_sent.saturating_add(taken);
+                if taken == left {
+                    self.moved.pop_front();
+                    self.moved_sent = 0;
+                }
+            }
+        }
+        if self.queued == 0 {
+            self.joined.clear();
+            self.joined_sent = 0;
+        } else if self.joined_sent >= COMPACT_FROM && self.joined_sent > self.joined.len() / 2 {
+            self.joined.drain(..self.joined_sent);
+            for body in &mut self.moved {
+                body.at = body.at.saturating_sub(self.joined_sent);
+            }
+            self.joined_sent = 0;
+        }
+    }
+}
+
+/// The pieces of an outbound queue, in order; none is empty.
+#[derive(Clone, Debug)]
+pub struct Segments<'a> {
+    queue: &'a Transmit,
+    joined_at: usize,
+    moved_at: usize,
+    moved_skip: usize,
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let body = self.queue.moved.get(self.moved_at);
+        let until = body.map_or(self.queue.joined.len(), |body| body.at);
+        if self.joined_at < until {
+            let piece = self.queue.joined.get(self.joined_at..until)?;
+            self.joined_at = until;
+            return Some(piece);
+        }
+        let piece = body?.bytes.get(self.moved_skip..)?;
+        self.moved_at = self.moved_at.saturating_add(1);
+        self.moved_skip = 0;
+        Some(piece)
+    }
+}

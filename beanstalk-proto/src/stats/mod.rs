@@ -29,6 +29,7 @@
 //! # Ok::<(), beanstalk_proto::stats::StatsError>(())
 //! ```
 
+mod error;
 mod extra;
 mod lines;
 mod value;
@@ -39,13 +40,12 @@ mod tests;
 use alloc::{boxed::Box, vec::Vec};
 use core::{fmt, time::Duration};
 
-use thiserror::Error;
-
+pub use error::StatsError;
 pub use extra::Extra;
 
 use crate::{
     command::Dialect,
-    error::{Excerpt, TubeNameError},
+    error::Excerpt,
     types::{JobId, Priority, TubeName},
 };
 
@@ -357,48 +357,4 @@ pub fn encode_names<'a>(names: impl IntoIterator<Item = &'a TubeName>, out: &mut
         out.extend_from_slice(name.as_bytes());
         out.push(b'\n');
     }
-}
-
-/// Why a body is not the statistics, or the list of names, that it should be. The connection stays in step.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum StatsError {
-    /// The body does not begin with the line `---`.
-    #[error("the body begins with {start}, not with a line \"---\"")]
-    Start {
-        /// How it begins.
-        start: Excerpt,
-    },
-    /// A line that is not `key: value` (or, in a list, not `- name`), or is not UTF-8.
-    #[error("cannot make sense of the line {line}")]
-    Line {
-        /// The line.
-        line: Excerpt,
-    },
-    /// A key with a value that it cannot have.
-    #[error("{key} is {value}, not {expected}")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// What it would take.
-        expected: &'static str,
-        /// What came.
-        value: Excerpt,
-    },
-    /// A key that comes a second time: which one to believe?
-    #[error("{key} comes a second time, as {value}")]
-    Repeated {
-        /// The key.
-        key: &'static str,
-        /// The second value.
-        value: Excerpt,
-    },
-    /// An item of a list that is not a tube name.
-    #[error("{name} is in the list: {error}")]
-    Name {
-        /// The item.
-        name: Excerpt,
-        /// Why it is not a tube name.
-        error: TubeNameError,
-    },
 }

@@ -28,6 +28,12 @@ impl Source {
         core::array::from_fn(|_| self.byte())
     }
 
+    /// One of several things.
+    fn pick<T: Copy>(&mut self, things: &[T]) -> Option<T> {
+        let index = usize::from(self.byte()).checked_rem(things.len())?;
+        things.get(index).copied()
+    }
+
     /// A number of a random width, so that small ones and the largest both come up.
     fn number(&mut self) -> u64 {
         match self.byte() {
@@ -40,7 +46,7 @@ impl Source {
     fn line(&mut self) -> String {
         let pieces = ["-", ":", ": ", "\"", "#", "\r", " ", "é", "0", "x", "---", "\\", "\0"];
         let len = self.byte() % 8;
-        (0..len).filter_map(|_| pieces.get(usize::from(self.byte()) % pieces.len())).copied().collect()
+        (0..len).filter_map(|_| self.pick(&pieces)).collect()
     }
 
     /// Text that is not itself in quotes: a release that writes it bare could not say so.
@@ -51,10 +57,7 @@ impl Source {
     fn tube(&mut self) -> TubeName {
         let letters = b"0-+/;.$_()AZaz9";
         let len = self.byte() % 201;
-        let name: String = (0..len)
-            .filter_map(|_| letters.get(usize::from(self.byte()) % letters.len()))
-            .map(|&b| char::from(b))
-            .collect();
+        let name: String = (0..len).filter_map(|_| self.pick(letters)).map(char::from).collect();
         TubeName::new(name).unwrap_or_default()
     }
 }

@@ -1,0 +1,49 @@
+//! What can be wrong with a body.
+
+use thiserror::Error;
+
+use crate::error::{Excerpt, TubeNameError};
+
+/// Why a body is not the statistics, or the list of names, that it should be. The connection stays in step.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StatsError {
+    /// The body does not begin with the line `---`.
+    #[error("the body begins with {start}, not with a line \"---\"")]
+    Start {
+        /// How it begins.
+        start: Excerpt,
+    },
+    /// A line that is not `key: value` (or, in a list, not `- name`), or is not UTF-8.
+    #[error("cannot make sense of the line {line}")]
+    Line {
+        /// The line.
+        line: Excerpt,
+    },
+    /// A key with a value that it cannot have.
+    #[error("{key} is {value}, not {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it would take.
+        expected: &'static str,
+        /// What came.
+        value: Excerpt,
+    },
+    /// A key that comes a second time: which one to believe?
+    #[error("{key} comes a second time, as {value}")]
+    Repeated {
+        /// The key.
+        key: &'static str,
+        /// The second value.
+        value: Excerpt,
+    },
+    /// An item of a list that is not a tube name.
+    #[error("{name} is in the list: {error}")]
+    Name {
+        /// The item.
+        name: Excerpt,
+        /// Why it is not a tube name.
+        error: TubeNameError,
+    },
+}

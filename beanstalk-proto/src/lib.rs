@@ -40,7 +40,7 @@ pub use table::{
 pub use time::Instant;
 pub use transmit::Segments;
 pub use types::{
-    Body, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName,
+    Body, Bound, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName,
 };
 
 /// What emitted code needs by absolute path.

@@ -20,9 +20,9 @@ macro_rules! __argument {
     (secs) => { $crate::Seconds };
     (timeout) => { $crate::Seconds };
     (id) => { $crate::JobId };
-    (bound) => { u32 };
-    (tube) => { $crate::TubeArg<'_> };
-    (body) => { $crate::Body<'_> };
+    (bound) => { $crate::Bound };
+    (tube $of:lifetime) => { $crate::TubeArg<$of> };
+    (body $of:lifetime) => { $crate::Body<$of> };
 }
 
 #[doc(hidden)]
@@ -43,7 +43,7 @@ macro_rules! __sync_methods {
             /// # Ok(())
             /// # }
             /// ```
-            pub fn $method(&mut self $($(, $arg: impl Into<$crate::__argument!($ty)>)+)?) -> Result<$reply, Error> {
+            pub fn $method$(<$lt>)?(&mut self $($(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)+)?) -> Result<$reply, Error> {
                 self.call($crate::$name::new($($($arg),+)?))
             }
         )*
@@ -72,7 +72,7 @@ macro_rules! __async_methods {
             /// # Ok(())
             /// # }
             /// ```
-            pub async fn $method(&mut self $($(, $arg: impl Into<$crate::__argument!($ty)>)+)?) -> Result<$reply, Error> {
+            pub async fn $method$(<$lt>)?(&mut self $($(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)+)?) -> Result<$reply, Error> {
                 self.call($crate::$name::new($($($arg),+)?)).await
             }
         )*

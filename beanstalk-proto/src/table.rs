@@ -14,7 +14,7 @@
 //! | `secs` | [`Seconds`] | `u32` | at most 2^32-1 |
 //! | `timeout` | [`Seconds`] | `u32` | at most 2^31-1 |
 //! | `id` | [`JobId`] | [`JobId`] | u64 |
-//! | `bound` | `u32` | `u32` | u32 |
+//! | `bound` | [`Bound`] | `u32` | u32 |
 //! | `tube` | [`TubeArg`] | [`TubeName`] | the name |
 //! | `body` | [`Body`] | `Vec<u8>` | length, CRLF, bytes, CRLF |
 
@@ -25,7 +25,7 @@ use crate::{
     error::{ArgumentError, DecodeError},
     reply::{Reply, ReplyKind, ReplySet},
     request::{Echo, Encoder, Expect, Request, Wait, untyped},
-    types::{Body, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName},
+    types::{Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName},
 };
 
 /// Hands all rows of the table to a macro.
@@ -326,7 +326,7 @@ macro_rules! field {
     (secs) => { Seconds };
     (timeout) => { Seconds };
     (id) => { JobId };
-    (bound) => { u32 };
+    (bound) => { Bound };
     (tube $lt:lifetime) => { TubeArg<$lt> };
     (body $lt:lifetime) => { Body<$lt> };
 }
@@ -344,7 +344,7 @@ macro_rules! encode {
     (secs $encoder:ident $value:expr) => { $encoder.seconds($value, u32::MAX)? };
     (timeout $encoder:ident $value:expr) => { $encoder.seconds($value, MAX_TIMEOUT)? };
     (id $encoder:ident $value:expr) => { $encoder.number($value.0)? };
-    (bound $encoder:ident $value:expr) => { $encoder.number($value)? };
+    (bound $encoder:ident $value:expr) => { $encoder.number($value.0)? };
     (tube $encoder:ident $value:expr) => { $encoder.tube(&$value)? };
     (body $encoder:ident $value:expr) => { $encoder.body($value)? };
 }

@@ -272,6 +272,16 @@ impl fmt::Display for Priority {
     }
 }
 
+/// How many jobs a `kick` may make ready at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bound(pub u32);
+
+impl From<u32> for Bound {
+    fn from(bound: u32) -> Self {
+        Self(bound)
+    }
+}
+
 /// A duration as the protocol says it: whole seconds.
 ///
 /// Made from a number of seconds or from a [`Duration`], which is rounded **up**, so that nothing becomes shorter

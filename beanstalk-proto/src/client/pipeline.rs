@@ -37,8 +37,12 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         Self { requests, held: None, entries: VecDeque::new(), failed: false }
     }
 
-    /// Sends requests until the window is full.
+    /// Sends requests until the window is full. While it is more than half full it does nothing, so that requests go
+    /// out many to a write.
     pub fn fill(&mut self, connection: &mut Connection) {
+        if self.entries.len() > WINDOW / 2 {
+            return;
+        }
         while self.entries.len() < WINDOW && connection.queued() < WINDOW_BYTES {
             let Some(request) = self.held.take().or_else(|| self.requests.next()) else { return };
             // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.

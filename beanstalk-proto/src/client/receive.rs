@@ -83,6 +83,14 @@ impl Connection {
         self.stream = Stream::Ended;
     }
 
+    /// Takes note that the transport has failed: whatever has no reply by now fails with
+    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
+    pub fn abort(&mut self) {
+        if !self.is_ended() {
+            self.stream = Stream::Ended;
+        }
+    }
+
     /// Deals with one complete reply, if there is one.
     #[inline]
     fn next_reply(&mut self) -> Option<Result<(), ProtocolError>> {

@@ -1,0 +1,85 @@
+//! Many requests over one connection, results as they arrive.
+
+use std::{fmt, task::Poll};
+
+use beanstalk_proto::{
+    Error, Lost, Request,
+    client::{Deadline, Pipeline},
+};
+
+use crate::{
+    client::{Client, Waited},
+    transport::Transport,
+};
+
+/// The results of [`Client::call_all`], in the order of the requests.
+pub struct CallAll<'c, T: Transport, I: Iterator<Item: Request>> {
+    client: &'c mut Client<T>,
+    pipeline: Pipeline<I>,
+    /// The deadline of the request whose result comes next, once it was waited for.
+    deadline: Option<Deadline>,
+}
+
+impl<'c, T: Transport, I: Iterator<Item: Request>> CallAll<'c, T, I> {
+    pub(crate) fn new(client: &'c mut Client<T>, requests: I) -> Self {
+        Self { client, pipeline: Pipeline::new(requests), deadline: None }
+    }
+
+    /// Waits for the next result.
+    fn wait(&mut self) -> Result<Option<Waited>, Error> {
+        let lost = self.pipeline.front().map_or(Lost::Unknown, |ticket| self.client.connection.lost(ticket));
+        let now = self.client.now();
+        let deadline = match (self.deadline, self.pipeline.front()) {
+            (Some(deadline), _) => deadline,
+            (None, Some(ticket)) => self.client.connection.deadline(ticket, now),
+            (None, None) => Deadline::Never,
+        };
+        self.deadline = Some(deadline);
+        match self.client.advance(deadline, now) {
+            Ok(Waited::Moved) => Ok(None),
+            Ok(waited) => Ok(Some(waited)),
+            Err(error) => {
+                self.pipeline.fail();
+                Err(self.client.failed(error, lost))
+            }
+        }
+    }
+}
+
+impl<T: Transport, I: Iterator<Item: Request>> Iterator for CallAll<'_, T, I> {
+    type Item = Result<<I::Item as Request>::Reply, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.pipeline.fill(&mut self.client.connection);
+            if let Poll::Ready(result) = self.pipeline.poll_next(&mut self.client.connection) {
+                self.deadline = None;
+                return result;
+            }
+            match self.wait() {
+                Ok(None) => {}
+                Ok(Some(waited)) => {
+                    self.deadline = None;
+                    return self.pipeline.end_wait(&mut self.client.connection, waited == Waited::GiveUp);
+                }
+                Err(error) => {
+                    self.deadline = None;
+                    let _closed = self.pipeline.poll_next(&mut self.client.connection);
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl<T: Transport, I: Iterator<Item: Request>> Drop for CallAll<'_, T, I> {
+    fn drop(&mut self) {
+        self.pipeline.abandon(&mut self.client.connection);
+    }
+}
+
+impl<T: Transport, I: Iterator<Item: Request>> fmt::Debug for CallAll<'_, T, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallAll").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,351 @@
+//! The blocking client: one connection, and the loop that moves its bytes.
+
+use std::{
+    io::{self, IoSlice},
+    iter,
+    time::{Duration, Instant},
+};
+
+use beanstalk_proto::{
+    Address, Error, Job, Lost, Request,
+    client::{Closing, Config, Connection, Deadline, Ticket},
+};
+
+use crate::{
+    call_all::CallAll,
+    transport::{Stream, Transport},
+};
+
+/// While requests and replies cross, a write that finds no room for so long is followed by a read.
+const TURN: Duration = Duration::from_millis(2);
+/// The shortest timeout that a socket takes: the nearest to not waiting at all.
+const NOW: Duration = Duration::from_micros(1);
+/// Pieces of the outbound queue for one write.
+const PIECES: usize = 16;
+
+/// One connection to a server. Every command of the protocol is a method.
+///
+/// Dropping a client says `quit` if that is possible without waiting, and closes; jobs it holds become ready again.
+/// So a scope is a connection's life:
+///
+/// ```no_run
+/// use beanstalk_sync::Client;
+///
+/// fn fetch_later(urls: &[&str]) -> Result<(), beanstalk_sync::Error> {
+///     let mut client = Client::connect("localhost:11300")?;
+///     client.use_tube("urls-to-fetch")?;
+///     for url in urls {
+///         client.put(100, 0, 180, *url)?;
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Client<T: Transport = Stream> {
+    pub(crate) connection: Connection,
+    transport: T,
+    /// What the core's clock counts from.
+    epoch: Instant,
+    /// The timeouts that the transport has now; the outer `None` is "not set yet".
+    read_timeout: Option<Option<Duration>>,
+    write_timeout: Option<Option<Duration>>,
+}
+
+impl Client {
+    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, with the default [`Config`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no address, [`Error::Io`] if nobody answers there.
+    pub fn connect(address: &str) -> Result<Self, Error> {
+        Self::connect_with(address, Config::default())
+    }
+
+    /// Connects with a configuration: timeouts and limits.
+    ///
+    /// The connect timeout covers all addresses a host name stands for, but neither looking the name up nor Unix
+    /// sockets, which the operating system does in its own time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn connect_with(address: &str, config: Config) -> Result<Self, Error> {
+        let address: Address = address.parse()?;
+        let stream = Stream::connect(&address, config.connect_timeout)
+            .map_err(|error| Error::Io { error, lost: Lost::NotSent })?;
+        Ok(Self::from_stream_with(stream, config))
+    }
+}
+
+impl<T: Transport> Client<T> {
+    /// A client on a stream that is connected already; so TLS or a tunnel is used.
+    pub fn from_stream(stream: T) -> Self {
+        Self::from_stream_with(stream, Config::default())
+    }
+
+    /// A client on a stream that is connected already, with a configuration.
+    pub fn from_stream_with(stream: T, config: Config) -> Self {
+        Self {
+            connection: Connection::new(config),
+            transport: stream,
+            epoch: Instant::now(),
+            read_timeout: None,
+            write_timeout: None,
+        }
+    }
+
+    /// Sends a request and waits for its reply: [`Client::send`] and [`Client::reply`] in one.
+    ///
+    /// # Errors
+    ///
+    /// Everything that [`Error`] lists. After a timeout the connection is still in step: the reply is dropped when it
+    /// comes, and a job that it brings is kept for the next reserve.
+    pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
+        let ticket = self.connection.send(request)?;
+        self.wait(ticket)
+    }
+
+    beanstalk_proto::client_methods!(sync);
+
+    /// Sends a request, and returns when the transport has taken it whole. Several sends before the first
+    /// [`Client::reply`] are a pipeline.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::call`], but for what the server answers.
+    pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        let ticket = self.connection.send(request)?;
+        let start = self.now();
+        let until = self.connection.config().reply_timeout.map(|timeout| start + timeout);
+        while !self.connection.is_written_out(&ticket) {
+            let expired = until.is_some_and(|until| self.now() >= until);
+            let result = match expired {
+                true => Err(self.connection.timed_out(&ticket)),
+                false => self.write_all().and_then(|done| if done { Ok(()) } else { self.read_once(Some(TURN)) })
+                    .map_err(|error| self.failed(error, self.connection.lost(&ticket))),
+            };
+            if let Err(error) = result {
+                self.connection.abandon(ticket);
+                return Err(error);
+            }
+        }
+        Ok(ticket)
+    }
+
+    /// Waits for the reply to a request that was sent. Replies can be taken in any order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::call`].
+    pub fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
+        self.wait(ticket)
+    }
+
+    /// Sends many requests, pipelined, and yields one result for each, in order. A refusal of one does not disturb the
+    /// others; after a fatal error the rest fail with [`Error::Closed`], each saying whether it can have run.
+    ///
+    /// About 64 requests are in flight at a time, and replies are read while requests are written. Requests of different
+    /// kinds go together as [`Command`](beanstalk_proto::Command)s. Dropping the iterator leaves the connection in step.
+    ///
+    /// ```no_run
+    /// use beanstalk_sync::{Client, Put};
+    ///
+    /// # fn main() -> Result<(), beanstalk_sync::Error> {
+    /// let mut client = Client::connect("127.0.0.1:11300")?;
+    /// for result in client.call_all(["one", "two", "three"].map(Put::of)) {
+    ///     println!("{}", result?.id());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_all<I>(&mut self, requests: I) -> CallAll<'_, T, I::IntoIter>
+    where
+        I: IntoIterator<Item: Request>,
+    {
+        CallAll::new(self, requests.into_iter())
+    }
+
+    /// The jobs that arrived for nobody, after a reserve that timed out on our side: they are held by this connection, as
+    /// far as their time to run lasts. The next reserve would have confirmed one with `touch` and returned it.
+    pub fn take_orphaned(&mut self) -> Vec<Job> {
+        self.connection.take_orphaned()
+    }
+
+    /// Ends the connection in order: says `quit`, and waits until the server has closed, no longer than a reply may take.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the transport fails first, [`Error::TimedOut`] if the server does not close.
+    pub fn disconnect(mut self) -> Result<(), Error> {
+        if self.connection.close() == Closing::HalfClose {
+            self.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
+        }
+        let start = self.now();
+        let timeout = self.connection.config().reply_timeout;
+        while !self.connection.is_ended() {
+            let left = timeout.map(|timeout| timeout.saturating_sub(self.now().saturating_duration_since(start)));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(Error::TimedOut { lost: Lost::Unknown });
+            }
+            self.exchange(left).map_err(|error| self.failed(error, Lost::Unknown))?;
+        }
+        Ok(())
+    }
+
+    /// The stream under the client.
+    pub fn get_ref(&self) -> &T {
+        &self.transport
+    }
+
+    fn wait<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
+        let mut now = self.now();
+        let deadline = self.connection.deadline(&ticket, now);
+        loop {
+            if let std::task::Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
+                return result;
+            }
+            match self.advance(deadline, now) {
+                Ok(Waited::Moved) => now = self.now(),
+                Ok(Waited::GiveUp) => return self.connection.give_up(ticket),
+                Ok(Waited::TooLong) => {
+                    let error = self.connection.timed_out(&ticket);
+                    self.connection.abandon(ticket);
+                    return Err(error);
+                }
+                Err(error) => {
+                    let error = self.failed(error, self.connection.lost(&ticket));
+                    self.connection.abandon(ticket);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Moves bytes until something was read, or says what the deadline asks for.
+    pub(crate) fn advance(&mut self, deadline: Deadline, now: beanstalk_proto::Instant) -> io::Result<Waited> {
+        let (until, waited) = match deadline {
+            Deadline::Never => (None, Waited::Moved),
+            Deadline::Fail(until) => (Some(until), Waited::TooLong),
+            Deadline::GiveUp(until) => (Some(until), Waited::GiveUp),
+        };
+        let left = until.map(|until| until.saturating_duration_since(now));
+        if left.is_some_and(|left| left.is_zero()) {
+            if waited == Waited::GiveUp {
+                self.read_once(Some(NOW))?;
+            }
+            return Ok(waited);
+        }
+        self.exchange(left)?;
+        Ok(Waited::Moved)
+    }
+
+    /// Writes what is queued, then reads once. While the transport takes no more, it only reads.
+    fn exchange(&mut self, left: Option<Duration>) -> io::Result<()> {
+        let written = self.write_all()?;
+        let base = self.connection.config().reply_timeout;
+        let timeout = match (written, left, base) {
+            (false, ..) => Some(TURN),
+            // The base is set once; longer waits loop on it.
+            (true, Some(left), Some(base)) => Some(left.min(base)),
+            (true, left, base) => left.or(base),
+        };
+        self.read_once(timeout)
+    }
+
+    /// Writes until nothing is queued, then flushes; `false` if the transport takes no more for now.
+    pub(crate) fn write_all(&mut self) -> io::Result<bool> {
+        while self.connection.wants_transmit() {
+            // Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
+            let timeout = match self.connection.in_flight() {
+                0 | 1 => self.connection.config().reply_timeout,
+                _ => Some(TURN),
+            };
+            if self.write_timeout != Some(timeout) {
+                self.transport.set_write_timeout(timeout)?;
+                self.write_timeout = Some(timeout);
+            }
+            match self.write_once() {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => self.connection.transmitted(n),
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.connection.wants_flush() {
+            match self.transport.flush() {
+                Ok(()) => self.connection.flushed(),
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn write_once(&mut self) -> io::Result<usize> {
+        let mut segments = self.connection.transmit();
+        let first = segments.next().unwrap_or_default();
+        let Some(second) = segments.next() else { return self.transport.write(first) };
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let mut len = 0;
+        for (piece, segment) in iter::zip(&mut pieces, [first, second].into_iter().chain(segments)) {
+            *piece = IoSlice::new(segment);
+            len += 1;
+        }
+        self.transport.write_vectored(pieces.get(..len).unwrap_or_default())
+    }
+
+    fn read_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.connection.is_ended() {
+            return Ok(());
+        }
+        if self.read_timeout != Some(timeout) {
+            self.transport.set_read_timeout(timeout)?;
+            self.read_timeout = Some(timeout);
+        }
+        match self.transport.read(self.connection.receive_buf()) {
+            Ok(0) => self.connection.received_eof(),
+            Ok(n) => self.connection.received(n),
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Notes that the transport has failed, and makes the error of the call that met it.
+    pub(crate) fn failed(&mut self, error: io::Error, lost: Lost) -> Error {
+        self.connection.abort();
+        Error::Io { error, lost }
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> beanstalk_proto::Instant {
+        beanstalk_proto::Instant::ZERO + self.epoch.elapsed()
+    }
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Bytes may have moved: look for the reply.
+    Moved,
+    /// The reply is overdue.
+    TooLong,
+    /// The caller's own deadline has passed.
+    GiveUp,
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+impl<T: Transport> Drop for Client<T> {
+    fn drop(&mut self) {
+        // Only if nothing else waits to be written would the server understand it.
+        let idle = !self.connection.wants_transmit();
+        if idle && self.connection.close() == Closing::Quit && self.transport.set_write_timeout(Some(NOW)).is_ok() {
+            let _ = self.write_once();
+        }
+    }
+}

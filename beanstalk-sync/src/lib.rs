@@ -1,0 +1,44 @@
+//! A blocking beanstalkd client on `std`'s sockets.
+//!
+//! [`Client`] is one connection; every command of the protocol is one of its methods. The protocol itself is
+//! [`beanstalk_proto`]: this crate only moves its bytes.
+//!
+//! ```no_run
+//! use beanstalk_sync::{Client, Reserved};
+//!
+//! # fn main() -> Result<(), beanstalk_sync::Error> {
+//! let mut client = Client::connect("localhost:11300")?;
+//! client.watch("urls-to-fetch")?;
+//! // Work until nothing has come for a second.
+//! while let Reserved::Job(job) = client.reserve_with_timeout(1)? {
+//!     println!("fetching {}", job.text().unwrap_or("something that is not text"));
+//!     client.delete(job.id)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | you want | use |
+//! |---|---|
+//! | one command and its reply | a method of [`Client`] |
+//! | many commands, fast | [`Client::call_all`] |
+//! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
+//! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
+//! | TLS, a tunnel, a test's stream | [`Client::from_stream`] with a [`Transport`] |
+//!
+//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
+//! private network or a Unix socket, or in a tunnel.
+
+mod call_all;
+mod client;
+mod transport;
+
+pub use beanstalk_proto::{
+    Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError, Put,
+    PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
+    client::{Config, Limits, Ticket},
+    stats,
+};
+pub use call_all::CallAll;
+pub use client::Client;
+pub use transport::{Stream, Transport};

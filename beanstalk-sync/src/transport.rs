@@ -1,0 +1,184 @@
+//! What a blocking client needs of a stream, and the streams that `connect` makes.
+
+use std::{
+    io::{self, IoSlice, Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    time::{Duration, Instant},
+};
+
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+
+use beanstalk_proto::Address;
+
+/// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
+///
+/// A read or write that takes longer than its timeout fails with [`io::ErrorKind::WouldBlock`] or
+/// [`io::ErrorKind::TimedOut`] and has moved no byte. A wrapper passes the timeouts on to the socket it wraps:
+///
+/// ```
+/// use std::{io::{self, Read, Write}, net::TcpStream, time::Duration};
+/// use beanstalk_sync::Transport;
+///
+/// struct Counting { inner: TcpStream, bytes_read: usize }
+///
+/// impl Read for Counting {
+///     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+///         let n = self.inner.read(buf)?;
+///         self.bytes_read += n;
+///         Ok(n)
+///     }
+/// }
+///
+/// impl Write for Counting {
+///     fn write(&mut self, buf: &[u8]) -> io::Result<usize> { self.inner.write(buf) }
+///     fn flush(&mut self) -> io::Result<()> { self.inner.flush() }
+/// }
+///
+/// impl Transport for Counting {
+///     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+///         self.inner.set_read_timeout(timeout)
+///     }
+///     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+///         self.inner.set_write_timeout(timeout)
+///     }
+/// }
+/// ```
+pub trait Transport: Read + Write {
+    /// How long a read may wait for the first byte; never zero, `None` for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the stream says.
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// How long a write may wait until the stream takes a byte; never zero, `None` for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the stream says.
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Closes the writing half, if the stream can. The default does nothing.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the stream says.
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+macro_rules! socket_transport {
+    ($socket:ty) => {
+        impl Transport for $socket {
+            fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                <$socket>::set_read_timeout(self, timeout)
+            }
+
+            fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+                <$socket>::set_write_timeout(self, timeout)
+            }
+
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                self.shutdown(std::net::Shutdown::Write)
+            }
+        }
+    };
+}
+
+socket_transport!(TcpStream);
+#[cfg(unix)]
+socket_transport!(UnixStream);
+
+/// What [`Client::connect`](crate::Client::connect) connects with.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP, with `TCP_NODELAY` set.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Connects. Every address that a host name stands for is tried in turn within the timeout.
+    pub(crate) fn connect(address: &Address, timeout: Option<Duration>) -> io::Result<Self> {
+        match address {
+            Address::Tcp { host, port } => {
+                let stream = connect_tcp(host, *port, timeout)?;
+                stream.set_nodelay(true)?;
+                Ok(Self::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+            #[cfg(not(unix))]
+            Address::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
+        }
+    }
+}
+
+fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<TcpStream> {
+    let Some(timeout) = timeout else { return TcpStream::connect((host, port)) };
+    let start = Instant::now();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
+    for address in (host, port).to_socket_addrs()? {
+        let left = timeout.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Calls the stream, whichever it is.
+macro_rules! either {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self {
+            Stream::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $call,
+        }
+    };
+}
+
+impl Read for Stream {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        either!(self, stream => stream.read(buf))
+    }
+}
+
+impl Write for Stream {
+    #[inline]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        either!(self, stream => stream.write(buf))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        either!(self, stream => stream.write_vectored(bufs))
+    }
+
+    #[inline]
+    fn flush(&mut self) -> io::Result<()> {
+        either!(self, stream => stream.flush())
+    }
+}
+
+impl Transport for Stream {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        either!(self, stream => Transport::set_read_timeout(stream, timeout))
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        either!(self, stream => Transport::set_write_timeout(stream, timeout))
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        either!(self, stream => stream.shutdown_write())
+    }
+}

@@ -48,3 +48,8 @@ pub use types::{
 pub mod __private {
     pub use alloc::vec::Vec;
 }
+
+/// Runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,15 +1,26 @@
 //! Emits the named methods of the adapters' clients from the command table.
 
-/// Emits a method for every command of the table, blocking (`sync`) or `async`, inside an `impl Client` whose `call`
-/// takes a [`Request`](crate::Request), next to an `Error` and a `Client::connect`:
+/// Emits a method for every command of the table, next to an `Error` and a `Client::connect`:
 ///
 /// ```ignore
 /// impl Client { beanstalk_proto::client_methods!(sync); }
 /// ```
+///
+/// - `sync`: blocking, in an `impl Client` whose `call` takes a [`Request`](crate::Request).
+/// - `async`: the same, and with them `call`, `send`, `reply`, `call_all`, `take_orphaned` and `disconnect`, in an impl of a
+///   client whose field `driver` is a [`client::Driver`](crate::client::Driver) over the type given.
+/// - `shared`: what a `SharedClient` offers, its field `shared` being a [`client::Shared`](crate::client::Shared).
 #[macro_export]
 macro_rules! client_methods {
     (sync) => { $crate::__commands!($crate::__sync_methods); };
-    (async) => { $crate::__commands!($crate::__async_methods); };
+    (async over $transport:ty) => {
+        $crate::__async_calls!($transport);
+        $crate::__commands!($crate::__async_methods);
+    };
+    (shared) => {
+        $crate::__shared_calls!();
+        $crate::__commands!($crate::__shared_methods);
+    };
 }
 
 /// The type that a method's argument turns into; see the table for the kinds.
@@ -30,7 +41,7 @@ macro_rules! __argument {
 macro_rules! __sync_methods {
     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
        $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
-       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident example $example:literal;)*) => {
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
         $(
             $(#[$doc])*
             ///
@@ -55,7 +66,7 @@ macro_rules! __sync_methods {
 macro_rules! __async_methods {
     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
        $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
-       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident example $example:literal;)*) => {
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
         $(
             $(#[$doc])*
             ///
@@ -87,5 +98,112 @@ macro_rules! __cancel_safety {
     };
     ($wait:ident) => {
         "Safe in `select!`: if the future is dropped while the server waits, the next `reserve` or `reserve_with_timeout` takes the waiting over; a job that came meanwhile is handed to it, once `touch` has confirmed that it is still ours."
+    };
+}
+
+/// What every asynchronous client has besides the commands.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __async_calls {
+    ($transport:ty) => {
+        /// Sends a request and waits for its reply.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped once it has been polled, the request may still run: what is left of it is written, and
+        /// its reply read and dropped, by whatever is called next. A waiting reserve is taken over by the next one, and a
+        /// job that comes for nobody is kept for it.
+        ///
+        /// # Errors
+        ///
+        /// Everything that [`Error`](beanstalk_proto::Error) lists. After a timeout the connection is still in step.
+        pub async fn call<R: $crate::Request>(&mut self, request: R) -> Result<R::Reply, Error> {
+            self.driver.call(request).await
+        }
+
+        /// Sends a request: resolves when its last byte was written and flushed, and gives the ticket for the reply.
+        /// Several sends before the first `reply` are a pipeline of mixed commands.
+        ///
+        /// # Cancel safety
+        ///
+        /// As `call`. A ticket of which nothing more is wanted goes to `abandon`.
+        ///
+        /// # Errors
+        ///
+        /// As `call`, but for what the server answers.
+        pub async fn send<R: $crate::Request>(
+            &mut self,
+            request: R,
+        ) -> Result<$crate::client::Ticket<R::Reply>, Error> {
+            self.driver.send(request).await
+        }
+
+        /// Waits for the reply to a request that was sent. Replies can be taken in any order.
+        ///
+        /// # Cancel safety
+        ///
+        /// As `call`: the ticket is given away, so that dropping the future abandons it.
+        ///
+        /// # Errors
+        ///
+        /// As `call`, and [`Error::Ticket`](beanstalk_proto::Error::Ticket) for the ticket of another connection.
+        pub async fn reply<R>(&mut self, ticket: $crate::client::Ticket<R>) -> Result<R, Error> {
+            self.driver.reply(ticket).await
+        }
+
+        /// Says that nobody waits for this reply any more.
+        pub fn abandon<R>(&mut self, ticket: $crate::client::Ticket<R>) {
+            self.driver.abandon(ticket);
+        }
+
+        /// Sends many requests, pipelined, and yields one result for each, in order: call
+        /// [`next`](beanstalk_proto::client::CallAll::next) until it gives `None`.
+        ///
+        /// A refusal of one does not disturb the others; after a fatal error the rest fail with
+        /// [`Error::Closed`](beanstalk_proto::Error::Closed), each saying whether it can have run. About 64 requests are in
+        /// flight at a time, and replies are read while requests are written. Requests of different kinds go together as
+        /// [`Command`](beanstalk_proto::Command)s. Dropping it leaves the connection in step.
+        ///
+        /// ```no_run
+        #[doc = concat!("use ", env!("CARGO_CRATE_NAME"), "::{Client, Put};")]
+        ///
+        #[doc = concat!("# async fn example() -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
+        /// let mut client = Client::connect("127.0.0.1:11300").await?;
+        /// let mut results = client.call_all(["one", "two", "three"].map(Put::of));
+        /// while let Some(result) = results.next().await {
+        ///     println!("{}", result?.id());
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn call_all<I>(&mut self, requests: I) -> $crate::client::CallAll<'_, $transport, I::IntoIter>
+        where
+            I: IntoIterator<Item: $crate::Request>,
+        {
+            self.driver.call_all(requests.into_iter())
+        }
+
+        /// The jobs that arrived for nobody because their call was dropped, unconfirmed: the time to run of each may be
+        /// over. They are not handed to a later reserve then. Takes what is here, and reads nothing.
+        pub fn take_orphaned(&mut self) -> $crate::__private::Vec<$crate::Job> {
+            self.driver.take_orphaned()
+        }
+
+        /// Ends the connection in order: what was sent is written, `quit` is said (or, while a reserve waits, the writing
+        /// half closed), and the server's end awaited, for as long as a reply may take. Jobs held become ready.
+        ///
+        /// Dropping the client instead closes at once, and never blocks.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the connection is closed at once.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::TimedOut`](beanstalk_proto::Error::TimedOut) if the server does not end it in time;
+        /// [`Error::Io`](beanstalk_proto::Error::Io).
+        pub async fn disconnect(self) -> Result<(), Error> {
+            self.driver.disconnect().await
+        }
     };
 }

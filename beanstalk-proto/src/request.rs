@@ -32,10 +32,11 @@
 //! ```
 
 use alloc::borrow::Cow;
+use core::time::Duration;
 
 use crate::{
     transmit::Transmit,
-    command::{self, Command},
+    command::Command,
     error::{ArgumentError, DecodeError},
     reply::{MAX_LINE, Reply, ReplyKind, ReplySet},
     scan,
@@ -76,6 +77,16 @@ pub enum Wait {
     Seconds(u32),
     /// Until something happens. The server reads nothing from the connection meanwhile.
     Forever,
+}
+
+impl Wait {
+    /// How long the server may wait if it has an end.
+    pub(crate) fn duration(self) -> Duration {
+        match self {
+            Self::Seconds(seconds) => Duration::from_secs(seconds.into()),
+            Self::No | Self::Forever => Duration::ZERO,
+        }
+    }
 }
 
 /// What must be repeated in the reply.
@@ -139,7 +150,8 @@ impl Expect {
         }
     }
 
-    /// What a built-in command expects, but for its waiting and its echo.
+    /// What a built-in command expects, but for its waiting and its echo. A request that says so is that command to the
+    /// connection: another reserve may stand for it, say.
     #[must_use]
     pub const fn of(kind: Kind) -> Self {
         let mut expect = Self::new(kind.word(), kind.replies());
@@ -186,7 +198,7 @@ impl Expect {
     /// Whether a reply with a word that is not of the protocol is allowed, and if so, whether a body follows.
     pub(crate) fn shape_of(&self, word: &[u8]) -> Option<bool> {
         match self.other {
-            OtherReplies::Any { body } => Some(body),
+            OtherReplies::Any { body } => (!word.is_empty()).then_some(body),
             _ => self.own_word(word),
         }
     }
@@ -200,11 +212,13 @@ pub struct Encoder<'c> {
     line: [u8; MAX_LINE],
     len: usize,
     has_body: bool,
+    /// Whether the command is one of the table's, whose shape need not be checked.
+    vouched: bool,
 }
 
 impl<'c> Encoder<'c> {
     pub(crate) fn new(out: &'c mut Transmit) -> Self {
-        Self { out, line: [0; MAX_LINE], len: 0, has_body: false }
+        Self { out, line: [0; MAX_LINE], len: 0, has_body: false, vouched: false }
     }
 
     /// Writes the command's word, or an argument that is a word.
@@ -268,6 +282,7 @@ impl<'c> Encoder<'c> {
             return Err(ArgumentError::BodyTooLong { bytes, limit: Body::MAX_LEN });
         }
         self.number(bytes as u64)?;
+        self.check_shape(Some(bytes))?;
         self.end_line()?;
         self.has_body = true;
         self.out.push_body(body);
@@ -277,6 +292,7 @@ impl<'c> Encoder<'c> {
     /// Writes a command's word that the table vouches for.
     #[inline]
     pub(crate) fn command(&mut self, word: &'static str) -> Result<&mut Self, ArgumentError> {
+        self.vouched = true;
         self.push(word.as_bytes())
     }
 
@@ -292,9 +308,26 @@ impl<'c> Encoder<'c> {
             if self.len == 0 {
                 return Err(ArgumentError::Shape("nothing was written"));
             }
+            self.check_shape(None)?;
             self.end_line()?;
         }
         Ok(self.has_body)
+    }
+
+    /// Refuses what a server would take for the wrong number of lines: a `put` whose body it would read as commands, or
+    /// would go on waiting for, and a body behind a command that has none.
+    fn check_shape(&self, body: Option<usize>) -> Result<(), ArgumentError> {
+        let line = self.line.get(..self.len).unwrap_or_default();
+        match (kind_of_verb(line), body) {
+            _ if self.vouched => Ok(()),
+            (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
+            (Some(Kind::Put), Some(_)) => match Command::parse_line(line) {
+                Ok(Command::Put { .. }) => Ok(()),
+                _ => Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body")),
+            },
+            (Some(_), Some(_)) => Err(ArgumentError::Shape("this command takes no body")),
+            _ => Ok(()),
+        }
     }
 
     fn push(&mut self, piece: &[u8]) -> Result<&mut Self, ArgumentError> {
@@ -391,27 +424,22 @@ impl Request for Raw<'_> {
 
     fn expect(&self) -> Expect {
         let line = self.line.as_bytes();
-        let Some(kind) = command::kind_of_line(line) else {
+        let Some(kind) = kind_of_verb(line) else {
             return Expect::new("raw command", ReplySet::ALL).other(OtherReplies::Any { body: self.reply_has_body });
         };
+        // A line that a server refuses is none of its commands: it can't stand for a reserve, say.
+        let refused = Expect::new(kind.word(), kind.replies());
         match (self.body.is_none()).then(|| Command::parse_line(line)) {
             Some(Ok(command)) => command.expect(),
-            // The server will say BAD_FORMAT; but some releases read a broken timeout as "for ever".
-            _ if kind == Kind::ReserveWithTimeout => Expect::of(kind).wait(Wait::Forever),
-            _ => Expect::of(kind),
+            // But some releases read a broken timeout as "for ever".
+            Some(Err(_)) if kind == Kind::ReserveWithTimeout => refused.wait(Wait::Forever),
+            Some(Err(_)) => refused,
+            None => Expect::of(kind),
         }
     }
 
     fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError> {
-        let line = self.line.as_bytes();
-        match (command::kind_of_line(line), &self.body) {
-            (Some(Kind::Put), None) => return Err(ArgumentError::Shape("put needs a body")),
-            (Some(kind), Some(_)) if kind != Kind::Put => {
-                return Err(ArgumentError::Shape("this command takes no body"));
-            }
-            _ => {}
-        }
-        encoder.line(line)?;
+        encoder.line(self.line.as_bytes())?;
         if let Some(body) = self.body {
             encoder.body(body)?;
         }
@@ -421,6 +449,12 @@ impl Request for Raw<'_> {
     fn decode(reply: Reply) -> Result<Reply, DecodeError> {
         untyped(reply)
     }
+}
+
+/// The built-in command whose word a line begins with.
+fn kind_of_verb(line: &[u8]) -> Option<Kind> {
+    let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    Kind::ALL.iter().copied().find(|kind| kind.word().as_bytes() == verb)
 }
 
 /// Passes a reply on as it is, but for the refusals.

@@ -6,7 +6,8 @@
 //!
 //! A row reads: request struct, method name, word on the wire and (`match`) the prefix that the server looks for; the
 //! arguments, each with its kind; the Rust type of the reply and how to get there; every reply word that may answer
-//! besides the general errors; what the server may wait for; what the reply repeats; an example call.
+//! besides the general errors; what the server may wait for; what the reply repeats; how a connection that tasks share
+//! offers it (`as_is`; under another name, with the tube to use; `no`); an example call.
 //!
 //! | argument kind | in a request | in a [`Command`] | on the wire |
 //! |---|---|---|---|
@@ -50,7 +51,7 @@ macro_rules! __commands {
         Put<'a> put "put" match "put " (priority: pri, delay: secs, ttr: secs, body: body<'a>) -> $crate::PutOutcome {
             Reply::Inserted(id) => PutOutcome::Inserted(id),
             Reply::BuriedId(id) => PutOutcome::Buried(id),
-        } replies [Inserted BuriedId ExpectedCrlf JobTooBig Draining] wait no echo none
+        } replies [Inserted BuriedId ExpectedCrlf JobTooBig Draining] wait no echo none shared put_in
         example "client.put(1024, 0, 60, \"hello\")";
 
         /// Reads a job by its id, whatever its state and tube, without reserving it.
@@ -60,7 +61,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`).
         Peek peek "peek" match "peek " (id: id) -> $crate::Job {
             Reply::Found(job) => job,
-        } replies [Found NotFound] wait no echo id
+        } replies [Found NotFound] wait no echo id shared as_is
         example "client.peek(1)";
 
         /// Reads the next ready job of the tube in use without reserving it.
@@ -70,7 +71,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is ready.
         PeekReady peek_ready "peek-ready" match "peek-ready" -> $crate::Job {
             Reply::Found(job) => job,
-        } replies [Found NotFound] wait no echo none
+        } replies [Found NotFound] wait no echo none shared peek_ready_in
         example "client.peek_ready()";
 
         /// Reads the delayed job with the shortest delay left in the tube in use.
@@ -80,7 +81,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is delayed.
         PeekDelayed peek_delayed "peek-delayed" match "peek-delayed" -> $crate::Job {
             Reply::Found(job) => job,
-        } replies [Found NotFound] wait no echo none
+        } replies [Found NotFound] wait no echo none shared peek_delayed_in
         example "client.peek_delayed()";
 
         /// Reads the job that was buried first in the tube in use.
@@ -90,7 +91,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is buried.
         PeekBuried peek_buried "peek-buried" match "peek-buried" -> $crate::Job {
             Reply::Found(job) => job,
-        } replies [Found NotFound] wait no echo none
+        } replies [Found NotFound] wait no echo none shared peek_buried_in
         example "client.peek_buried()";
 
         /// Waits for a job from the watched tubes, for so many seconds at most; 0 only looks.
@@ -107,7 +108,7 @@ macro_rules! __commands {
             Reply::Reserved(job) => Reserved::Job(job),
             Reply::TimedOut => Reserved::TimedOut,
             Reply::DeadlineSoon => Reserved::DeadlineSoon,
-        } replies [Reserved DeadlineSoon TimedOut] wait timeout echo none
+        } replies [Reserved DeadlineSoon TimedOut] wait timeout echo none shared no
         example "client.reserve_with_timeout(5)";
 
         /// Reserves a certain job, if it is ready, delayed or buried. Servers from 1.12 on.
@@ -118,7 +119,7 @@ macro_rules! __commands {
         /// [`BadFormat`](beanstalk_proto::CommandError::BadFormat) (`BAD_FORMAT`): the server is older than 1.12.
         ReserveJob reserve_job "reserve-job" match "reserve-job " (id: id) -> $crate::Job {
             Reply::Reserved(job) => job,
-        } replies [Reserved NotFound] wait no echo id
+        } replies [Reserved NotFound] wait no echo id shared as_is
         example "client.reserve_job(1)";
 
         /// Waits for a job from the watched tubes, for as long as it takes. No reply timeout applies.
@@ -134,7 +135,7 @@ macro_rules! __commands {
             Reply::Reserved(job) => Reserved::Job(job),
             Reply::TimedOut => Reserved::TimedOut,
             Reply::DeadlineSoon => Reserved::DeadlineSoon,
-        } replies [Reserved DeadlineSoon TimedOut] wait forever echo none
+        } replies [Reserved DeadlineSoon TimedOut] wait forever echo none shared no
         example "client.reserve()";
 
         /// Removes a job: one this connection holds, or any that is ready, delayed or buried.
@@ -145,7 +146,7 @@ macro_rules! __commands {
         /// holds it. So answers a job whose time to run was over before it was deleted.
         Delete delete "delete" match "delete " (id: id) -> () {
             Reply::Deleted => (),
-        } replies [Deleted NotFound] wait no echo none
+        } replies [Deleted NotFound] wait no echo none shared as_is
         example "client.delete(1)";
 
         /// Puts a job this connection holds back into the ready queue, or among the delayed jobs.
@@ -159,7 +160,7 @@ macro_rules! __commands {
         Release release "release" match "release " (id: id, priority: pri, delay: secs) -> $crate::ReleaseOutcome {
             Reply::Released => ReleaseOutcome::Released,
             Reply::Buried => ReleaseOutcome::Buried,
-        } replies [Released Buried NotFound] wait no echo none
+        } replies [Released Buried NotFound] wait no echo none shared as_is
         example "client.release(1, 1024, 10)";
 
         /// Sets a job this connection holds aside until it is kicked.
@@ -169,7 +170,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): this connection does not hold the job.
         Bury bury "bury" match "bury " (id: id, priority: pri) -> () {
             Reply::Buried => (),
-        } replies [Buried NotFound] wait no echo none
+        } replies [Buried NotFound] wait no echo none shared as_is
         example "client.bury(1, 1024)";
 
         /// Makes at most `bound` jobs of the tube in use ready: buried ones, or if there are none, delayed ones. Gives how
@@ -180,7 +181,7 @@ macro_rules! __commands {
         /// None of its own.
         Kick kick "kick" match "kick " (bound: bound) -> u64 {
             Reply::KickedCount(count) => count,
-        } replies [KickedCount] wait no echo none
+        } replies [KickedCount] wait no echo none shared kick_in
         example "client.kick(100)";
 
         /// Makes one buried or delayed job ready.
@@ -191,7 +192,7 @@ macro_rules! __commands {
         /// nor delayed.
         KickJob kick_job "kick-job" match "kick-job " (id: id) -> () {
             Reply::Kicked => (),
-        } replies [Kicked NotFound] wait no echo none
+        } replies [Kicked NotFound] wait no echo none shared as_is
         example "client.kick_job(1)";
 
         /// Gives a job this connection holds its whole time to run again, from now.
@@ -201,7 +202,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): this connection does not hold the job (any more).
         Touch touch "touch" match "touch " (id: id) -> () {
             Reply::Touched => (),
-        } replies [Touched NotFound] wait no echo none
+        } replies [Touched NotFound] wait no echo none shared as_is
         example "client.touch(1)";
 
         /// Statistics of one job.
@@ -212,7 +213,7 @@ macro_rules! __commands {
         /// [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
         StatsJob stats_job "stats-job" match "stats-job " (id: id) -> $crate::stats::JobStats {
             Reply::Ok(body) => crate::stats::JobStats::decode(&body)?,
-        } replies [Ok NotFound] wait no echo none
+        } replies [Ok NotFound] wait no echo none shared as_is
         example "client.stats_job(1)";
 
         /// Statistics of one tube.
@@ -223,7 +224,7 @@ macro_rules! __commands {
         /// watches it or it has jobs. [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
         StatsTube<'a> stats_tube "stats-tube" match "stats-tube " (tube: tube<'a>) -> $crate::stats::TubeStats {
             Reply::Ok(body) => crate::stats::TubeStats::decode(&body)?,
-        } replies [Ok NotFound] wait no echo none
+        } replies [Ok NotFound] wait no echo none shared as_is
         example "client.stats_tube(\"default\")";
 
         /// Statistics of the server.
@@ -233,7 +234,7 @@ macro_rules! __commands {
         /// [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
         Stats stats "stats" match "stats" -> $crate::stats::ServerStats {
             Reply::Ok(body) => crate::stats::ServerStats::decode(&body)?,
-        } replies [Ok] wait no echo none
+        } replies [Ok] wait no echo none shared as_is
         example "client.stats()";
 
         /// Chooses the tube that `put`, `kick` and the `peek_…` commands are about: the protocol's `use`.
@@ -243,7 +244,7 @@ macro_rules! __commands {
         /// None of its own.
         Use<'a> use_tube "use" match "use " (tube: tube<'a>) -> () {
             Reply::Using(_) => (),
-        } replies [Using] wait no echo tube
+        } replies [Using] wait no echo tube shared no
         example "client.use_tube(\"emails\")";
 
         /// Adds a tube to those that `reserve` takes jobs from. Gives how many tubes are watched.
@@ -253,7 +254,7 @@ macro_rules! __commands {
         /// None of its own.
         Watch<'a> watch "watch" match "watch " (tube: tube<'a>) -> u64 {
             Reply::Watching(count) => count,
-        } replies [Watching] wait no echo none
+        } replies [Watching] wait no echo none shared no
         example "client.watch(\"emails\")";
 
         /// Takes a tube off the watch list. Gives how many tubes are watched. A tube that was not watched changes nothing.
@@ -263,7 +264,7 @@ macro_rules! __commands {
         /// [`NotIgnored`](beanstalk_proto::CommandError::NotIgnored) (`NOT_IGNORED`): it is the only one.
         Ignore<'a> ignore "ignore" match "ignore " (tube: tube<'a>) -> u64 {
             Reply::Watching(count) => count,
-        } replies [Watching NotIgnored] wait no echo none
+        } replies [Watching NotIgnored] wait no echo none shared no
         example "client.ignore(\"default\")";
 
         /// The names of the tubes this connection watches.
@@ -274,7 +275,7 @@ macro_rules! __commands {
         ListTubesWatched list_tubes_watched "list-tubes-watched" match "list-tubes-watched"
         -> $crate::__private::Vec<$crate::TubeName> {
             Reply::Ok(body) => crate::stats::decode_names(&body)?,
-        } replies [Ok] wait no echo none
+        } replies [Ok] wait no echo none shared no
         example "client.list_tubes_watched()";
 
         /// The name of the tube this connection uses.
@@ -284,7 +285,7 @@ macro_rules! __commands {
         /// None of its own.
         ListTubeUsed list_tube_used "list-tube-used" match "list-tube-used" -> $crate::TubeName {
             Reply::Using(tube) => tube,
-        } replies [Using] wait no echo none
+        } replies [Using] wait no echo none shared no
         example "client.list_tube_used()";
 
         /// The names of all tubes.
@@ -294,7 +295,7 @@ macro_rules! __commands {
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
         ListTubes list_tubes "list-tubes" match "list-tubes" -> $crate::__private::Vec<$crate::TubeName> {
             Reply::Ok(body) => crate::stats::decode_names(&body)?,
-        } replies [Ok] wait no echo none
+        } replies [Ok] wait no echo none shared as_is
         example "client.list_tubes()";
 
         /// Ends the connection: the server closes it, and jobs held by it become ready.
@@ -306,7 +307,7 @@ macro_rules! __commands {
         /// None of its own.
         Quit quit "quit" match "quit" -> () {
             Reply::Closed => (),
-        } replies [] wait no echo none
+        } replies [] wait no echo none shared no
         example "client.quit()";
 
         /// Lets no job of a tube be reserved for so many seconds; 0 ends a pause.
@@ -316,7 +317,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such tube.
         PauseTube<'a> pause_tube "pause-tube" match "pause-tube" (tube: tube<'a>, delay: secs) -> () {
             Reply::Paused => (),
-        } replies [Paused NotFound] wait no echo none
+        } replies [Paused NotFound] wait no echo none shared as_is
         example "client.pause_tube(\"emails\", 60)";
     } };
 }
@@ -371,6 +372,25 @@ macro_rules! request_expect {
     };
 }
 
+/// How a command can be sent on a connection that tasks share, each with tubes of its own.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// It neither waits nor has to do with the connection's tubes.
+    AsIs,
+    /// It is about the tube in use.
+    InTube,
+    /// It waits, or changes what the other tasks rely on.
+    No,
+}
+
+#[cfg(feature = "std")]
+macro_rules! sharing {
+    (as_is) => { Sharing::AsIs };
+    (no) => { Sharing::No };
+    ($in_tube:ident) => { Sharing::InTube };
+}
+
 /// One request struct and its impl.
 macro_rules! request {
     ($(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $method:ident $word:literal ($($arg:ident: $ty:ident $(<$of:lifetime>)?),*) -> $reply:ty
@@ -421,7 +441,7 @@ macro_rules! request {
 macro_rules! define {
     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
        $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
-       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident example $example:literal;)*) => {
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
         $(request! {
             $(#[$doc])* $name [$($lt)?] $method $word ($($($arg: $ty $(<$of>)?),+)?) -> $reply
             { $($pattern => $value,)* } $wait $echo
@@ -446,6 +466,12 @@ macro_rules! define {
             /// How a line of this command begins, as a server matches it.
             pub(crate) const fn prefix(self) -> &'static str {
                 match self { $(Self::$name => $prefix),* }
+            }
+
+            /// How a connection that tasks share offers it.
+            #[cfg(feature = "std")]
+            pub(crate) const fn sharing(self) -> Sharing {
+                match self { $(Self::$name => sharing!($shared)),* }
             }
 
             /// The replies that may answer it, general errors included.

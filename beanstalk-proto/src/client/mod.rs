@@ -21,6 +21,7 @@
 //! the parked jobs.
 
 mod config;
+mod driver;
 mod pipeline;
 mod receive;
 mod slot;
@@ -35,6 +36,7 @@ use core::{
 };
 
 pub use config::{Config, Limits};
+pub use driver::{CallAll, Driver, PollTransport, poll_io};
 pub use pipeline::Pipeline;
 use slot::{Slot, Slots, State, TooBig};
 pub use ticket::Ticket;
@@ -105,8 +107,6 @@ pub struct Connection {
     parked: VecDeque<Parked>,
     /// Bytes of bodies in answered slots and parked jobs.
     untaken: usize,
-    /// Until when the server may be busy waiting for a job on our behalf.
-    busy_until: Instant,
     stream: Stream,
 }
 
@@ -125,7 +125,6 @@ impl Connection {
             arriving: None,
             parked: VecDeque::new(),
             untaken: 0,
-            busy_until: Instant::ZERO,
             stream: Stream::Open,
         }
     }
@@ -147,6 +146,18 @@ impl Connection {
     pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
         let expect = request.expect();
         let adoptable = self.check_room(&expect)?;
+        self.send_into(request, expect, adoptable, self.config.limits.queued)
+    }
+
+    /// Queues a request that there is room for, unless it makes the queue longer than `limit`.
+    #[inline]
+    fn send_into<R: Request>(
+        &mut self,
+        request: R,
+        expect: Expect,
+        adoptable: Option<u64>,
+        limit: usize,
+    ) -> Result<Ticket<R::Reply>, SendError> {
         let queued = self.transmit.queued();
         let mark = self.transmit.mark();
         let mut encoder = Encoder::new(&mut self.transmit);
@@ -161,10 +172,9 @@ impl Connection {
                 return Err(error.into());
             }
         };
-        let over = self.transmit.queued() > self.config.limits.queued;
-        if over && queued > 0 {
+        if self.transmit.queued() > limit && queued > 0 {
             self.transmit.rewind(mark);
-            return Err(Full::Queued { bytes: queued, limit: self.config.limits.queued }.into());
+            return Err(Full::Queued { bytes: queued, limit }.into());
         }
         if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
             self.transmit.rewind(mark);
@@ -192,6 +202,9 @@ impl Connection {
     fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         self.check_open()?;
         let adoptable = self.check_waiting(expect)?;
+        if adoptable.is_some() {
+            return Ok(adoptable);
+        }
         let limits = &self.config.limits;
         if self.slots.len() >= limits.in_flight {
             return Err(Full::InFlight { limit: limits.in_flight }.into());
@@ -205,7 +218,7 @@ impl Connection {
 
     fn push_slot(&mut self, expect: Expect, has_body: bool, state: State) -> u64 {
         let end = self.transmit.end();
-        self.slots.push(Slot { expect, has_body, end, abandoned: false, adopted: None, state })
+        self.slots.push(Slot { expect, has_body, end, abandoned: false, adopted: None, until: None, state })
     }
 
     fn check_open(&self) -> Result<(), SendError> {
@@ -221,8 +234,7 @@ impl Connection {
     fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         let mut adoptable = None;
         for (seq, slot) in self.slots.pending_waits() {
-            let abandoned = slot.abandoned && slot.expect.is_reserve() && matches!(slot.state, State::Waiting);
-            if abandoned && expect.is_reserve() {
+            if slot.abandoned && slot.expect.is_reserve() && expect.is_reserve() {
                 adoptable = adoptable.or(Some(seq));
             } else if slot.expect.wait == Wait::Forever && matches!(slot.state, State::Waiting) {
                 return Err(SendError::ReserveWaiting);
@@ -233,22 +245,23 @@ impl Connection {
 
     /// A reserve that need not be sent: it takes over one that waits for nobody, or a job that came for nobody.
     fn take_over(&mut self, expect: Expect, adoptable: Option<u64>) -> Result<u64, SendError> {
-        if let (None, Some(parked)) = (adoptable, self.parked.pop_front()) {
-            return match parked {
-                Parked::TooBig(too_big) => Ok(self.push_slot(expect, false, State::TooBig(too_big))),
-                Parked::Job(job) => {
-                    self.untaken = self.untaken.saturating_sub(job.body.len());
-                    self.write(Touch::new(job.id))?;
-                    Ok(self.push_slot(expect, false, State::Confirming(job.into())))
-                }
-            };
-        }
-        let seq = adoptable.unwrap_or_default();
-        if let Some(slot) = self.slots.get_mut(seq) {
+        if let Some(slot) = adoptable.and_then(|seq| self.slots.get_mut(seq)) {
             slot.abandoned = false;
-            slot.adopted = Some(expect.wait);
+            slot.until = None;
+            match slot.state {
+                State::Confirming(_) => slot.expect.wait = expect.wait,
+                _ => slot.adopted = Some(expect.wait),
+            }
+            return Ok(adoptable.unwrap_or_default());
         }
-        Ok(seq)
+        match self.parked.pop_front() {
+            Some(Parked::TooBig(too_big)) => Ok(self.push_slot(expect, false, State::TooBig(too_big))),
+            Some(Parked::Job(job)) => {
+                self.write(Touch::new(job.id))?;
+                Ok(self.push_slot(expect, false, State::Confirming(job.into())))
+            }
+            None => self.reserve_afresh(expect.wait),
+        }
     }
 
     /// Queues a request of our own, limits or not: there is at most one for each request of the caller's.
@@ -260,7 +273,7 @@ impl Connection {
     }
 
     /// Queues the reserve that a slot stood for, and gives the slot it continues in.
-    fn reserve_afresh(&mut self, wait: Wait, abandoned: bool) -> Result<u64, SendError> {
+    fn reserve_afresh(&mut self, wait: Wait) -> Result<u64, SendError> {
         let kind = match wait {
             Wait::Seconds(timeout) => {
                 self.write(ReserveWithTimeout::new(timeout))?;
@@ -271,11 +284,7 @@ impl Connection {
                 Kind::Reserve
             }
         };
-        let seq = self.push_slot(Expect::of(kind).wait(wait), false, State::Waiting);
-        if let Some(slot) = self.slots.get_mut(seq) {
-            slot.abandoned = abandoned;
-        }
-        Ok(seq)
+        Ok(self.push_slot(Expect::of(kind).wait(wait), false, State::Waiting))
     }
 
     /// What waits to be written, in order. Write it, all or part, and say how much with
@@ -326,6 +335,12 @@ impl Connection {
             Some(slot) => !slot.is_pending() || slot.end <= self.flushed,
             None => true,
         }
+    }
+
+    /// Whether a request in flight has no reply yet.
+    #[must_use]
+    pub fn awaits_reply(&mut self) -> bool {
+        self.slots.next_pending().is_some()
     }
 
     /// How many requests are in flight: sent, and their reply not taken.
@@ -424,28 +439,28 @@ impl Connection {
         result
     }
 
-    /// Until when to wait for the reply to a request that was just sent, and what to do when that has passed.
+    /// Until when to wait for the reply to a request, and what to do when that has passed.
     ///
-    /// Ask once, right after [`Connection::send`]: the answer takes the waiting of earlier requests into account.
+    /// The reply timeout counts from `now`. How long the server may wait on purpose, for this request and for those before
+    /// it, counts from when it was first asked for: so ask right after [`Connection::send`], and again whenever it suits.
     pub fn deadline<T>(&mut self, ticket: &Ticket<T>, now: Instant) -> Deadline {
         let Some(seq) = ticket.check(self.identity).ok() else { return Deadline::Never };
-        let Some(slot) = self.slots.get(seq) else { return Deadline::Never };
-        let own = slot.adopted.unwrap_or(slot.expect.wait);
-        if slot.adopted.is_some() {
-            return match own {
-                Wait::Seconds(timeout) => Deadline::GiveUp(now + Duration::from_secs(timeout.into())),
-                Wait::No | Wait::Forever => Deadline::Never,
-            };
+        let mut from = now;
+        for waits in self.slots.pending_waits_before(seq) {
+            from = from.max(*waits.until.get_or_insert(from + waits.expect.wait.duration()));
         }
-        if !self.slots.pending_waits().any(|(other, _)| other < seq) {
-            self.busy_until = now;
+        let Some(slot) = self.slots.get_mut(seq) else { return Deadline::Never };
+        match (slot.adopted, slot.expect.wait, self.config.reply_timeout) {
+            (Some(Wait::Seconds(timeout)), ..) => {
+                let timeout = Duration::from_secs(timeout.into());
+                Deadline::GiveUp(*slot.until.get_or_insert(now + timeout))
+            }
+            (Some(_), ..) | (_, Wait::Forever, _) | (.., None) => Deadline::Never,
+            (None, wait, Some(timeout)) => {
+                let until = *slot.until.get_or_insert(from + wait.duration());
+                Deadline::Fail(until.max(now) + timeout)
+            }
         }
-        let from = self.busy_until.max(now);
-        let (Some(timeout), false) = (self.config.reply_timeout, own == Wait::Forever) else { return Deadline::Never };
-        if let Wait::Seconds(timeout) = own {
-            self.busy_until = from + Duration::from_secs(timeout.into());
-        }
-        Deadline::Fail(self.busy_until.max(now) + timeout)
     }
 
     /// The error of a request whose reply did not come in time. Abandon the ticket with it.

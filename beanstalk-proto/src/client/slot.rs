@@ -18,6 +18,7 @@ use crate::{
     error::Lost,
     reply::Reply,
     request::{Expect, Wait},
+    time::Instant,
     types::{Job, JobId},
 };
 
@@ -58,6 +59,8 @@ pub(super) struct Slot {
     pub(super) abandoned: bool,
     /// A reserve that took over this waiting slot: what to ask for should the slot's own request end without a job.
     pub(super) adopted: Option<Wait>,
+    /// When the server answers at the latest, or the adopting caller gives up, once that was asked for.
+    pub(super) until: Option<Instant>,
     pub(super) state: State,
 }
 
@@ -123,6 +126,13 @@ impl Slots {
         }
         let seq = self.front.saturating_add(self.answered as u64);
         self.queue.get_mut(self.answered).map(|slot| (seq, slot))
+    }
+
+    /// As [`Slots::pending_waits`], for noting how long they may take.
+    pub(super) fn pending_waits_before(&mut self, seq: u64) -> impl Iterator<Item = &mut Slot> {
+        let end = self.after_wait.min(seq).saturating_sub(self.front);
+        let slots = self.queue.iter_mut().take(usize::try_from(end).unwrap_or(usize::MAX)).skip(self.answered);
+        slots.filter(|slot| slot.is_pending() && slot.expect.wait != Wait::No)
     }
 
     /// The slots whose replies have not come because the server may keep them waiting.

@@ -121,7 +121,9 @@ impl<T: Transport> Client<T> {
             let expired = until.is_some_and(|until| self.now() >= until);
             let result = match expired {
                 true => Err(self.connection.timed_out(&ticket)),
-                false => self.write_all().and_then(|done| if done { Ok(()) } else { self.read_once(Some(TURN)) })
+                false => self
+                    .write_all()
+                    .and_then(|done| if done { Ok(()) } else { self.read_once(Some(TURN)) })
                     .map_err(|error| self.failed(error, self.connection.lost(&ticket))),
             };
             if let Err(error) = result {

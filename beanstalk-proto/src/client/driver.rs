@@ -164,9 +164,9 @@ impl<T: PollTransport> Driver<T> {
         Self { connection, transport, timer: Timer::default() }
     }
 
-    /// The connection.
-    pub const fn connection(&self) -> &Connection {
-        &self.connection
+    /// The transport.
+    pub const fn transport(&self) -> &T {
+        &self.transport
     }
 
     /// Sends a request and waits for its reply.

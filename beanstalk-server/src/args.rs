@@ -1,0 +1,166 @@
+//! beanstalkd's command line, as far as it applies to a server that keeps nothing on disk.
+
+use std::ffi::OsString;
+
+use beanstalk_server::{engine::Settings, proto::Dialect};
+use lexopt::{Arg, Parser, ValueExt};
+
+/// What beanstalkd exits with for a command line it does not understand.
+pub(crate) const USAGE_ERROR: u8 = 5;
+
+pub(crate) const USAGE: &str = "\
+Use: beanstalk-server [OPTIONS]
+
+An in-memory server that behaves like beanstalkd, for tests and development.
+It keeps nothing on disk: when it ends, its jobs are gone.
+
+Options:
+ -l ADDR   listen on an address (default is 0.0.0.0), or on unix:PATH
+ -p PORT   listen on a port (default is 11300); 0 takes a free one
+ -z BYTES  set the maximum job size in bytes (default is 65535);
+           max allowed is 1073741824 bytes
+ -V        print connections; twice: commands and replies too
+ -v        show version information
+ -h        show this help
+ --speak RELEASE
+           speak as beanstalkd 1.12 or 1.13 (default is 1.13)
+
+Signals:
+ SIGUSR1         take no new jobs (drain mode)
+ SIGTERM SIGINT  end
+";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    Run(Options),
+    Print(String),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    host: String,
+    port: u16,
+    pub(crate) max_job_size: u32,
+    pub(crate) dialect: Dialect,
+    pub(crate) verbosity: u8,
+}
+
+impl Options {
+    /// As the library takes it.
+    pub(crate) fn address(&self) -> String {
+        let (host, port) = (&self.host, self.port);
+        match host {
+            unix if unix.starts_with("unix:") => unix.clone(),
+            bare_v6 if bare_v6.contains(':') && !bare_v6.starts_with('[') => format!("[{bare_v6}]:{port}"),
+            _ => format!("{host}:{port}"),
+        }
+    }
+}
+
+pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
+    let mut options = Options {
+        host: "0.0.0.0".into(),
+        port: 11300,
+        max_job_size: Settings::default().max_job_size,
+        dialect: Dialect::default(),
+        verbosity: 0,
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('l') => options.host = parser.value()?.string()?,
+            Arg::Short('p') => options.port = parser.value()?.parse()?,
+            Arg::Short('z') => {
+                let bytes: u64 = parser.value()?.parse()?;
+                options.max_job_size = match u32::try_from(bytes) {
+                    Ok(bytes) if bytes <= Settings::MAX_JOB_SIZE => bytes,
+                    _ => {
+                        eprintln!("beanstalk-server: maximum job size was set to {}", Settings::MAX_JOB_SIZE);
+                        Settings::MAX_JOB_SIZE
+                    }
+                };
+            }
+            Arg::Short('V') => options.verbosity = options.verbosity.saturating_add(1),
+            Arg::Short('v') => {
+                let version = env!("CARGO_PKG_VERSION");
+                return Ok(Parsed::Print(format!("beanstalk-server {version} (speaks as beanstalkd 1.13 or 1.12)\n")));
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Print(USAGE.into())),
+            Arg::Long("speak") => options.dialect = dialect(&parser.value()?)?,
+            Arg::Short(flag) => match refusal(flag) {
+                Some(why) => return Err(why.into()),
+                None => return Err(arg.unexpected()),
+            },
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Parsed::Run(options))
+}
+
+fn dialect(release: &OsString) -> Result<Dialect, lexopt::Error> {
+    match release.to_str() {
+        Some("1.12") => Ok(Dialect::V1_12),
+        Some("1.13") => Ok(Dialect::V1_13),
+        _ => Err(format!("--speak takes 1.12 or 1.13, not {release:?}").into()),
+    }
+}
+
+/// Why a flag of beanstalkd is not taken. To ignore it would be to promise what is not kept.
+fn refusal(flag: char) -> Option<String> {
+    let why = match flag {
+        'b' => "keeps a binlog, and this server keeps nothing on disk: run beanstalkd to keep jobs",
+        'f' | 'F' | 's' | 'c' | 'n' => "is about the binlog, and this server keeps nothing on disk",
+        'u' => "changes the user, which this server does not do: start it as the user it should run as",
+        _ => return None,
+    };
+    Some(format!("-{flag} {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(args: &[&str]) -> Options {
+        match parse(Parser::from_args(args)) {
+            Ok(Parsed::Run(options)) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_are_written_as_for_beanstalkd() {
+        let options = options(&["-l", "127.0.0.1", "-p11301", "-VV", "-z", "10", "--speak", "1.12"]);
+        assert_eq!(options.address(), "127.0.0.1:11301");
+        assert_eq!((options.verbosity, options.max_job_size, options.dialect), (2, 10, Dialect::V1_12));
+    }
+
+    #[test]
+    fn an_address_may_be_a_host_a_v6_address_or_a_path() {
+        assert_eq!(options(&[]).address(), "0.0.0.0:11300");
+        assert_eq!(options(&["-l", "localhost"]).address(), "localhost:11300");
+        assert_eq!(options(&["-l", "::1", "-p", "1"]).address(), "[::1]:1");
+        assert_eq!(options(&["-l", "unix:/tmp/x"]).address(), "unix:/tmp/x");
+    }
+
+    #[test]
+    fn a_job_size_over_the_maximum_becomes_the_maximum() {
+        assert_eq!(options(&["-z", "99999999999"]).max_job_size, 1 << 30);
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused_with_a_reason() {
+        for flag in ["-b", "-f", "-F", "-n", "-c", "-s", "-u"] {
+            let error = parse(Parser::from_args([flag, "x"])).unwrap_err().to_string();
+            assert!(error.starts_with(flag), "{error}");
+            assert!(error.contains("this server"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        for bad in
+            [&["-x"][..], &["-p"], &["-p", "x"], &["-p", "65536"], &["-z", "-1"], &["word"], &["--speak", "1.10"]]
+        {
+            assert!(parse(Parser::from_args(bad)).is_err(), "{bad:?}");
+        }
+    }
+}

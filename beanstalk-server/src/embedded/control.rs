@@ -1,0 +1,45 @@
+//! What the owner of a server asks its thread.
+
+use std::{
+    sync::{Weak, mpsc::Sender},
+    time::Duration,
+};
+
+use beanstalk_proto::{Instant, stats::ServerStats};
+
+use crate::engine::Engine;
+
+pub(super) enum Request {
+    Stop,
+    /// Looks at the engine, or changes its settings.
+    Engine(Box<dyn FnOnce(&mut Engine, Instant) + Send>),
+    Pause(bool),
+    /// Tells once everything that was sent before has been dealt with.
+    Settle(Option<Sender<()>>),
+    /// The same, then time goes by, then the same again.
+    Advance(Duration, Sender<()>),
+    Watch(Watcher),
+}
+
+/// Somebody who waits for a state of the server.
+pub(super) struct Watcher {
+    pub(super) condition: Box<dyn FnMut(&ServerStats) -> bool + Send>,
+    pub(super) done: Sender<()>,
+    /// Gone when nobody waits any more.
+    pub(super) waiting: Weak<()>,
+}
+
+impl Watcher {
+    /// Shows the state, and says whether to show the next one.
+    pub(super) fn show(&mut self, stats: &ServerStats) -> bool {
+        if self.waiting.strong_count() == 0 {
+            return false;
+        }
+        let met = (self.condition)(stats);
+        if met {
+            // A send that fails means that the wait was given up just now.
+            let _ = self.done.send(());
+        }
+        !met
+    }
+}

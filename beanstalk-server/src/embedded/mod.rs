@@ -1,0 +1,382 @@
+//! The engine on real sockets, in a thread of its own.
+
+mod clock;
+mod control;
+mod event_loop;
+mod facts;
+mod log;
+mod net;
+mod peer;
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use beanstalk_proto::{
+    Dialect, Instant, JobId, TubeName, server,
+    stats::{JobStats, ServerStats, TubeStats},
+};
+use mio::{Poll, Waker};
+
+use self::{
+    clock::Clock as ServerClock,
+    control::{Request, Watcher},
+    event_loop::{EventLoop, WAKER},
+    log::Log,
+    net::{Address, Listener},
+};
+use crate::engine::{Engine, Facts, Settings};
+
+/// A server in this process, for as long as this value lives.
+///
+/// Dropping it closes every connection and waits for its thread to end. Several servers know nothing of each other.
+///
+/// ```
+/// use beanstalk_server::EmbeddedServer;
+/// use std::{io::{Read, Write}, net::TcpStream};
+///
+/// let server = EmbeddedServer::start()?;
+/// let mut client = TcpStream::connect(server.addr())?;
+/// client.write_all(b"put 0 0 60 5\r\nhello\r\n")?;
+/// let mut reply = [0; 12];
+/// client.read_exact(&mut reply)?;
+/// assert_eq!(&reply, b"INSERTED 1\r\n");
+/// assert_eq!(server.stats().current_jobs_ready, Some(1));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct EmbeddedServer {
+    address: Address,
+    addr: String,
+    requests: Sender<Request>,
+    waker: Waker,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// What an [`EmbeddedServer`] is started with.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Builder {
+    address: String,
+    config: server::Config,
+    draining: bool,
+    paused: bool,
+    verbosity: u8,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let config = server::Config::default();
+        Self { address: "127.0.0.1:0".into(), config, draining: false, paused: false, verbosity: 0 }
+    }
+}
+
+impl Builder {
+    /// Listens there: `host:port`, `[v6]:port` or `unix:path`. A port of 0 is one that is free; unless changed, that is
+    /// what is used, on 127.0.0.1. A socket file left at the path is replaced, and removed at the end.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.address = address.into();
+        self
+    }
+
+    /// Takes bodies of so many bytes: 65535 unless changed, and never more than 2^30.
+    pub fn max_job_size(mut self, bytes: u32) -> Self {
+        self.config.max_job_size = bytes.min(Settings::MAX_JOB_SIZE);
+        self
+    }
+
+    /// Speaks as another release of beanstalkd than 1.13.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.config.dialect = dialect;
+        self
+    }
+
+    /// Stops reading from a peer while more bytes than this wait to be written to it: 256 KiB unless changed.
+    pub fn max_backlog(mut self, bytes: usize) -> Self {
+        self.config.max_backlog = bytes;
+        self
+    }
+
+    /// Starts in drain mode: `put` is refused with `DRAINING`.
+    pub fn draining(mut self, draining: bool) -> Self {
+        self.draining = draining;
+        self
+    }
+
+    /// Starts with a clock that stands still, and moves only when a test [advances](Clock::advance) it.
+    pub fn paused_clock(mut self) -> Self {
+        self.paused = true;
+        self
+    }
+
+    /// Prints connections to standard output (from 1), and commands and replies (from 2).
+    pub fn verbosity(mut self, verbosity: u8) -> Self {
+        self.verbosity = verbosity;
+        self
+    }
+
+    /// Starts the server. It takes connections from now on.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot listen there.
+    pub fn start(self) -> io::Result<EmbeddedServer> {
+        self.start_and(|_| {})
+    }
+
+    /// Starts the server, and calls `ended` on its thread when it has ended, however that came about.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot listen there.
+    pub fn start_and(self, ended: impl FnOnce(&io::Result<()>) + Send + 'static) -> io::Result<EmbeddedServer> {
+        let listener = Listener::bind(&self.address)?;
+        let address = listener.address()?;
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let (requests, received) = mpsc::channel();
+        let clock = ServerClock::new(self.paused);
+        let settings = Settings {
+            max_job_size: self.config.max_job_size,
+            dialect: self.config.dialect,
+            facts: Facts::of_this_process(),
+        };
+        let mut engine = Engine::new(clock.now(), settings);
+        engine.set_draining(self.draining);
+        let log = Log { verbosity: self.verbosity };
+        let event_loop = EventLoop::new(poll, listener, received, engine, clock, self.config, log)?;
+        let thread = std::thread::Builder::new().name("beanstalk-server".into()).spawn(move || {
+            let result = event_loop.run();
+            ended(&result);
+            result
+        })?;
+        Ok(EmbeddedServer { addr: address.to_string(), address, requests, waker, thread: Some(thread) })
+    }
+}
+
+impl EmbeddedServer {
+    /// Starts a server with the defaults, on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no socket or thread to spare.
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Another server than the default one.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where it listens, as clients of this project take it: `127.0.0.1:34567` or `unix:/path`.
+    #[must_use]
+    pub fn addr(&self) -> &str {
+        &self.addr
+    }
+
+    /// Where it listens, unless that is a Unix socket.
+    #[must_use]
+    pub fn socket_addr(&self) -> Option<SocketAddr> {
+        match self.address {
+            Address::Tcp(address) => Some(address),
+            #[cfg(unix)]
+            Address::Unix(_) => None,
+        }
+    }
+
+    /// What `stats` would say now. It does not count as a command.
+    ///
+    /// # Panics
+    ///
+    /// As all methods here, if the server's thread has ended because the system failed it.
+    #[must_use]
+    pub fn stats(&self) -> ServerStats {
+        self.look(|engine, now| engine.stats(now))
+    }
+
+    /// What `stats-tube` would say now: `None` if there is no such tube.
+    #[must_use]
+    pub fn stats_tube(&self, tube: &TubeName) -> Option<TubeStats> {
+        let tube = tube.clone();
+        self.look(move |engine, now| engine.stats_tube(now, &tube))
+    }
+
+    /// What `stats-job` would say now: `None` if there is no such job.
+    #[must_use]
+    pub fn stats_job(&self, id: impl Into<JobId>) -> Option<JobStats> {
+        let id = id.into();
+        self.look(move |engine, now| engine.stats_job(now, id))
+    }
+
+    /// The tubes that exist now, in the order in which `list-tubes` has them.
+    #[must_use]
+    pub fn list_tubes(&self) -> Vec<TubeName> {
+        self.look(|engine, _| engine.list_tubes())
+    }
+
+    /// Enters or leaves drain mode, in which `put` is refused with `DRAINING`.
+    pub fn set_draining(&self, draining: bool) {
+        self.look(move |engine, _| engine.set_draining(draining));
+    }
+
+    /// The server's clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock<'_> {
+        Clock { server: self }
+    }
+
+    /// Returns once the server has dealt with all that clients have sent to it so far, and waits for more.
+    pub fn settle(&self) {
+        self.ask(|done| Request::Settle(Some(done)));
+    }
+
+    /// Waits until there is no work left: no job is ready, none is reserved, and the server has nothing to do. Delayed
+    /// and buried jobs may be left: they wait for time to pass or for a kick.
+    ///
+    /// # Errors
+    ///
+    /// [`StillBusy`] when the timeout, in real time, has passed.
+    pub fn wait_until_idle(&self, timeout: Duration) -> Result<(), StillBusy> {
+        self.wait_until(timeout, |stats| stats.current_jobs_ready == Some(0) && stats.current_jobs_reserved == Some(0))
+    }
+
+    /// Waits until the statistics are as a test wants them.
+    ///
+    /// # Errors
+    ///
+    /// [`StillBusy`] when the timeout, in real time, has passed.
+    pub fn wait_until(
+        &self,
+        timeout: Duration,
+        condition: impl FnMut(&ServerStats) -> bool + Send + 'static,
+    ) -> Result<(), StillBusy> {
+        let (done, answer) = mpsc::channel();
+        let waiting = Arc::new(());
+        let watcher = Watcher { condition: Box::new(condition), done, waiting: Arc::downgrade(&waiting) };
+        self.send(Request::Watch(watcher));
+        match answer.recv_timeout(timeout) {
+            Ok(()) => Ok(()),
+            Err(RecvTimeoutError::Timeout) => Err(StillBusy { stats: Box::new(self.stats()) }),
+            Err(RecvTimeoutError::Disconnected) => panic!("{ENDED}"),
+        }
+    }
+
+    /// Stops the server, as dropping it does, and says how it went.
+    ///
+    /// # Errors
+    ///
+    /// What the system failed it with, if it had ended before.
+    pub fn stop(mut self) -> io::Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        // If it has ended already, nobody receives this.
+        let _ = self.requests.send(Request::Stop);
+        self.waker.wake()?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    fn look<T: Send + 'static>(&self, look: impl FnOnce(&mut Engine, Instant) -> T + Send + 'static) -> T {
+        self.ask(|answer| {
+            Request::Engine(Box::new(move |engine, now| {
+                // The owner waits for it, unless its thread was unwound.
+                let _ = answer.send(look(engine, now));
+            }))
+        })
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> T {
+        let (sender, answer) = mpsc::channel();
+        self.send(request(sender));
+        answer.recv().expect(ENDED)
+    }
+
+    fn send(&self, request: Request) {
+        self.requests.send(request).expect(ENDED);
+        self.waker.wake().expect("the system can wake a thread");
+    }
+}
+
+const ENDED: &str = "the server's thread has ended";
+
+impl Drop for EmbeddedServer {
+    fn drop(&mut self) {
+        // Nobody is left who could be told.
+        let _ = self.end();
+    }
+}
+
+impl fmt::Debug for EmbeddedServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedServer").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+/// A server's clock, as [`EmbeddedServer::clock`] gives it.
+///
+/// It runs with the system's, unless it is paused. Advancing it is what waiting would be, without the waiting: delays
+/// pass, held jobs expire, reserves time out, each at its own moment and in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock<'a> {
+    server: &'a EmbeddedServer,
+}
+
+impl Clock<'_> {
+    /// The server's time: how long it has been running, by its own clock.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.server.look(|_, now| now.saturating_duration_since(Instant::ZERO))
+    }
+
+    /// Lets time go by: first the server deals with all that clients have sent so far, then everything that is due
+    /// happens, and its replies are on their way when this returns.
+    pub fn advance(&self, by: Duration) {
+        self.server.ask(|done| Request::Advance(by, done));
+    }
+
+    /// Stops the clock, for a test that wants to own time.
+    pub fn pause(&self) {
+        self.server.send(Request::Pause(true));
+        self.server.settle();
+    }
+
+    /// Lets the clock run again, from the time at which it stands.
+    pub fn resume(&self) {
+        self.server.send(Request::Pause(false));
+        self.server.settle();
+    }
+}
+
+/// The server was not as it should have become when the timeout was over.
+#[derive(Clone, Debug)]
+pub struct StillBusy {
+    /// How it was then.
+    pub stats: Box<ServerStats>,
+}
+
+impl fmt::Display for StillBusy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |count: Option<u64>| count.unwrap_or(0);
+        write!(
+            f,
+            "the server is still busy: {} jobs ready, {} reserved, {} delayed, {} buried; {} connections, {} waiting",
+            count(self.stats.current_jobs_ready),
+            count(self.stats.current_jobs_reserved),
+            count(self.stats.current_jobs_delayed),
+            count(self.stats.current_jobs_buried),
+            count(self.stats.current_connections),
+            count(self.stats.current_waiting),
+        )
+    }
+}
+
+impl std::error::Error for StillBusy {}

@@ -1,0 +1,72 @@
+//! `beanstalk-server`: an in-memory server with beanstalkd's own flags, for tests and development.
+
+mod args;
+
+use std::process::ExitCode;
+
+use args::Parsed;
+use beanstalk_server::EmbeddedServer;
+
+/// What beanstalkd exits with when it cannot listen.
+const CANNOT_LISTEN: u8 = 111;
+
+fn main() -> ExitCode {
+    let options = match args::parse(lexopt::Parser::from_env()) {
+        Ok(Parsed::Run(options)) => options,
+        Ok(Parsed::Print(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("beanstalk-server: {error}\n\n{}", args::USAGE);
+            return ExitCode::from(args::USAGE_ERROR);
+        }
+    };
+    let address = options.address();
+    let builder = EmbeddedServer::builder()
+        .listen(&address)
+        .max_job_size(options.max_job_size)
+        .dialect(options.dialect)
+        .verbosity(options.verbosity);
+    if options.verbosity > 0 {
+        println!("pid {}", std::process::id());
+    }
+    match serve(builder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("beanstalk-server: cannot serve at {address}: {error}");
+            ExitCode::from(CANNOT_LISTEN)
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT. SIGUSR1 starts drain mode.
+#[cfg(unix)]
+fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
+    use signal_hook::{
+        consts::{SIGINT, SIGTERM, SIGUSR1},
+        iterator::Signals,
+    };
+
+    // Before the server starts: from then on somebody may send them.
+    let mut signals = Signals::new([SIGUSR1, SIGTERM, SIGINT])?;
+    let handle = signals.handle();
+    let server = builder.start_and(move |_| handle.close())?;
+    for signal in signals.forever() {
+        match signal {
+            SIGUSR1 => server.set_draining(true),
+            _ => break,
+        }
+    }
+    server.stop()
+}
+
+/// Serves until the process is ended.
+#[cfg(not(unix))]
+fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
+    let (ended, end) = std::sync::mpsc::channel();
+    let server = builder.start_and(move |_| drop(ended))?;
+    // It never sends; the channel closes when the server ends.
+    let _: Result<(), _> = end.recv();
+    server.stop()
+}

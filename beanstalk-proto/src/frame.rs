@@ -126,11 +126,6 @@ impl Framer {
         self.incoming = Some(Incoming { bytes: Vec::new(), filled: 0, total, keep, trailer: [0; TRAILER] });
     }
 
-    /// Whether a body is awaited, or a part of it.
-    pub(crate) const fn in_body(&self) -> bool {
-        self.incoming.is_some()
-    }
-
     /// The body, once it has arrived whole.
     pub(crate) fn poll_body(&mut self) -> Option<Whole> {
         let body = self.incoming.as_mut()?;

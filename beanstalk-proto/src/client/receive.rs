@@ -134,6 +134,10 @@ impl Connection {
             return Err(ProtocolError::Unsolicited { line: Excerpt::new(line) });
         };
         let command = slot.expect.command;
+        // A request may use a word of the protocol in its own way, unless it allows the protocol's too.
+        let head = head.filter(|head| {
+            slot.expect.replies.contains(head.kind) || slot.expect.own_word(head.kind.word().as_bytes()).is_none()
+        });
         let (shape, bytes) = match head {
             Some(head) => {
                 check(&slot.expect, matches!(slot.state, State::Confirming(_)), &head, line)?;
@@ -209,7 +213,7 @@ impl Connection {
             return self.confirmed(seq, abandoned, reply);
         }
         if let (Some(wait), Reply::TimedOut, Stream::Open) = (slot.adopted, &reply, &self.stream) {
-            return self.go_on(seq, wait, abandoned);
+            return self.go_on(seq, wait);
         }
         if !abandoned {
             self.untaken = self.untaken.saturating_add(reply.body().map_or(0, <[u8]>::len));
@@ -241,16 +245,17 @@ impl Connection {
         let wait = slot.expect.wait;
         let State::Confirming(job) = mem::replace(&mut slot.state, State::Free) else { return };
         match reply {
-            Reply::NotFound if abandoned => self.slots.free(seq),
-            Reply::NotFound if !matches!(self.stream, Stream::Open) => slot.state = State::Answered(Reply::TimedOut),
-            Reply::NotFound => self.go_on(seq, wait, abandoned),
-            Reply::Touched if !abandoned => {
-                self.untaken = self.untaken.saturating_add(job.body.len());
-                slot.state = State::Answered(Reply::Reserved(*job));
+            Reply::NotFound => {
+                self.untaken = self.untaken.saturating_sub(job.body.len());
+                match (&self.stream, abandoned) {
+                    (_, true) => self.slots.free(seq),
+                    (Stream::Open, false) => self.go_on(seq, wait),
+                    _ => slot.state = State::Answered(Reply::TimedOut),
+                }
             }
+            Reply::Touched if !abandoned => slot.state = State::Answered(Reply::Reserved(*job)),
             // Nobody waits, or the server has trouble of its own: keep the job for the next reserve.
             reply => {
-                self.untaken = self.untaken.saturating_add(job.body.len());
                 self.parked.push_back(Parked::Job(*job));
                 match abandoned {
                     true => self.slots.free(seq),
@@ -260,9 +265,9 @@ impl Connection {
         }
     }
 
-    /// Continues a reserve in a slot of its own.
-    fn go_on(&mut self, seq: u64, wait: Wait, abandoned: bool) {
-        let next = self.reserve_afresh(wait, abandoned);
+    /// Continues a reserve that somebody waits for in a slot of its own.
+    fn go_on(&mut self, seq: u64, wait: Wait) {
+        let next = self.reserve_afresh(wait);
         if let (Ok(next), Some(slot)) = (next, self.slots.get_mut(seq)) {
             slot.state = State::Moved(next);
         }
@@ -308,5 +313,5 @@ fn last_number(line: &[u8]) -> Option<u64> {
     let mut words = line.rsplitn(2, |&byte| byte == b' ');
     let last = words.next()?;
     words.next()?;
-    scan::number(last)
+    scan::number(last).filter(|&bytes| bytes <= scan::MAX_LENGTH)
 }

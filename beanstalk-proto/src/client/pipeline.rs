@@ -46,12 +46,15 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         while self.entries.len() < WINDOW && connection.queued() < WINDOW_BYTES {
             let Some(request) = self.held.take().or_else(|| self.requests.next()) else { return };
             // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.
-            let full = matches!(connection.check_send(&request), Err(SendError::Full(_) | SendError::ReserveWaiting));
-            if full && !self.entries.is_empty() {
+            let expect = request.expect();
+            let room = connection.check_room(&expect);
+            if matches!(room, Err(SendError::Full(_) | SendError::ReserveWaiting)) && !self.entries.is_empty() {
                 self.held = Some(request);
                 return;
             }
-            self.entries.push_back(match connection.send(request) {
+            // It may make the queue longer than its limit: refused after it was encoded, it could not be held back.
+            let sent = room.and_then(|adoptable| connection.send_into(request, expect, adoptable, usize::MAX));
+            self.entries.push_back(match sent {
                 Ok(ticket) => Entry::Sent(ticket),
                 Err(error) => Entry::Refused(error.into()),
             });

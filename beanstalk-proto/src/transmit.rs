@@ -6,6 +6,8 @@ use crate::types::Body;
 
 /// An owned body of at least this many bytes is written from its own allocation.
 const MOVED_FROM: usize = 4096;
+/// A buffer that was written out is kept for the next request unless it has grown beyond this.
+const KEPT: usize = 1024 * 1024;
 /// Written bytes at the start of the buffer are dropped once there are so many.
 const COMPACT_FROM: usize = 16 * 1024;
 
@@ -119,6 +121,7 @@ impl Transmit {
         }
         if self.queued == 0 {
             self.joined.clear();
+            self.joined.shrink_to(KEPT);
             self.joined_sent = 0;
         } else if self.joined_sent >= COMPACT_FROM && self.joined_sent > self.joined.len() / 2 {
             self.joined.drain(..self.joined_sent);

@@ -444,7 +444,7 @@ impl Head {
             UNKN => line.bare(b"UNKNOWN_COMMAND\r\n", ReplyKind::UnknownCommand),
             _ => {
                 line.word(b"OK")?;
-                let bytes = line.number()?;
+                let bytes = line.length()?;
                 line.end(Self { kind: ReplyKind::Ok, number: 0, bytes })
             }
         }
@@ -521,6 +521,12 @@ impl Line<'_> {
         Some(number)
     }
 
+    /// The length of a body: a number of 32 bits.
+    #[inline]
+    fn length(&mut self) -> Option<u64> {
+        self.number().filter(|&bytes| bytes <= scan::MAX_LENGTH)
+    }
+
     #[inline]
     fn end(&mut self, head: Head) -> Option<Parsed> {
         self.word(b"\r\n")?;
@@ -544,7 +550,7 @@ impl Line<'_> {
     fn with_job(&mut self, word: &[u8], kind: ReplyKind) -> Option<Parsed> {
         self.word(word)?;
         let number = self.number()?;
-        let bytes = self.number()?;
+        let bytes = self.length()?;
         self.end(Head { kind, number, bytes })
     }
 

@@ -7,6 +7,9 @@ use crate::{
     reply::MAX_LINE,
 };
 
+/// The longest body that the protocol can announce: its lengths are numbers of 32 bits.
+pub(crate) const MAX_LENGTH: u64 = u32::MAX as u64;
+
 /// Where a search for CR LF stopped, so that no byte is looked at twice however the input is split.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LineSearch {

@@ -59,7 +59,7 @@ impl Refused {
 }
 
 /// The command that a server takes a line for. beanstalkd matches by prefix: `quitx` is `quit`.
-pub(crate) fn kind_of_line(line: &[u8]) -> Option<Kind> {
+fn kind_of_line(line: &[u8]) -> Option<Kind> {
     Kind::ALL.iter().copied().find(|kind| line.starts_with(kind.prefix().as_bytes()))
 }
 

@@ -12,7 +12,7 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::{reply::Reply, stats::StatsError, types::JobId};
+use crate::{reply::Reply, stats::StatsError, types::{JobId, TubeName}};
 
 /// Which rule a tube name breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -81,6 +81,12 @@ pub enum ArgumentError {
     /// Not an address: neither `host:port` nor `[v6]:port` nor `unix:/path`.
     #[error("{0:?} is not an address: use host:port, [v6]:port or unix:/path")]
     Address(Box<str>),
+    /// A request that waits, or depends on the connection's tubes, on a connection that tasks share.
+    #[error("{command} cannot be sent on a shared connection: it waits, or depends on the connection's tubes")]
+    NotShareable {
+        /// The command, as it is called on the wire.
+        command: &'static str,
+    },
     /// A request that wrote nothing, a body twice, or something after its body.
     #[error("a request is one word, its arguments and at most one body: {0}")]
     Shape(&'static str),
@@ -350,6 +356,19 @@ pub enum Error {
         /// What is wrong with them.
         error: StatsError,
     },
+    /// The `use` that was sent ahead of this command was refused, so the command ran in the tube that stayed in use. Only
+    /// on a connection that tasks share.
+    #[error("use {tube}: {error}; the command behind it ran in tube {ran_in}, and the answer was {reply:?}")]
+    UseRefused {
+        /// The tube that was asked for.
+        tube: TubeName,
+        /// What the server said to `use`.
+        error: CommandError,
+        /// The tube that the command ran in.
+        ran_in: TubeName,
+        /// What the server said to the command: of a `put`, the job's id.
+        reply: Box<Reply>,
+    },
     /// A `reserve` without a timeout waits on this connection, and the server would not read what is sent behind it.
     /// Use `reserve_with_timeout` if the connection must do other work meanwhile.
     #[error("a reserve waits on this connection, and the server reads nothing until it has its job")]
@@ -411,7 +430,8 @@ impl Error {
             Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost } => Some(*lost),
             #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),
-            Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } | Self::Ticket(_) => None,
+            Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,
+            Self::UseRefused { .. } | Self::Ticket(_) => None,
         }
     }
 

@@ -93,11 +93,109 @@ macro_rules! __async_methods {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cancel_safety {
+    (shared) => {
+        "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes. The other tasks notice nothing."
+    };
     (no) => {
         "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes, and the connection stays in step. A job that it brings is kept for the next reserve."
     };
     ($wait:ident) => {
         "Safe in `select!`: if the future is dropped while the server waits, the next `reserve` or `reserve_with_timeout` takes the waiting over; a job that came meanwhile is handed to it, once `touch` has confirmed that it is still ours."
+    };
+}
+
+/// What a shared client has besides the commands.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __shared_calls {
+    () => {
+        /// Sends a request and waits for its reply. It must neither wait nor depend on the connection's tubes.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped once it has been polled, the request may still run; its reply is dropped when it comes.
+        ///
+        /// # Errors
+        ///
+        /// [`ArgumentError::NotShareable`](beanstalk_proto::ArgumentError::NotShareable), and everything that
+        /// [`Error`](beanstalk_proto::Error) lists.
+        pub async fn call<R: $crate::Request>(&self, request: R) -> Result<R::Reply, Error> {
+            self.shared.call(request).await
+        }
+
+        /// Sends a request about the tube in use, with `use` ahead of it if another one is in use.
+        ///
+        /// # Cancel safety
+        ///
+        /// As `call`.
+        ///
+        /// # Errors
+        ///
+        /// As `call`, and [`Error::UseRefused`](beanstalk_proto::Error::UseRefused), which says what became of the request.
+        pub async fn call_in<R: $crate::Request>(
+            &self,
+            tube: impl Into<$crate::TubeArg<'_>>,
+            request: R,
+        ) -> Result<R::Reply, Error> {
+            self.shared.call_in(tube, request).await
+        }
+
+        /// The jobs that arrived for nobody because their `reserve_job` was dropped, unconfirmed: the time to run of each
+        /// may be over.
+        #[must_use]
+        pub fn take_orphaned(&self) -> $crate::__private::Vec<$crate::Job> {
+            self.shared.take_orphaned()
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __shared_methods {
+    ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
+        $($crate::__shared_method! { $shared [$(#[$doc])*] $name [$($lt)?] $method ($($($arg: $ty [$($of)?]),+)?) -> $reply })*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __shared_method {
+    (no $($row:tt)*) => {};
+    (as_is [$($doc:tt)*] $name:ident [$($lt:lifetime)?] $method:ident ($($arg:ident: $ty:ident [$($of:lifetime)?]),*) -> $reply:ty) => {
+        $($doc)*
+        ///
+        /// # Cancel safety
+        ///
+        #[doc = $crate::__cancel_safety!(shared)]
+        pub async fn $method$(<$lt>)?(
+            &self
+            $(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)*
+        ) -> Result<$reply, Error> {
+            self.shared.call($crate::$name::new($($arg),*)).await
+        }
+    };
+    ($in_tube:ident [$($doc:tt)*] $name:ident [$($lt:lifetime)?] $method:ident ($($arg:ident: $ty:ident [$($of:lifetime)?]),*) -> $reply:ty) => {
+        $($doc)*
+        ///
+        /// And [`UseRefused`](beanstalk_proto::Error::UseRefused): the command ran in another tube.
+        ///
+        /// # The tube
+        ///
+        /// The tube in use is `tube` here: `use` is sent ahead of the command, in one step with it, unless that is the tube
+        /// in use already. What other tasks do does not matter.
+        ///
+        /// # Cancel safety
+        ///
+        #[doc = $crate::__cancel_safety!(shared)]
+        pub async fn $in_tube$(<$lt>)?(
+            &self,
+            tube: impl Into<$crate::TubeArg<'_>>
+            $(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)*
+        ) -> Result<$reply, Error> {
+            self.shared.call_in(tube, $crate::$name::new($($arg),*)).await
+        }
     };
 }
 

@@ -1,5 +1,6 @@
 //! x
 mod client;
+mod shared;
 mod stream;
 mod transport;
 
@@ -10,5 +11,6 @@ pub use beanstalk_proto::{
     stats,
 };
 pub use client::Client;
+pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;

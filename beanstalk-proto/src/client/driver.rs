@@ -132,7 +132,7 @@ impl Timer {
     /// Ready once it is `at`.
     pub(super) fn poll<T: PollTransport>(&mut self, transport: &mut T, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if !self.set_to.is_some_and(|set_to| set_to <= at) {
+            if self.set_to.is_none_or(|set_to| set_to > at) {
                 transport.set_timer(at);
                 self.set_to = Some(at);
             }

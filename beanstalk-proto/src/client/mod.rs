@@ -24,6 +24,8 @@ mod config;
 mod driver;
 mod pipeline;
 mod receive;
+#[cfg(feature = "std")]
+mod shared;
 mod slot;
 mod ticket;
 
@@ -39,6 +41,8 @@ pub use config::{Config, Limits};
 pub use driver::{CallAll, Driver, PollTransport, poll_io};
 pub use pipeline::Pipeline;
 use slot::{Slot, Slots, State, TooBig};
+#[cfg(feature = "std")]
+pub use shared::{Shared, SharedDriver};
 pub use ticket::Ticket;
 
 use crate::{
@@ -519,6 +523,3 @@ impl Connection {
         matches!(self.stream, Stream::Ended | Stream::Poisoned(_))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,12 +1,87 @@
-//! x
+//! A cancel-safe [beanstalkd](https://beanstalkd.github.io/) client for tokio.
+//!
+//! The runtime needs its I/O and time drivers: `enable_all`, as `#[tokio::main]` does.
+//!
+//! Every command of the protocol is a method; [`beanstalk_proto`] is the protocol itself, and this crate only moves its
+//! bytes. A producer:
+//!
+//! ```no_run
+//! use beanstalk_tokio::{Client, Error};
+//!
+//! async fn produce(urls: &[&str]) -> Result<(), Error> {
+//!     let mut client = Client::connect("localhost:11300").await?;
+//!     client.use_tube("urls-to-fetch").await?;
+//!     for url in urls {
+//!         // Priority, delay, time to run, body.
+//!         client.put(100, 0, 180, *url).await?;
+//!     }
+//!     client.disconnect().await
+//! }
+//! ```
+//!
+//! A worker:
+//!
+//! ```no_run
+//! use beanstalk_tokio::{Client, Error, Reserved};
+//!
+//! async fn work() -> Result<(), Error> {
+//!     let mut client = Client::connect("localhost:11300").await?;
+//!     client.watch("urls-to-fetch").await?;
+//!     loop {
+//!         match client.reserve().await? {
+//!             Reserved::Job(job) => {
+//!                 println!("fetching {:?}", job.text());
+//!                 client.delete(job.id).await?;
+//!             }
+//!             // The time to run of a job held here is nearly over, or the server is shutting down.
+//!             Reserved::DeadlineSoon | Reserved::TimedOut => {}
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # Which type do I want?
+//!
+//! | you want | use |
+//! |---|---|
+//! | a worker, or anything that reserves | a [`Client`] for each |
+//! | a producer that is one task | a [`Client`] |
+//! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned, and its [`Driver`] spawned |
+//! | many commands, fast | [`Client::call_all`] |
+//! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
+//! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
+//! | TLS, a tunnel, a test's stream | [`Client::from_stream`], [`SharedClient::from_stream`] |
+//! | no async at all | the crate `beanstalk-sync` |
+//!
+//! # Cancellation
+//!
+//! Any call may be dropped at any await. What it sent is finished by the next call on the connection; its reply is read
+//! and dropped when it comes; a reserve that still waits is taken over by the next reserve, and a job that comes for
+//! nobody is handed to that, once `touch` has confirmed that it is still ours. Until then
+//! [`take_orphaned`](Client::take_orphaned) lists it. While a cancelled `reserve` still waits, other commands fail with
+//! [`Error::ReserveWaiting`], because the server does not read them: where that hurts, use
+//! [`reserve_with_timeout`](Client::reserve_with_timeout).
+//!
+//! # Timeouts
+//!
+//! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the
+//! timeout of `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in
+//! step.
+//!
+//! # TLS
+//!
+//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private
+//! network or a Unix socket, or put a TLS terminator in front of it and give the TLS stream to [`Client::from_stream`]; the
+//! example `tls` does so with tokio-rustls.
+
 mod client;
 mod shared;
 mod stream;
 mod transport;
 
 pub use beanstalk_proto::{
-    Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError, Put,
-    PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
+    Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError,
+    Put, PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
     client::{CallAll, Config, Limits, Ticket},
     stats,
 };
@@ -14,3 +89,7 @@ pub use client::Client;
 pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,94 @@
+//! The client for one task: one connection.
+
+use beanstalk_proto::{
+    Error,
+    client::{Config, Connection, Driver},
+};
+use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::{stream::Stream, transport::Transport};
+
+/// One connection to a server. Every command of the protocol is a method.
+///
+/// Every call may be dropped at any await, in a `select!` or by a timeout: the connection stays in step, and a job that
+/// comes for nobody is kept for the next reserve. So a worker that can be told to stop is simply:
+///
+/// ```no_run
+/// use std::{future::Future, time::Duration};
+///
+/// use async_std::future;
+/// use beanstalk_async_std::{Client, Error, Reserved};
+///
+/// async fn work(mut stopped: impl FnMut() -> bool) -> Result<(), Error> {
+///     let mut client = Client::connect("localhost:11300").await?;
+///     client.watch("emails").await?;
+///     while !stopped() {
+///         // Whatever the timeout cuts off, the next reserve takes over.
+///         match future::timeout(Duration::from_millis(100), client.reserve()).await {
+///             Ok(reserved) => {
+///                 if let Reserved::Job(job) = reserved? {
+///                     println!("sending {:?}", job.text());
+///                     client.delete(job.id).await?;
+///                 }
+///             }
+///             Err(_) => {}
+///         }
+///     }
+///     client.disconnect().await
+/// }
+/// ```
+///
+/// Dropping a client closes its connection at once, and jobs it holds become ready; [`Client::disconnect`] does so in
+/// order. Bytes move only while a call is awaited.
+#[derive(Debug)]
+pub struct Client<S = Stream> {
+    driver: Driver<Transport<S>>,
+}
+
+impl Client {
+    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, with the default [`Config`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, there is no connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no address, [`Error::Io`] if nobody answers there in time.
+    pub async fn connect(address: &str) -> Result<Self, Error> {
+        Self::connect_with(address, Config::default()).await
+    }
+
+    /// Connects with a configuration: timeouts and limits. The connect timeout covers all addresses a host name stands
+    /// for, and looking it up.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, there is no connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub async fn connect_with(address: &str, config: Config) -> Result<Self, Error> {
+        Ok(Self::from_stream_with(Stream::connect(address, config.connect_timeout).await?, config))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// A client on a stream that is connected already; so TLS or a tunnel is used.
+    pub fn from_stream(stream: S) -> Self {
+        Self::from_stream_with(stream, Config::default())
+    }
+
+    /// A client on a stream that is connected already, with a configuration.
+    pub fn from_stream_with(stream: S, config: Config) -> Self {
+        Self { driver: Driver::new(Connection::new(config), Transport::new(stream)) }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &S {
+        self.driver.transport().stream()
+    }
+
+    beanstalk_proto::client_methods!(async over Transport<S>);
+}

@@ -1,0 +1,98 @@
+//! A cancel-safe [beanstalkd](https://beanstalkd.github.io/) client for code that is on async-std already.
+//!
+//! **async-std is discontinued** (RUSTSEC-2025-0052): it gets no more fixes. New code should use the crate
+//! `beanstalk-tokio`, which is this one for tokio. The streams are those of futures-io, so this crate works on smol too:
+//! [`Client::connect`] as it is, since async-std's sockets and timers run on the reactor that smol uses, or a smol stream
+//! through [`Client::from_stream`].
+//!
+//! Every command of the protocol is a method; [`beanstalk_proto`] is the protocol itself, and this crate only moves its
+//! bytes. A producer:
+//!
+//! ```no_run
+//! use beanstalk_async_std::{Client, Error};
+//!
+//! async fn produce(urls: &[&str]) -> Result<(), Error> {
+//!     let mut client = Client::connect("localhost:11300").await?;
+//!     client.use_tube("urls-to-fetch").await?;
+//!     for url in urls {
+//!         // Priority, delay, time to run, body.
+//!         client.put(100, 0, 180, *url).await?;
+//!     }
+//!     client.disconnect().await
+//! }
+//! ```
+//!
+//! A worker:
+//!
+//! ```no_run
+//! use beanstalk_async_std::{Client, Error, Reserved};
+//!
+//! async fn work() -> Result<(), Error> {
+//!     let mut client = Client::connect("localhost:11300").await?;
+//!     client.watch("urls-to-fetch").await?;
+//!     loop {
+//!         match client.reserve().await? {
+//!             Reserved::Job(job) => {
+//!                 println!("fetching {:?}", job.text());
+//!                 client.delete(job.id).await?;
+//!             }
+//!             // The time to run of a job held here is nearly over, or the server is shutting down.
+//!             Reserved::DeadlineSoon | Reserved::TimedOut => {}
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # Which type do I want?
+//!
+//! | you want | use |
+//! |---|---|
+//! | a worker, or anything that reserves | a [`Client`] for each |
+//! | a producer that is one task | a [`Client`] |
+//! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned, and its [`Driver`] spawned |
+//! | many commands, fast | [`Client::call_all`] |
+//! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
+//! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
+//! | TLS, a tunnel, a test's stream | [`Client::from_stream`], [`SharedClient::from_stream`] |
+//! | no async at all | the crate `beanstalk-sync` |
+//!
+//! # Cancellation
+//!
+//! Any call may be dropped at any await. What it sent is finished by the next call on the connection; its reply is read
+//! and dropped when it comes; a reserve that still waits is taken over by the next reserve, and a job that comes for
+//! nobody is handed to that, once `touch` has confirmed that it is still ours. Until then
+//! [`take_orphaned`](Client::take_orphaned) lists it. While a cancelled `reserve` still waits, other commands fail with
+//! [`Error::ReserveWaiting`], because the server does not read them: where that hurts, use
+//! [`reserve_with_timeout`](Client::reserve_with_timeout).
+//!
+//! # Timeouts
+//!
+//! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the
+//! timeout of `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in
+//! step.
+//!
+//! # TLS
+//!
+//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private
+//! network or a Unix socket, or put a TLS terminator in front of it and give the TLS stream, of futures-rustls for example,
+//! to [`Client::from_stream`].
+
+mod client;
+mod shared;
+mod stream;
+mod transport;
+
+pub use beanstalk_proto::{
+    Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError,
+    Put, PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
+    client::{CallAll, Config, Limits, Ticket},
+    stats,
+};
+pub use client::Client;
+pub use shared::{Driver, SharedClient};
+pub use stream::Stream;
+pub use transport::Transport;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

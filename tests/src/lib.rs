@@ -1,0 +1,26 @@
+//! What the crates promise together, tested over all of them: every client against every server, and against peers that
+//! break the protocol.
+//!
+//! ```text
+//!   scenarios/ ── written once ──▶ runner ──▶ one named test for each scenario × client × server
+//!   hostile/   ── written once ──▶ runner ──▶ one named test for each misdeed × client
+//!                                    │
+//!        peer/ (what a client can do)┴─ server (the embedded one, a real beanstalkd) or script (a scripted one)
+//! ```
+//!
+//! A client is anything that implements [`Peer`]; a new adapter is a file in `peer/` and a line in the test binaries.
+#![allow(async_fn_in_trait, reason = "each client runs on a runtime of its own, in one thread")]
+
+pub mod bare;
+pub mod hostile;
+pub mod peer;
+pub mod runner;
+pub mod scenarios;
+pub mod script;
+pub mod server;
+pub mod session;
+pub mod temp;
+
+pub use peer::Peer;
+pub use server::{Backend, Options, Place, Server};
+pub use session::{Session, Stage};

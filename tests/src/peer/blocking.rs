@@ -1,0 +1,56 @@
+//! The blocking client, as futures that are ready at once.
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use beanstalk_proto::{
+    Error, Job, Request,
+    client::{Config, Ticket},
+};
+use beanstalk_sync::Client;
+
+use super::Peer;
+
+/// `beanstalk-sync`.
+pub struct Blocking(Client);
+
+impl Peer for Blocking {
+    const NAME: &'static str = "blocking";
+
+    fn block_on<F: Future>(scenario: F) -> F::Output {
+        match pin!(scenario).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(output) => output,
+            Poll::Pending => unreachable!("a blocking client is never pending"),
+        }
+    }
+
+    async fn connect(address: &str, config: Config) -> Result<Self, Error> {
+        Client::connect_with(address, config).map(Self)
+    }
+
+    async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
+        self.0.call(request)
+    }
+
+    async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        self.0.send(request)
+    }
+
+    async fn reply<T>(&mut self, ticket: Ticket<T>) -> Result<T, Error> {
+        self.0.reply(ticket)
+    }
+
+    async fn call_all<R: Request>(&mut self, requests: Vec<R>, take: usize) -> Vec<Result<R::Reply, Error>> {
+        self.0.call_all(requests).take(take).collect()
+    }
+
+    fn take_orphaned(&mut self) -> Vec<Job> {
+        self.0.take_orphaned()
+    }
+
+    async fn disconnect(self) -> Result<(), Error> {
+        self.0.disconnect()
+    }
+}

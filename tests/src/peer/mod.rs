@@ -1,0 +1,41 @@
+//! What every client can do, so that one scenario runs over all of them.
+
+mod blocking;
+mod tokio;
+
+use beanstalk_proto::{
+    Error, Job, Request,
+    client::{Config, Ticket},
+};
+
+pub use self::{blocking::Blocking, tokio::Tokio};
+
+/// A client under test, on its runtime.
+pub trait Peer: Sized + 'static {
+    /// How tests call it.
+    const NAME: &'static str;
+
+    /// Runs a scenario to its end on this client's runtime.
+    fn block_on<F: Future>(scenario: F) -> F::Output;
+
+    /// Connects to an address as users write it.
+    async fn connect(address: &str, config: Config) -> Result<Self, Error>;
+
+    /// Sends a request and waits for its reply.
+    async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error>;
+
+    /// Sends a request; resolves when it has been written out.
+    async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error>;
+
+    /// Waits for a reply.
+    async fn reply<T>(&mut self, ticket: Ticket<T>) -> Result<T, Error>;
+
+    /// Pipelines requests, takes the first `take` results, and drops what is left.
+    async fn call_all<R: Request>(&mut self, requests: Vec<R>, take: usize) -> Vec<Result<R::Reply, Error>>;
+
+    /// The jobs that arrived for nobody.
+    fn take_orphaned(&mut self) -> Vec<Job>;
+
+    /// Ends the connection in order.
+    async fn disconnect(self) -> Result<(), Error>;
+}

@@ -1,0 +1,53 @@
+//! What the server refuses, and how the connection goes on.
+
+use beanstalk_proto::{CommandError, Raw, Reply};
+
+use super::refused;
+use crate::{peer::Peer, session::Stage};
+
+pub async fn every_command_about_a_job_says_so_if_there_is_none<P: Peer>(stage: &Stage) {
+    let mut client = stage.connect::<P>().await;
+    for id in [1, u64::MAX] {
+        refused(client.delete(id).await, "delete", CommandError::NotFound);
+        refused(client.release(id, 0, 0).await, "release", CommandError::NotFound);
+        refused(client.bury(id, 0).await, "bury", CommandError::NotFound);
+        refused(client.touch(id).await, "touch", CommandError::NotFound);
+        refused(client.peek(id).await, "peek", CommandError::NotFound);
+        refused(client.kick_job(id).await, "kick-job", CommandError::NotFound);
+        refused(client.reserve_job(id).await, "reserve-job", CommandError::NotFound);
+        refused(client.stats_job(id).await, "stats-job", CommandError::NotFound);
+    }
+}
+
+pub async fn peeking_into_empty_queues_finds_nothing<P: Peer>(stage: &Stage) {
+    let mut client = stage.connect::<P>().await;
+    refused(client.peek_ready().await, "peek-ready", CommandError::NotFound);
+    refused(client.peek_delayed().await, "peek-delayed", CommandError::NotFound);
+    refused(client.peek_buried().await, "peek-buried", CommandError::NotFound);
+}
+
+pub async fn every_command_about_a_tube_says_so_if_there_is_none<P: Peer>(stage: &Stage) {
+    let mut client = stage.connect::<P>().await;
+    refused(client.stats_tube("nowhere").await, "stats-tube", CommandError::NotFound);
+    refused(client.pause_tube("nowhere", 1).await, "pause-tube", CommandError::NotFound);
+}
+
+pub async fn a_bad_format_leaves_the_connection_usable<P: Peer>(stage: &Stage) {
+    let mut client = stage.connect::<P>().await;
+    for line in ["delete x", "kick", "stats-job", "pause-tube default", "release 1 2"] {
+        let error = client.call(Raw::new(line)).await.unwrap_err();
+        let wanted = if line == "kick" { CommandError::UnknownCommand } else { CommandError::BadFormat };
+        assert_eq!(error.command_error(), Some(wanted), "{line}: {error}");
+        assert_eq!(client.list_tube_used().await.unwrap(), "default");
+    }
+}
+
+pub async fn an_unknown_command_leaves_the_connection_usable<P: Peer>(stage: &Stage) {
+    let mut client = stage.connect::<P>().await;
+    for line in ["frobnicate", "PUT", "Stats", "delete1"] {
+        refused(client.call(Raw::new(line)).await, "raw command", CommandError::UnknownCommand);
+        assert_eq!(client.list_tube_used().await.unwrap(), "default");
+    }
+    let reply = client.call(Raw::new("list-tube-used")).await.unwrap();
+    assert_eq!(reply, Reply::Using("default".parse().unwrap()));
+}

@@ -1,0 +1,135 @@
+//! What a scenario plays on: a server of its own, and connections that remember which commands were sent.
+
+use std::{
+    any,
+    cell::RefCell,
+    collections::BTreeSet,
+    rc::Rc,
+};
+
+use beanstalk_proto::{
+    Error, Job, Kind, Request,
+    client::{Config, Ticket},
+};
+
+use crate::{
+    bare::Bare,
+    peer::Peer,
+    server::{Backend, Options, Server},
+};
+
+type Sent = Rc<RefCell<BTreeSet<&'static str>>>;
+
+/// A scenario's server.
+#[derive(Debug)]
+pub struct Stage {
+    backend: Backend,
+    server: Server,
+    sent: Sent,
+}
+
+impl Stage {
+    /// A fresh server with its defaults.
+    pub fn new(backend: Backend) -> Self {
+        Self { backend, server: Server::start(backend, Options::default()), sent: Sent::default() }
+    }
+
+    /// Another server of the same sort, started in another way.
+    pub fn another(&self, options: Options) -> Self {
+        Self { backend: self.backend, server: Server::start(self.backend, options), sent: Rc::clone(&self.sent) }
+    }
+
+    /// Which server it is.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// The server itself.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Connects a client with the default configuration.
+    pub async fn connect<P: Peer>(&self) -> Session<P> {
+        self.connect_with(Config::default()).await
+    }
+
+    /// Connects a client.
+    pub async fn connect_with<P: Peer>(&self, config: Config) -> Session<P> {
+        let peer = P::connect(self.server.address(), config).await.unwrap();
+        Session { peer, sent: Rc::clone(&self.sent) }
+    }
+
+    /// Connects without a client.
+    pub fn bare(&self) -> Bare {
+        Bare::connect(self.server.address()).unwrap()
+    }
+
+    /// Whether a typed request of this kind was sent. A request's struct is named as its kind.
+    pub fn was_sent(&self, kind: Kind) -> bool {
+        self.sent.borrow().contains(format!("{kind:?}").as_str())
+    }
+}
+
+/// A client's connection, with the named methods of every adapter.
+#[derive(Debug)]
+pub struct Session<P> {
+    peer: P,
+    sent: Sent,
+}
+
+impl<P: Peer> Session<P> {
+    // What `client_methods!(async over …)` emits, but for the calls themselves.
+    beanstalk_proto::__commands!(beanstalk_proto::__async_methods);
+
+    /// See [`Peer::call`].
+    pub async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
+        self.note::<R>();
+        self.peer.call(request).await
+    }
+
+    /// See [`Peer::send`].
+    pub async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        self.note::<R>();
+        self.peer.send(request).await
+    }
+
+    /// See [`Peer::reply`].
+    pub async fn reply<T>(&mut self, ticket: Ticket<T>) -> Result<T, Error> {
+        self.peer.reply(ticket).await
+    }
+
+    /// See [`Peer::call_all`]; takes every result.
+    pub async fn call_all<R: Request>(&mut self, requests: Vec<R>) -> Vec<Result<R::Reply, Error>> {
+        self.peer.call_all(requests, usize::MAX).await
+    }
+
+    /// See [`Peer::call_all`].
+    pub async fn call_some<R: Request>(&mut self, requests: Vec<R>, take: usize) -> Vec<Result<R::Reply, Error>> {
+        self.peer.call_all(requests, take).await
+    }
+
+    /// Sends a request that nobody waits for any more once it is written out.
+    pub async fn cancel(&mut self, request: beanstalk_proto::Command) {
+        let first = beanstalk_proto::Command::ListTubeUsed;
+        for result in self.peer.call_all(vec![first, request], 1).await {
+            result.unwrap();
+        }
+    }
+
+    /// See [`Peer::take_orphaned`].
+    pub fn take_orphaned(&mut self) -> Vec<Job> {
+        self.peer.take_orphaned()
+    }
+
+    /// See [`Peer::disconnect`].
+    pub async fn disconnect(self) -> Result<(), Error> {
+        self.peer.disconnect().await
+    }
+
+    fn note<R>(&self) {
+        let name = any::type_name::<R>();
+        let name = name.split('<').next().unwrap_or(name);
+        self.sent.borrow_mut().insert(name.rsplit("::").next().unwrap_or(name));
+    }
+}

@@ -34,6 +34,12 @@
 //! ```
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 mod tests;
 
 use alloc::vec::Vec;

@@ -12,7 +12,7 @@ use crate::engine::Engine;
 pub(super) enum Request {
     Stop,
     /// Looks at the engine, or changes its settings.
-    Engine(Box<dyn FnOnce(&mut Engine, Instant) + Send>),
+    Engine(Look),
     Pause(bool),
     /// Tells once everything that was sent before has been dealt with.
     Settle(Option<Sender<()>>),
@@ -20,6 +20,9 @@ pub(super) enum Request {
     Advance(Duration, Sender<()>),
     Watch(Watcher),
 }
+
+/// What to do with the engine.
+pub(super) type Look = Box<dyn FnOnce(&mut Engine, Instant) + Send>;
 
 /// Somebody who waits for a state of the server.
 pub(super) struct Watcher {

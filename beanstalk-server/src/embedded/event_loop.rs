@@ -318,11 +318,9 @@ impl EventLoop {
 
     fn serve_patient(&mut self, request: Request) {
         match request {
-            Request::Settle(done) => {
-                if let Some(done) = done {
-                    // Nobody waits for it any more: as well.
-                    let _ = done.send(());
-                }
+            Request::Settle(Some(done)) => {
+                // Nobody waits for it any more: as well.
+                let _ = done.send(());
             }
             Request::Advance(by, done) => {
                 self.advance(self.clock.now() + by);

@@ -105,12 +105,8 @@ impl ReplySet {
     /// No kind at all.
     pub const EMPTY: Self = Self(0);
     /// The errors that may answer any command.
-    pub const GENERAL: Self = Self::of(&[
-        ReplyKind::OutOfMemory,
-        ReplyKind::InternalError,
-        ReplyKind::BadFormat,
-        ReplyKind::UnknownCommand,
-    ]);
+    pub const GENERAL: Self =
+        Self::of(&[ReplyKind::OutOfMemory, ReplyKind::InternalError, ReplyKind::BadFormat, ReplyKind::UnknownCommand]);
     /// Every kind there is.
     pub const ALL: Self = Self::of(ReplyKind::ALL);
 

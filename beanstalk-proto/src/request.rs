@@ -35,12 +35,12 @@ use alloc::borrow::Cow;
 use core::time::Duration;
 
 use crate::{
-    transmit::Transmit,
     command::Command,
     error::{ArgumentError, DecodeError},
     reply::{MAX_LINE, Reply, ReplyKind, ReplySet},
     scan,
     table::Kind,
+    transmit::Transmit,
     types::{Body, JobId, Seconds, TubeArg, TubeName},
 };
 

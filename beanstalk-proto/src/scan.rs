@@ -137,7 +137,9 @@ mod tests {
     fn numbers_are_canonical_and_fit_64_bits() {
         assert_eq!(number(b"0"), Some(0));
         assert_eq!(number(b"18446744073709551615"), Some(u64::MAX));
-        for bad in [&b""[..], b"00", b"01", b"+1", b"-1", b" 1", b"1 ", b"18446744073709551616", b"99999999999999999999"] {
+        for bad in
+            [&b""[..], b"00", b"01", b"+1", b"-1", b" 1", b"1 ", b"18446744073709551616", b"99999999999999999999"]
+        {
             assert_eq!(number(bad), None, "{}", bad.escape_ascii());
         }
     }

@@ -212,7 +212,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`);
         /// [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
         StatsJob stats_job "stats-job" match "stats-job " (id: id) -> $crate::stats::JobStats {
-            Reply::Ok(body) => crate::stats::JobStats::decode(&body)?,
+            Reply::Ok(body) => $crate::stats::JobStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
         example "client.stats_job(1)";
 
@@ -223,7 +223,7 @@ macro_rules! __commands {
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): a tube exists only while somebody uses or
         /// watches it or it has jobs. [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
         StatsTube<'a> stats_tube "stats-tube" match "stats-tube " (tube: tube<'a>) -> $crate::stats::TubeStats {
-            Reply::Ok(body) => crate::stats::TubeStats::decode(&body)?,
+            Reply::Ok(body) => $crate::stats::TubeStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
         example "client.stats_tube(\"default\")";
 
@@ -233,7 +233,7 @@ macro_rules! __commands {
         ///
         /// [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
         Stats stats "stats" match "stats" -> $crate::stats::ServerStats {
-            Reply::Ok(body) => crate::stats::ServerStats::decode(&body)?,
+            Reply::Ok(body) => $crate::stats::ServerStats::decode(&body)?,
         } replies [Ok] wait no echo none shared as_is
         example "client.stats()";
 
@@ -274,7 +274,7 @@ macro_rules! __commands {
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
         ListTubesWatched list_tubes_watched "list-tubes-watched" match "list-tubes-watched"
         -> $crate::__private::Vec<$crate::TubeName> {
-            Reply::Ok(body) => crate::stats::decode_names(&body)?,
+            Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared no
         example "client.list_tubes_watched()";
 
@@ -294,7 +294,7 @@ macro_rules! __commands {
         ///
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
         ListTubes list_tubes "list-tubes" match "list-tubes" -> $crate::__private::Vec<$crate::TubeName> {
-            Reply::Ok(body) => crate::stats::decode_names(&body)?,
+            Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared as_is
         example "client.list_tubes()";
 
@@ -341,22 +341,42 @@ macro_rules! owned {
 }
 
 macro_rules! encode {
-    (pri $encoder:ident $value:expr) => { $encoder.number($value.0)? };
-    (secs $encoder:ident $value:expr) => { $encoder.seconds($value, u32::MAX)? };
-    (timeout $encoder:ident $value:expr) => { $encoder.seconds($value, MAX_TIMEOUT)? };
-    (id $encoder:ident $value:expr) => { $encoder.number($value.0)? };
-    (bound $encoder:ident $value:expr) => { $encoder.number($value.0)? };
-    (tube $encoder:ident $value:expr) => { $encoder.tube(&$value)? };
-    (body $encoder:ident $value:expr) => { $encoder.body($value)? };
+    (pri $encoder:ident $value:expr) => {
+        $encoder.number($value.0)?
+    };
+    (secs $encoder:ident $value:expr) => {
+        $encoder.seconds($value, u32::MAX)?
+    };
+    (timeout $encoder:ident $value:expr) => {
+        $encoder.seconds($value, MAX_TIMEOUT)?
+    };
+    (id $encoder:ident $value:expr) => {
+        $encoder.number($value.0)?
+    };
+    (bound $encoder:ident $value:expr) => {
+        $encoder.number($value.0)?
+    };
+    (tube $encoder:ident $value:expr) => {
+        $encoder.tube(&$value)?
+    };
+    (body $encoder:ident $value:expr) => {
+        $encoder.body($value)?
+    };
 }
 
 /// The longest timeout of a reserve: 2^31-1 seconds.
 const MAX_TIMEOUT: u32 = i32::MAX.unsigned_abs();
 
 macro_rules! wait {
-    (no $($request:tt)*) => { Wait::No };
-    (forever $($request:tt)*) => { Wait::Forever };
-    (timeout $timeout:expr) => { Wait::Seconds(u32::try_from(Seconds::from($timeout).get()).unwrap_or(u32::MAX)) };
+    (no $($request:tt)*) => {
+        Wait::No
+    };
+    (forever $($request:tt)*) => {
+        Wait::Forever
+    };
+    (timeout $timeout:expr) => {
+        Wait::Seconds(u32::try_from(Seconds::from($timeout).get()).unwrap_or(u32::MAX))
+    };
 }
 
 macro_rules! request_expect {
@@ -386,9 +406,15 @@ pub(crate) enum Sharing {
 
 #[cfg(feature = "std")]
 macro_rules! sharing {
-    (as_is) => { Sharing::AsIs };
-    (no) => { Sharing::No };
-    ($in_tube:ident) => { Sharing::InTube };
+    (as_is) => {
+        Sharing::AsIs
+    };
+    (no) => {
+        Sharing::No
+    };
+    ($in_tube:ident) => {
+        Sharing::InTube
+    };
 }
 
 /// One request struct and its impl.
@@ -532,11 +558,21 @@ macro_rules! define {
 }
 
 macro_rules! command_expect {
-    (no none $kind:ident $($arg:ident)*) => { Expect::of(Kind::$kind) };
-    (forever none $kind:ident $($arg:ident)*) => { Expect::of(Kind::$kind).wait(Wait::Forever) };
-    (timeout none $kind:ident $timeout:ident) => { Expect::of(Kind::$kind).wait(wait!(timeout *$timeout)) };
-    (no id $kind:ident $id:ident) => { Expect::of(Kind::$kind).echo(Echo::Id(*$id)) };
-    (no tube $kind:ident $tube:ident) => { Expect::of(Kind::$kind).echo(Echo::Tube($tube.clone())) };
+    (no none $kind:ident $($arg:ident)*) => {
+        Expect::of(Kind::$kind)
+    };
+    (forever none $kind:ident $($arg:ident)*) => {
+        Expect::of(Kind::$kind).wait(Wait::Forever)
+    };
+    (timeout none $kind:ident $timeout:ident) => {
+        Expect::of(Kind::$kind).wait(wait!(timeout * $timeout))
+    };
+    (no id $kind:ident $id:ident) => {
+        Expect::of(Kind::$kind).echo(Echo::Id(*$id))
+    };
+    (no tube $kind:ident $tube:ident) => {
+        Expect::of(Kind::$kind).echo(Echo::Tube($tube.clone()))
+    };
 }
 
 __commands!(define);

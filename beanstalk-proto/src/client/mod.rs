@@ -34,15 +34,14 @@ use core::{
     mem,
     sync::atomic::{AtomicUsize, Ordering},
     task::Poll,
-    time::Duration,
 };
 
 pub use config::{Config, Limits};
 pub use driver::{CallAll, Driver, PollTransport, poll_io};
 pub use pipeline::Pipeline;
-use slot::{Slot, Slots, State, TooBig};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
+use slot::{Adopted, Slot, Slots, State, TooBig};
 pub use ticket::Ticket;
 
 use crate::{
@@ -176,13 +175,13 @@ impl Connection {
                 return Err(error.into());
             }
         };
-        if self.transmit.queued() > limit && queued > 0 {
-            self.transmit.rewind(mark);
-            return Err(Full::Queued { bytes: queued, limit }.into());
-        }
         if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
             self.transmit.rewind(mark);
             return Ok(Ticket::new(self.identity, self.take_over(expect, adoptable)?, R::decode));
+        }
+        if self.transmit.queued() > limit && queued > 0 {
+            self.transmit.rewind(mark);
+            return Err(Full::Queued { bytes: queued, limit }.into());
         }
         if expect.kind == Some(Kind::Quit) {
             self.stream = Stream::Quitting;
@@ -251,10 +250,12 @@ impl Connection {
     fn take_over(&mut self, expect: Expect, adoptable: Option<u64>) -> Result<u64, SendError> {
         if let Some(slot) = adoptable.and_then(|seq| self.slots.get_mut(seq)) {
             slot.abandoned = false;
-            slot.until = None;
             match slot.state {
-                State::Confirming(_) => slot.expect.wait = expect.wait,
-                _ => slot.adopted = Some(expect.wait),
+                State::Confirming(_) => {
+                    slot.expect.wait = expect.wait;
+                    slot.until = None;
+                }
+                _ => slot.adopted = Some(Adopted { wait: expect.wait, until: None }),
             }
             return Ok(adoptable.unwrap_or_default());
         }
@@ -377,9 +378,7 @@ impl Connection {
                     self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
                     (ticket.decode)(reply).map_err(|error| Error::from_decode(command, error))
                 }
-                State::TooBig(TooBig { id, bytes, limit, .. }) => {
-                    Err(Error::ReplyTooBig { command, id, bytes, limit })
-                }
+                State::TooBig(TooBig { id, bytes, limit, .. }) => Err(Error::ReplyTooBig { command, id, bytes, limit }),
                 State::Free => Err(TicketError::Spent.into()),
                 state => {
                     let lost = slot.lost(written);
@@ -454,10 +453,9 @@ impl Connection {
             from = from.max(*waits.until.get_or_insert(from + waits.expect.wait.duration()));
         }
         let Some(slot) = self.slots.get_mut(seq) else { return Deadline::Never };
-        match (slot.adopted, slot.expect.wait, self.config.reply_timeout) {
-            (Some(Wait::Seconds(timeout)), ..) => {
-                let timeout = Duration::from_secs(timeout.into());
-                Deadline::GiveUp(*slot.until.get_or_insert(now + timeout))
+        match (&mut slot.adopted, slot.expect.wait, self.config.reply_timeout) {
+            (Some(Adopted { wait: wait @ Wait::Seconds(_), until }), ..) => {
+                Deadline::GiveUp(*until.get_or_insert(now + wait.duration()))
             }
             (Some(_), ..) | (_, Wait::Forever, _) | (.., None) => Deadline::Never,
             (None, wait, Some(timeout)) => {
@@ -501,7 +499,7 @@ impl Connection {
     pub fn close(&mut self) -> Closing {
         let waits = self.slots.pending_waits().next().is_some();
         match self.stream {
-            Stream::Open if waits => {
+            Stream::Open | Stream::Quitting if waits => {
                 self.stream = Stream::Quitting;
                 Closing::HalfClose
             }

@@ -92,7 +92,11 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
     }
 
     /// Ends the wait for the next result; see [`Connection::give_up`] and [`Connection::timed_out`].
-    pub fn end_wait(&mut self, connection: &mut Connection, give_up: bool) -> Option<Result<<I::Item as Request>::Reply, Error>> {
+    pub fn end_wait(
+        &mut self,
+        connection: &mut Connection,
+        give_up: bool,
+    ) -> Option<Result<<I::Item as Request>::Reply, Error>> {
         match self.entries.pop_front()? {
             Entry::Refused(error) => Some(Err(error)),
             Entry::Sent(ticket) if give_up => Some(connection.give_up(ticket)),

@@ -212,8 +212,8 @@ impl Connection {
         if let State::Confirming(_) = slot.state {
             return self.confirmed(seq, abandoned, reply);
         }
-        if let (Some(wait), Reply::TimedOut, Stream::Open) = (slot.adopted, &reply, &self.stream) {
-            return self.go_on(seq, wait);
+        if let (Some(adopted), Reply::TimedOut, Stream::Open) = (slot.adopted, &reply, &self.stream) {
+            return self.go_on(seq, adopted.wait);
         }
         if !abandoned {
             self.untaken = self.untaken.saturating_add(reply.body().map_or(0, <[u8]>::len));

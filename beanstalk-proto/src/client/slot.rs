@@ -49,6 +49,15 @@ pub(super) enum State {
     Free,
 }
 
+/// A reserve that took over the slot of another, which nobody waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Adopted {
+    /// What to ask for should the slot's own request end without a job.
+    pub(super) wait: Wait,
+    /// When its caller gives up, once that was asked for.
+    pub(super) until: Option<Instant>,
+}
+
 /// One request in flight.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -57,9 +66,9 @@ pub(super) struct Slot {
     /// Where in the outbound stream the request ends.
     pub(super) end: u64,
     pub(super) abandoned: bool,
-    /// A reserve that took over this waiting slot: what to ask for should the slot's own request end without a job.
-    pub(super) adopted: Option<Wait>,
-    /// When the server answers at the latest, or the adopting caller gives up, once that was asked for.
+    /// A reserve that took over this waiting slot.
+    pub(super) adopted: Option<Adopted>,
+    /// When the server answers at the latest, once that was asked for.
     pub(super) until: Option<Instant>,
     pub(super) state: State,
 }
@@ -138,7 +147,8 @@ impl Slots {
     /// The slots whose replies have not come because the server may keep them waiting.
     pub(super) fn pending_waits(&self) -> impl Iterator<Item = (u64, &Slot)> {
         let end = self.after_wait.saturating_sub(self.front);
-        let numbered = self.queue.iter().enumerate().take(usize::try_from(end).unwrap_or(usize::MAX)).skip(self.answered);
+        let numbered =
+            self.queue.iter().enumerate().take(usize::try_from(end).unwrap_or(usize::MAX)).skip(self.answered);
         numbered
             .filter(|(_, slot)| slot.is_pending() && slot.expect.wait != Wait::No)
             .map(|(index, slot)| (self.front.saturating_add(index as u64), slot))

@@ -1,0 +1,29 @@
+//! The core through its public interface: what is written for every command, what every reply becomes, and what a
+//! client connection does when its callers, its limits or its peer get in the way.
+//!
+//! Whatever decodes runs in [`harness::decode`]: whole, byte by byte, at random splits and with more bytes behind it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test says what it counts on, and fails where it is wrong"
+)]
+
+mod abandoning;
+mod closing;
+mod commands;
+mod deadlines;
+mod harness;
+mod hostile;
+mod in_step;
+mod limits;
+mod parking;
+mod pipeline;
+mod raw;
+mod replies;
+mod tickets;
+mod waiting;
+mod writing;

@@ -1,0 +1,178 @@
+//! Many requests, one result each, in their order.
+
+use std::task::Poll;
+
+use beanstalk_proto::{
+    ArgumentError, Command, Error, JobId, Kick, Lost, Priority, ProtocolError, Put, Reply, TubeName, Watch,
+    client::{Connection, Limits, Pipeline},
+};
+
+use crate::harness::{assert_in_step, connection, feed, limited, written};
+
+/// Answers every `kick n` with `KICKED n` and counts how many were in flight at most.
+fn run(connection: &mut Connection, pipeline: &mut Pipeline<impl Iterator<Item = Kick>>) -> (Vec<u64>, usize) {
+    let (mut results, mut most) = (Vec::new(), 0);
+    loop {
+        pipeline.fill(connection);
+        most = most.max(connection.in_flight());
+        match pipeline.poll_next(connection) {
+            Poll::Ready(None) => return (results, most),
+            Poll::Ready(Some(result)) => results.push(result.unwrap()),
+            Poll::Pending => {
+                let requests = String::from_utf8(written(connection)).unwrap();
+                assert!(!requests.is_empty(), "it waits for nothing");
+                feed(connection, requests.replace("kick", "KICKED").as_bytes());
+            }
+        }
+    }
+}
+
+#[test]
+fn results_come_in_the_order_of_the_requests_within_a_bounded_window() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..1000).map(Kick::new));
+    let (results, most) = run(&mut connection, &mut pipeline);
+    assert!(results.iter().copied().eq(0..1000));
+    assert!((2..=64).contains(&most), "{most} in flight");
+    assert_eq!(connection.in_flight(), 0);
+}
+
+#[test]
+fn a_connection_with_less_room_than_the_window_is_enough() {
+    for limits in [
+        Limits { in_flight: 1, ..Limits::default() },
+        Limits { in_flight: 3, ..Limits::default() },
+        Limits { queued: 1, ..Limits::default() },
+        Limits { queued: 25, ..Limits::default() },
+    ] {
+        let mut connection = limited(limits);
+        let mut pipeline = Pipeline::new((0..200).map(Kick::new));
+        let (results, most) = run(&mut connection, &mut pipeline);
+        assert!(results.iter().copied().eq(0..200), "{limits:?}");
+        assert!(most <= limits.in_flight);
+    }
+}
+
+#[test]
+fn what_waits_to_be_written_is_bounded_too() {
+    let body = vec![b'x'; 60_000];
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..100).map(|_| Put::of(&body)));
+    pipeline.fill(&mut connection);
+    assert!((60_000..600_000).contains(&connection.queued()), "{}", connection.queued());
+}
+
+#[test]
+fn a_refusal_or_a_bad_argument_stands_in_its_place_and_disturbs_no_other() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new(["a", "not a name", "b", "c"].into_iter().map(Watch::new));
+    pipeline.fill(&mut connection);
+    assert_eq!(written(&mut connection), b"watch a\r\nwatch b\r\nwatch c\r\n");
+    feed(&mut connection, b"WATCHING 2\r\nOUT_OF_MEMORY\r\nWATCHING 3\r\n");
+    let mut next = || match pipeline.poll_next(&mut connection) {
+        Poll::Ready(Some(result)) => result,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(next().unwrap(), 2);
+    assert!(matches!(next(), Err(Error::Argument(ArgumentError::Tube(_)))));
+    assert!(matches!(next(), Err(Error::Command { command: "watch", .. })));
+    assert_eq!(next().unwrap(), 3);
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
+    assert_in_step(&mut connection);
+}
+
+#[test]
+fn after_a_fatal_error_the_rest_are_closed_each_with_its_own_lost() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..70).map(Kick::new));
+    pipeline.fill(&mut connection);
+    connection.transmitted(b"kick 0\r\n".len() * 3);
+    feed(&mut connection, b"KICKED 0\r\nDELETED\r\n");
+    let mut results = Vec::new();
+    loop {
+        pipeline.fill(&mut connection);
+        match pipeline.poll_next(&mut connection) {
+            Poll::Ready(Some(result)) => results.push(result),
+            Poll::Ready(None) => break,
+            Poll::Pending => panic!("nothing can come any more"),
+        }
+    }
+    assert_eq!(results.len(), 70, "one result each");
+    assert_eq!(*results[0].as_ref().unwrap(), 0);
+    assert!(matches!(
+        results[1],
+        Err(Error::Protocol { error: ProtocolError::WrongReply { .. }, lost: Lost::Unknown })
+    ));
+    assert!(matches!(results[2], Err(Error::Closed { lost: Lost::Unknown })));
+    assert!(results[3..].iter().all(|result| matches!(result, Err(Error::Closed { lost: Lost::NotSent }))));
+}
+
+#[test]
+fn after_a_failure_that_the_driver_told_of_all_are_closed() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..3).map(Kick::new));
+    pipeline.fill(&mut connection);
+    written(&mut connection);
+    connection.abort();
+    pipeline.fail();
+    for _ in 0..3 {
+        let Poll::Ready(Some(Err(error))) = pipeline.poll_next(&mut connection) else { panic!("no error") };
+        assert!(matches!(error, Error::Closed { lost: Lost::Unknown }));
+    }
+}
+
+#[test]
+fn what_is_behind_a_reserve_is_held_back_until_it_has_its_job() {
+    let mut connection = connection();
+    let commands = [Command::Stats, Command::Reserve, Command::Delete { id: JobId(7) }, Command::Reserve];
+    let mut pipeline = Pipeline::new(commands.into_iter());
+    pipeline.fill(&mut connection);
+    assert_eq!(written(&mut connection), b"stats\r\nreserve\r\n");
+    feed(&mut connection, b"OK 4\r\n---\n\r\nRESERVED 7 1\r\nx\r\n");
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(Reply::Ok(_))))));
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(Reply::Reserved(_))))));
+    pipeline.fill(&mut connection);
+    assert_eq!(written(&mut connection), b"delete 7\r\nreserve\r\n");
+    feed(&mut connection, b"DELETED\r\nDEADLINE_SOON\r\n");
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(Reply::Deleted)))));
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(Reply::DeadlineSoon)))));
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
+}
+
+#[test]
+fn behind_somebody_elses_reserve_each_request_is_refused_in_its_place() {
+    let (mut connection, _reserve) = crate::harness::sent(beanstalk_proto::Reserve::new());
+    let mut pipeline = Pipeline::new((0..3).map(Kick::new));
+    for _ in 0..3 {
+        pipeline.fill(&mut connection);
+        assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Err(Error::ReserveWaiting)))));
+    }
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
+}
+
+#[test]
+fn a_pipeline_abandoned_half_way_leaves_the_connection_in_step() {
+    let mut connection = connection();
+    let put = |n| Command::Put { priority: Priority(n), delay: 0, ttr: 1, body: vec![] };
+    let mut pipeline = Pipeline::new((0..3).map(put).chain([Command::Use { tube: TubeName::default() }]));
+    pipeline.fill(&mut connection);
+    written(&mut connection);
+    feed(&mut connection, b"INSERTED 1\r\nINSE");
+    pipeline.abandon(&mut connection);
+    feed(&mut connection, b"RTED 2\r\nINSERTED 3\r\nUSING default\r\n");
+    assert_eq!(connection.in_flight(), 0);
+    assert_in_step(&mut connection);
+}
+
+#[test]
+fn a_result_that_did_not_come_in_time_is_skipped_and_the_next_still_matches() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..2).map(Kick::new));
+    pipeline.fill(&mut connection);
+    written(&mut connection);
+    assert!(pipeline.front().is_some());
+    let result = pipeline.end_wait(&mut connection, false);
+    assert!(matches!(result, Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
+    feed(&mut connection, b"KICKED 0\r\nKICKED 1\r\n");
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(1)))));
+}

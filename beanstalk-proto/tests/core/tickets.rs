@@ -1,0 +1,113 @@
+//! Requests and replies match by order; tickets may be polled in any.
+
+use beanstalk_proto::{Command, Delete, Error, Kick, Peek, Put, Reserved, Stats, TicketError, Watch};
+
+use crate::harness::{assert_in_step, connection, decode, feed, is_pending, refusal, reply, send, sent, written};
+
+#[test]
+fn replies_go_to_requests_in_the_order_in_which_these_were_sent() {
+    let setup = || {
+        let mut connection = connection();
+        let tickets = (
+            send(&mut connection, Put::of("x")),
+            send(&mut connection, Peek::new(9)),
+            send(&mut connection, Watch::new("a")),
+            send(&mut connection, Delete::new(1)),
+        );
+        written(&mut connection);
+        (connection, tickets)
+    };
+    let input = b"INSERTED 5\r\nFOUND 9 3\r\nabc\r\nWATCHING 2\r\nNOT_FOUND\r\n";
+    decode(setup, input, |connection, (put, peek, watch, delete)| {
+        assert_eq!(reply(connection, put).unwrap().id().0, 5);
+        assert_eq!(reply(connection, peek).unwrap().body, b"abc");
+        assert_eq!(reply(connection, watch).unwrap(), 2);
+        assert_eq!(refusal(connection, delete), beanstalk_proto::CommandError::NotFound);
+    });
+}
+
+#[test]
+fn tickets_may_be_polled_in_any_order_and_slots_leave_from_the_front() {
+    let mut connection = connection();
+    let mut tickets: Vec<_> = (0..4).map(|bound| send(&mut connection, Kick::new(bound))).collect();
+    written(&mut connection);
+    feed(&mut connection, b"KICKED 0\r\nKICKED 1\r\nKICKED 2\r\n");
+    for (index, in_flight) in [(2, 4), (1, 4), (0, 1)] {
+        assert_eq!(reply(&mut connection, &mut tickets[index]).unwrap(), index as u64);
+        assert_eq!(connection.in_flight(), in_flight);
+    }
+    assert!(is_pending(&mut connection, &mut tickets[3]));
+    feed(&mut connection, b"KICKED 3\r\n");
+    assert_eq!(reply(&mut connection, &mut tickets[3]).unwrap(), 3);
+    assert_eq!(connection.in_flight(), 0);
+    assert_in_step(&mut connection);
+}
+
+#[test]
+fn a_ticket_is_good_once() {
+    let (mut connection, mut ticket) = sent(Delete::new(1));
+    feed(&mut connection, b"DELETED\r\n");
+    reply(&mut connection, &mut ticket).unwrap();
+    for _ in 0..2 {
+        let error = reply(&mut connection, &mut ticket).unwrap_err();
+        assert!(matches!(error, Error::Ticket(TicketError::Spent)), "{error:?}");
+        assert!(!error.is_fatal() && error.lost().is_none());
+    }
+    assert_eq!(format!("{ticket:?}"), "Ticket(spent)");
+    assert_in_step(&mut connection);
+}
+
+#[test]
+fn a_ticket_of_another_connection_is_refused_and_disturbs_nothing() {
+    let (mut one, mut ones) = sent(Delete::new(1));
+    let (mut other, mut others) = sent(Delete::new(1));
+    let error = reply(&mut one, &mut others).unwrap_err();
+    assert!(matches!(error, Error::Ticket(TicketError::Foreign)), "{error:?}");
+    feed(&mut one, b"NOT_FOUND\r\n");
+    feed(&mut other, b"DELETED\r\n");
+    assert!(reply(&mut one, &mut ones).is_err());
+    reply(&mut other, &mut others).expect("it is still good where it belongs");
+
+    let (mut third, mut thirds) = sent(Delete::new(1));
+    third.abandon(send(&mut other, Delete::new(2)));
+    feed(&mut third, b"DELETED\r\n");
+    reply(&mut third, &mut thirds).expect("a foreign ticket abandons nothing");
+}
+
+#[test]
+fn a_ticket_that_is_dropped_keeps_its_place() {
+    let (mut connection, ticket) = sent(Delete::new(1));
+    drop(ticket);
+    feed(&mut connection, b"DELETED\r\n");
+    assert_eq!(connection.in_flight(), 1);
+    assert_in_step(&mut connection);
+}
+
+#[test]
+fn thousands_of_requests_pass_through_one_connection() {
+    let mut connection = connection();
+    for round in 0..50 {
+        let mut tickets: Vec<_> = (0..100).map(|n| send(&mut connection, Kick::new(round * 100 + n))).collect();
+        written(&mut connection);
+        let replies: String = (0..100).map(|n| format!("KICKED {}\r\n", round * 100 + n)).collect();
+        feed(&mut connection, replies.as_bytes());
+        let order = if round % 2 == 0 { (0..100).collect::<Vec<_>>() } else { (0..100).rev().collect() };
+        for n in order {
+            assert_eq!(reply(&mut connection, &mut tickets[n]).unwrap(), u64::from(round) * 100 + n as u64);
+        }
+        assert_eq!(connection.in_flight(), 0);
+    }
+}
+
+#[test]
+fn commands_of_one_type_and_requests_of_many_share_a_connection() {
+    let mut connection = connection();
+    let mut reserve = send(&mut connection, Command::ReserveWithTimeout { timeout: 0 });
+    let mut stats = send(&mut connection, Stats::new());
+    let mut typed = send(&mut connection, beanstalk_proto::ReserveWithTimeout::new(0));
+    written(&mut connection);
+    feed(&mut connection, b"TIMED_OUT\r\nOK 4\r\n---\n\r\nRESERVED 1 1\r\nx\r\n");
+    assert_eq!(reply(&mut connection, &mut reserve).unwrap(), beanstalk_proto::Reply::TimedOut);
+    reply(&mut connection, &mut stats).expect("statistics may be empty");
+    assert!(matches!(reply(&mut connection, &mut typed).unwrap(), Reserved::Job(job) if job.body == b"x"));
+}

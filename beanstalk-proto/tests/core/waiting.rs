@@ -1,0 +1,235 @@
+//! What may be sent while the server waits in a reserve, and how an abandoned one is taken over.
+
+use beanstalk_proto::{
+    Command, Delete, Error, Raw, Reply, Reserve, ReserveJob, ReserveWithTimeout, Reserved, SendError, Watch,
+    client::{Connection, Limits, Ticket},
+};
+
+use crate::harness::{assert_in_step, connection, decode, feed, is_pending, limited, reply, send, sent, written};
+
+/// A connection whose `reserve` nobody waits for any more.
+fn abandoned_reserve() -> Connection {
+    let (mut connection, ticket) = sent(Reserve::new());
+    connection.abandon(ticket);
+    connection
+}
+
+fn job(connection: &mut Connection, ticket: &mut Ticket<Reserved>) -> u64 {
+    reply(connection, ticket).unwrap().job().expect("a job").id.0
+}
+
+#[test]
+fn behind_a_waiting_reserve_nothing_is_sent() {
+    let (mut connection, mut ticket) = sent(Reserve::new());
+    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert_eq!(connection.send(Reserve::new()).unwrap_err(), SendError::ReserveWaiting);
+    assert_eq!(connection.check_send(&Watch::new("a")), Err(SendError::ReserveWaiting));
+    assert_eq!(connection.queued(), 0);
+    let error = Error::from(SendError::ReserveWaiting);
+    assert!(!error.is_fatal());
+
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+    assert_in_step(&mut connection);
+}
+
+#[test]
+fn a_reserve_that_was_answered_no_longer_stands_in_the_way_although_its_reply_was_not_taken() {
+    let (mut connection, mut ticket) = sent(Reserve::new());
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_in_step(&mut connection);
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+}
+
+#[test]
+fn behind_an_abandoned_reserve_only_a_reserve_is_sent() {
+    let mut connection = abandoned_reserve();
+    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert_eq!(connection.send(ReserveJob::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert!(connection.check_send(&Reserve::new()).is_ok());
+}
+
+#[test]
+fn behind_a_reserve_with_a_timeout_requests_queue() {
+    let (mut connection, mut reserve) = sent(ReserveWithTimeout::new(5));
+    let mut delete = send(&mut connection, Delete::new(1));
+    let mut second = send(&mut connection, ReserveWithTimeout::new(5));
+    assert_eq!(written(&mut connection), b"delete 1\r\nreserve-with-timeout 5\r\n");
+    feed(&mut connection, b"TIMED_OUT\r\nDELETED\r\nRESERVED 3 0\r\n\r\n");
+    assert_eq!(reply(&mut connection, &mut reserve).unwrap(), Reserved::TimedOut);
+    reply(&mut connection, &mut delete).unwrap();
+    assert_eq!(job(&mut connection, &mut second), 3);
+}
+
+#[test]
+fn a_reserve_takes_over_an_abandoned_one_and_writes_nothing() {
+    let setup = || {
+        let mut connection = abandoned_reserve();
+        let ticket = send(&mut connection, Reserve::new());
+        assert_eq!((connection.queued(), connection.in_flight()), (0, 1));
+        (connection, ticket)
+    };
+    assert_eq!(decode(setup, b"RESERVED 7 5\r\nhello\r\n", job), 7);
+    let soon = decode(setup, b"DEADLINE_SOON\r\n", |connection, ticket| reply(connection, ticket).unwrap());
+    assert_eq!(soon, Reserved::DeadlineSoon);
+}
+
+#[test]
+fn every_form_of_reserve_takes_over_every_other() {
+    let abandoned: [fn(&mut Connection); 4] = [
+        |connection| {
+            let ticket = send(connection, Reserve::new());
+            connection.abandon(ticket);
+        },
+        |connection| {
+            let ticket = send(connection, ReserveWithTimeout::new(9));
+            connection.abandon(ticket);
+        },
+        |connection| {
+            let ticket = send(connection, Raw::new("reserve-with-timeout 9"));
+            connection.abandon(ticket);
+        },
+        |connection| {
+            let ticket = send(connection, Command::Reserve);
+            connection.abandon(ticket);
+        },
+    ];
+    for abandon in abandoned {
+        for untyped in ["reserve", "reserve-with-timeout 3"] {
+            let mut connection = connection();
+            abandon(&mut connection);
+            written(&mut connection);
+            let mut ticket = send(&mut connection, Raw::new(untyped));
+            assert_eq!(connection.queued(), 0);
+            feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+            assert!(matches!(reply(&mut connection, &mut ticket).unwrap(), Reply::Reserved(job) if job.id.0 == 7));
+        }
+        let mut connection = connection();
+        abandon(&mut connection);
+        written(&mut connection);
+        let mut ticket = send(&mut connection, ReserveWithTimeout::new(1));
+        assert_eq!(connection.queued(), 0);
+        feed(&mut connection, b"RESERVED 8 1\r\nx\r\n");
+        assert_eq!(job(&mut connection, &mut ticket), 8);
+    }
+}
+
+#[test]
+fn timed_out_of_the_request_taken_over_sends_the_callers_own_under_the_same_ticket() {
+    for (first, second) in [("RESERVED 7 1\r\nx\r\n", true), ("TIMED_OUT\r\n", false)] {
+        let (mut connection, old) = sent(ReserveWithTimeout::new(1));
+        connection.abandon(old);
+        let mut ticket = send(&mut connection, ReserveWithTimeout::new(30));
+        feed(&mut connection, b"TIMED_OUT\r\n");
+        assert!(is_pending(&mut connection, &mut ticket), "this was not its own");
+        assert!(!connection.is_written_out(&ticket));
+        assert_eq!(written(&mut connection), b"reserve-with-timeout 30\r\n");
+        assert!(connection.is_written_out(&ticket));
+        feed(&mut connection, first.as_bytes());
+        assert_eq!(matches!(reply(&mut connection, &mut ticket).unwrap(), Reserved::Job(_)), second);
+        assert_eq!(connection.in_flight(), 0);
+        assert_in_step(&mut connection);
+    }
+    // A half-closed server answers `reserve` so too.
+    let (mut connection, old) = sent(ReserveWithTimeout::new(1));
+    connection.abandon(old);
+    let mut ticket = send(&mut connection, Reserve::new());
+    feed(&mut connection, b"TIMED_OUT\r\n");
+    assert_eq!(written(&mut connection), b"reserve\r\n");
+    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+}
+
+#[test]
+fn a_moved_ticket_can_be_abandoned_and_is_taken_over_again() {
+    let (mut connection, old) = sent(ReserveWithTimeout::new(1));
+    connection.abandon(old);
+    let ticket = send(&mut connection, Reserve::new());
+    feed(&mut connection, b"TIMED_OUT\r\n");
+    assert_eq!(written(&mut connection), b"reserve\r\n");
+    connection.abandon(ticket);
+    let mut third = send(&mut connection, Reserve::new());
+    assert_eq!((connection.queued(), connection.in_flight()), (0, 1));
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(job(&mut connection, &mut third), 7);
+}
+
+#[test]
+fn a_reserve_abandoned_over_and_over_is_written_once() {
+    let mut connection = abandoned_reserve();
+    for _ in 0..1000 {
+        let ticket = send(&mut connection, Reserve::new());
+        assert_eq!((connection.queued(), connection.in_flight()), (0, 1));
+        connection.abandon(ticket);
+    }
+    let mut ticket = send(&mut connection, ReserveWithTimeout::new(0));
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+    assert_in_step(&mut connection);
+}
+
+#[test]
+fn a_reserve_is_taken_over_while_its_job_is_arriving() {
+    let input = b"RESERVED 7 5\r\nhello\r\n";
+    for at in 0..input.len() {
+        let mut connection = abandoned_reserve();
+        feed(&mut connection, &input[..at]);
+        let mut ticket = send(&mut connection, ReserveWithTimeout::new(3));
+        assert_eq!(connection.queued(), 0);
+        feed(&mut connection, &input[at..]);
+        assert_eq!(job(&mut connection, &mut ticket), 7);
+        assert_in_step(&mut connection);
+    }
+}
+
+#[test]
+fn taking_over_needs_no_room_of_its_own() {
+    let mut connection = limited(Limits { in_flight: 1, queued: 1, ..Limits::default() });
+    let ticket = send(&mut connection, Reserve::new());
+    connection.abandon(ticket);
+    let mut ticket = send(&mut connection, Reserve::new());
+    written(&mut connection);
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+}
+
+#[test]
+fn bad_arguments_are_refused_before_anything_is_taken_over() {
+    let mut connection = abandoned_reserve();
+    let error = connection.send(ReserveWithTimeout::new(1 << 31)).unwrap_err();
+    assert!(matches!(error, SendError::Argument(_)));
+    let mut ticket = send(&mut connection, Reserve::new());
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+}
+
+#[test]
+fn giving_up_yields_timed_out_and_the_reserve_is_taken_over_by_the_next() {
+    let mut connection = abandoned_reserve();
+    let ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    assert_eq!(connection.give_up(ticket).unwrap(), Reserved::TimedOut);
+    let ticket = send(&mut connection, Command::ReserveWithTimeout { timeout: 1 });
+    assert_eq!(connection.give_up(ticket).unwrap(), Reply::TimedOut);
+    let mut ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    assert_eq!(connection.queued(), 0);
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+}
+
+#[test]
+fn giving_up_when_the_job_is_here_after_all_yields_the_job() {
+    let mut connection = abandoned_reserve();
+    let ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(connection.give_up(ticket).unwrap().job().unwrap().id.0, 7);
+    assert!(connection.take_orphaned().is_empty());
+}
+
+#[test]
+fn giving_up_on_an_ended_connection_tells_of_the_end() {
+    let mut connection = abandoned_reserve();
+    let ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    connection.received_eof();
+    assert!(matches!(connection.give_up(ticket), Err(Error::Closed { .. })));
+}

@@ -1,0 +1,162 @@
+//! What goes out: whole requests, in order, whatever the transport takes at a time; and when a request counts as handed
+//! out.
+
+use beanstalk_proto::{ArgumentError, Delete, Kick, Put, SendError, Use, Watch, client::Connection};
+
+use crate::harness::{Random, connection, feed, reply, send, written};
+
+fn drain(connection: &mut Connection, mut next: impl FnMut(usize) -> usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    while connection.wants_transmit() {
+        let segments: Vec<&[u8]> = connection.transmit().collect();
+        assert!(segments.iter().all(|segment| !segment.is_empty()));
+        let waiting = segments.concat();
+        assert_eq!(waiting.len(), connection.queued());
+        let n = next(waiting.len()).clamp(1, waiting.len());
+        out.extend_from_slice(&waiting[..n]);
+        connection.transmitted(n);
+    }
+    out
+}
+
+/// Small and large bodies, borrowed and moved.
+fn mixed(connection: &mut Connection) -> Vec<u8> {
+    let mut expected = Vec::new();
+    for (n, len) in [0_usize, 5, 4095, 4096, 4097, 70_000, 1, 30_000, 9000, 9000].into_iter().enumerate() {
+        let body: Vec<u8> = (0..len).map(|i| (i * 7 + n) as u8).collect();
+        expected.extend_from_slice(format!("kick {n}\r\nput 1024 0 60 {len}\r\n").as_bytes());
+        expected.extend_from_slice(&body);
+        expected.extend_from_slice(b"\r\n");
+        let _kick = send(connection, Kick::new(n as u32));
+        let _put = match n % 3 {
+            0 => send(connection, Put::of(&body)),
+            _ => send(connection, Put::of(body)),
+        };
+    }
+    expected
+}
+
+#[test]
+fn any_write_sizes_give_the_same_stream() {
+    let mut whole = connection();
+    let expected = mixed(&mut whole);
+    assert!(drain(&mut whole, |all| all) == expected);
+    for seed in 1..=8 {
+        let mut connection = connection();
+        mixed(&mut connection);
+        let mut random = Random(seed);
+        let most = [1, 3, 100, 5000, 20_000][random.next() as usize % 5];
+        assert!(drain(&mut connection, |_| (random.next() % (2 * most)) as usize) == expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn requests_queued_between_writes_keep_their_order() {
+    for seed in 1..=20 {
+        let mut random = Random(seed);
+        let mut connection = connection();
+        let (mut out, mut expected) = (Vec::new(), Vec::new());
+        for _ in 0..150 {
+            let len = (random.next() % 3) as usize * 4000;
+            let body = vec![random.next() as u8; len];
+            expected.extend_from_slice(format!("put 1024 0 60 {len}\r\n").as_bytes());
+            expected.extend_from_slice(&body);
+            expected.extend_from_slice(b"\r\n");
+            let _ticket = send(&mut connection, Put::of(body));
+            let waiting = connection.transmit().collect::<Vec<_>>().concat();
+            let n = (random.next() % 9000) as usize % (waiting.len() + 1);
+            out.extend_from_slice(&waiting[..n]);
+            connection.transmitted(n);
+        }
+        out.extend_from_slice(&written(&mut connection));
+        assert!(out == expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_large_owned_body_is_written_from_its_own_allocation_and_a_borrowed_one_is_not() {
+    let body = vec![b'x'; 100_000];
+    let at = body.as_ptr();
+    let mut connection = connection();
+    let _ticket = send(&mut connection, Put::of(body.clone()));
+    assert_eq!(connection.transmit().count(), 3, "the line, the body, its line end");
+    let _second = send(&mut connection, Put::of(body));
+    assert!(connection.transmit().any(|segment| segment.as_ptr() == at), "moved, not copied");
+    written(&mut connection);
+    let _third = send(&mut connection, Put::of(&[b'x'; 100_000]));
+    assert_eq!(connection.transmit().count(), 1);
+}
+
+#[test]
+fn a_refused_argument_leaves_the_queue_as_it_was() {
+    let mut connection = connection();
+    let mut kick = send(&mut connection, Kick::new(1));
+    connection.transmitted(2);
+    let before = connection.transmit().collect::<Vec<_>>().concat();
+    assert!(matches!(connection.send(Watch::new("no good")), Err(SendError::Argument(ArgumentError::Tube(_)))));
+    assert!(matches!(
+        connection.send(Put::of(vec![b'x'; 5000]).delay(std::time::Duration::MAX)),
+        Err(SendError::Argument(ArgumentError::TooManySeconds { .. }))
+    ));
+    assert_eq!(connection.transmit().collect::<Vec<_>>().concat(), before);
+    assert_eq!((connection.queued(), connection.in_flight()), (before.len(), 1));
+    let mut next = send(&mut connection, Use::new("fine"));
+    assert_eq!(written(&mut connection), b"ck 1\r\nuse fine\r\n");
+    feed(&mut connection, b"KICKED 1\r\nUSING fine\r\n");
+    reply(&mut connection, &mut kick).unwrap();
+    reply(&mut connection, &mut next).unwrap();
+}
+
+#[test]
+fn more_than_waits_cannot_be_transmitted() {
+    let mut connection = connection();
+    let _ticket = send(&mut connection, Kick::new(1));
+    connection.transmitted(usize::MAX);
+    assert!(!connection.wants_transmit());
+    let _ticket = send(&mut connection, Kick::new(2));
+    assert_eq!(written(&mut connection), b"kick 2\r\n");
+}
+
+#[test]
+fn a_request_is_written_out_once_a_flush_after_its_last_byte_has_completed() {
+    let mut connection = connection();
+    assert!(!connection.wants_flush());
+    let first = send(&mut connection, Kick::new(1));
+    let second = send(&mut connection, Kick::new(2));
+    assert!(!connection.is_written_out(&first) && !connection.wants_flush());
+
+    connection.transmitted(7);
+    connection.flushed();
+    assert!(!connection.is_written_out(&first), "one byte is missing");
+    connection.transmitted(1);
+    assert!(!connection.is_written_out(&first), "a stream may take bytes and keep them");
+    connection.flushed();
+    assert!(connection.is_written_out(&first) && !connection.is_written_out(&second));
+
+    connection.transmitted(8);
+    assert!(connection.wants_flush());
+    connection.flushed();
+    assert!(connection.is_written_out(&second) && !connection.wants_flush());
+}
+
+#[test]
+fn a_request_that_was_answered_was_written_out() {
+    let mut connection = connection();
+    let mut ticket = send(&mut connection, Delete::new(1));
+    connection.transmitted(100);
+    feed(&mut connection, b"DELETED\r\n");
+    assert!(connection.is_written_out(&ticket));
+    reply(&mut connection, &mut ticket).unwrap();
+    assert!(connection.is_written_out(&ticket));
+}
+
+#[test]
+fn a_request_refused_after_it_was_encoded_does_not_count_as_written() {
+    let mut connection = connection();
+    let _first = send(&mut connection, Kick::new(1));
+    written(&mut connection);
+    connection.send(Watch::new("")).unwrap_err();
+    assert!(!connection.wants_flush());
+    let ticket = send(&mut connection, Kick::new(2));
+    assert!(!connection.is_written_out(&ticket));
+}

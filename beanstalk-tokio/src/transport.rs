@@ -68,7 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     fn set_timer(&mut self, at: Instant) {
         let after = at.saturating_duration_since(Instant::ZERO);
         // Far enough that nobody will see it go off, and near enough for every clock.
-        let at = self.epoch.checked_add(after).unwrap_or_else(|| time::Instant::now() + time::Duration::from_secs(1 << 30));
+        let at =
+            self.epoch.checked_add(after).unwrap_or_else(|| time::Instant::now() + time::Duration::from_secs(1 << 30));
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(at),
             None => self.timer = Some(Box::pin(time::sleep_until(at))),

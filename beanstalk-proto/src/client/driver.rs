@@ -327,7 +327,9 @@ impl<T: PollTransport, R> Held<'_, T, R> {
                 Deadline::GiveUp(at) => {
                     ready!(self.driver.poll_until(Some(at), cx));
                     // What there was to read has just been read.
-                    self.ticket.take().map_or(Poll::Pending, |ticket| Poll::Ready(self.driver.connection.give_up(ticket)))
+                    self.ticket
+                        .take()
+                        .map_or(Poll::Pending, |ticket| Poll::Ready(self.driver.connection.give_up(ticket)))
                 }
             },
         }
@@ -336,10 +338,11 @@ impl<T: PollTransport, R> Held<'_, T, R> {
     fn poll_written_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ticket<R>, Error>> {
         let Some(ticket) = &self.ticket else { return Poll::Pending };
         // If the connection has ended, the ticket says how.
-        let out = self.driver.poll_done(cx, |connection| match connection.is_written_out(ticket) || connection.is_ended() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        });
+        let out =
+            self.driver.poll_done(cx, |connection| match connection.is_written_out(ticket) || connection.is_ended() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            });
         match out {
             Poll::Ready(Ok(())) => self.ticket.take().map_or(Poll::Pending, |ticket| Poll::Ready(Ok(ticket))),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),

@@ -18,12 +18,7 @@
 //! is sent just ahead of the command, in the same step, unless the tube is in use already. Should a `use` be refused, the
 //! calls that relied on it learn in which tube their command ran instead, and what it did there.
 
-use alloc::{
-    boxed::Box,
-    collections::VecDeque,
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::{
     fmt,
     future::{Future, poll_fn},
@@ -33,7 +28,10 @@ use core::{
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::{Config, Connection, Stream, Ticket, driver::{Disconnect, PollTransport, Timer, poll_io}};
+use super::{
+    Config, Connection, Stream, Ticket,
+    driver::{Disconnect, PollTransport, Timer, poll_io},
+};
 use crate::{
     error::{ArgumentError, CommandError, Error, Lost, SendError},
     reply::Reply,

@@ -1,0 +1,185 @@
+//! When bytes move, when they do not, and what is said when they cannot.
+
+use std::{pin::pin, time::Duration};
+
+use beanstalk_proto::{
+    Command, Error, Kind, Lost, Peek, Priority, Put, Reply, Reserve, Reserved, Stats,
+    client::{Config, Limits},
+};
+
+use crate::wire::{Wire, cut_after, reply_to, run, sample, settle};
+
+fn timeout(millis: u64) -> Config {
+    Config { reply_timeout: Some(Duration::from_millis(millis)), ..Config::default() }
+}
+
+#[test]
+fn a_write_that_blocks_while_replies_pile_up_finishes() {
+    let wire = Wire::new();
+    wire.world().capacity = 4096;
+    let mut driver = wire.driver();
+    let body = vec![b'x'; 64 * 1024];
+    let put = Command::Put { priority: Priority(1), delay: 0, ttr: 1, body };
+    let large = Reply::Found(beanstalk_proto::Job { id: 5.into(), body: vec![b'y'; 64 * 1024] });
+    wire.world().script = vec![(Kind::Peek, large.clone()); 100];
+    let commands: Vec<_> = (0..100).flat_map(|_| [sample(Kind::Peek, 5), put.clone()]).collect();
+    let mut all = driver.call_all(commands.into_iter());
+    for _ in 0..100 {
+        assert_eq!(run(all.next()).unwrap().unwrap(), large);
+        assert_eq!(run(all.next()).unwrap().unwrap(), reply_to(&put));
+    }
+    assert!(run(all.next()).is_none());
+}
+
+#[test]
+fn a_flush_that_is_pending_keeps_nobody_from_reading() {
+    let wire = Wire::new();
+    wire.world().flush_blocked = true;
+    let mut driver = wire.driver();
+    run(driver.call(Peek::new(1))).unwrap();
+    wire.world().silent = true;
+    let mut send = pin!(driver.send(Peek::new(2)));
+    assert!(settle(send.as_mut()).is_none(), "it is not handed out before it is flushed");
+    wire.world().flush_blocked = false;
+    assert!(settle(send.as_mut()).is_some());
+}
+
+#[test]
+fn a_late_reply_fails_its_call_and_the_connection_stays_in_step() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    let mut driver = wire.driver_with(timeout(1_000));
+    for _ in 0..3 {
+        let mut call = pin!(driver.call(Peek::new(1)));
+        assert!(settle(call.as_mut()).is_none());
+        wire.advance(Duration::from_millis(999));
+        assert!(settle(call.as_mut()).is_none(), "too early");
+        wire.advance(Duration::from_millis(1));
+        assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
+    }
+    wire.speak();
+    assert_eq!(run(driver.call(Peek::new(2))).unwrap().id, 2.into());
+}
+
+#[test]
+fn a_request_that_was_not_written_cannot_have_run() {
+    let wire = Wire::new();
+    wire.world().capacity = 0;
+    let mut driver = wire.driver_with(timeout(1_000));
+    let mut call = pin!(driver.call(Put::of("x")));
+    assert!(settle(call.as_mut()).is_none());
+    wire.advance(Duration::from_secs(1));
+    assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { lost: Lost::NotSent }))));
+}
+
+#[test]
+fn no_timeout_applies_to_a_reserve() {
+    let wire = Wire::new();
+    let mut driver = wire.driver_with(timeout(1_000));
+    let mut call = pin!(driver.call(Reserve::new()));
+    assert!(settle(call.as_mut()).is_none());
+    wire.advance(Duration::from_secs(1_000_000));
+    assert!(settle(call.as_mut()).is_none());
+    wire.offer(1);
+    assert!(matches!(settle(call.as_mut()), Some(Ok(Reserved::Job(_)))));
+}
+
+#[test]
+fn a_failure_is_told_once_and_then_the_connection_is_closed() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    wire.world().read_fails = true;
+    let mut driver = wire.driver();
+    assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Io { lost: Lost::Unknown, .. })));
+    assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Closed { lost: Lost::NotSent })));
+
+    let wire = Wire::new();
+    wire.world().write_fails = true;
+    let mut driver = wire.driver();
+    assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Io { lost: Lost::NotSent, .. })));
+}
+
+#[test]
+fn what_came_before_a_failure_is_not_lost() {
+    let wire = Wire::new();
+    let mut driver = wire.driver();
+    let ticket = run(driver.send(Peek::new(1))).unwrap();
+    wire.world().write_fails = true;
+    assert!(matches!(run(driver.call(Peek::new(2))), Err(Error::Io { lost: Lost::NotSent, .. })));
+    assert_eq!(run(driver.reply(ticket)).unwrap().id, 1.into());
+}
+
+#[test]
+fn after_a_failure_each_of_a_pipeline_says_whether_it_can_have_run() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    wire.world().capacity = 30;
+    let mut driver = wire.driver();
+    let mut all = driver.call_all((0..10).map(Peek::new));
+    assert!(cut_after(3, all.next()).is_none());
+    wire.hang_up();
+    let lost: Vec<_> = (0..10).map(|_| run(all.next()).unwrap().unwrap_err().lost()).collect();
+    assert_eq!(lost[0], Some(Lost::Unknown));
+    assert_eq!(lost[9], Some(Lost::NotSent));
+    assert!(lost.is_sorted_by_key(|lost| *lost == Some(Lost::NotSent)));
+    assert!(run(all.next()).is_none());
+}
+
+#[test]
+fn calls_that_were_dropped_do_not_fill_the_connection_for_good() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    let limits = Limits { in_flight: 3, ..Limits::default() };
+    let mut driver = wire.driver_with(Config { limits, ..timeout(1_000) });
+    for _ in 0..3 {
+        assert!(cut_after(1, driver.call(Stats::new())).is_none());
+    }
+    let mut call = pin!(driver.call(Peek::new(8)));
+    assert!(settle(call.as_mut()).is_none());
+    wire.speak();
+    assert_eq!(settle(call.as_mut()).unwrap().unwrap().id, 8.into());
+}
+
+#[test]
+fn tickets_that_nobody_redeems_fill_the_connection() {
+    let wire = Wire::new();
+    let limits = Limits { in_flight: 2, ..Limits::default() };
+    let mut driver = wire.driver_with(Config { limits, ..Config::default() });
+    let tickets: Vec<_> = (0..2).map(|id| run(driver.send(Peek::new(id))).unwrap()).collect();
+    assert!(matches!(run(driver.call(Peek::new(8))), Err(Error::Full(_))));
+    for ticket in tickets {
+        run(driver.reply(ticket)).unwrap();
+    }
+    run(driver.call(Peek::new(8))).unwrap();
+}
+
+#[test]
+fn an_end_in_order_says_quit_and_waits_for_the_server() {
+    let wire = Wire::yielding();
+    let mut driver = wire.driver();
+    assert!(cut_after(2, driver.call(Put::of("x"))).is_none());
+    run(driver.disconnect()).unwrap();
+    assert_eq!(wire.count(Kind::Put), 1, "what was begun is finished");
+    assert!(wire.world().closed, "the server has read the quit");
+}
+
+#[test]
+fn an_end_while_a_reserve_waits_closes_the_writing_half() {
+    let wire = Wire::new();
+    let mut driver = wire.driver();
+    assert!(cut_after(2, driver.call(Reserve::new())).is_none());
+    run(driver.disconnect()).unwrap();
+    assert_eq!(wire.world().commands, [Command::Reserve]);
+}
+
+#[test]
+fn an_end_that_the_server_ignores_takes_as_long_as_a_reply_may() {
+    let wire = Wire::new();
+    let mut driver = wire.driver_with(timeout(1_000));
+    wire.world().silent = true;
+    assert!(cut_after(2, driver.call(Peek::new(1))).is_none());
+    let mut end = pin!(driver.disconnect());
+    assert!(settle(end.as_mut()).is_none());
+    wire.advance(Duration::from_secs(1));
+    assert!(matches!(settle(end.as_mut()), Some(Err(Error::TimedOut { .. }))));
+}

@@ -1,0 +1,13 @@
+//! The loop of the asynchronous clients, over a transport in memory: no runtime, no clock, every poll counted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod cancel;
+mod io;
+mod shared;
+mod wire;

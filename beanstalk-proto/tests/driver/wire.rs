@@ -1,0 +1,445 @@
+//! A transport in memory with a scripted server behind it. Every reply can be told from every other, so that one that went
+//! to the wrong request is noticed.
+
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
+
+use beanstalk_proto::{
+    Command, Error, Instant, Job, JobId, Kind, Lost, Priority, Reply, Segments,
+    client::{Config, Connection, Driver, PollTransport},
+    server::{self, Event},
+};
+
+/// One end of it; the world behind it is shared, so that a test can look in and meddle.
+#[derive(Clone)]
+pub(crate) struct Wire(Arc<Mutex<World>>);
+
+pub(crate) struct World {
+    server: server::Connection,
+    /// Bytes that the client wrote and the server has not read, and the other way round.
+    inbox: VecDeque<u8>,
+    outbox: VecDeque<u8>,
+    /// How many bytes each of them holds.
+    pub(crate) capacity: usize,
+    /// A byte in each direction, or a flush, for every poll of the task; then Pending, with a wake.
+    pub(crate) yields: bool,
+    /// The polls of the task in which that happened last.
+    read_at: usize,
+    written_at: usize,
+    flushed_at: usize,
+    /// A flush never completes.
+    pub(crate) flush_blocked: bool,
+    /// The next write or read fails.
+    pub(crate) write_fails: bool,
+    pub(crate) read_fails: bool,
+    /// The server answers nothing.
+    pub(crate) silent: bool,
+    unanswered: Option<Command>,
+    /// Replies to give instead of the usual ones.
+    pub(crate) script: Vec<(Kind, Reply)>,
+    /// Jobs for whoever reserves next.
+    ready: VecDeque<Job>,
+    /// Jobs that a reserve was answered with, and that were not given back.
+    pub(crate) held: Vec<JobId>,
+    /// Jobs whose time to run was over.
+    pub(crate) lost: Vec<JobId>,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) writes: usize,
+    /// The server has closed.
+    pub(crate) closed: bool,
+    now: Instant,
+    timer: Option<Instant>,
+    waker: Option<Waker>,
+}
+
+impl Wire {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(World {
+            server: server::Connection::new(server::Config { max_job_size: 1 << 20, ..server::Config::default() }),
+            inbox: VecDeque::new(),
+            outbox: VecDeque::new(),
+            capacity: usize::MAX,
+            yields: false,
+            read_at: 0,
+            written_at: 0,
+            flushed_at: 0,
+            flush_blocked: false,
+            write_fails: false,
+            read_fails: false,
+            silent: false,
+            unanswered: None,
+            script: Vec::new(),
+            ready: VecDeque::new(),
+            held: Vec::new(),
+            lost: Vec::new(),
+            commands: Vec::new(),
+            writes: 0,
+            closed: false,
+            now: Instant::from_nanos(1),
+            timer: None,
+            waker: None,
+        })))
+    }
+
+    /// One that yields before every byte.
+    pub(crate) fn yielding() -> Self {
+        let wire = Self::new();
+        wire.world().yields = true;
+        wire
+    }
+
+    pub(crate) fn driver(&self) -> Driver<Self> {
+        self.driver_with(Config::default())
+    }
+
+    pub(crate) fn driver_with(&self, config: Config) -> Driver<Self> {
+        Driver::new(Connection::new(config), self.clone())
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+
+    /// A job becomes ready; a waiting reserve gets it.
+    pub(crate) fn offer(&self, id: u64) {
+        let mut world = self.world();
+        world.ready.push_back(Job { id: JobId(id), body: format!("job {id}").into() });
+        world.turn();
+        world.wake();
+    }
+
+    /// The server begins to answer again.
+    pub(crate) fn speak(&self) {
+        let mut world = self.world();
+        world.silent = false;
+        world.turn();
+        world.wake();
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut world = self.world();
+        world.now = world.now + by;
+        world.wake();
+    }
+
+    /// The server hangs up.
+    pub(crate) fn hang_up(&self) {
+        let mut world = self.world();
+        world.closed = true;
+        world.wake();
+    }
+
+    pub(crate) fn count(&self, kind: Kind) -> usize {
+        self.world().commands.iter().filter(|command| command.kind() == kind).count()
+    }
+}
+
+impl World {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Moves everything on the server's side as far as it goes.
+    fn turn(&mut self) {
+        loop {
+            let mut moved = false;
+            while self.server.wants_input() {
+                let Some(byte) = self.inbox.pop_front() else { break };
+                self.server.receive_buf()[0] = byte;
+                self.server.received(1);
+                moved = true;
+                self.take_events();
+            }
+            self.take_events();
+            moved |= self.answer_pending();
+            let room = self.capacity.saturating_sub(self.outbox.len());
+            let bytes: Vec<u8> = self.server.transmit().flatten().copied().take(room).collect();
+            self.server.transmitted(bytes.len());
+            moved |= !bytes.is_empty();
+            self.outbox.extend(bytes);
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = self.server.poll_event() {
+            match event {
+                Event::Command(command) => {
+                    self.commands.push(command.clone());
+                    self.unanswered = Some(command);
+                    self.answer_pending();
+                }
+                Event::Refused(refused) => self.server.respond(refused.reply.clone()),
+                Event::HalfClosed => self.silent = false,
+                Event::Closed => self.closed = true,
+                Event::PutAnnounced { .. } => {}
+            }
+        }
+    }
+
+    fn answer_pending(&mut self) -> bool {
+        let Some(command) = self.unanswered.take() else { return false };
+        let reply = if self.silent { None } else { self.reply_to(&command) };
+        match reply {
+            Some(reply) => {
+                if let Reply::Reserved(job) = &reply {
+                    self.held.push(job.id);
+                }
+                self.server.respond(reply);
+                true
+            }
+            None => {
+                self.unanswered = Some(command);
+                false
+            }
+        }
+    }
+
+    fn reply_to(&mut self, command: &Command) -> Option<Reply> {
+        if let Some(at) = self.script.iter().position(|(kind, _)| *kind == command.kind()) {
+            return Some(self.script.remove(at).1);
+        }
+        match command {
+            Command::Reserve => self.ready.pop_front().map(Reply::Reserved),
+            Command::ReserveWithTimeout { timeout } => match self.ready.pop_front() {
+                Some(job) => Some(Reply::Reserved(job)),
+                None if *timeout == 0 => Some(Reply::TimedOut),
+                None => None,
+            },
+            Command::Touch { id } if self.lost.contains(id) => Some(Reply::NotFound),
+            command => Some(reply_to(command)),
+        }
+    }
+}
+
+/// What the server says to a command that neither waits nor depends on what it holds.
+pub(crate) fn reply_to(command: &Command) -> Reply {
+    let found = |id: u64, what: &str| Job { id: JobId(id), body: format!("{what} {id}").into() };
+    match command {
+        Command::Put { priority: Priority(priority), body, .. } => {
+            Reply::Inserted(JobId(u64::from(*priority) + 1000 * body.len() as u64))
+        }
+        Command::Peek { id } => Reply::Found(found(id.0, "peeked")),
+        Command::PeekReady => Reply::Found(found(1, "ready")),
+        Command::PeekDelayed => Reply::Found(found(2, "delayed")),
+        Command::PeekBuried => Reply::Found(found(3, "buried")),
+        Command::ReserveJob { id } => Reply::Reserved(found(id.0, "job")),
+        Command::Reserve | Command::ReserveWithTimeout { .. } => Reply::TimedOut,
+        Command::Delete { .. } => Reply::Deleted,
+        Command::Release { .. } => Reply::Released,
+        Command::Bury { .. } => Reply::Buried,
+        Command::Kick { bound } => Reply::KickedCount(u64::from(*bound)),
+        Command::KickJob { .. } => Reply::Kicked,
+        Command::Touch { .. } => Reply::Touched,
+        Command::StatsJob { id } => Reply::Ok(format!("job {id}").into()),
+        Command::StatsTube { tube } => Reply::Ok(format!("tube {tube}").into()),
+        Command::Stats => Reply::Ok("stats".into()),
+        Command::Use { tube } => Reply::Using(tube.clone()),
+        Command::Watch { tube } => Reply::Watching(tube.as_str().len() as u64),
+        Command::Ignore { tube } => Reply::Watching(1000 + tube.as_str().len() as u64),
+        Command::ListTubesWatched => Reply::Ok("watched".into()),
+        Command::ListTubeUsed => Reply::Using("some-tube".parse().unwrap()),
+        Command::ListTubes => Reply::Ok("tubes".into()),
+        Command::Quit => Reply::Closed,
+        Command::PauseTube { .. } => Reply::Paused,
+    }
+}
+
+/// A value of every command; `n` tells one from another.
+pub(crate) fn sample(kind: Kind, n: u32) -> Command {
+    let id = JobId(u64::from(n));
+    let tube = || format!("tube-{n}").parse().unwrap();
+    match kind {
+        Kind::Put => Command::Put { priority: Priority(n), delay: 1, ttr: 2, body: b"some\r\nbody".to_vec() },
+        Kind::Peek => Command::Peek { id },
+        Kind::PeekReady => Command::PeekReady,
+        Kind::PeekDelayed => Command::PeekDelayed,
+        Kind::PeekBuried => Command::PeekBuried,
+        Kind::ReserveWithTimeout => Command::ReserveWithTimeout { timeout: n },
+        Kind::ReserveJob => Command::ReserveJob { id },
+        Kind::Reserve => Command::Reserve,
+        Kind::Delete => Command::Delete { id },
+        Kind::Release => Command::Release { id, priority: Priority(n), delay: n },
+        Kind::Bury => Command::Bury { id, priority: Priority(n) },
+        Kind::Kick => Command::Kick { bound: n },
+        Kind::KickJob => Command::KickJob { id },
+        Kind::Touch => Command::Touch { id },
+        Kind::StatsJob => Command::StatsJob { id },
+        Kind::StatsTube => Command::StatsTube { tube: tube() },
+        Kind::Stats => Command::Stats,
+        Kind::Use => Command::Use { tube: tube() },
+        Kind::Watch => Command::Watch { tube: tube() },
+        Kind::Ignore => Command::Ignore { tube: tube() },
+        Kind::ListTubesWatched => Command::ListTubesWatched,
+        Kind::ListTubeUsed => Command::ListTubeUsed,
+        Kind::ListTubes => Command::ListTubes,
+        Kind::Quit => Command::Quit,
+        Kind::PauseTube => Command::PauseTube { tube: tube(), delay: n },
+    }
+}
+
+impl PollTransport for Wire {
+    type Error = io::Error;
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut world = self.world();
+        world.turn();
+        if world.outbox.is_empty() {
+            if world.read_fails {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            if world.closed {
+                return Poll::Ready(Ok(0));
+            }
+            world.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if world.yields && world.read_at == polls() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        world.read_at = polls();
+        let n = if world.yields { 1 } else { buf.len().min(world.outbox.len()) };
+        buf.iter_mut().zip(world.outbox.drain(..n)).for_each(|(to, from)| *to = from);
+        world.turn();
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+        let mut world = self.world();
+        if world.write_fails {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let room = world.capacity.saturating_sub(world.inbox.len());
+        if room == 0 {
+            world.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if world.yields && world.written_at == polls() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        world.written_at = polls();
+        let bytes: Vec<u8> = segments.flatten().copied().take(if world.yields { 1 } else { room }).collect();
+        world.inbox.extend(&bytes);
+        world.writes += 1;
+        world.turn();
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut world = self.world();
+        if world.flush_blocked {
+            return Poll::Pending;
+        }
+        if world.yields && world.flushed_at == polls() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        world.flushed_at = polls();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut world = self.world();
+        world.server.received_eof();
+        world.turn();
+        // As beanstalkd: a reserve that waits is over.
+        if world.unanswered.take().is_some() {
+            world.server.respond(Reply::TimedOut);
+            world.turn();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn failure(error: io::Error, lost: Lost) -> Error {
+        Error::Io { error, lost }
+    }
+
+    fn now(&self) -> Instant {
+        self.world().now
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        self.world().timer = Some(at);
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut world = self.world();
+        let at = world.timer.expect("polled a timer that was not set");
+        if world.now >= at {
+            world.timer = None;
+            return Poll::Ready(());
+        }
+        world.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+thread_local! {
+    static POLLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many times this thread's tasks were polled.
+fn polls() -> usize {
+    POLLS.get()
+}
+
+fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    POLLS.set(polls() + 1);
+    future.poll(&mut Context::from_waker(waker))
+}
+
+/// Notes whether it was woken.
+#[derive(Default)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls as long as somebody wakes; `None` if nothing will happen any more.
+pub(crate) fn settle<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let flag = Arc::new(Flag::default());
+    let waker = Waker::from(Arc::clone(&flag));
+    for _ in 0..10_000_000 {
+        if let Poll::Ready(output) = poll_once(future.as_mut(), &waker) {
+            return Some(output);
+        }
+        if !flag.0.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+    }
+    panic!("it wakes itself for ever");
+}
+
+/// Runs a future that nothing can keep waiting.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    settle(pin!(future)).expect("it waits for something that does not come")
+}
+
+/// Polls so many times, whether it was woken or not, and drops the future unless it was ready.
+pub(crate) fn cut_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    (0..polls).find_map(|_| match poll_once(future.as_mut(), Waker::noop()) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
+}

@@ -1,0 +1,357 @@
+//! A client connection with small limits and a peer that sends what it likes, while requests are sent, abandoned, polled and
+//! given up: the limits hold, a poisoned connection stays so and says the same for ever, no more replies come out than were
+//! fed in, each is the one whose turn it was, and slots that nobody waits for are used up.
+
+use std::task::Poll;
+
+use beanstalk_proto::{
+    Command, Dialect, Error, Job, Kind, Lost, ProtocolError, Reply, SendError, client, server::Event,
+};
+
+use crate::{
+    drive, r#gen,
+    naive::{self, Start},
+    source::{Cut, Dice, Source},
+};
+
+const MOST_STEPS: usize = 500;
+
+pub fn run(data: &[u8]) {
+    let mut source = Source::new(data);
+    let mut session = Session::new(&mut source, Dice::of(data));
+    let mut steps = 0;
+    while !source.is_empty() && steps < MOST_STEPS {
+        session.step(&mut source);
+        session.check_limits();
+        steps += 1;
+    }
+    session.finish();
+}
+
+struct Held {
+    ticket: client::Ticket<Reply>,
+    kind: Kind,
+    /// Of the requests that were sent, the so many-th.
+    nth: usize,
+    /// Where in the outbound stream it ends, unless the core wrote something else in its place.
+    end: usize,
+}
+
+struct Session {
+    client: client::Connection,
+    limits: client::Limits,
+    cut: Cut,
+    held: Vec<Held>,
+    sent: usize,
+    /// Whether anything was abandoned; until then the so many-th reply answers the so many-th request.
+    in_order: bool,
+    /// All that was written, and all that came.
+    written: Vec<u8>,
+    fed: Vec<u8>,
+    /// Replies that came out, and the bytes of their bodies.
+    answered: usize,
+    bodies: usize,
+    poisoned: Option<ProtocolError>,
+    eof: bool,
+}
+
+impl Session {
+    fn new(source: &mut Source<'_>, dice: Dice) -> Self {
+        let limits = client::Limits {
+            reply_body: source.pick(&[0, 20, 100, 10_000]),
+            untaken_replies: source.pick(&[0, 30, 150, 10_000]),
+            in_flight: source.pick(&[1, 2, 8, 20]),
+            queued: source.pick(&[1, 100, 5000]),
+        };
+        Self {
+            client: client::Connection::new(client::Config { limits, ..client::Config::default() }),
+            limits,
+            cut: Cut::Random(dice),
+            held: Vec::new(),
+            sent: 0,
+            in_order: true,
+            written: Vec::new(),
+            fed: Vec::new(),
+            answered: 0,
+            bodies: 0,
+            poisoned: None,
+            eof: false,
+        }
+    }
+
+    fn step(&mut self, source: &mut Source<'_>) {
+        match source.below(16) {
+            0..4 => self.send(source),
+            4 => {
+                if !self.held.is_empty() {
+                    let held = self.held.swap_remove(source.below(self.held.len()));
+                    self.in_order = false;
+                    self.client.abandon(held.ticket);
+                }
+            }
+            5 => {
+                if !self.held.is_empty() {
+                    let held = self.held.swap_remove(source.below(self.held.len()));
+                    self.in_order = false;
+                    // It may be a TIMED_OUT that never came.
+                    if let Ok(reply) = self.client.give_up(held.ticket) {
+                        self.bodies += reply.body().map_or(0, <[u8]>::len);
+                    }
+                }
+            }
+            6 => {
+                self.in_order = false;
+                self.take_all();
+            }
+            7 | 8 => {
+                let at = source.below(self.held.len().max(1));
+                if at < self.held.len() {
+                    self.poll(at);
+                }
+            }
+            9 | 10 => {
+                let n = usize::from(source.u8());
+                let bytes: Vec<u8> = self.client.transmit().flatten().copied().take(n).collect();
+                self.client.transmitted(bytes.len());
+                self.written.extend(bytes);
+                if source.bool() {
+                    self.client.flushed();
+                }
+            }
+            11..14 => {
+                let reply = self.fitting_reply(source);
+                self.feed_reply(&reply);
+            }
+            14 => match source.below(3) {
+                0 => {
+                    let reply = r#gen::any_reply(source);
+                    self.feed_reply(&reply);
+                }
+                1 => self.feed(source.bytes(255)),
+                _ => self.feed(b"\r\n"),
+            },
+            _ => match source.u8() {
+                0..16 => {
+                    self.eof = true;
+                    self.client.received_eof();
+                }
+                n => {
+                    // A body that is announced and does not come, or not all of it.
+                    let announced = source.u64();
+                    self.feed(format!("RESERVED {n} {announced}\r\n").as_bytes());
+                    self.feed(source.bytes(255));
+                }
+            },
+        }
+    }
+
+    fn send(&mut self, source: &mut Source<'_>) {
+        let mut command = match source.u8() {
+            0..100 => Command::ReserveWithTimeout { timeout: 1 },
+            _ => r#gen::any_command(source),
+        };
+        if let Command::ReserveWithTimeout { timeout } = &mut command {
+            *timeout /= 2;
+        }
+        let (kind, queued, in_flight) = (command.kind(), self.client.queued(), self.client.in_flight());
+        match self.client.send(command.clone()) {
+            Ok(ticket) => {
+                assert!(self.poisoned.is_none() && !self.eof, "{command:?} was taken by an ended connection");
+                assert!(in_flight < self.limits.in_flight && queued < self.limits.queued);
+                let mut said = Vec::new();
+                command.encode_to(&mut said).expect("it was sent");
+                let own = self.client.queued() == queued + said.len();
+                if own {
+                    assert!(queued == 0 || self.client.queued() <= self.limits.queued, "over the limit");
+                }
+                let end = if own { self.written.len() + self.client.queued() } else { 0 };
+                self.held.push(Held { ticket, kind, nth: self.sent, end });
+                self.sent += 1;
+            }
+            Err(SendError::Protocol(error)) => assert_eq!(Some(&error), self.poisoned.as_ref().or(Some(&error))),
+            Err(SendError::Closed) => assert!(self.poisoned.is_none()),
+            Err(SendError::Full(_) | SendError::ReserveWaiting) => {
+                assert!(self.poisoned.is_none());
+                assert_eq!((self.client.queued(), self.client.in_flight()), (queued, in_flight), "refused, not undone");
+            }
+            Err(error @ SendError::Argument(_)) => panic!("{error} for {command:?}"),
+        }
+    }
+
+    /// A reply that may answer the first command that has none.
+    fn fitting_reply(&self, source: &mut Source<'_>) -> Reply {
+        let (commands, _) = naive::session(&self.written, u32::MAX, Dialect::V1_13);
+        let mut commands = commands.into_iter().filter_map(|event| match event {
+            Event::Command(command) => Some(command),
+            _ => None,
+        });
+        let Some(command) = commands.nth(self.replies_fed().0) else { return r#gen::any_reply(source) };
+        let kinds: Vec<_> = beanstalk_proto::ReplyKind::ALL
+            .iter()
+            .copied()
+            .filter(|&kind| command.kind().replies().contains(kind))
+            .collect();
+        let mut reply = r#gen::reply(source.pick(&kinds), source);
+        match (&command, &mut reply) {
+            (
+                Command::Peek { id } | Command::ReserveJob { id },
+                Reply::Found(Job { id: echo, .. }) | Reply::Reserved(Job { id: echo, .. }),
+            ) => *echo = *id,
+            (Command::Use { tube }, Reply::Using(echo)) => echo.clone_from(tube),
+            _ => {}
+        }
+        reply
+    }
+
+    fn feed_reply(&mut self, reply: &Reply) {
+        let mut bytes = Vec::new();
+        reply.encode(&mut bytes);
+        self.feed(&bytes);
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        if self.client.is_ended() {
+            assert!(self.client.receive_buf().is_empty(), "an ended connection takes more");
+            self.client.received(bytes.len());
+            return;
+        }
+        self.fed.extend_from_slice(bytes);
+        drive::feed(&mut self.client, bytes, &mut self.cut);
+    }
+
+    /// How many whole replies came, and whether something else did then.
+    fn replies_fed(&self) -> (usize, bool) {
+        let (mut rest, mut count) = (&self.fed[..], 0);
+        loop {
+            match naive::reply(rest) {
+                Start::Item(_, len) => {
+                    rest = &rest[len..];
+                    count += 1;
+                }
+                other => return (count, other == Start::Wrong),
+            }
+        }
+    }
+
+    fn nth_reply(&self, n: usize) -> Option<Reply> {
+        let mut rest = &self.fed[..];
+        for _ in 0..n {
+            match naive::reply(rest) {
+                Start::Item(_, len) => rest = &rest[len..],
+                _ => return None,
+            }
+        }
+        match naive::reply(rest) {
+            Start::Item(reply, _) => reply,
+            _ => None,
+        }
+    }
+
+    fn poll(&mut self, at: usize) {
+        let Poll::Ready(result) = self.client.poll_reply(&mut self.held[at].ticket) else {
+            assert!(self.poisoned.is_none() && !self.eof, "it waits for what never comes");
+            return;
+        };
+        let mut held = self.held.swap_remove(at);
+        assert!(matches!(self.client.poll_reply(&mut held.ticket), Poll::Ready(Err(Error::Ticket(_)))));
+        let expected = if self.in_order { self.nth_reply(held.nth) } else { None };
+        match result {
+            Ok(Reply::Closed) => {
+                assert!(held.kind == Kind::Quit && self.eof);
+                return;
+            }
+            Ok(reply) => {
+                assert!(reply.kind().is_some_and(|kind| held.kind.replies().contains(kind)), "{reply:?}");
+                let bytes = reply.body().map_or(0, <[u8]>::len);
+                assert!(bytes <= self.limits.reply_body);
+                self.bodies += bytes;
+                if self.in_order {
+                    assert_eq!(Some(reply), expected, "not the reply whose turn it was");
+                }
+            }
+            Err(Error::Command { .. }) => {
+                let refused = expected.as_ref().and_then(Reply::kind).is_some_and(r#gen::is_refusal);
+                assert!(!self.in_order || refused, "{expected:?} is no refusal");
+            }
+            Err(Error::ReplyTooBig { bytes, limit, .. }) => {
+                assert!(limit == self.limits.reply_body || limit == self.limits.untaken_replies);
+                let body = expected.as_ref().and_then(Reply::body).map(|body| body.len() as u64);
+                assert!(!self.in_order || body == Some(bytes));
+            }
+            Err(Error::Protocol { error, lost }) => {
+                self.check_lost(&held, lost);
+                let first = self.poisoned.get_or_insert_with(|| error.clone());
+                assert_eq!(*first, error, "poisoned by something else now");
+                return;
+            }
+            Err(Error::Closed { lost }) => {
+                assert!(self.eof && self.poisoned.is_none());
+                self.check_lost(&held, lost);
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+        self.answered += 1;
+        let (fed, _) = self.replies_fed();
+        assert!(self.answered <= fed, "{} replies came out of {fed}", self.answered);
+        assert!(self.answered <= self.sent);
+    }
+
+    fn check_lost(&self, held: &Held, lost: Lost) {
+        if self.in_order {
+            let expected = if held.end > self.written.len() { Lost::NotSent } else { Lost::Unknown };
+            assert_eq!(lost, expected);
+        }
+    }
+
+    fn check_limits(&mut self) {
+        // A reserve that has to be sent again is one more for a moment; there is one for each at most.
+        assert!(self.client.in_flight() <= 2 * self.limits.in_flight);
+        assert!(self.bodies <= self.fed.len(), "more came out than in");
+        if self.client.is_ended() {
+            assert!(self.client.receive_buf().is_empty());
+        }
+    }
+
+    /// Everything that is here, at once: it was held, so it must be within the limit.
+    fn take_all(&mut self) {
+        let before = self.bodies;
+        for at in (0..self.held.len()).rev() {
+            self.poll(at);
+        }
+        for job in self.client.take_orphaned() {
+            self.bodies += job.body.len();
+        }
+        // The first is taken however long it is.
+        let limit = self.limits.untaken_replies.max(self.limits.reply_body);
+        assert!(self.bodies - before <= limit, "{} bytes were held, with a limit of {limit}", self.bodies - before);
+    }
+
+    fn finish(mut self) {
+        self.take_all();
+        let ended = self.client.is_ended();
+        if ended {
+            assert!(self.held.is_empty(), "it waits for what never comes");
+            self.feed(b"DELETED\r\n");
+            let again = self.client.send(Command::Stats).expect_err("it is ended");
+            match (again, &self.poisoned) {
+                (SendError::Protocol(error), Some(first)) => assert_eq!(error, *first),
+                (SendError::Protocol(_), None) => assert!(!self.eof),
+                (SendError::Closed, None) => assert!(self.eof),
+                (other, first) => panic!("{other} after {first:?}"),
+            }
+        } else if !self.client.wants_transmit() {
+            // Whatever was written and answered is off the books.
+            let (commands, quit) = naive::session(&self.written, u32::MAX, Dialect::V1_13);
+            let commands = commands.iter().filter(|event| matches!(event, Event::Command(_))).count();
+            let (fed, wrong) = self.replies_fed();
+            assert!(fed <= commands, "a reply that nobody asked for was let pass");
+            assert!(!wrong, "what no server may send was let pass");
+            let unanswered = commands - fed + usize::from(quit);
+            assert!(self.client.in_flight() >= unanswered);
+            if unanswered == 0 {
+                assert_eq!(self.client.in_flight(), 0, "slots are left that nobody waits for");
+            }
+        }
+    }
+}

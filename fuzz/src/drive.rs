@@ -1,0 +1,142 @@
+//! Moves bytes into and out of the state machines, cut into pieces, and holds them to what their documentation promises about it.
+
+use beanstalk_proto::{
+    Reply, client,
+    server::{self, Event},
+};
+
+use crate::source::{Cut, Dice};
+
+/// A reply body's memory may run so far ahead of what has arrived, and a body that small shares the connection's own buffer.
+const MOST_LENT: usize = 64 * 1024 + 8 * 1024 + 2;
+
+/// Feeds a client all of these bytes, or as many as it takes before it is poisoned.
+pub fn feed(connection: &mut client::Connection, mut bytes: &[u8], cut: &mut Cut) {
+    while !bytes.is_empty() && !connection.is_ended() {
+        let piece = cut.next(bytes.len());
+        let buf = connection.receive_buf();
+        assert!(!buf.is_empty(), "an open connection takes more");
+        assert!(buf.len() <= MOST_LENT, "{} bytes lent at once", buf.len());
+        let n = piece.min(buf.len());
+        buf[..n].copy_from_slice(&bytes[..n]);
+        connection.received(n);
+        bytes = &bytes[n..];
+    }
+}
+
+/// Takes everything a client has to say.
+pub fn sent(connection: &mut client::Connection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for segment in connection.transmit() {
+        assert!(!segment.is_empty(), "an empty segment would make a write of nothing");
+        bytes.extend_from_slice(segment);
+    }
+    assert_eq!(bytes.len(), connection.queued());
+    connection.transmitted(bytes.len());
+    assert!(!connection.wants_transmit());
+    bytes
+}
+
+/// What a server made of an input.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// All but `HalfClosed` and `Closed`.
+    pub events: Vec<Event>,
+    /// What it wrote.
+    pub output: Vec<u8>,
+}
+
+/// Serves an input to its end. Each command is answered by `answer`, which is told its number; `Refused` by what it holds.
+/// With dice, answers come late and the output drains in small writes.
+pub fn serve(
+    config: server::Config,
+    input: &[u8],
+    cut: &mut Cut,
+    mut slow: Option<Dice>,
+    mut answer: impl FnMut(usize, &Event) -> Reply,
+) -> Served {
+    let mut connection = server::Connection::new(config);
+    let mut served = Served::default();
+    let mut rest = input;
+    let (mut owed, mut half_closed, mut answered, mut ended) = (None, false, 0, false);
+    let mut largest = 0;
+    // An upper bound on what may happen, so that a connection that goes round in circles is found.
+    let mut steps = 4000 + 40 * input.len() as u64;
+    loop {
+        steps = steps.checked_sub(1).expect("it goes on for ever");
+        let mut lazy = |one_in| slow.as_mut().is_some_and(|dice| dice.below(one_in) > 0);
+
+        if let Some(event) = connection.poll_event() {
+            match event {
+                Event::HalfClosed => {
+                    assert!(ended && !half_closed, "told of an end that is none, or a second time");
+                    half_closed = true;
+                }
+                Event::Closed => break,
+                event => {
+                    assert!(owed.is_none(), "{event:?} while {owed:?} is unanswered");
+                    match &event {
+                        Event::Command(_) => owed = Some(answer(answered, &event)),
+                        Event::Refused(refused) => owed = Some(refused.reply.clone()),
+                        _ => {}
+                    }
+                    served.events.push(event);
+                }
+            }
+            continue;
+        }
+        assert_eq!(connection.is_unanswered(), owed.is_some());
+        if connection.is_unanswered() || connection.backlog() > config.max_backlog {
+            assert!(!connection.wants_input(), "reads on although it may not parse");
+        }
+        if owed.is_some() && !lazy(3) {
+            let reply = owed.take().expect("it was checked");
+            let mut encoded = Vec::new();
+            reply.encode(&mut encoded);
+            largest = largest.max(encoded.len());
+            connection.respond(reply);
+            answered += 1;
+            assert!(!connection.is_unanswered());
+            assert!(
+                connection.backlog() <= config.max_backlog + largest,
+                "{} bytes wait, with a limit of {} and replies of at most {largest}",
+                connection.backlog(),
+                config.max_backlog
+            );
+        }
+        // Writing, all of it or a little.
+        if connection.backlog() > 0 && !lazy(4) {
+            let waiting = connection.backlog();
+            let all: Vec<u8> = connection.transmit().flatten().copied().collect();
+            assert_eq!(all.len(), waiting);
+            let n = slow.as_mut().map_or(waiting, |dice| 1 + dice.below(waiting));
+            served.output.extend_from_slice(&all[..n]);
+            connection.transmitted(n);
+            assert_eq!(connection.backlog(), waiting - n);
+        }
+        // Its end may be known before what came earlier is looked at.
+        if rest.is_empty() && !ended && !connection.is_closed() && slow.as_mut().is_some_and(|dice| dice.below(8) == 0)
+        {
+            connection.received_eof();
+            ended = true;
+        } else if connection.wants_input() {
+            if rest.is_empty() {
+                connection.received_eof();
+                ended = true;
+            } else {
+                let piece = cut.next(rest.len());
+                let buf = connection.receive_buf();
+                assert!(!buf.is_empty(), "wants input and has no room for it");
+                assert!(buf.len() <= MOST_LENT, "{} bytes lent at once", buf.len());
+                let n = piece.min(buf.len());
+                buf[..n].copy_from_slice(&rest[..n]);
+                connection.received(n);
+                rest = &rest[n..];
+            }
+        }
+    }
+    assert!(connection.is_closed() && connection.backlog() == 0 && owed.is_none());
+    assert!(!connection.wants_input());
+    assert_eq!(connection.poll_event(), None);
+    served
+}

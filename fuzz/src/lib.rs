@@ -1,0 +1,38 @@
+//! Fuzz targets with oracles. Each module is one target, and says in its first lines what must hold; `run` takes the fuzzer's
+//! bytes and panics where it does not.
+//!
+//! The targets under `fuzz_targets/` only call these, so that a finding can be replayed in an ordinary test.
+#![forbid(unsafe_code)]
+
+pub mod drive;
+pub mod r#gen;
+pub mod naive;
+pub mod source;
+
+pub mod client_session;
+pub mod command_decode;
+pub mod command_roundtrip;
+pub mod differential;
+pub mod engine_ops;
+pub mod pair;
+pub mod reply_decode;
+pub mod reply_roundtrip;
+pub mod server_session;
+pub mod stats_decode;
+
+/// A target's name and what it runs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("client_session", client_session::run),
+    ("command_decode", command_decode::run),
+    ("command_roundtrip", command_roundtrip::run),
+    ("differential", differential::run),
+    ("engine_ops", engine_ops::run),
+    ("pair", pair::run),
+    ("reply_decode", reply_decode::run),
+    ("reply_roundtrip", reply_roundtrip::run),
+    ("server_session", server_session::run),
+    ("stats_decode", stats_decode::run),
+];

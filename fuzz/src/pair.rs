@@ -1,0 +1,422 @@
+//! A client and a server connection, joined by two pipes that carry a few bytes at a time: every request gets the reply that the
+//! server gave to it and no other, whoever gave up waiting meanwhile; no job is handed out twice, and none gets lost.
+//!
+//! The server's answers are numbered, so a reply tells which command it was for. What the client's core does by itself (it takes
+//! over a reserve that waits, confirms a job with `touch`) is told from what was asked for by the ids of jobs.
+
+use std::{collections::VecDeque, task::Poll};
+
+use beanstalk_proto::{
+    Command, CommandError, Error, Job, JobId, Kind, Lost, Reply, SendError, client,
+    server::{self, Event},
+};
+
+use crate::{
+    r#gen,
+    source::{Source, pattern},
+};
+
+/// Ids of jobs that are handed out start here; commands are about others.
+const JOBS: u64 = 1 << 40;
+const MOST_STEPS: usize = 2000;
+
+pub fn run(data: &[u8]) {
+    let mut source = Source::new(data);
+    let mut pair = Pair::new(&mut source);
+    let mut steps = 0;
+    while !source.is_empty() && steps < MOST_STEPS {
+        pair.step(&mut source);
+        steps += 1;
+    }
+    pair.finish();
+}
+
+type Ticket = client::Ticket<Reply>;
+
+/// What a ticket is for.
+enum Asked {
+    /// A reserve of any kind: any job, or none.
+    Reserve,
+    /// A command, the so many-th of those that are not reserves.
+    Other(usize),
+}
+
+struct Pair {
+    client: client::Connection,
+    server: server::Connection,
+    /// Bytes on their way.
+    to_server: VecDeque<u8>,
+    to_client: VecDeque<u8>,
+    tickets: Vec<(Ticket, Asked)>,
+    /// Commands that are not reserves: what was asked, and once it was answered, how.
+    others: Vec<(Command, Option<Reply>)>,
+    /// How many of them the server has read.
+    read: usize,
+    /// What the server has read and not answered.
+    unanswered: Option<Command>,
+    /// The jobs that were handed out, each with whether it has reached somebody.
+    jobs: Vec<JobFate>,
+    limit: usize,
+    quit: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum JobFate {
+    /// With the client's core.
+    Under,
+    /// Somebody got it, or was told that it is too big.
+    Delivered,
+    /// The server said that it is not theirs any more.
+    Gone,
+}
+
+impl Pair {
+    fn new(source: &mut Source<'_>) -> Self {
+        let limit = source.pick(&[16 << 20, 5000, 20]);
+        let limits = client::Limits { reply_body: limit, in_flight: 50, ..client::Limits::default() };
+        let config = server::Config {
+            max_job_size: 1 << 20,
+            max_backlog: source.pick(&[0, 100, 1 << 18]),
+            ..server::Config::default()
+        };
+        Self {
+            client: client::Connection::new(client::Config { limits, ..client::Config::default() }),
+            server: server::Connection::new(config),
+            to_server: VecDeque::new(),
+            to_client: VecDeque::new(),
+            tickets: Vec::new(),
+            others: Vec::new(),
+            read: 0,
+            unanswered: None,
+            jobs: Vec::new(),
+            limit,
+            quit: false,
+        }
+    }
+
+    fn step(&mut self, source: &mut Source<'_>) {
+        match source.below(16) {
+            0..4 => self.send(source),
+            4 => {
+                if !self.tickets.is_empty() {
+                    let (ticket, _) = self.tickets.swap_remove(source.below(self.tickets.len()));
+                    self.client.abandon(ticket);
+                }
+            }
+            5 => self.give_up(source),
+            6 | 7 => self.poll(source),
+            8 => self.take_orphaned(),
+            9 | 10 => self.answer(source.u8()),
+            11..13 => self.client_writes(usize::from(source.u8())),
+            13 => self.server_writes(usize::from(source.u8())),
+            14 => self.server_reads(usize::from(source.u8())),
+            _ => self.client_reads(usize::from(source.u8())),
+        }
+    }
+
+    fn send(&mut self, source: &mut Source<'_>) {
+        // Half of the time a reserve, as that is where things happen.
+        let kind = match source.u8() {
+            0..90 => Kind::Reserve,
+            90..128 => Kind::ReserveWithTimeout,
+            other => Kind::ALL[usize::from(other) % Kind::ALL.len()],
+        };
+        let mut command = r#gen::command(kind, source);
+        match &mut command {
+            // Once, in the end.
+            Command::Quit => return,
+            Command::ReserveWithTimeout { timeout } => *timeout /= 2,
+            Command::Touch { id } => id.0 %= JOBS,
+            _ => {}
+        }
+        match self.client.send(command.clone()) {
+            Ok(ticket) if is_reserve(&command) => self.tickets.push((ticket, Asked::Reserve)),
+            Ok(ticket) => {
+                self.tickets.push((ticket, Asked::Other(self.others.len())));
+                self.others.push((command, None));
+            }
+            Err(SendError::ReserveWaiting | SendError::Full(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(self.client.in_flight() <= 2 * 50, "{} in flight", self.client.in_flight());
+    }
+
+    fn give_up(&mut self, source: &mut Source<'_>) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        let at = source.below(self.tickets.len());
+        if let (_, Asked::Reserve) = self.tickets[at] {
+            let (ticket, asked) = self.tickets.swap_remove(at);
+            let result = self.client.give_up(ticket);
+            self.check(result, &asked);
+        }
+    }
+
+    fn poll(&mut self, source: &mut Source<'_>) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        let at = source.below(self.tickets.len());
+        if let Poll::Ready(result) = self.client.poll_reply(&mut self.tickets[at].0) {
+            let (mut ticket, asked) = self.tickets.swap_remove(at);
+            assert!(matches!(self.client.poll_reply(&mut ticket), Poll::Ready(Err(Error::Ticket(_)))), "a reply twice");
+            self.check(result, &asked);
+        }
+    }
+
+    /// The result of a request against what the server answered.
+    fn check(&mut self, result: Result<Reply, Error>, asked: &Asked) {
+        let Asked::Other(n) = *asked else { return self.check_reserve(result) };
+        let (command, answer) = &self.others[n];
+        let Some(answer) = answer else { panic!("{result:?} for {command:?}, which was not answered") };
+        match result {
+            Ok(reply) => assert_eq!(reply, *answer, "for {command:?}"),
+            Err(Error::Command { error, .. }) => assert_eq!(error, CommandError::from(answer), "for {command:?}"),
+            Err(Error::ReplyTooBig { bytes, limit, id, .. }) => {
+                let body = answer.body().expect("only a body is too big");
+                assert_eq!((bytes, limit), (body.len() as u64, self.limit));
+                assert!(body.len() > self.limit);
+                assert!(matches!((answer, id), (Reply::Ok(_), None) | (_, Some(_))));
+            }
+            Err(error) => panic!("{error} for {command:?}, which the server answered with {answer:?}"),
+        }
+        if let (Command::ReserveJob { .. }, Reply::Reserved(_)) = (command, answer) {
+            // Its id is the one asked for, which was compared; it is not among the numbered jobs.
+        }
+    }
+
+    fn check_reserve(&mut self, result: Result<Reply, Error>) {
+        match result {
+            Ok(Reply::Reserved(job)) => self.deliver(&job),
+            Ok(Reply::TimedOut | Reply::DeadlineSoon) => {}
+            Err(Error::ReplyTooBig { id: Some(id), bytes, .. }) => {
+                assert!(bytes > self.limit as u64);
+                // One from reserve-job may come this way too, when it was abandoned.
+                if id.0 >= JOBS {
+                    self.fate(id, JobFate::Delivered);
+                }
+            }
+            Err(Error::Command { error: CommandError::OutOfMemory, .. }) => {}
+            other => panic!("{other:?} for a reserve"),
+        }
+    }
+
+    fn deliver(&mut self, job: &Job) {
+        if job.id.0 >= JOBS {
+            assert_eq!(job.body, body_of(job.id.0), "another job's body");
+            self.fate(job.id, JobFate::Delivered);
+        }
+    }
+
+    fn fate(&mut self, id: JobId, fate: JobFate) {
+        let known = usize::try_from(id.0 - JOBS).ok().and_then(|n| self.jobs.get_mut(n));
+        let known = known.unwrap_or_else(|| panic!("job {id} was never handed out"));
+        assert_eq!(*known, JobFate::Under, "job {id} is {fate:?} now");
+        *known = fate;
+    }
+
+    fn take_orphaned(&mut self) {
+        for job in self.client.take_orphaned() {
+            self.deliver(&job);
+        }
+    }
+
+    /// The server answers what it has read, if it has read anything.
+    fn answer(&mut self, how: u8) {
+        let Some(command) = self.unanswered.take() else { return };
+        let reply = match &command {
+            command if is_reserve(command) => match how {
+                0..20 => Reply::TimedOut,
+                20..30 => Reply::DeadlineSoon,
+                30..34 => Reply::OutOfMemory,
+                _ => {
+                    let id = JOBS + self.jobs.len() as u64;
+                    self.jobs.push(JobFate::Under);
+                    Reply::Reserved(Job { id: JobId(id), body: body_of(id) })
+                }
+            },
+            Command::Touch { id } if id.0 >= JOBS => match how {
+                0..50 => {
+                    self.fate(*id, JobFate::Gone);
+                    Reply::NotFound
+                }
+                50..60 => Reply::OutOfMemory,
+                _ => Reply::Touched,
+            },
+            command => {
+                let reply = answer_to(command, self.read as u64, how);
+                self.others[self.read - 1].1 = Some(reply.clone());
+                reply
+            }
+        };
+        self.server.respond(reply);
+        self.serve();
+    }
+
+    /// Takes what the server has read.
+    fn serve(&mut self) {
+        while let Some(event) = self.server.poll_event() {
+            match event {
+                Event::Command(command) => {
+                    let own_touch = matches!(command, Command::Touch { id } if id.0 >= JOBS);
+                    // A touch of a job that reserve-job brought looks like one that was asked for; it is told by its turn.
+                    let asked = self.others.get(self.read).is_some_and(|(asked, _)| *asked == command);
+                    if is_reserve(&command) || own_touch {
+                        self.unanswered = Some(command);
+                    } else if asked {
+                        self.read += 1;
+                        self.unanswered = Some(command);
+                    } else {
+                        assert!(matches!(command, Command::Touch { .. }), "{command:?} was not asked");
+                        self.server.respond(Reply::NotFound);
+                    }
+                }
+                Event::PutAnnounced { too_big } => assert!(!too_big),
+                Event::HalfClosed | Event::Closed => assert!(self.quit),
+                Event::Refused(refused) => panic!("{refused:?}, although a client said it"),
+            }
+        }
+    }
+
+    fn client_writes(&mut self, most: usize) {
+        let bytes: Vec<u8> = self.client.transmit().flatten().copied().take(most).collect();
+        self.client.transmitted(bytes.len());
+        if self.client.wants_flush() {
+            self.client.flushed();
+        }
+        self.to_server.extend(bytes);
+    }
+
+    fn server_writes(&mut self, most: usize) {
+        let bytes: Vec<u8> = self.server.transmit().flatten().copied().take(most).collect();
+        self.server.transmitted(bytes.len());
+        self.to_client.extend(bytes);
+        self.serve();
+    }
+
+    fn server_reads(&mut self, most: usize) {
+        if !self.server.wants_input() {
+            return;
+        }
+        let buf = self.server.receive_buf();
+        let n = most.min(buf.len()).min(self.to_server.len());
+        for (place, byte) in buf.iter_mut().zip(self.to_server.drain(..n)) {
+            *place = byte;
+        }
+        self.server.received(n);
+        self.serve();
+    }
+
+    fn client_reads(&mut self, most: usize) {
+        let buf = self.client.receive_buf();
+        let n = most.min(buf.len()).min(self.to_client.len());
+        for (place, byte) in buf.iter_mut().zip(self.to_client.drain(..n)) {
+            *place = byte;
+        }
+        self.client.received(n);
+        assert!(!self.client.is_ended(), "poisoned by an honest server");
+    }
+
+    /// Everything moves until nothing can, and then all is accounted for.
+    fn finish(&mut self) {
+        let mut steps = 0;
+        loop {
+            let before = self.progress();
+            self.client_writes(usize::MAX);
+            self.server_reads(usize::MAX);
+            self.answer(200);
+            self.server_writes(usize::MAX);
+            self.client_reads(usize::MAX);
+            if self.progress() == before && self.to_server.is_empty() && self.to_client.is_empty() {
+                break;
+            }
+            steps += 1;
+            assert!(steps < 100_000, "it goes on for ever");
+        }
+        for (mut ticket, asked) in std::mem::take(&mut self.tickets) {
+            match self.client.poll_reply(&mut ticket) {
+                Poll::Ready(result) => self.check(result, &asked),
+                Poll::Pending => panic!("everything was answered, and {ticket:?} still waits"),
+            }
+        }
+        assert_eq!(self.client.in_flight(), 0, "slots are left that nobody waits for");
+        assert_eq!(self.read, self.others.len(), "a command never arrived");
+        self.take_orphaned();
+        for (n, fate) in self.jobs.iter().enumerate() {
+            let too_big = body_of(JOBS + n as u64).len() > self.limit;
+            assert!(*fate != JobFate::Under || too_big, "job {n} is lost");
+        }
+        self.goodbye();
+    }
+
+    fn goodbye(&mut self) {
+        self.quit = true;
+        let mut ticket = self.client.send(Command::Quit).expect("nothing waits");
+        while self.client.wants_transmit() || !self.to_server.is_empty() {
+            self.client_writes(usize::MAX);
+            self.server_reads(usize::MAX);
+        }
+        assert!(self.server.is_closed());
+        self.client.received_eof();
+        match self.client.poll_reply(&mut ticket) {
+            Poll::Ready(Ok(Reply::Closed)) => {}
+            other => panic!("{other:?} for a quit"),
+        }
+        assert_eq!(self.client.lost(&ticket), Lost::Unknown);
+    }
+
+    /// Grows whenever anything happens.
+    fn progress(&self) -> (usize, usize, bool, usize, usize) {
+        let answered = self.others.iter().filter(|(_, reply)| reply.is_some()).count();
+        (self.read, self.jobs.len(), self.unanswered.is_some(), answered, self.client.queued() + self.server.backlog())
+    }
+}
+
+fn is_reserve(command: &Command) -> bool {
+    matches!(command, Command::Reserve | Command::ReserveWithTimeout { .. })
+}
+
+/// Bodies of all sizes, told apart by the id.
+fn body_of(id: u64) -> Vec<u8> {
+    let n = usize::try_from(id % 64).expect("it is small");
+    [id.to_string().into_bytes(), pattern(if n % 16 == 15 { n * 500 } else { n }, 0)].concat()
+}
+
+/// One of the answers that a command may get, with the number in it where it has room for one.
+fn answer_to(command: &Command, n: u64, how: u8) -> Reply {
+    let job = |id: JobId| Job { id, body: body_of(n) };
+    if how < 8 {
+        return Reply::OutOfMemory;
+    }
+    match command {
+        _ if how < 40 && command.kind().replies().contains(beanstalk_proto::ReplyKind::NotFound) => Reply::NotFound,
+        Command::Put { .. } => match how {
+            8..16 => Reply::BuriedId(JobId(n)),
+            16..24 => Reply::Draining,
+            24..32 => Reply::JobTooBig,
+            _ => Reply::Inserted(JobId(n)),
+        },
+        Command::Peek { id } => Reply::Found(job(*id)),
+        Command::PeekReady | Command::PeekDelayed | Command::PeekBuried => Reply::Found(job(JobId(n))),
+        Command::ReserveJob { id } => Reply::Reserved(job(*id)),
+        Command::Delete { .. } => Reply::Deleted,
+        Command::Release { .. } if how & 1 == 0 => Reply::Buried,
+        Command::Release { .. } => Reply::Released,
+        Command::Bury { .. } => Reply::Buried,
+        Command::Kick { .. } => Reply::KickedCount(n),
+        Command::KickJob { .. } => Reply::Kicked,
+        Command::Touch { .. } => Reply::Touched,
+        Command::StatsJob { .. } | Command::StatsTube { .. } | Command::Stats => Reply::Ok(body_of(n)),
+        Command::ListTubesWatched | Command::ListTubes => Reply::Ok(body_of(n)),
+        Command::Use { tube } => Reply::Using(tube.clone()),
+        Command::Watch { .. } => Reply::Watching(n),
+        Command::Ignore { .. } if how & 1 == 0 => Reply::NotIgnored,
+        Command::Ignore { .. } => Reply::Watching(n),
+        Command::ListTubeUsed => {
+            Reply::Using(beanstalk_proto::TubeName::new(format!("tube{n}")).expect("a valid name"))
+        }
+        Command::PauseTube { .. } => Reply::Paused,
+        Command::Reserve | Command::ReserveWithTimeout { .. } | Command::Quit => unreachable!("answered elsewhere"),
+    }
+}

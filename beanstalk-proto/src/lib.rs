@@ -14,6 +14,7 @@ mod command;
 mod error;
 mod frame;
 mod methods;
+pub mod policy;
 mod reply;
 mod request;
 mod scan;

@@ -4,12 +4,18 @@ use std::io::{self, Write};
 
 use beanstalk_proto::{Reply, server::Event};
 
+use super::net::Address;
+
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Log {
     pub(super) verbosity: u8,
 }
 
 impl Log {
+    pub(super) fn listening(self, address: &Address) {
+        self.print(1, format_args!("bind {address}"));
+    }
+
     pub(super) fn accepted(self, slot: usize) {
         self.print(1, format_args!("accept {slot}"));
     }

@@ -150,6 +150,7 @@ impl Builder {
         let mut engine = Engine::new(clock.now(), settings);
         engine.set_draining(self.draining);
         let log = Log { verbosity: self.verbosity };
+        log.listening(&address);
         let event_loop = EventLoop::new(poll, listener, received, engine, clock, self.config, log)?;
         let thread = std::thread::Builder::new().name("beanstalk-server".into()).spawn(move || {
             let result = event_loop.run();

@@ -182,7 +182,7 @@ impl OtherReply {
     ///
     /// # Errors
     ///
-    /// If the line is empty, too long, contains CR, LF or NUL, or starts with a word of [`ReplyKind`].
+    /// If the line is too long, contains CR, LF or NUL, or starts with no word or with one of [`ReplyKind`].
     pub fn new(line: impl Into<Vec<u8>>, body: Option<Vec<u8>>) -> Result<Self, ArgumentError> {
         let mut line = line.into();
         if let Some(body) = &body {
@@ -191,6 +191,9 @@ impl OtherReply {
         }
         check_line(&line)?;
         let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+        if word.is_empty() {
+            return Err(ArgumentError::Shape("the line starts with no word"));
+        }
         if ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
             return Err(ArgumentError::Shape("the line starts with a word of the protocol"));
         }

@@ -148,6 +148,22 @@ fn a_peer_that_floods_fills_no_more_than_the_requests_ask_for() {
 }
 
 #[test]
+fn a_body_of_nearly_4_gib_announced_and_not_sent_takes_next_to_no_memory() {
+    for (limits, most) in
+        [(Limits::default(), 8 * 1024), (Limits { reply_body: usize::MAX, ..Limits::default() }, 64 * 1024)]
+    {
+        let mut connection = limited(limits);
+        let mut ticket = send(&mut connection, Reserve::new());
+        written(&mut connection);
+        feed(&mut connection, b"RESERVED 7 4294967295\r\n");
+        assert!((1..=most).contains(&connection.receive_buf().len()));
+        assert!(is_pending(&mut connection, &mut ticket));
+        connection.received_eof();
+        assert!(matches!(reply(&mut connection, &mut ticket), Err(Error::Closed { lost: Lost::Unknown })));
+    }
+}
+
+#[test]
 fn what_a_message_shows_of_the_peer_is_short_and_printable() {
     let line = [&b"\x1b[2J\xff"[..], &[b'y'; 150], b"\r\n"].concat();
     let message = poison(Peek::new(1), &line).to_string();

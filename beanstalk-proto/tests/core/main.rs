@@ -22,6 +22,7 @@ mod in_step;
 mod limits;
 mod parking;
 mod pipeline;
+mod properties;
 mod raw;
 mod replies;
 mod tickets;

@@ -17,7 +17,7 @@ use crate::scan::LineSearch;
 
 /// Room for lines and small bodies: a connection's only fixed memory.
 const SCRATCH: usize = 8 * 1024;
-/// How far the memory for a body may run ahead of what has arrived.
+/// How far the memory for a body may run ahead of what has arrived; once more than this has, by as much again.
 const AHEAD: usize = 64 * 1024;
 /// CR LF.
 const TRAILER: usize = 2;
@@ -193,5 +193,99 @@ impl Incoming {
         let trailer_ok = self.bytes.ends_with(b"\r\n");
         self.bytes.truncate(self.bytes.len().saturating_sub(TRAILER));
         Whole { bytes: self.bytes, trailer_ok }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "a test says what it counts on"
+    )]
+
+    use super::*;
+
+    /// Gives the framer `n` bytes of a body, at most `most` at a time, and checks what it holds after each read.
+    fn arrive(framer: &mut Framer, n: usize, most: usize) -> Option<Whole> {
+        let mut arrived = 0;
+        loop {
+            let body = framer.poll_body();
+            if body.is_some() || arrived == n {
+                return body;
+            }
+            let room = framer.receive_buf();
+            let read = room.len().min(most).min(n - arrived);
+            assert!(read > 0);
+            room[..read].fill(b'x');
+            framer.received(read);
+            arrived += read;
+            let held = framer.incoming.as_ref().map_or(0, |body| body.bytes.capacity());
+            assert!(held <= arrived + arrived.max(AHEAD), "{held} bytes held for {arrived}");
+        }
+    }
+
+    #[test]
+    fn a_long_body_announced_and_not_sent_takes_no_more_than_64_kib() {
+        let mut framer = Framer::default();
+        framer.start_body(u64::from(u32::MAX), true);
+        assert_eq!(framer.receive_buf().len(), AHEAD);
+        assert_eq!(framer.incoming.as_ref().unwrap().bytes.capacity(), AHEAD);
+    }
+
+    #[test]
+    fn memory_for_a_body_is_paid_for_in_bytes() {
+        for most in [1000, 64 * 1024, usize::MAX] {
+            let mut framer = Framer::default();
+            framer.start_body(u64::from(u32::MAX), true);
+            assert_eq!(arrive(&mut framer, 3_000_000, most), None);
+        }
+    }
+
+    #[test]
+    fn a_discarded_body_takes_none() {
+        let mut framer = Framer::default();
+        framer.start_body(u64::from(u32::MAX), false);
+        assert_eq!(arrive(&mut framer, 1_000_000, usize::MAX), None);
+        assert_eq!(framer.incoming.as_ref().unwrap().bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_large_body_is_read_where_it_stays() {
+        let mut framer = Framer::default();
+        framer.start_body(50_000, true);
+        let lent = framer.receive_buf();
+        assert_eq!(lent.len(), 50_002, "the body and its line end, and nothing of what follows");
+        let place = lent.as_ptr();
+        lent[..50_000].fill(b'x');
+        lent[50_000..].copy_from_slice(b"\r\n");
+        framer.received(50_002);
+        let whole = framer.poll_body().unwrap();
+        assert!(whole.trailer_ok && whole.bytes.len() == 50_000);
+        assert_eq!(whole.bytes.as_ptr(), place, "it was not copied");
+    }
+
+    #[test]
+    fn a_small_body_is_kept_at_its_exact_size() {
+        let mut framer = Framer::default();
+        framer.receive_buf()[..9].copy_from_slice(b"hello\r\nOK");
+        framer.received(9);
+        framer.start_body(5, true);
+        let whole = framer.poll_body().unwrap();
+        assert_eq!((&whole.bytes[..], whole.bytes.capacity(), whole.trailer_ok), (&b"hello"[..], 5, true));
+        assert_eq!(framer.unread(), b"OK");
+    }
+
+    #[test]
+    fn more_than_was_lent_is_not_believed() {
+        let mut framer = Framer::default();
+        framer.received(usize::MAX);
+        assert_eq!(framer.unread().len(), SCRATCH);
+        framer.consume(usize::MAX);
+        framer.start_body(10, true);
+        assert_eq!(framer.receive_buf().len(), 12);
+        framer.received(usize::MAX);
+        assert_eq!(framer.poll_body().unwrap().bytes, [0; 10]);
     }
 }

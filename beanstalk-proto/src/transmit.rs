@@ -159,3 +159,31 @@ impl<'a> Iterator for Segments<'a> {
         Some(piece)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_that_was_written_out_does_not_stay_in_memory() {
+        let mut queue = Transmit::default();
+        for _ in 0..2000 {
+            queue.push_body(Body::Borrowed(&[0; 4000]));
+        }
+        assert!(queue.joined.capacity() > 4 * KEPT);
+        queue.advance(usize::MAX);
+        assert!(queue.joined.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn what_was_written_leaves_the_buffer_although_it_never_empties() {
+        let mut queue = Transmit::default();
+        queue.push_line(&[0; 100]);
+        for _ in 0..100_000 {
+            queue.push_line(&[0; 100]);
+            queue.advance(100);
+        }
+        assert!(queue.joined.capacity() <= 8 * COMPACT_FROM);
+        assert_eq!((queue.queued(), queue.end(), queue.written()), (100, 10_000_100, 10_000_000));
+    }
+}

@@ -24,12 +24,13 @@ mod config;
 mod driver;
 mod pipeline;
 mod receive;
+mod reserve;
 #[cfg(feature = "std")]
 mod shared;
 mod slot;
 mod ticket;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::collections::VecDeque;
 use core::{
     mem,
     sync::atomic::{AtomicUsize, Ordering},
@@ -39,6 +40,7 @@ use core::{
 pub use config::{Config, Limits};
 pub use driver::{CallAll, Driver, PollTransport, poll_io};
 pub use pipeline::Pipeline;
+use reserve::Parked;
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
 use slot::{Adopted, Slot, Slots, State, TooBig};
@@ -49,10 +51,9 @@ use crate::{
     frame::Framer,
     reply::Reply,
     request::{Encoder, Expect, Request, Wait},
-    table::{Kind, Quit, Reserve, ReserveWithTimeout, Touch},
+    table::{Kind, Quit},
     time::Instant,
     transmit::{Segments, Transmit},
-    types::Job,
 };
 
 /// Until when the driver should wait for a reply, and what to do then. See [`Connection::deadline`].
@@ -75,13 +76,6 @@ pub enum Closing {
     HalfClose,
     /// There is nobody to say goodbye to.
     Abort,
-}
-
-/// A job that arrived for nobody.
-#[derive(Debug)]
-enum Parked {
-    Job(Job),
-    TooBig(TooBig),
 }
 
 /// Whether the stream goes on.
@@ -232,66 +226,6 @@ impl Connection {
         }
     }
 
-    /// Refuses what the server would not read, and finds the abandoned reserve that a new one can take over.
-    #[inline]
-    fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
-        let mut adoptable = None;
-        for (seq, slot) in self.slots.pending_waits() {
-            if slot.abandoned && slot.expect.is_reserve() && expect.is_reserve() {
-                adoptable = adoptable.or(Some(seq));
-            } else if slot.expect.wait == Wait::Forever && matches!(slot.state, State::Waiting) {
-                return Err(SendError::ReserveWaiting);
-            }
-        }
-        Ok(adoptable)
-    }
-
-    /// A reserve that need not be sent: it takes over one that waits for nobody, or a job that came for nobody.
-    fn take_over(&mut self, expect: Expect, adoptable: Option<u64>) -> Result<u64, SendError> {
-        if let Some(slot) = adoptable.and_then(|seq| self.slots.get_mut(seq)) {
-            slot.abandoned = false;
-            match slot.state {
-                State::Confirming(_) => {
-                    slot.expect.wait = expect.wait;
-                    slot.until = None;
-                }
-                _ => slot.adopted = Some(Adopted { wait: expect.wait, until: None }),
-            }
-            return Ok(adoptable.unwrap_or_default());
-        }
-        match self.parked.pop_front() {
-            Some(Parked::TooBig(too_big)) => Ok(self.push_slot(expect, false, State::TooBig(too_big))),
-            Some(Parked::Job(job)) => {
-                self.write(Touch::new(job.id))?;
-                Ok(self.push_slot(expect, false, State::Confirming(job.into())))
-            }
-            None => self.reserve_afresh(expect.wait),
-        }
-    }
-
-    /// Queues a request of our own, limits or not: there is at most one for each request of the caller's.
-    fn write<R: Request>(&mut self, request: R) -> Result<(), SendError> {
-        let mut encoder = Encoder::new(&mut self.transmit);
-        request.encode(&mut encoder)?;
-        encoder.finish()?;
-        Ok(())
-    }
-
-    /// Queues the reserve that a slot stood for, and gives the slot it continues in.
-    fn reserve_afresh(&mut self, wait: Wait) -> Result<u64, SendError> {
-        let kind = match wait {
-            Wait::Seconds(timeout) => {
-                self.write(ReserveWithTimeout::new(timeout))?;
-                Kind::ReserveWithTimeout
-            }
-            Wait::No | Wait::Forever => {
-                self.write(Reserve::new())?;
-                Kind::Reserve
-            }
-        };
-        Ok(self.push_slot(Expect::of(kind).wait(wait), false, State::Waiting))
-    }
-
     /// What waits to be written, in order. Write it, all or part, and say how much with
     /// [`Connection::transmitted`].
     #[must_use]
@@ -426,22 +360,6 @@ impl Connection {
         }
     }
 
-    /// Ends a reserve whose own deadline has passed: the reply if it is here after all, else `TIMED_OUT`. The request is
-    /// abandoned, and adopted by the next reserve if it still waits.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::poll_reply`].
-    pub fn give_up<T>(&mut self, mut ticket: Ticket<T>) -> Result<T, Error> {
-        if let Poll::Ready(result) = self.poll_reply(&mut ticket) {
-            return result;
-        }
-        let command = Kind::ReserveWithTimeout.word();
-        let result = (ticket.decode)(Reply::TimedOut).map_err(|error| Error::from_decode(command, error));
-        self.abandon(ticket);
-        result
-    }
-
     /// Until when to wait for the reply to a request, and what to do when that has passed.
     ///
     /// The reply timeout counts from `now`. How long the server may wait on purpose, for this request and for those before
@@ -478,21 +396,6 @@ impl Connection {
             Some(slot) => slot.lost(self.transmit.written()),
             None => Lost::Unknown,
         }
-    }
-
-    /// The jobs that arrived for nobody, unconfirmed: the time to run of each may be over. They are no longer parked
-    /// afterwards. A job whose body was over a limit is not among them.
-    pub fn take_orphaned(&mut self) -> Vec<Job> {
-        let mut jobs = Vec::new();
-        self.parked.retain_mut(|parked| match parked {
-            Parked::Job(job) => {
-                self.untaken = self.untaken.saturating_sub(job.body.len());
-                jobs.push(Job { id: job.id, body: mem::take(&mut job.body) });
-                false
-            }
-            Parked::TooBig(_) => true,
-        });
-        jobs
     }
 
     /// Ends the connection in order: says how. What is in flight may still be answered, if the driver reads on.

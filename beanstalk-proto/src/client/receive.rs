@@ -3,7 +3,11 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use super::{Connection, Parked, Stream, slot::State, slot::TooBig};
+use super::{
+    Connection, Stream,
+    reserve::Parked,
+    slot::{State, TooBig},
+};
 use crate::{
     error::{CommandError, Excerpt, ProtocolError},
     reply::{Head, MAX_LINE, OtherReply, Parsed, Reply, ReplyKind},

@@ -1,5 +1,7 @@
 //! `beanstalk-server`: an in-memory server with beanstalkd's own flags, for tests and development.
 
+#![forbid(unsafe_code)]
+
 mod args;
 
 use std::process::ExitCode;

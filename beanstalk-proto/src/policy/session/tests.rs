@@ -120,6 +120,16 @@ fn a_call_gives_up_when_its_patience_ends_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_read_that_breaks_off_again_and_again_fails_with_its_own_error_in_the_end() {
+    let config = SessionConfig { patience: Some(Duration::from_secs(1)), ..SessionConfig::default() };
+    let mut session = connected(&config);
+    let call = Call::new(&StatsTube::new("default"), at(0));
+    assert_eq!(session.handle_result(&call, Err(&UNKNOWN), at(999)), Next::Repeat);
+    session.handle_connected(at(999));
+    assert_eq!(session.handle_result(&call, Err(&UNKNOWN), at(1000)), Next::Return);
+}
+
+#[test]
 fn without_reconnecting_a_broken_connection_ends_the_session() {
     let config = SessionConfig { reconnect: None, ..SessionConfig::default() };
     let mut session = connected(&config);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Address, Error, Job, Lost, Request,
+    Address, Error, Job, Lost, Request, SendError,
     client::{Closing, Config, Connection, Deadline, Ticket},
 };
 
@@ -101,7 +101,7 @@ impl<T: Transport> Client<T> {
     /// Everything that [`Error`] lists. After a timeout the connection is still in step: the reply is dropped when it
     /// comes, and a job that it brings is kept for the next reserve.
     pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        let ticket = self.connection.send(request)?;
+        let ticket = self.queue(request)?;
         self.wait(ticket)
     }
 
@@ -114,7 +114,7 @@ impl<T: Transport> Client<T> {
     ///
     /// As [`Client::call`], but for what the server answers.
     pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        let ticket = self.connection.send(request)?;
+        let ticket = self.queue(request)?;
         let start = self.now();
         let until = self.connection.config().reply_timeout.map(|timeout| start + timeout);
         while !self.connection.is_written_out(&ticket) {
@@ -123,7 +123,7 @@ impl<T: Transport> Client<T> {
                 true => Err(self.connection.timed_out(&ticket)),
                 false => self
                     .write_all()
-                    .and_then(|done| if done { Ok(()) } else { self.read_once(Some(TURN)) })
+                    .and_then(|done| if done { Ok(()) } else { self.read_once(Some(TURN)).map(|_| ()) })
                     .map_err(|error| self.failed(error, self.connection.lost(&ticket))),
             };
             if let Err(error) = result {
@@ -199,6 +199,18 @@ impl<T: Transport> Client<T> {
         &self.transport
     }
 
+    /// Queues a request. If a reserve is in its way that nobody waits for any more, its job may be here, unread.
+    fn queue<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        while matches!(self.connection.check_send(&request), Err(SendError::ReserveWaiting)) {
+            match self.read_once(Some(NOW)) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return Err(self.failed(error, Lost::NotSent)),
+            }
+        }
+        Ok(self.connection.send(request)?)
+    }
+
     fn wait<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
         let mut now = self.now();
         let deadline = self.connection.deadline(&ticket, now);
@@ -251,7 +263,7 @@ impl<T: Transport> Client<T> {
             (true, Some(left), Some(base)) => Some(left.min(base)),
             (true, left, base) => left.or(base),
         };
-        self.read_once(timeout)
+        self.read_once(timeout).map(|_| ())
     }
 
     /// Writes until nothing is queued, then flushes; `false` if the transport takes no more for now.
@@ -298,9 +310,10 @@ impl<T: Transport> Client<T> {
         self.transport.write_vectored(pieces.get(..len).unwrap_or_default())
     }
 
-    fn read_once(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Reads once; `false` if nothing came in time.
+    fn read_once(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         if self.connection.is_ended() {
-            return Ok(());
+            return Ok(false);
         }
         if self.read_timeout != Some(timeout) {
             self.transport.set_read_timeout(timeout)?;
@@ -309,10 +322,10 @@ impl<T: Transport> Client<T> {
         match self.transport.read(self.connection.receive_buf()) {
             Ok(0) => self.connection.received_eof(),
             Ok(n) => self.connection.received(n),
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             Err(error) => return Err(error),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Notes that the transport has failed, and makes the error of the call that met it.

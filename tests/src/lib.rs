@@ -12,6 +12,7 @@
 #![allow(async_fn_in_trait, reason = "each client runs on a runtime of its own, in one thread")]
 
 pub mod bare;
+pub mod differential;
 pub mod hostile;
 pub mod peer;
 pub mod runner;

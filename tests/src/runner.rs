@@ -1,15 +1,11 @@
 //! Makes named tests of scenarios, and ends those that hang.
 
-use std::{
-    process::ExitCode,
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{process::ExitCode, sync::mpsc, thread, time::Duration};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::{
+    hostile,
     peer::Peer,
     scenarios::{self, Scenario},
     server::{self, Backend},
@@ -43,6 +39,12 @@ pub fn bare() -> Vec<Trial> {
         }
     }
     trials
+}
+
+/// Every misdeed against one client.
+pub fn hostile<P: Peer>() -> Vec<Trial> {
+    let misdeeds = hostile::all::<P>().into_iter();
+    misdeeds.map(|misdeed| trial(format!("{}::{}::{}", P::NAME, misdeed.module, misdeed.name), misdeed.play)).collect()
 }
 
 /// A test of its own.

@@ -1,11 +1,6 @@
 //! What a scenario plays on: a server of its own, and connections that remember which commands were sent.
 
-use std::{
-    any,
-    cell::RefCell,
-    collections::BTreeSet,
-    rc::Rc,
-};
+use std::{any, cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use beanstalk_proto::{
     Error, Job, Kind, Request,
@@ -101,11 +96,12 @@ impl<P: Peer> Session<P> {
 
     /// See [`Peer::call_all`]; takes every result.
     pub async fn call_all<R: Request>(&mut self, requests: Vec<R>) -> Vec<Result<R::Reply, Error>> {
-        self.peer.call_all(requests, usize::MAX).await
+        self.call_some(requests, usize::MAX).await
     }
 
     /// See [`Peer::call_all`].
     pub async fn call_some<R: Request>(&mut self, requests: Vec<R>, take: usize) -> Vec<Result<R::Reply, Error>> {
+        self.note::<R>();
         self.peer.call_all(requests, take).await
     }
 
@@ -115,6 +111,17 @@ impl<P: Peer> Session<P> {
         for result in self.peer.call_all(vec![first, request], 1).await {
             result.unwrap();
         }
+    }
+
+    /// Reserves a job that another connection is about to lose. A real server may leave a waiting reserve alone when a
+    /// ttr runs out, until something else happens; so this asks again.
+    pub async fn reserve_expired(&mut self) -> Job {
+        for _ in 0..5 {
+            if let Some(job) = self.reserve_with_timeout(1).await.unwrap().job() {
+                return job;
+            }
+        }
+        panic!("the job did not become ready");
     }
 
     /// See [`Peer::take_orphaned`].

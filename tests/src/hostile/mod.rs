@@ -1,1 +1,68 @@
-//! Peers that break the protocol.
+//! Peers that break the protocol, or do nothing at all: each ends in an error of its own that says what happened, and
+//! never in a hang.
+
+pub mod endings;
+pub mod lines;
+pub mod silence;
+
+use std::time::Duration;
+
+use beanstalk_proto::client::{Config, Limits};
+
+use crate::peer::Peer;
+
+/// One misdeed, against one client.
+#[derive(Clone, Copy, Debug)]
+pub struct Misdeed {
+    /// The file it is in.
+    pub module: &'static str,
+    /// What it pins.
+    pub name: &'static str,
+    /// Commits it; panics if the client takes it badly.
+    pub play: fn(),
+}
+
+/// A reply timeout that a test can wait for.
+pub const SHORT: Duration = Duration::from_millis(250);
+
+/// A configuration with this timeout.
+pub fn impatient() -> Config {
+    Config { reply_timeout: Some(SHORT), connect_timeout: Some(Duration::from_secs(5)), limits: Limits::default() }
+}
+
+macro_rules! misdeeds {
+    ($($module:ident { $($name:ident)* })*) => {
+        /// All of them, against one client.
+        pub fn all<P: Peer>() -> Vec<Misdeed> {
+            vec![$($(Misdeed {
+                module: stringify!($module),
+                name: stringify!($name),
+                play: || P::block_on($module::$name::<P>()),
+            }),*),*]
+        }
+    };
+}
+
+misdeeds! {
+    endings {
+        a_reply_that_ends_at_any_byte_is_a_closed_connection
+        after_a_fatal_error_a_pipeline_says_of_each_request_what_became_of_it
+        a_put_that_is_buried_for_want_of_memory_is_an_outcome
+    }
+    lines {
+        a_reply_split_at_every_byte_is_one_reply
+        a_reply_that_nobody_asked_for_poisons_the_connection
+        what_cannot_answer_a_request_poisons_the_connection
+        a_body_without_its_crlf_poisons_the_connection
+        a_line_that_never_ends_is_cut_off
+    }
+    silence {
+        a_peer_that_says_nothing_times_out_and_the_connection_stays_in_step
+        the_reply_timeout_does_not_end_a_reserve
+        a_body_that_stops_in_the_middle_times_out
+        a_reply_that_dribbles_past_the_timeout_times_out
+        a_peer_that_never_reads_times_out_a_large_put
+        dropping_a_client_never_waits_for_its_peer
+        disconnecting_from_a_peer_that_never_closes_times_out
+    }
+}

@@ -75,5 +75,8 @@ pub async fn connecting_takes_no_longer_than_its_timeout<P: Peer>(_stage: &Stage
     let start = Instant::now();
     let Err(error) = P::connect(&address.to_string(), config).await else { panic!("the queue has room") };
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
-    assert!(matches!(&error, Error::Io { error, lost: Lost::NotSent } if error.kind() == io::ErrorKind::TimedOut), "{error}");
+    assert!(
+        matches!(&error, Error::Io { error, lost: Lost::NotSent } if error.kind() == io::ErrorKind::TimedOut),
+        "{error}"
+    );
 }

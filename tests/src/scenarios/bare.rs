@@ -32,7 +32,16 @@ pub fn quit_closes_and_what_follows_is_not_read(stage: &Stage) {
 
 pub fn what_no_client_says_is_refused_by_name(stage: &Stage) {
     let mut bare = stage.bare();
-    for line in ["put 0 0 60", "put 0 0 60 -1", "put 0 0 4294967296 1", "reservex", "peek -1", "delete 1x", "use -t", "stats-tube"] {
+    for line in [
+        "put 0 0 60",
+        "put 0 0 60 -1",
+        "put 0 0 4294967296 1",
+        "reservex",
+        "peek -1",
+        "delete 1x",
+        "use -t",
+        "stats-tube",
+    ] {
         bare.exchange(format!("{line}\r\n"), "BAD_FORMAT\r\n");
     }
     for line in ["", "PUT 0 0 60 1", "use", "delete", "put", "frobnicate"] {

@@ -15,17 +15,8 @@ pub async fn a_body_comes_back_byte_for_byte<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let every_byte: Vec<u8> = (0..=255).collect();
     let largest: Vec<u8> = every_byte.iter().copied().cycle().take(MAX).collect();
-    let bodies: [&[u8]; 9] = [
-        b"",
-        b"\r\n",
-        b"\r",
-        b"\n",
-        b"\0",
-        b"ends in cr\r",
-        b"x\r\nquit\r\ndelete 1\r\n",
-        &every_byte,
-        &largest,
-    ];
+    let bodies: [&[u8]; 9] =
+        [b"", b"\r\n", b"\r", b"\n", b"\0", b"ends in cr\r", b"x\r\nquit\r\ndelete 1\r\n", &every_byte, &largest];
     for body in bodies {
         let id = client.put(0, 0, 60, body).await.unwrap().id();
         assert_eq!(client.peek(id).await.unwrap().body, body);

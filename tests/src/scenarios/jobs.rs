@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use beanstalk_proto::{CommandError, Error, Job, JobId, Lost, Priority, Put, PutOutcome, ReleaseOutcome, Reserved, stats::JobState};
+use beanstalk_proto::{
+    CommandError, Error, Job, JobId, Lost, Priority, Put, PutOutcome, ReleaseOutcome, Reserved, stats::JobState,
+};
 
 use super::refused;
 use crate::{peer::Peer, session::Stage};
@@ -51,7 +53,7 @@ pub async fn a_held_job_whose_ttr_runs_out_becomes_ready<P: Peer>(stage: &Stage)
     let mut other = stage.connect::<P>().await;
     let id = slow.put(0, 0, 1, "x").await.unwrap().id();
     assert!(matches!(slow.reserve().await.unwrap(), Reserved::Job(_)));
-    assert_eq!(other.reserve().await.unwrap().job().unwrap().id, id);
+    assert_eq!(other.reserve_expired().await.id, id);
     refused(slow.delete(id).await, "delete", CommandError::NotFound);
     let stats = other.stats_job(id).await.unwrap();
     assert_eq!((stats.timeouts, stats.reserves), (Some(1), Some(2)));

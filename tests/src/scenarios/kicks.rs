@@ -3,7 +3,10 @@
 use beanstalk_proto::{CommandError, JobId};
 
 use super::refused;
-use crate::{peer::Peer, session::{Session, Stage}};
+use crate::{
+    peer::Peer,
+    session::{Session, Stage},
+};
 
 /// Puts a job and buries it.
 async fn bury_one<P: Peer>(client: &mut Session<P>, body: &str) -> JobId {

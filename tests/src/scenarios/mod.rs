@@ -50,7 +50,7 @@ macro_rules! scenarios {
 scenarios! {
     addresses {
         ipv6_and_unix_sockets_work_like_any_other [Put ReserveWithTimeout]
-        a_host_name_works_like_an_address [Put]
+        a_host_name_works_like_an_address []
         nobody_there_is_an_error_that_says_so []
         what_is_no_address_is_refused_before_connecting []
         connecting_takes_no_longer_than_its_timeout []
@@ -67,7 +67,7 @@ scenarios! {
         an_adopting_reserve_with_timeout_ends_when_its_own_time_is_over [ReserveWithTimeout]
         a_reserve_outlives_the_timeout_of_the_one_it_adopted [Reserve]
         behind_a_cancelled_reserve_commands_fail_until_a_job_arrives [ListTubeUsed]
-        a_parked_job_is_confirmed_by_a_touch [Reserve]
+        a_parked_job_is_confirmed_by_a_touch [ReserveWithTimeout]
         a_parked_job_that_another_worker_holds_by_now_is_not_handed_out [ReserveWithTimeout]
         a_job_that_arrived_unread_and_is_no_longer_ours_is_not_handed_out [ReserveWithTimeout]
         reserve_with_timeout_0_after_a_cancelled_reserve_finds_the_job [ReserveWithTimeout]

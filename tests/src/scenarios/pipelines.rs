@@ -1,8 +1,8 @@
 //! Several requests on their way at once.
 
 use beanstalk_proto::{
-    ArgumentError, Command, CommandError, DecodeError, Encoder, Expect, JobId, Kind, ListTubeUsed, Priority, Put, Raw, Reply,
-    Request, Reserve, Reserved, StatsJob, TubeName, Use, Watch,
+    ArgumentError, Command, CommandError, DecodeError, Encoder, Expect, JobId, Kind, ListTubeUsed, Priority, Put, Raw,
+    Reply, Request, Reserve, Reserved, StatsJob, TubeName, Use, Watch,
 };
 
 use crate::{peer::Peer, session::Stage};

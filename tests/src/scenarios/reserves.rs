@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use beanstalk_proto::{
-    CommandError, Error, ListTubeUsed, Lost, Reserve, ReserveWithTimeout, Reserved,
-    client::Config,
-};
+use beanstalk_proto::{CommandError, Error, ListTubeUsed, Lost, Reserve, ReserveWithTimeout, Reserved, client::Config};
 
 use super::refused;
 use crate::{peer::Peer, session::Stage};

@@ -7,7 +7,10 @@ use beanstalk_proto::{
     stats::{JobState, JobStats, ServerStats, TubeStats},
 };
 
-use crate::{peer::Peer, session::{Session, Stage}};
+use crate::{
+    peer::Peer,
+    session::{Session, Stage},
+};
 
 /// The keys that the server sends, in its order.
 async fn keys<P: Peer>(client: &mut Session<P>, command: String) -> Vec<String> {

@@ -83,7 +83,7 @@ pub(super) fn start(options: Options, socket: Option<&Path>) -> (String, Process
     while Instant::now() < until {
         let (flags, address) = listen_flags(options.place, socket);
         let mut command = Command::new(program);
-        command.args(flags).stdin(Stdio::null()).stderr(Stdio::null());
+        command.args(flags).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if let Some(size) = options.max_job_size {
             command.args(["-z", &size.to_string()]);
         }

@@ -1,0 +1,135 @@
+//! Peers that keep a client waiting.
+
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use beanstalk_proto::{Command, Error, JobId, ListTubeUsed, Lost, Peek, Put, Reserve, Watch, client::Config};
+
+use super::{SHORT, impatient};
+use crate::{peer::Peer, script::Script};
+
+/// Well past every timeout of these tests, and far from a hang.
+const SOON: Duration = Duration::from_secs(5);
+
+fn timed_out(error: &Error, lost: Lost) {
+    assert!(matches!(error, Error::TimedOut { lost: is } if *is == lost), "{error}");
+    assert!(!error.is_fatal());
+    assert!(error.to_string().starts_with("no reply in time; the request "), "{error}");
+}
+
+pub async fn a_peer_that_says_nothing_times_out_and_the_connection_stays_in_step<P: Peer>() {
+    let (go_on, told) = mpsc::channel();
+    let script = Script::play(move |remote| {
+        remote.line()?;
+        let _ = told.recv();
+        remote.say("USING late\r\n")?;
+        remote.line()?;
+        remote.say("WATCHING 2\r\n")?;
+        remote.wait_for_the_end()
+    });
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let start = Instant::now();
+    timed_out(&peer.call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < SOON, "{:?}", start.elapsed());
+    go_on.send(()).unwrap();
+    assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2, "the late reply is not taken for this one's");
+}
+
+pub async fn the_reply_timeout_does_not_end_a_reserve<P: Peer>() {
+    let script = Script::play(|remote| {
+        remote.line()?;
+        thread::sleep(SHORT * 3);
+        remote.say("RESERVED 1 1\r\nx\r\n")?;
+        remote.wait_for_the_end()
+    });
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    assert_eq!(peer.call(Reserve::new()).await.unwrap().job().unwrap().id, JobId(1));
+}
+
+pub async fn a_body_that_stops_in_the_middle_times_out<P: Peer>() {
+    let script = Script::answer("FOUND 1 100000\r\nhalf");
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let start = Instant::now();
+    timed_out(&peer.call(Peek::new(1)).await.unwrap_err(), Lost::Unknown);
+    assert!(start.elapsed() < SOON);
+}
+
+pub async fn a_reply_that_dribbles_past_the_timeout_times_out<P: Peer>() {
+    let script = Script::play(|remote| {
+        remote.line()?;
+        remote.say("FOUND 1 100000\r\n")?;
+        while remote.say("x").is_ok() {
+            thread::sleep(SHORT / 10);
+        }
+        Ok(())
+    });
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let start = Instant::now();
+    timed_out(&peer.call(Peek::new(1)).await.unwrap_err(), Lost::Unknown);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+/// A peer that reads nothing until the sender is dropped.
+fn deaf() -> (mpsc::Sender<()>, Script) {
+    let (release, released) = mpsc::channel();
+    let script = Script::play(move |_remote| {
+        let _ = released.recv();
+        Ok(())
+    });
+    (release, script)
+}
+
+pub async fn a_peer_that_never_reads_times_out_a_large_put<P: Peer>() {
+    let (_deaf, script) = deaf();
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let start = Instant::now();
+    timed_out(&peer.call(Put::of(vec![0; 32 << 20])).await.unwrap_err(), Lost::NotSent);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < SOON, "{:?}", start.elapsed());
+    timed_out(&peer.call(ListTubeUsed::new()).await.unwrap_err(), Lost::NotSent);
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+pub async fn dropping_a_client_never_waits_for_its_peer<P: Peer>() {
+    for body in [0, 32 << 20] {
+        let (_deaf, script) = deaf();
+        let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+        timed_out(
+            &peer.call(Put::of(vec![0; body])).await.unwrap_err(),
+            if body == 0 { Lost::Unknown } else { Lost::NotSent },
+        );
+        let start = Instant::now();
+        drop(peer);
+        assert!(start.elapsed() < SHORT, "{:?}", start.elapsed());
+    }
+    // Nor for a server that waits itself.
+    let (_deaf, script) = deaf();
+    let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
+    let _ticket = peer.send(Reserve::new()).await.unwrap();
+    let start = Instant::now();
+    drop(peer);
+    assert!(start.elapsed() < SHORT, "{:?}", start.elapsed());
+}
+
+pub async fn disconnecting_from_a_peer_that_never_closes_times_out<P: Peer>() {
+    let (_deaf, script) = deaf();
+    let peer = P::connect(script.address(), impatient()).await.unwrap();
+    let start = Instant::now();
+    timed_out(&peer.disconnect().await.unwrap_err(), Lost::Unknown);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < SOON, "{:?}", start.elapsed());
+    // What is read meanwhile is still in order: the farewell is the only thing said.
+    let (said, heard) = mpsc::channel();
+    let script = Script::play(move |remote| {
+        remote.line()?;
+        remote.say("NOT_FOUND\r\n")?;
+        let _ = said.send(remote.line()?);
+        Ok(())
+    });
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let missing = peer.call_all(vec![Command::Delete { id: JobId(1) }], 1).await;
+    assert!(missing[0].is_err());
+    peer.disconnect().await.unwrap();
+    assert_eq!(heard.recv_timeout(SOON).unwrap(), "quit");
+}

@@ -1,0 +1,64 @@
+//! The embedded server answers as a real beanstalkd does.
+//!
+//! `BEANSTALK_DIFFERENTIAL_COMMANDS` says how many commands to compare, `BEANSTALK_DIFFERENTIAL_SEED` with which seed to
+//! begin (a failure names its own), and `BEANSTALKD` against which server; the embedded one speaks as its release does.
+
+use std::{
+    env,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Instant, SystemTime},
+};
+
+use beanstalk_tests::{differential, server};
+
+/// Compared unless told otherwise.
+const COMMANDS: usize = 120_000;
+/// Scripts that run at the same time.
+const AT_ONCE: usize = 2;
+
+#[test]
+fn random_scripts_are_answered_as_by_beanstalkd() {
+    let Some(program) = server::installed() else { return };
+    let wanted = number("BEANSTALK_DIFFERENTIAL_COMMANDS").map_or(COMMANDS, |number| number as usize);
+    let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos() as u64 % 1_000_000_000);
+    let first_seed = number("BEANSTALK_DIFFERENTIAL_SEED").unwrap_or_else(clock);
+    println!("comparing with {} from BEANSTALK_DIFFERENTIAL_SEED={first_seed} on", program.display());
+    let started = Instant::now();
+    let (seed, scripts) = (AtomicU64::new(first_seed), AtomicUsize::new(0));
+    let (replies, excused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while replies.load(Ordering::Relaxed) < wanted && failed.lock().unwrap().is_empty() {
+                    match differential::run_seed(seed.fetch_add(1, Ordering::Relaxed)) {
+                        Ok(done) => {
+                            replies.fetch_add(done.replies, Ordering::Relaxed);
+                            excused.fetch_add(done.excused, Ordering::Relaxed);
+                            scripts.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(difference) => failed.lock().unwrap().push(difference),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    println!(
+        "{} replies of {} scripts are the same in {:.1?}; {} differ as a quirk says",
+        replies.into_inner(),
+        scripts.into_inner(),
+        started.elapsed(),
+        excused.into_inner(),
+    );
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}

@@ -1,4 +1,103 @@
-//! The beanstalkd work-queue protocol as a pure state machine.
+//! The beanstalkd work-queue protocol as a pure state machine: no sockets, no clock, no threads.
+//!
+//! Bytes go in and out, and this crate knows what they mean: every command and every reply, for both sides of a
+//! connection. For an application that only wants a queue there are adapters with every command as a method
+//! (`beanstalk-sync`, `beanstalk-tokio`, `beanstalk-async-std`); this crate is for whoever writes one, for a transport
+//! of their own, a simulator or a fuzzer.
+//!
+//! | you want | look at |
+//! |---|---|
+//! | to speak to a server | [`client::Connection`] |
+//! | to be a server | [`server::Connection`] |
+//! | the commands | [`Put`], [`Reserve`], [`Delete`], … and [`Command`], which holds any of them |
+//! | a command that has no name here | [`Raw`], or a [`Request`] of your own |
+//! | many requests at once | [`client::Pipeline`] |
+//! | an adapter for another async runtime | [`client::Driver`] |
+//! | reconnecting, heartbeats, workers, many servers: the decisions | [`policy`] |
+//! | statistics | [`stats`] |
+//!
+//! # A complete run loop
+//!
+//! One rule drives a connection: after every call that changes it, write what it wants to transmit, look for the reply,
+//! and if there is none, read. Here the transport is another state machine, the server's side of the same connection,
+//! so that the whole protocol runs without any I/O:
+//!
+//! ```
+//! use std::task::Poll;
+//! use beanstalk_proto::{Command, Error, Job, JobId, Put, PutOutcome, Reply, Request, Reserve, Reserved, client, server};
+//!
+//! /// Sends a request and drives both ends until its reply is here.
+//! fn call<R: Request>(
+//!     client: &mut client::Connection,
+//!     server: &mut server::Connection,
+//!     queue: &mut Vec<Job>,
+//!     request: R,
+//! ) -> Result<R::Reply, Error> {
+//!     let mut ticket = client.send(request)?;
+//!     loop {
+//!         // Write: from the client's queue into the server's buffer, as much as fits.
+//!         while client.wants_transmit() && server.wants_input() {
+//!             let segment = client.transmit().next().unwrap_or_default();
+//!             let n = transfer(segment, server.receive_buf());
+//!             client.transmitted(n);
+//!             server.received(n);
+//!             serve(server, queue);
+//!         }
+//!         // Look for the reply.
+//!         if let Poll::Ready(result) = client.poll_reply(&mut ticket) {
+//!             return result;
+//!         }
+//!         // Read: from the server's queue into the buffer that the client lends.
+//!         let segment = server.transmit().next().expect("the server answers every command");
+//!         let n = transfer(segment, client.receive_buf());
+//!         server.transmitted(n);
+//!         client.received(n);
+//!     }
+//! }
+//!
+//! fn transfer(from: &[u8], to: &mut [u8]) -> usize {
+//!     let n = from.len().min(to.len());
+//!     to[..n].copy_from_slice(&from[..n]);
+//!     n
+//! }
+//!
+//! /// A server that knows two commands.
+//! fn serve(server: &mut server::Connection, queue: &mut Vec<Job>) {
+//!     while let Some(event) = server.poll_event() {
+//!         match event {
+//!             server::Event::Command(Command::Put { body, .. }) => {
+//!                 let id = JobId(1);
+//!                 queue.push(Job { id, body });
+//!                 server.respond(Reply::Inserted(id));
+//!             }
+//!             server::Event::Command(Command::Reserve) => {
+//!                 server.respond(queue.pop().map_or(Reply::TimedOut, Reply::Reserved));
+//!             }
+//!             server::Event::Command(_) => server.respond(Reply::UnknownCommand),
+//!             server::Event::Refused(refused) => server.respond(refused.reply),
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! let mut client = client::Connection::new(client::Config::default());
+//! let mut server = server::Connection::new(server::Config::default());
+//! let mut queue = Vec::new();
+//!
+//! let put = call(&mut client, &mut server, &mut queue, Put::of("hello").priority(10))?;
+//! assert_eq!(put, PutOutcome::Inserted(JobId(1)));
+//! let job = call(&mut client, &mut server, &mut queue, Reserve::new())?.job().expect("it was put");
+//! assert_eq!(job.text(), Ok("hello"));
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! With a socket the two transfers are a `write` and a `read`. What an adapter adds is a timer: [`client::Connection::deadline`]
+//! says until when to wait, and what to do then.
+//!
+//! # Features
+//!
+//! `std` (default) adds [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it the crate needs
+//! `alloc` only.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
@@ -40,9 +139,7 @@ pub use table::{
 };
 pub use time::Instant;
 pub use transmit::Segments;
-pub use types::{
-    Body, Bound, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName,
-};
+pub use types::{Body, Bound, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName};
 
 /// What emitted code needs by absolute path.
 #[doc(hidden)]

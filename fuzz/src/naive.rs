@@ -27,6 +27,9 @@ pub fn reply(input: &[u8]) -> Start<Option<Reply>> {
         return Start::Wrong;
     }
     let words: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    if words[0].is_empty() {
+        return Start::Wrong;
+    }
     if !ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == words[0]) {
         return Start::Item(None, line_len);
     }
@@ -37,7 +40,7 @@ pub fn reply(input: &[u8]) -> Start<Option<Reply>> {
         [b"BURIED"] => bare(Reply::Buried),
         [b"BURIED", n] => bare(Reply::BuriedId(id(n)?)),
         [b"USING", name] => bare(Reply::Using(tube(name)?)),
-        [b"RESERVED", n, bytes] => Some((Reply::Reserved(Job { id: id(n)?, body: Vec::new() }), Some(number(bytes)?))),
+        [b"RESERVED", n, bytes] => Some((Reply::Reserved(Job { id: id(n)?, body: Vec::new() }), Some(length(bytes)?))),
         [b"DEADLINE_SOON"] => bare(Reply::DeadlineSoon),
         [b"TIMED_OUT"] => bare(Reply::TimedOut),
         [b"DELETED"] => bare(Reply::Deleted),
@@ -45,10 +48,10 @@ pub fn reply(input: &[u8]) -> Start<Option<Reply>> {
         [b"TOUCHED"] => bare(Reply::Touched),
         [b"WATCHING", n] => bare(Reply::Watching(number(n)?)),
         [b"NOT_IGNORED"] => bare(Reply::NotIgnored),
-        [b"FOUND", n, bytes] => Some((Reply::Found(Job { id: id(n)?, body: Vec::new() }), Some(number(bytes)?))),
+        [b"FOUND", n, bytes] => Some((Reply::Found(Job { id: id(n)?, body: Vec::new() }), Some(length(bytes)?))),
         [b"KICKED"] => bare(Reply::Kicked),
         [b"KICKED", n] => bare(Reply::KickedCount(number(n)?)),
-        [b"OK", bytes] => Some((Reply::Ok(Vec::new()), Some(number(bytes)?))),
+        [b"OK", bytes] => Some((Reply::Ok(Vec::new()), Some(length(bytes)?))),
         [b"PAUSED"] => bare(Reply::Paused),
         [b"NOT_FOUND"] => bare(Reply::NotFound),
         [b"EXPECTED_CRLF"] => bare(Reply::ExpectedCrlf),
@@ -260,6 +263,11 @@ fn number(word: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(word).ok()?;
     let number: u64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
+}
+
+/// The length of a body: 32 bits, as no server can have a longer one.
+fn length(word: &[u8]) -> Option<u64> {
+    number(word).filter(|&bytes| bytes <= u64::from(u32::MAX))
 }
 
 fn tube(name: &[u8]) -> Option<TubeName> {

@@ -79,7 +79,7 @@
 //! | beanstalkd | here |
 //! |---|---|
 //! | loses the line after an overlong one whose CR and LF fall on both sides of a multiple of 224 bytes | every line ends at its CR LF |
-//! | a stray CR before a line's CR LF keeps it waiting for 224 bytes | the same |
+//! | a stray CR before a line's CR LF keeps it waiting for 224 bytes | it does not: that line is refused at once |
 //! | a job is visible while its body is still arriving, with whatever was in that memory | it exists when it is complete |
 //! | after `DEADLINE_SOON` to a `reserve-with-timeout`, the old timeout may stop the watch over held jobs until that connection speaks again | held jobs expire in time |
 

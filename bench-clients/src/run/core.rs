@@ -1,0 +1,38 @@
+//! The core alone, on bytes in memory.
+
+use std::hint::black_box;
+
+use anyhow::{Result, bail};
+
+use super::meter::Meter;
+use crate::task::Work;
+
+/// The work itself, which the benchmarks of the core time as well.
+#[allow(dead_code, reason = "each user of it leaves another part out")]
+#[path = "../../../beanstalk-proto/benches/work/mod.rs"]
+pub(crate) mod work;
+
+pub(super) fn run(kind: Work, count: u64) -> Result<()> {
+    match kind {
+        Work::CoreParse => {
+            let replies = work::REPLIES.concat();
+            let rounds = count / work::REPLIES.len() as u64;
+            let meter = Meter::start(None);
+            for _ in 0..rounds {
+                black_box(work::parse(black_box(&replies)));
+            }
+            meter.stop(rounds * work::REPLIES.len() as u64);
+        }
+        Work::CoreSession => {
+            let mut session = work::Session::new();
+            let rounds = count / work::DEPTH as u64;
+            let meter = Meter::start(None);
+            for _ in 0..rounds {
+                session.round();
+            }
+            meter.stop(rounds * work::DEPTH as u64);
+        }
+        other => bail!("{other} is not done by the core alone"),
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! A fresh server for every measurement, and where it and the client run.
+
+use std::{
+    env,
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::{
+    run::Sample,
+    task::{Contender, Work, name_of},
+};
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// beanstalkd, found in the path or named by `BEANSTALKD`.
+    Beanstalkd,
+    /// The embedded server of this repository, in a process of its own.
+    Embedded,
+}
+
+/// On which processors. The two are different experiments: never compare their figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Pin {
+    /// Client and server share one.
+    One,
+    /// The client has one and the server another.
+    Each,
+}
+
+impl Pin {
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::One => "client and server on one core",
+            Self::Each => "client and server on a core each",
+        }
+    }
+
+    const fn client(self) -> &'static str {
+        match self {
+            Self::One => "1",
+            Self::Each => "0",
+        }
+    }
+}
+
+/// A running server; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    pub(crate) fn start(kind: Kind) -> Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut command = on_core("1");
+        match kind {
+            Kind::Beanstalkd => command.arg(env::var("BEANSTALKD").unwrap_or_else(|_| "beanstalkd".to_owned())),
+            Kind::Embedded => command.arg(env::current_exe()?).arg("serve"),
+        };
+        command.args(["-l", "127.0.0.1", "-p", &port.to_string()]);
+        let child = command.stdin(Stdio::null()).spawn().context("could not start taskset and the server")?;
+        let mut server = Self { child, port };
+        server.wait_until_it_listens()?;
+        Ok(server)
+    }
+
+    fn wait_until_it_listens(&mut self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended before it listened: {status}");
+            }
+            if Instant::now() > until {
+                bail!("the server does not listen on port {}", self.port);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// `taskset` becomes the server, so this is the server's own.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn on_core(core: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", core]);
+    command
+}
+
+/// What one process is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) contender: Contender,
+    pub(crate) work: Work,
+    pub(crate) count: u64,
+    pub(crate) prepare: u64,
+}
+
+impl Job {
+    pub(crate) const fn new(contender: Contender, work: Work, count: u64) -> Self {
+        Self { contender, work, count, prepare: count }
+    }
+
+    /// Does it in a process of its own, started by `tool` if that is not empty, and gives what it printed on both outputs.
+    pub(crate) fn run(&self, tool: &[&str], pin: Pin, port: u16, server: u32) -> Result<(Sample, String)> {
+        let mut command = on_core(pin.client());
+        command.args(tool).arg(env::current_exe()?).arg("run");
+        command.args([name_of(self.contender), name_of(self.work)]);
+        command.args(["--count", &self.count.to_string(), "--prepare", &self.prepare.to_string()]);
+        command.args(["--port", &port.to_string(), "--server", &server.to_string()]);
+        let output = command.stdin(Stdio::null()).output().context("could not start taskset and the client")?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            bail!("{} at {}: {}\n{errors}", self.contender, self.work, output.status);
+        }
+        let sample = String::from_utf8_lossy(&output.stdout).parse()?;
+        Ok((sample, errors))
+    }
+
+    /// Does it with a fresh server.
+    pub(crate) fn measure(&self, kind: Kind, pin: Pin) -> Result<Sample> {
+        let server = Server::start(kind)?;
+        Ok(self.run(&[], pin, server.port, server.pid())?.0)
+    }
+}

@@ -201,7 +201,7 @@ impl Expect {
     /// Whether a reply with a word that is not of the protocol is allowed, and if so, whether a body follows.
     pub(crate) fn shape_of(&self, word: &[u8]) -> Option<bool> {
         match self.other {
-            OtherReplies::Any { body } => (!word.is_empty()).then_some(body),
+            OtherReplies::Any { body } => Some(body),
             _ => self.own_word(word),
         }
     }

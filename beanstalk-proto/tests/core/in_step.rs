@@ -79,7 +79,7 @@ fn a_word_that_cannot_answer_the_request_poisons() {
     assert!(matches!(error, ProtocolError::WrongReply { command: "delete", .. }));
     assert!(matches!(poison(Delete::new(1), b"HELLO\r\n"), ProtocolError::WrongReply { .. }));
     assert!(matches!(poison(Delete::new(1), b"deleted\r\n"), ProtocolError::WrongReply { .. }));
-    assert!(matches!(poison(Delete::new(1), b"\r\n"), ProtocolError::WrongReply { .. }));
+    assert!(matches!(poison(Delete::new(1), b"\r\n"), ProtocolError::Malformed { .. }));
     assert!(matches!(poison(Kick::new(1), b"KICKED\r\n"), ProtocolError::WrongReply { .. }));
     assert!(matches!(poison(Release::new(1, 0, 0), b"BURIED 5\r\n"), ProtocolError::WrongReply { .. }));
     assert!(matches!(poison(Put::of(""), b"BURIED\r\n"), ProtocolError::WrongReply { .. }));

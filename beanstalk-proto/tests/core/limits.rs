@@ -138,3 +138,15 @@ fn an_empty_queue_takes_a_single_request_of_any_length() {
     let _ticket = send(&mut connection, Put::of(vec![b'x'; 10_000]));
     assert!(matches!(connection.send(Delete::new(1)), Err(SendError::Full(Full::Queued { limit: 10, .. }))));
 }
+
+#[test]
+fn a_reply_abandoned_unread_counts_no_longer() {
+    let mut connection = limited(Limits { untaken_replies: 10, ..Limits::default() });
+    let abandoned = send(&mut connection, PeekReady::new());
+    let (mut first, mut second) = (send(&mut connection, PeekReady::new()), send(&mut connection, PeekReady::new()));
+    written(&mut connection);
+    feed(&mut connection, b"FOUND 1 8\r\n12345678\r\n");
+    connection.abandon(abandoned);
+    feed(&mut connection, b"FOUND 2 1\r\n1\r\nFOUND 3 9\r\n123456789\r\n");
+    assert!(reply(&mut connection, &mut first).is_ok() && reply(&mut connection, &mut second).is_ok());
+}

@@ -233,3 +233,14 @@ fn giving_up_on_an_ended_connection_tells_of_the_end() {
     connection.received_eof();
     assert!(matches!(connection.give_up(ticket), Err(Error::Closed { .. })));
 }
+
+#[test]
+fn timed_out_of_a_reserve_abandoned_twice_sends_nothing_for_nobody() {
+    let (mut connection, old) = sent(ReserveWithTimeout::new(1));
+    connection.abandon(old);
+    let ticket = send(&mut connection, ReserveWithTimeout::new(30));
+    connection.abandon(ticket);
+    feed(&mut connection, b"TIMED_OUT\r\n");
+    assert_eq!((connection.queued(), connection.in_flight()), (0, 0));
+    assert_in_step(&mut connection);
+}

@@ -199,13 +199,18 @@ impl<T: Transport> Client<T> {
         &self.transport
     }
 
-    /// Queues a request. If a reserve is in its way that nobody waits for any more, its job may be here, unread.
+    /// Queues a request. If a reserve is in its way that nobody waits for any more, or is about to be taken over, its job
+    /// may be here, unread.
     fn queue<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        while matches!(self.connection.check_send(&request), Err(SendError::ReserveWaiting)) {
-            match self.read_once(Some(NOW)) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => return Err(self.failed(error, Lost::NotSent)),
+        while self.connection.in_flight() > 0 {
+            let unread = match self.connection.check_send(&request) {
+                Err(refused) => matches!(refused, SendError::ReserveWaiting),
+                Ok(()) => self.connection.would_adopt(&request),
+            };
+            match unread.then(|| self.read_once(Some(NOW))) {
+                Some(Ok(true)) => {}
+                Some(Err(error)) => return Err(self.failed(error, Lost::NotSent)),
+                Some(Ok(false)) | None => break,
             }
         }
         Ok(self.connection.send(request)?)

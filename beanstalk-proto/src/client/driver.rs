@@ -267,6 +267,9 @@ impl<T: PollTransport> Driver<T> {
             let until = self.reply_timeout();
             poll_fn(|cx| self.poll_room(&expect, until, cx)).await?;
         }
+        if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
+            poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
+        }
         let adoptable = self.connection.check_room(&expect)?;
         // One request over the limit is let pass: this is the only caller.
         let ticket = self.connection.send_into(request, expect, adoptable, usize::MAX)?;
@@ -291,6 +294,19 @@ impl<T: PollTransport> Driver<T> {
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => self.poll_until(until, cx).map(Ok),
+        }
+    }
+
+    /// Reads what there is before a reserve takes over one that was abandoned: a job that came for that one has to be
+    /// confirmed, as it may have lain here for longer than it is ours.
+    fn poll_unread(&mut self, expect: &Expect, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let read = self.poll_done(cx, |connection| match connection.check_room(expect) {
+            Ok(Some(_)) => Poll::Pending,
+            _ => Poll::Ready(()),
+        });
+        match read {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Lost::NotSent))),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
         }
     }
 

@@ -194,6 +194,13 @@ impl Connection {
         self.check_room(&request.expect()).map(|_| ())
     }
 
+    /// Whether this reserve would take over one that was abandoned and still waits. A job for that one may be with the
+    /// transport, unread, for longer than it is ours: so first read what there is, without waiting. Then the job is parked,
+    /// and is confirmed before it is handed over.
+    pub fn would_adopt<R: Request>(&self, request: &R) -> bool {
+        matches!(self.check_room(&request.expect()), Ok(Some(_)))
+    }
+
     /// Whether a request may be sent now, and which abandoned reserve it could take over.
     #[inline]
     fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {

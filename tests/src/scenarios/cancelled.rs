@@ -1,6 +1,11 @@
 //! Calls whose callers went away. Nothing gets out of step, and no job is lost or handed out when it is another's.
 
-use std::time::{Duration, Instant};
+use std::{
+    future::poll_fn,
+    mem,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use beanstalk_proto::{Command, CommandError, Error, JobId, Kind, Priority, Reserved, TubeName, stats::JobState};
 
@@ -10,10 +15,24 @@ use crate::{
     session::{Session, Stage},
 };
 
+/// Lets the runtime look at its sockets.
+async fn let_others_run() {
+    let mut first = true;
+    poll_fn(|cx| match mem::take(&mut first) {
+        true => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        false => Poll::Ready(()),
+    })
+    .await;
+}
+
 /// Calls until the reply to a reserve that nobody waits for has come.
 async fn until_it_answers<P: Peer>(client: &mut Session<P>) {
     let until = Instant::now() + Duration::from_secs(5);
     loop {
+        let_others_run().await;
         match client.list_tube_used().await {
             Ok(tube) => return assert_eq!(tube, "default"),
             Err(Error::ReserveWaiting) => {
@@ -179,6 +198,7 @@ pub async fn cancelling_any_command_leaves_the_connection_in_step<P: Peer>(stage
         client.cancel(command).await;
         let deadline = Instant::now() + Duration::from_secs(5);
         let job = loop {
+            let_others_run().await;
             match client.peek(id).await {
                 Err(Error::ReserveWaiting) => assert!(Instant::now() < deadline, "{kind:?} waits on"),
                 other => break other.unwrap(),

@@ -6,8 +6,8 @@
 //!
 //! Without an address it starts a server of its own.
 
-use beanstalk_server::EmbeddedServer;
 use beanstalk_async_std::{Client, Put, PutOutcome};
+use beanstalk_server::EmbeddedServer;
 
 #[async_std::main]
 async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

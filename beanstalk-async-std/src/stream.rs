@@ -3,8 +3,9 @@
 use std::{
     future::Future,
     io,
+    net::Shutdown,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,6 +16,9 @@ use beanstalk_proto::{Address, Error, Lost};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// A socket that [`Client::connect`](crate::Client::connect) has connected.
+///
+/// Closing one of async-std's own sockets does not tell the peer so; closing this does. So an async-std socket that was
+/// connected elsewhere is best given to [`Client::from_stream`](crate::Client::from_stream) as a `Stream`.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP, with `TCP_NODELAY` set.
@@ -87,7 +91,13 @@ impl AsyncWrite for Stream {
         self.either().poll_flush(cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.either().poll_close(cx)
+    /// Closes the writing half, which async-std's own sockets leave open.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().either().poll_close(cx))?;
+        Poll::Ready(match &*self {
+            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+        })
     }
 }

@@ -34,11 +34,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Works until told to stop.
-async fn work(
-    address: String,
-    report: mpsc::Sender<String>,
-    mut stopped: oneshot::Receiver<()>,
-) -> Result<(), Error> {
+async fn work(address: String, report: mpsc::Sender<String>, mut stopped: oneshot::Receiver<()>) -> Result<(), Error> {
     let mut client = Client::connect(&address).await?;
     client.watch("sums").await?;
     client.ignore("default").await?;

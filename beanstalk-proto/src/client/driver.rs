@@ -21,11 +21,10 @@ use core::{
     task::{Context, Poll, ready},
 };
 
-use super::{Closing, Connection, Deadline, Pipeline, Ticket};
+use super::{CallAll, Connection, Deadline, Ticket, disconnect::Disconnect};
 use crate::{
     error::{Error, Lost, SendError},
     request::{Expect, Request},
-    table::Kind,
     time::Instant,
     transmit::Segments,
     types::Job,
@@ -147,8 +146,8 @@ impl Timer {
 
 /// A connection on a transport: what an adapter's client is made of.
 pub struct Driver<T> {
-    connection: Connection,
-    transport: T,
+    pub(super) connection: Connection,
+    pub(super) transport: T,
     timer: Timer,
 }
 
@@ -201,7 +200,7 @@ impl<T: PollTransport> Driver<T> {
 
     /// Sends many requests, pipelined.
     pub fn call_all<I: Iterator<Item: Request>>(&mut self, requests: I) -> CallAll<'_, T, I> {
-        CallAll { driver: self, pipeline: Pipeline::new(requests), started: false }
+        CallAll::new(self, requests)
     }
 
     /// See [`Connection::abandon`].
@@ -224,21 +223,21 @@ impl<T: PollTransport> Driver<T> {
         poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.transport, &mut self.timer, cx)).await
     }
 
-    fn reply_timeout(&self) -> Option<Instant> {
+    pub(super) fn reply_timeout(&self) -> Option<Instant> {
         reply_timeout(&self.connection, &self.transport)
     }
 
-    fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
+    pub(super) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
         self.connection.received_eof();
         T::failure(error, lost)
     }
 
-    fn poll_until(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_until(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
     }
 
     /// Moves bytes until `done` has what it looks for in the connection.
-    fn poll_done<R>(
+    pub(super) fn poll_done<R>(
         &mut self,
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Connection) -> Poll<R>,
@@ -281,7 +280,12 @@ impl<T: PollTransport> Driver<T> {
 
     /// Ready when sending makes sense, or no waiting will help. Requests that were abandoned take room until their
     /// replies are read, and the job that a waiting reserve is after may be here, unread.
-    fn poll_room(&mut self, expect: &Expect, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_room(
+        &mut self,
+        expect: &Expect,
+        until: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
         let room = self.poll_done(cx, |connection| match connection.check_room(expect) {
             Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => Poll::Pending,
             Err(SendError::ReserveWaiting) => Poll::Pending,
@@ -393,143 +397,7 @@ impl<T: PollTransport, R> Drop for Held<'_, T, R> {
     }
 }
 
-/// The results of many requests, in their order. Dropping it leaves the connection in step.
-pub struct CallAll<'d, T: PollTransport, I: Iterator<Item: Request>> {
-    driver: &'d mut Driver<T>,
-    pipeline: Pipeline<I>,
-    started: bool,
-}
-
-impl<T: PollTransport, I: Iterator<Item: Request>> fmt::Debug for CallAll<'_, T, I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallAll").finish_non_exhaustive()
-    }
-}
-
-impl<T: PollTransport, I: Iterator<Item: Request>> CallAll<'_, T, I> {
-    /// The next result, or `None` once every request has had its own. Requests are written, and replies read, only while
-    /// this is awaited.
-    ///
-    /// # Cancel safety
-    ///
-    /// Safe: if the future is dropped, the result comes from the next call.
-    ///
-    /// # Errors
-    ///
-    /// Those of the request. After a fatal one the rest are [`Error::Closed`], each with its own [`Error::lost`].
-    pub async fn next(&mut self) -> Option<Result<<I::Item as Request>::Reply, Error>> {
-        if !self.started {
-            // As for a single call: what was abandoned before may take all the room there is.
-            let (expect, until) = (Expect::of(Kind::Stats), self.driver.reply_timeout());
-            let room = poll_fn(|cx| self.driver.poll_room(&expect, until, cx)).await;
-            self.started = true;
-            if let Err(error) = room {
-                return self.fail(error);
-            }
-        }
-        let mut deadline = None;
-        poll_fn(|cx| self.poll_next(&mut deadline, cx)).await
-    }
-
-    #[allow(clippy::type_complexity, reason = "it is what next gives, polled")]
-    fn poll_next(
-        &mut self,
-        deadline: &mut Option<Deadline>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<<I::Item as Request>::Reply, Error>>> {
-        let Self { driver, pipeline, .. } = self;
-        let polled = driver.poll_done(cx, |connection| {
-            pipeline.fill(connection);
-            pipeline.poll_next(connection)
-        });
-        match polled {
-            Poll::Ready(Ok(result)) => Poll::Ready(result),
-            Poll::Ready(Err(error)) => {
-                let lost = pipeline.front().map_or(Lost::Unknown, |ticket| driver.connection.lost(ticket));
-                let error = driver.failed(error, lost);
-                Poll::Ready(self.fail(error))
-            }
-            Poll::Pending => {
-                let deadline = *deadline.get_or_insert_with(|| {
-                    let now = driver.transport.now();
-                    pipeline.front().map_or(Deadline::Never, |ticket| driver.connection.deadline(ticket, now))
-                });
-                let (at, give_up) = match deadline {
-                    Deadline::Never => return Poll::Pending,
-                    Deadline::Fail(at) => (at, false),
-                    Deadline::GiveUp(at) => (at, true),
-                };
-                ready!(driver.poll_until(Some(at), cx));
-                Poll::Ready(pipeline.end_wait(&mut driver.connection, give_up))
-            }
-        }
-    }
-
-    /// Tells of a fatal error as the result of the request whose turn it is.
-    fn fail(&mut self, error: Error) -> Option<Result<<I::Item as Request>::Reply, Error>> {
-        self.pipeline.fail();
-        self.pipeline.fill(&mut self.driver.connection);
-        match self.pipeline.poll_next(&mut self.driver.connection) {
-            Poll::Ready(None) => None,
-            Poll::Ready(Some(_)) | Poll::Pending => Some(Err(error)),
-        }
-    }
-}
-
-impl<T: PollTransport, I: Iterator<Item: Request>> Drop for CallAll<'_, T, I> {
-    fn drop(&mut self) {
-        self.pipeline.abandon(&mut self.driver.connection);
-    }
-}
-
-/// An end in order: the goodbye that [`Connection::close`] names, then reading until the server has closed.
-#[derive(Debug)]
-pub(super) struct Disconnect {
-    closing: Closing,
-    until: Option<Instant>,
-}
-
-impl Disconnect {
-    pub(super) fn new<T: PollTransport>(connection: &mut Connection, transport: &T) -> Self {
-        Self { closing: connection.close(), until: reply_timeout(connection, transport) }
-    }
-
-    pub(super) fn poll<T: PollTransport>(
-        &mut self,
-        connection: &mut Connection,
-        transport: &mut T,
-        timer: &mut Timer,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let lost = Lost::Unknown;
-        while !connection.is_ended() {
-            if self.closing == Closing::HalfClose && !connection.wants_transmit() && !connection.wants_flush() {
-                match transport.poll_close(cx) {
-                    Poll::Ready(Ok(())) => self.closing = Closing::Quit,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
-                    Poll::Pending => {}
-                }
-            }
-            match poll_io(connection, transport, cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
-                Poll::Pending => {
-                    let Some(until) = self.until else { return Poll::Pending };
-                    ready!(timer.poll(transport, until, cx));
-                    return Poll::Ready(Err(Error::TimedOut { lost }));
-                }
-            }
-        }
-        // Lets TLS say goodbye. The server is gone already, so that this fails is no news.
-        match (transport.poll_close(cx), self.until) {
-            (Poll::Ready(_), _) => Poll::Ready(Ok(())),
-            (Poll::Pending, Some(until)) => timer.poll(transport, until, cx).map(Ok),
-            (Poll::Pending, None) => Poll::Pending,
-        }
-    }
-}
-
-fn reply_timeout<T: PollTransport>(connection: &Connection, transport: &T) -> Option<Instant> {
+pub(super) fn reply_timeout<T: PollTransport>(connection: &Connection, transport: &T) -> Option<Instant> {
     connection.config().reply_timeout.map(|timeout| transport.now() + timeout)
 }
 

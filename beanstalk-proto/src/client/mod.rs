@@ -20,8 +20,12 @@
 //! reserve confirms with `touch` that it is still ours before it hands it over. [`Connection::take_orphaned`] lists
 //! the parked jobs.
 
+mod call_all;
 mod config;
+mod disconnect;
 mod driver;
+#[cfg(feature = "std")]
+mod line;
 mod pipeline;
 mod receive;
 mod reserve;
@@ -37,8 +41,9 @@ use core::{
     task::Poll,
 };
 
+pub use call_all::CallAll;
 pub use config::{Config, Limits};
-pub use driver::{CallAll, Driver, PollTransport, poll_io};
+pub use driver::{Driver, PollTransport, poll_io};
 pub use pipeline::Pipeline;
 use reserve::Parked;
 #[cfg(feature = "std")]

@@ -30,7 +30,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{
     Config, Connection, Stream, Ticket,
-    driver::{Disconnect, PollTransport, Timer, poll_io},
+    disconnect::Disconnect,
+    driver::{PollTransport, Timer, poll_io},
+    line::Line,
 };
 use crate::{
     error::{ArgumentError, CommandError, Error, Lost, SendError},
@@ -277,69 +279,6 @@ impl State {
     fn first_deadline(&mut self, now: Instant) -> Option<Instant> {
         let at = now + self.connection.config().reply_timeout?;
         [self.room.first_deadline(at), self.answers.first_deadline(at)].into_iter().flatten().min()
-    }
-}
-
-/// Calls that wait in order, each with a number that grows.
-#[derive(Debug, Default)]
-struct Line {
-    waiters: VecDeque<Waiter>,
-    /// Whoever has a smaller number and nothing else to go by is late.
-    late: u64,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    number: u64,
-    /// Set by the driver, which has the clock.
-    deadline: Option<Instant>,
-    waker: Option<Waker>,
-}
-
-impl Line {
-    fn push(&mut self, number: u64, waker: Option<Waker>) {
-        self.waiters.push_back(Waiter { number, deadline: None, waker });
-    }
-
-    fn find(&self, number: u64) -> Option<usize> {
-        self.waiters.binary_search_by_key(&number, |waiter| waiter.number).ok()
-    }
-
-    fn wait(&mut self, number: u64, waker: &Waker) {
-        if let Some(waiter) = self.find(number).and_then(|at| self.waiters.get_mut(at)) {
-            match &mut waiter.waker {
-                Some(last) => last.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-        }
-    }
-
-    fn leave(&mut self, number: u64) {
-        if let Some(at) = self.find(number) {
-            self.waiters.remove(at);
-        }
-    }
-
-    /// Lets go of everybody with a smaller number.
-    fn release(&mut self, until: u64, woken: &mut Vec<Waker>) {
-        while self.waiters.front().is_some_and(|front| front.number < until) {
-            woken.extend(self.waiters.pop_front().and_then(|front| front.waker));
-        }
-    }
-
-    /// When the first in line is late, having given `at` to those who came since this was last asked.
-    fn first_deadline(&mut self, at: Instant) -> Option<Instant> {
-        for waiter in self.waiters.iter_mut().rev().take_while(|waiter| waiter.deadline.is_none()) {
-            waiter.deadline = Some(at);
-        }
-        self.waiters.front().and_then(|front| front.deadline)
-    }
-
-    fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) {
-        while let Some(front) = self.waiters.front().filter(|front| front.deadline.is_some_and(|at| at <= now)) {
-            self.late = front.number.saturating_add(1);
-            self.release(self.late, woken);
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use beanstalk_proto::Kind;
 use beanstalk_tests::{
-    peer::{Blocking, Tokio},
+    peer::{AsyncStd, Blocking, Smol, Tokio},
     runner, scenarios,
 };
 
@@ -15,6 +15,8 @@ fn main() -> ExitCode {
     let mut trials = runner::bare();
     trials.extend(runner::conformance::<Blocking>());
     trials.extend(runner::conformance::<Tokio>());
+    trials.extend(runner::conformance::<AsyncStd>());
+    trials.extend(runner::conformance::<Smol>());
     trials.push(runner::trial("every_command_has_a_scenario", every_command_has_a_scenario));
     runner::main(trials)
 }

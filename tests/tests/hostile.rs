@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 
 use beanstalk_tests::{
-    peer::{Blocking, Tokio},
+    peer::{AsyncStd, Blocking, Smol, Tokio},
     runner,
 };
 
 fn main() -> ExitCode {
     let mut trials = runner::hostile::<Blocking>();
     trials.extend(runner::hostile::<Tokio>());
+    trials.extend(runner::hostile::<AsyncStd>());
+    trials.extend(runner::hostile::<Smol>());
     runner::main(trials)
 }

@@ -1,14 +1,17 @@
 //! What every client can do, so that one scenario runs over all of them.
 
+mod asynchronous;
 mod blocking;
-mod tokio;
 
 use beanstalk_proto::{
     Error, Job, Request,
     client::{Config, Ticket},
 };
 
-pub use self::{blocking::Blocking, tokio::Tokio};
+pub use self::{
+    asynchronous::{AsyncStd, Smol, Tokio},
+    blocking::Blocking,
+};
 
 /// A client under test, on its runtime.
 pub trait Peer: Sized + 'static {

@@ -105,7 +105,7 @@ pub async fn a_parked_job_that_another_worker_holds_by_now_is_not_handed_out<P: 
     let mut client = stage.connect::<P>().await;
     let mut other = stage.connect::<P>().await;
     client.cancel(Command::Reserve).await;
-    let id = other.put(0, 0, 1, "x").await.unwrap().id();
+    let id = other.put(0, 0, 2, "x").await.unwrap().id();
     until_it_answers(&mut client).await;
     // Its ttr runs out where it is parked.
     assert_eq!(other.reserve_expired().await.id, id);
@@ -117,7 +117,7 @@ pub async fn a_job_that_arrived_unread_and_is_no_longer_ours_is_not_handed_out<P
     let mut client = stage.connect::<P>().await;
     let mut other = stage.connect::<P>().await;
     client.cancel(Command::Reserve).await;
-    let id = other.put(0, 0, 1, "x").await.unwrap().id();
+    let id = other.put(0, 0, 2, "x").await.unwrap().id();
     // Nobody reads the client's socket, where the job is, until its ttr is over.
     assert_eq!(other.reserve_expired().await.id, id);
     assert_eq!(client.reserve_with_timeout(0).await.unwrap(), Reserved::TimedOut);

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_one_is_refused_with_what_was_given() {
-        for text in ["", "localhost", "localhost:", ":1", "a:65536", "a:-1", "a:+1", "::1:11300", "[::1:11300", "[]:1", "unix:"] {
+        for text in
+            ["", "localhost", "localhost:", ":1", "a:65536", "a:-1", "a:+1", "::1:11300", "[::1:11300", "[]:1", "unix:"]
+        {
             assert_eq!(text.parse::<Address>(), Err(ArgumentError::Address(text.into())));
         }
     }

@@ -12,7 +12,11 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::{reply::Reply, stats::StatsError, types::{JobId, TubeName}};
+use crate::{
+    reply::Reply,
+    stats::StatsError,
+    types::{JobId, TubeName},
+};
 
 /// Which rule a tube name breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]

@@ -12,7 +12,9 @@
 /// - `shared`: what a `SharedClient` offers, its field `shared` being a [`client::Shared`](crate::client::Shared).
 #[macro_export]
 macro_rules! client_methods {
-    (sync) => { $crate::__commands!($crate::__sync_methods); };
+    (sync) => {
+        $crate::__commands!($crate::__sync_methods);
+    };
     (async over $transport:ty) => {
         $crate::__async_calls!($transport);
         $crate::__commands!($crate::__async_methods);

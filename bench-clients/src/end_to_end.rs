@@ -55,7 +55,7 @@ pub(crate) fn pipeline(rounds: usize, pictures: Option<&Path>) -> Result<String>
     let mut text = String::new();
     for pin in BOTH {
         eprint!("pipelined puts, {}", pin.title());
-        let mut cases = everybody(Work::PutPipelined, 60_000);
+        let mut cases = everybody(Work::PutPipelined, 30_000);
         let serial = cases.len();
         cases.extend(everybody(Work::Put16, 4000));
         let measured = Rounds::measure(&cases, rounds, pin)?;

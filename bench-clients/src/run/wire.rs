@@ -102,10 +102,14 @@ pub(crate) fn fill(port: u16, jobs: u64) -> Result<()> {
 /// Makes so many tubes, with one small job ready in each.
 pub(crate) fn fill_tubes(port: u16, tubes: u64) -> Result<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    for tube in 0..tubes {
-        let mut bytes = format!("use tube-{tube}\r\n").into_bytes();
-        bytes.extend_from_slice(&put(SMALL));
-        exchange(&mut stream, &bytes, 2)?;
+    let tubes: Vec<u64> = (0..tubes).collect();
+    for batch in tubes.chunks(DEPTH) {
+        let mut bytes = Vec::new();
+        for tube in batch {
+            bytes.extend_from_slice(format!("use tube-{tube}\r\n").as_bytes());
+            bytes.extend_from_slice(&put(SMALL));
+        }
+        exchange(&mut stream, &bytes, 2 * batch.len())?;
     }
     Ok(())
 }

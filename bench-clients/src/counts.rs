@@ -125,7 +125,10 @@ pub(crate) fn report(pictures: Option<&Path>) -> Result<String> {
             counted.push((contender, count.instructions));
             let floor = counted.iter().find(|(other, _)| *other == contender.floor()).map(|(_, floor)| *floor);
             let over = match floor {
-                Some(floor) if contender.floor() != contender => format!("+{}", thousands(count.instructions - floor)),
+                Some(floor) if contender.floor() != contender => {
+                    let over = count.instructions - floor;
+                    format!("{}{}", if over < -0.5 { "" } else { "+" }, thousands(over))
+                }
                 _ => "–".to_owned(),
             };
             table.row([

@@ -58,8 +58,8 @@ struct Session {
 impl Session {
     fn new(source: &mut Source<'_>, dice: Dice) -> Self {
         let limits = client::Limits {
-            reply_body: source.pick(&[0, 20, 100, 10_000]),
-            untaken_replies: source.pick(&[0, 30, 150, 10_000]),
+            reply_body: source.pick(&[0, 20, 100, 10_000, 1 << 24]),
+            untaken_replies: source.pick(&[0, 30, 150, 10_000, 1 << 24]),
             in_flight: source.pick(&[1, 2, 8, 20]),
             queued: source.pick(&[1, 100, 5000]),
         };
@@ -137,7 +137,7 @@ impl Session {
                 }
                 n => {
                     // A body that is announced and does not come, or not all of it.
-                    let announced = source.u64();
+                    let announced = source.pick(&[1, 100, 70_000, 100_000, 1 << 24, u64::from(u32::MAX)]);
                     self.feed(format!("RESERVED {n} {announced}\r\n").as_bytes());
                     self.feed(source.bytes(255));
                 }

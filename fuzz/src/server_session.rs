@@ -15,7 +15,7 @@ pub fn run(data: &[u8]) {
     let mut source = Source::new(data);
     let config = Config {
         max_job_size: source.pick(&[0, 1, 300, 8189, 8190, 8191, 65_535]),
-        max_backlog: source.pick(&[0, 1, 20, 1000, 20_000]),
+        max_backlog: source.pick(&[0, 1, 20, 1000, 20_000, 100_000]),
         dialect: source.pick(&[Dialect::V1_13, Dialect::V1_12]),
     };
     let input = input(&mut source);
@@ -94,11 +94,11 @@ fn answer(n: usize, _event: &Event) -> Reply {
     let salt = (n % 251) as u8;
     match n % 7 {
         0 => Reply::Inserted(JobId(n as u64)),
-        1 => Reply::Reserved(Job { id: JobId(n as u64), body: pattern(n * 37 % 500, salt) }),
+        1 => Reply::Reserved(Job { id: JobId(n as u64), body: pattern(n * 397 % 4096, salt) }),
         2 => Reply::KickedCount(n as u64),
         3 => Reply::Found(Job { id: JobId(n as u64), body: pattern(4000 + n % 200, salt) }),
         4 => Reply::NotFound,
-        5 => Reply::Ok(pattern(n % 9, salt)),
+        5 => Reply::Ok(pattern(n * 613 % 4096, salt)),
         _ => Reply::Watching(n as u64),
     }
 }

@@ -49,6 +49,81 @@ fn every_kind_of_command_and_reply_can_be_made() {
     }
 }
 
+/// Steps of `engine_ops`: the next moment at which something happens, and another connection.
+const WAKE: [u8; 2] = [0, 4];
+const CONNECT: [u8; 1] = [50];
+/// The arguments of a put: the first priority, no delay, a ttr of 2 s, no body.
+const PUT: [u8; 4] = [0, 0, 4, 0];
+
+/// One connection says something.
+fn say(conn: u8, kind: Kind, args: &[u8]) -> Vec<u8> {
+    let at = Kind::ALL.iter().position(|&known| known == kind).and_then(|at| at.try_into().ok()).expect("one of few");
+    [&[90, conn, at], args].concat()
+}
+
+fn scenarios() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let (connect, wake, put) = (|| CONNECT.to_vec(), || WAKE.to_vec(), || say(0, Kind::Put, &PUT));
+    let reserve = |conn| say(conn, Kind::Reserve, &[]);
+    // Job 1, tube "a", 2 s, the second priority.
+    let (one, a, two, later) = (0, 1, 4, 1);
+    vec![
+        (
+            "four-wait",
+            vec![
+                vec![connect(); 5].concat(),
+                [reserve(1), reserve(2), reserve(3), reserve(4)].concat(),
+                [put(), put(), put(), put()].concat(),
+            ],
+        ),
+        ("deadline-soon", vec![put(), reserve(0), reserve(0), wake(), wake(), wake(), wake()]),
+        ("expires-to-another", vec![put(), reserve(0), connect(), connect(), reserve(1), wake(), wake(), wake()]),
+        (
+            "released-buried-kicked",
+            vec![
+                put(),
+                put(),
+                reserve(0),
+                say(0, Kind::Release, &[one, later, two]),
+                say(0, Kind::Kick, &[9]),
+                reserve(0),
+                say(0, Kind::Bury, &[one, later]),
+                say(0, Kind::Kick, &[9]),
+                say(0, Kind::PeekReady, &[]),
+                wake(),
+            ],
+        ),
+        (
+            "released-with-another-priority",
+            vec![
+                put(),
+                put(),
+                reserve(0),
+                say(0, Kind::Release, &[one, 2, 0]),
+                say(0, Kind::PeekReady, &[]),
+                reserve(0),
+            ],
+        ),
+        ("paused", vec![connect(), connect(), reserve(1), say(0, Kind::PauseTube, &[0, two]), put(), wake(), wake()]),
+        (
+            "a-tube-comes-and-goes",
+            vec![
+                say(0, Kind::Use, &[a]),
+                put(),
+                say(0, Kind::Watch, &[a]),
+                say(0, Kind::Ignore, &[0]),
+                reserve(0),
+                say(0, Kind::Use, &[2]),
+                say(0, Kind::Delete, &[one]),
+                say(0, Kind::ListTubes, &[]),
+                say(0, Kind::Watch, &[0]),
+                say(0, Kind::Ignore, &[a]),
+                say(0, Kind::ListTubes, &[]),
+            ],
+        ),
+        ("touched", vec![put(), reserve(0), vec![0, 1], say(0, Kind::Touch, &[one]), wake(), wake()]),
+    ]
+}
+
 fn write_if_asked() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -76,6 +151,8 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     add("reply_decode", "every-reply", replies.clone());
     add("reply_decode", "split-line-ends", b"a\r\r\nOK 2\r\n\r\n\r\nUSING \r\r\n".to_vec());
     add("reply_decode", "bad-numbers", b"WATCHING 18446744073709551616\r\n".to_vec());
+    add("reply_decode", "leading-zero", b"WATCHING 01\r\n".to_vec());
+    add("differential", "leading-zero", b"\0DELETED\r\nWATCHING 01\r\n".to_vec());
     add("reply_decode", "negative-length", b"OK -100\r\n".to_vec());
     add("reply_decode", "a-longest-line", [vec![b'x'; 222], b"\r\nDELETED\r\n".to_vec()].concat());
     add("reply_decode", "too-long-a-line", [vec![b'x'; 223], b"\r\n".to_vec()].concat());
@@ -107,13 +184,11 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         let n = u8::try_from(n).expect("there are few");
         let name = kind.word();
         add("command_roundtrip", name, [[2, n], [42, 5], [1, 2], [3, 4], [206, 1]].concat());
-        // A put, then this twice with a second between, from two connections.
-        let put = [90, 0, 0, 0, 0, 2, 0, 0];
-        add(
-            "engine_ops",
-            name,
-            [&[0, 1, 50, 50][..], &put, &[90, 0, n, 0, 1, 2, 3, 20, 4, 90, 1, n, 0, 1, 2]].concat(),
-        );
+        // After a put and a second connection, this by both.
+        let args = [1, 2, 3, 1, 2, 3];
+        let steps =
+            [&[0, 0][..], &say(0, Kind::Put, &PUT), &CONNECT, &say(0, kind, &args), &say(1, kind, &args), &WAKE];
+        add("engine_ops", name, steps.concat());
         add(
             "pair",
             name,
@@ -126,6 +201,12 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         let n = u8::try_from(n).expect("there are few");
         add("reply_roundtrip", &format!("{kind:?}"), [1, n, 42, 5, 1, 2, 3, 4, 5, n, 1, 9].to_vec());
     }
+    for (name, steps) in scenarios() {
+        add("engine_ops", name, [&[0, 0], &steps.concat()[..]].concat());
+    }
+    // Enough of them that a queue of replies is written, and compacted, bit by bit.
+    add("server_session", "many-commands", [&[6, 5, 0][..], &[11, 252], &b"stats\r\n".repeat(36)].concat());
+
     // A reserve is sent, abandoned, answered with a job; another is sent, which confirms it.
     add("pair", "a-job-for-nobody", vec![0, 2, 0, 0, 4, 0, 11, 255, 14, 255, 9, 100, 13, 255, 15, 255, 0, 0, 11, 255]);
     add("pair", "a-reserve-taken-over", vec![0, 2, 0, 0, 11, 255, 4, 0, 0, 0, 14, 255, 9, 100, 13, 255, 15, 255, 6, 0]);

@@ -225,3 +225,10 @@ fn a_command_held_as_a_value_gives_its_reply_untyped() {
     crate::harness::feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reply::TimedOut);
 }
+
+#[test]
+fn a_line_without_a_word_is_no_reply() {
+    for line in [&b"\r\n"[..], b" \r\n", b" 7\r\n", b" DELETED\r\n"] {
+        assert!(matches!(Reply::parse(line), Err(ProtocolError::Malformed { .. })), "{}", line.escape_ascii());
+    }
+}

@@ -278,21 +278,20 @@ impl Model {
     }
 
     fn tick_conn(&mut self, now: u64, key: Key) {
-        if self.is_waiting(key) && self.deadline_soon(now, key) {
-            self.stop_waiting(key);
-            self.reply(key, Reply::DeadlineSoon);
-        }
+        let soon = self.deadline_soon(now, key);
         while let Some((until, _, id)) = self.held(key).min() {
             if until > now {
                 break;
             }
             self.timeouts += 1;
             self.job(id).timeouts += 1;
+            // This connection may get it again, if it waits.
             self.make_ready(now, id);
         }
-        if self.conn(key).waits.flatten().is_some_and(|until| until <= now) {
+        let Some(until) = self.conn(key).waits else { return };
+        if soon || until.is_some_and(|until| until <= now) {
             self.stop_waiting(key);
-            self.reply(key, Reply::TimedOut);
+            self.reply(key, if soon { Reply::DeadlineSoon } else { Reply::TimedOut });
         }
     }
 

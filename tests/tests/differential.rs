@@ -61,6 +61,18 @@ fn random_scripts_are_answered_as_by_beanstalkd() {
     );
 }
 
+#[test]
+fn the_quirks_of_the_table_are_as_it_says() {
+    if server::installed().is_none() {
+        return;
+    }
+    for quirk in differential::quirks::QUIRKS {
+        let script = (quirk.script)();
+        assert_eq!(differential::words(&script, true).unwrap(), quirk.theirs, "beanstalkd: {}", quirk.name);
+        assert_eq!(differential::words(&script, false).unwrap(), quirk.ours, "ours: {}", quirk.name);
+    }
+}
+
 fn number(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))

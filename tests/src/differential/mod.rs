@@ -28,6 +28,10 @@ pub use generate::Done;
 pub use pair::{Difference, run};
 pub use script::{Script, Step};
 
+use std::io;
+
+use beanstalk_server::proto::Dialect;
+
 /// How often a script is repeated that took too long.
 const REPEATS: usize = 20;
 
@@ -55,4 +59,17 @@ pub fn run_seed(seed: u64) -> Result<Done, String> {
         }
     }
     Err(format!("seed {seed}: it took too long {REPEATS} times; the last time: {}", last.unwrap_or_default()))
+}
+
+/// The words of the replies to a script, from the real server or from ours.
+pub fn words(steps: &[Step], real: bool) -> io::Result<String> {
+    let mut side = if real { sides::Side::real(None)? } else { sides::Side::embedded(None, Dialect::V1_12)? };
+    let mut words = Vec::new();
+    for step in steps {
+        side.act(step)?;
+        for (_, heard) in side.settled_replies()? {
+            words.push(String::from_utf8_lossy(heard.word()).into_owned());
+        }
+    }
+    Ok(words.join(" "))
 }

@@ -377,6 +377,12 @@ pub enum Error {
     /// Use `reserve_with_timeout` if the connection must do other work meanwhile.
     #[error("a reserve waits on this connection, and the server reads nothing until it has its job")]
     ReserveWaiting,
+    /// The connection that reserved this job is gone, and the server has it back. Nothing was sent.
+    #[error("job {id} is held no more: the connection that reserved it is gone")]
+    NotHeld {
+        /// The job.
+        id: JobId,
+    },
     /// A limit of this client is reached for the moment; nothing was sent.
     #[error(transparent)]
     Full(#[from] Full),
@@ -430,7 +436,7 @@ impl Error {
     #[must_use]
     pub fn lost(&self) -> Option<Lost> {
         match self {
-            Self::Argument(_) | Self::ReserveWaiting | Self::Full(_) => Some(Lost::NotSent),
+            Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) => Some(Lost::NotSent),
             Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost } => Some(*lost),
             #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),

@@ -31,14 +31,22 @@
 
 mod call_all;
 mod client;
+mod held;
+mod slot;
 mod transport;
+mod worker;
+mod worker_event;
 
 pub use beanstalk_proto::{
     Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError,
     Put, PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
     client::{Config, Limits, Ticket},
+    policy::{Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Verdict},
     stats,
 };
 pub use call_all::CallAll;
 pub use client::Client;
+pub use held::HeldJob;
 pub use transport::{Stream, Transport};
+pub use worker::{Worker, WorkerBuilder, WorkerHandle};
+pub use worker_event::WorkerEvent;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
-    net::{TcpStream, ToSocketAddrs},
+    net::{Shutdown, TcpStream, ToSocketAddrs},
     time::{Duration, Instant},
 };
 
@@ -81,7 +81,7 @@ macro_rules! socket_transport {
             }
 
             fn shutdown_write(&mut self) -> io::Result<()> {
-                self.shutdown(std::net::Shutdown::Write)
+                self.shutdown(Shutdown::Write)
             }
         }
     };
@@ -118,6 +118,35 @@ impl Stream {
     }
 }
 
+/// Calls the stream, whichever it is.
+macro_rules! either {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self {
+            Stream::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Stream::Unix($stream) => $call,
+        }
+    };
+}
+
+/// For whoever has to break off what another thread waits for.
+impl Stream {
+    /// Another handle of the same socket. It is only closed with both.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Ends the connection: reads and writes return at once, waiting ones too.
+    pub(crate) fn shutdown(&self) {
+        // It can only fail if the connection has ended already.
+        let _ended = either!(self, stream => stream.shutdown(Shutdown::Both));
+    }
+}
+
 fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<TcpStream> {
     let Some(timeout) = timeout else { return TcpStream::connect((host, port)) };
     let start = Instant::now();
@@ -133,17 +162,6 @@ fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<T
         }
     }
     Err(last)
-}
-
-/// Calls the stream, whichever it is.
-macro_rules! either {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self {
-            Stream::Tcp($stream) => $call,
-            #[cfg(unix)]
-            Stream::Unix($stream) => $call,
-        }
-    };
 }
 
 impl Read for Stream {

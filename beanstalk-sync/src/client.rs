@@ -339,6 +339,11 @@ impl<T: Transport> Client<T> {
         Error::Io { error, lost }
     }
 
+    /// Looks, without waiting, whether the server has ended the connection.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.read_once(Some(NOW)).is_err() || self.connection.is_ended()
+    }
+
     #[inline]
     pub(crate) fn now(&self) -> beanstalk_proto::Instant {
         beanstalk_proto::Instant::ZERO + self.epoch.elapsed()

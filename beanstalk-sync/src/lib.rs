@@ -25,6 +25,10 @@
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
 //! | TLS, a tunnel, a test's stream | [`Client::from_stream`] with a [`Transport`] |
+//! | to stay connected | [`Session`] and its [`JobHandle`]s |
+//! | jobs worked on, and the rest taken care of | [`Worker`] |
+//! | to put jobs on several servers | [`Producer`] |
+//! | a tube emptied, moved, or waited for | [`clear_tube`], [`move_jobs`], [`wait_until_empty`] |
 //!
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
 //! private network or a Unix socket, or in a tunnel.
@@ -32,8 +36,12 @@
 mod call_all;
 mod client;
 mod held;
+mod job_handle;
+mod servers;
+mod session;
 mod slot;
 mod transport;
+mod upkeep;
 mod worker;
 mod worker_event;
 
@@ -41,12 +49,16 @@ pub use beanstalk_proto::{
     Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError,
     Put, PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
     client::{Config, Limits, Ticket},
-    policy::{Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Verdict},
+    policy::{Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict},
     stats,
 };
 pub use call_all::CallAll;
 pub use client::Client;
 pub use held::HeldJob;
+pub use job_handle::JobHandle;
+pub use servers::{Producer, ProducerConfig};
+pub use session::Session;
 pub use transport::{Stream, Transport};
+pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 pub use worker_event::WorkerEvent;

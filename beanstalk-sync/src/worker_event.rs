@@ -69,7 +69,9 @@ impl fmt::Display for Told<'_> {
 
 /// Who is told.
 #[derive(Default)]
-pub(crate) struct Listener(pub(crate) Option<Box<dyn Fn(&WorkerEvent) + Send + Sync>>);
+pub(crate) struct Listener(pub(crate) Option<Tell>);
+
+type Tell = Box<dyn Fn(&WorkerEvent) + Send + Sync>;
 
 impl Listener {
     pub(crate) fn tell(&self, event: &WorkerEvent) {

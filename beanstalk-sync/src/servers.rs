@@ -1,0 +1,273 @@
+//! Putting jobs on several servers as if they were one.
+//!
+//! Which server takes a job, and when one that failed is asked again, is decided in
+//! [`beanstalk_proto::policy::Servers`]; here it is carried out.
+
+use std::{
+    collections::{BTreeMap, hash_map::RandomState},
+    fmt,
+    hash::BuildHasher,
+    thread,
+    time::{self, Duration},
+};
+
+use beanstalk_proto::{
+    Address, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName,
+    client::Config,
+    policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
+};
+
+use crate::client::Client;
+
+/// After so long without a put the server may well have gone, which costs one look to know.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// How a [`Producer`] works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProducerConfig {
+    /// The tube that jobs are put into: `default` unless changed.
+    pub tube: TubeName,
+    /// After how long a server that failed is asked again.
+    pub backoff: Backoff,
+    /// How long a job waits for a server that takes it: 30 s unless changed. `None` waits as long as it takes.
+    pub patience: Option<Duration>,
+    /// Timeouts and limits of each connection.
+    pub connection: Config,
+}
+
+impl Default for ProducerConfig {
+    fn default() -> Self {
+        Self {
+            tube: TubeName::default(),
+            backoff: Backoff::default(),
+            patience: Some(Duration::from_secs(30)),
+            connection: Config::default(),
+        }
+    }
+}
+
+/// One server of the set.
+struct Link {
+    address: String,
+    client: Option<Client>,
+    /// The tube that the connection uses.
+    used: TubeName,
+    last: Instant,
+}
+
+/// Puts jobs on several servers.
+///
+/// Healthy servers take turns, or a key says where jobs belong that should stay together. A server that can't be reached,
+/// is [draining](beanstalk_proto::CommandError::Draining) or
+/// [out of memory](beanstalk_proto::CommandError::OutOfMemory) is passed over for a while, and its jobs go elsewhere. Only
+/// a job that may have arrived never goes twice: its put fails.
+///
+/// ```no_run
+/// use beanstalk_sync::Producer;
+///
+/// # fn main() -> Result<(), beanstalk_sync::Error> {
+/// let mut producer = Producer::new(["queue-1:11300", "queue-2:11300", "queue-3:11300"])?;
+/// producer.use_tube("mails")?;
+/// producer.put(100, 0, 60, "to: alice")?;
+/// // All of one customer's jobs on one server, while it is healthy.
+/// producer.put_keyed("customer 42", 100, 0, 60, "to: bob")?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Producer {
+    servers: Servers,
+    links: BTreeMap<ServerId, Link>,
+    tube: TubeName,
+    config: Config,
+    epoch: time::Instant,
+}
+
+impl Producer {
+    /// A producer for these servers, with the default configuration. It connects to a server with its first job.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] for what is no address.
+    pub fn new(addresses: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
+        Self::with_config(addresses, ProducerConfig::default())
+    }
+
+    /// A producer for these servers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::new`].
+    pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
+        let seed = RandomState::new().hash_one(0);
+        let mut producer = Self {
+            servers: Servers::new(config.backoff, config.patience, seed),
+            links: BTreeMap::new(),
+            tube: config.tube,
+            config: config.connection,
+            epoch: time::Instant::now(),
+        };
+        for address in addresses {
+            producer.add_server(address.as_ref())?;
+        }
+        Ok(producer)
+    }
+
+    /// Puts further jobs into this tube, whichever server takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no name of a tube; nothing is sent.
+    pub fn use_tube<'a>(&mut self, tube: impl Into<TubeArg<'a>>) -> Result<(), Error> {
+        self.tube = tube.into().to_name()?;
+        Ok(())
+    }
+
+    /// Puts a job on the server whose turn it is, and tells where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::put`]. If no server takes it in time, what the last one failed with.
+    pub fn put<'a>(
+        &mut self,
+        priority: impl Into<Priority>,
+        delay: impl Into<Seconds>,
+        ttr: impl Into<Seconds>,
+        body: impl Into<Body<'a>>,
+    ) -> Result<(Placed, PutOutcome), Error> {
+        self.place(None, &Put::new(priority, delay, ttr, body))
+    }
+
+    /// Puts a job on the server that this key belongs to, or the next one for it while that is not healthy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::put`].
+    pub fn put_keyed<'a>(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        priority: impl Into<Priority>,
+        delay: impl Into<Seconds>,
+        ttr: impl Into<Seconds>,
+        body: impl Into<Body<'a>>,
+    ) -> Result<(Placed, PutOutcome), Error> {
+        self.place(Some(key.as_ref()), &Put::new(priority, delay, ttr, body))
+    }
+
+    /// Adds a server, or finds the one with this address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no address.
+    pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
+        let address = address.parse::<Address>()?.to_string();
+        let id = self.servers.add(&address);
+        self.links.entry(id).or_insert(Link { address, client: None, used: TubeName::default(), last: Instant::ZERO });
+        Ok(id)
+    }
+
+    /// Removes a server, and says whether there was one. The jobs on it stay there.
+    pub fn remove_server(&mut self, id: ServerId) -> bool {
+        self.links.remove(&id);
+        self.servers.remove(id)
+    }
+
+    /// The servers and their addresses, in the order in which they were added.
+    pub fn servers(&self) -> impl Iterator<Item = (ServerId, &str)> {
+        self.servers.iter()
+    }
+
+    /// Whether a server is taken for healthy.
+    #[must_use]
+    pub fn is_healthy(&self, id: ServerId) -> bool {
+        self.servers.is_healthy(id, self.now())
+    }
+
+    /// The connection to a server, to look after a job that was put there. It uses the producer's tube.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`] and [`Client::use_tube`]; [`Error::Closed`] if there is no such server.
+    pub fn client(&mut self, id: ServerId) -> Result<&mut Client, Error> {
+        let now = self.now();
+        let link = self.links.get_mut(&id).ok_or(Error::Closed { lost: Lost::NotSent })?;
+        link.get_ready(&self.tube, self.config, now)
+    }
+
+    fn place(&mut self, key: Option<&[u8]>, put: &Put<'_>) -> Result<(Placed, PutOutcome), Error> {
+        let since = self.now();
+        let mut failure = Error::Closed { lost: Lost::NotSent };
+        loop {
+            let now = self.now();
+            match self.servers.pick(key, since, now) {
+                Pick::Server(server) => {
+                    // The body is lent, so that trying elsewhere copies nothing.
+                    let put = Put::new(put.priority, put.delay, put.ttr, &*put.body);
+                    let result = self.client(server).and_then(|client| client.call(put));
+                    let next = self.servers.handle_result(server, result.as_ref().map(|_| ()), self.now());
+                    if let Some(link) = self.links.get_mut(&server) {
+                        link.drop_if_broken(&result);
+                    }
+                    match (result, next) {
+                        (Ok(outcome), _) => return Ok((Placed { server, id: outcome.id() }, outcome)),
+                        (Err(error), Next::Return) => return Err(error),
+                        (Err(error), Next::Repeat) => failure = error,
+                    }
+                }
+                Pick::WaitUntil(until) => thread::sleep(until.saturating_duration_since(now)),
+                Pick::GiveUp => return Err(failure),
+            }
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+}
+
+impl Link {
+    /// A connection that uses this tube. What fails here, fails before a put is sent.
+    fn get_ready(&mut self, tube: &TubeName, config: Config, now: Instant) -> Result<&mut Client, Error> {
+        let idle = now.saturating_duration_since(self.last) > IDLE;
+        self.last = now;
+        if idle && self.client.as_mut().is_some_and(Client::has_ended) {
+            self.client = None;
+        }
+        let client = match self.client.take() {
+            Some(client) if !client.connection.is_ended() => client,
+            _ => {
+                self.used = TubeName::default();
+                Client::connect_with(&self.address, config)?
+            }
+        };
+        let client = self.client.insert(client);
+        if self.used != *tube {
+            client.use_tube(tube).map_err(not_sent)?;
+            self.used = tube.clone();
+        }
+        Ok(client)
+    }
+
+    fn drop_if_broken<T>(&mut self, result: &Result<T, Error>) {
+        if result.as_ref().is_err_and(|error| error.is_fatal() || matches!(error, Error::TimedOut { .. })) {
+            self.client = None;
+        }
+    }
+}
+
+/// What a `use` failed with, said of the put behind it.
+fn not_sent(error: Error) -> Error {
+    let lost = Lost::NotSent;
+    match error {
+        Error::Io { error, .. } => Error::Io { error, lost },
+        Error::Protocol { error, .. } => Error::Protocol { error, lost },
+        Error::Closed { .. } => Error::Closed { lost },
+        Error::TimedOut { .. } => Error::TimedOut { lost },
+        error => error,
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("servers", &self.servers).field("tube", &self.tube).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,270 @@
+//! A client that connects again by itself, and puts its tubes back in place.
+//!
+//! What is repeated and what is not is told in [`beanstalk_proto::policy::Session`], which decides; here it is carried out.
+
+use std::{
+    collections::hash_map::RandomState,
+    fmt,
+    hash::BuildHasher,
+    thread,
+    time::{self, Duration},
+};
+
+use beanstalk_proto::{
+    Address, Error, Instant, Lost, Request, ReserveWithTimeout, Seconds,
+    client::Config,
+    policy::{self, Call, Event, Next, SessionConfig, Step, Tubes},
+};
+
+use crate::{client::Client, job_handle::JobHandle};
+
+/// After so long without a call the server may well have gone, which costs one look to know.
+const IDLE: Duration = Duration::from_secs(1);
+
+type Tell = Box<dyn FnMut(&Event) + Send>;
+
+/// A client that outlives its connections. Every command of the protocol is a method, as on a [`Client`].
+///
+/// When the connection breaks, the next call connects again, waiting longer after each failure, and restores the tube in
+/// use and the watch list before it sends anything else. A call that was broken off is repeated if that can do no harm:
+///
+/// | request | cannot have run | may have run |
+/// |---|---|---|
+/// | reads (`peek…`, `stats…`, `list-…`), `use`, `watch`, `ignore` | repeated | repeated |
+/// | `put`, `reserve…`, `kick`, `pause-tube` | repeated | fails |
+/// | `delete`, `release`, `bury`, `touch`, `reserve-job`, `kick-job`, and commands of your own | fails | fails |
+///
+/// Jobs that were reserved are held no more once the connection is gone. A [`JobHandle`] knows that, and finishes only
+/// what it holds; the methods that take an id don't.
+///
+/// ```no_run
+/// use beanstalk_sync::Session;
+///
+/// # fn main() -> Result<(), beanstalk_sync::Error> {
+/// let mut session = Session::connect("localhost:11300")?.on_event(|event| eprintln!("{event:?}"));
+/// session.watch("urls-to-fetch")?;
+/// while let Some(job) = session.next_job(60_u32)? {
+///     match job.text() {
+///         Ok(url) => {
+///             println!("fetching {url}");
+///             job.delete()?;
+///         }
+///         Err(_) => job.bury()?,
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Session {
+    machine: policy::Session,
+    client: Option<Client>,
+    server: Address,
+    patience: Option<Duration>,
+    config: Config,
+    epoch: time::Instant,
+    /// When the last call ended.
+    last: Instant,
+    pub(crate) reclaim_jobs: bool,
+    listener: Option<Tell>,
+}
+
+impl Session {
+    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, once and now; from then on as the default [`SessionConfig`]
+    /// says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn connect(address: &str) -> Result<Self, Error> {
+        let mut session = Self::new(address, SessionConfig::default(), Config::default())?;
+        session.open(session.config)?;
+        Ok(session)
+    }
+
+    /// A session that connects with its first call, and keeps trying for as long as its patience lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no address.
+    pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        let seed = RandomState::new().hash_one(address);
+        Ok(Self {
+            machine: policy::Session::new(&session, Tubes::default(), seed),
+            client: None,
+            server: address.parse()?,
+            patience: session.patience,
+            config,
+            epoch: time::Instant::now(),
+            last: Instant::ZERO,
+            reclaim_jobs: false,
+            listener: None,
+        })
+    }
+
+    /// Tells of every event, during the call in which it happens, or the next one.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl FnMut(&Event) + Send + 'static) -> Self {
+        self.listener = Some(Box::new(listener));
+        self.tell();
+        self
+    }
+
+    /// Whether job handles take their job back by themselves after a reconnect, as [`JobHandle::reclaim`] does. Not unless
+    /// set.
+    #[must_use]
+    pub const fn reclaim_jobs(mut self, reclaim: bool) -> Self {
+        self.reclaim_jobs = reclaim;
+        self
+    }
+
+    /// Sends a request and waits for its reply, over as many connections as it takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::call`]. When no connection comes about in time, what the last attempt failed with; then, and whenever
+    /// [`Error::lost`] says so, it was not sent.
+    pub fn call<R: Request + Clone>(&mut self, request: R) -> Result<R::Reply, Error> {
+        let call = Call::new(&request, self.now());
+        self.notice_the_end();
+        loop {
+            self.get_ready(&call)?;
+            let result = match &mut self.client {
+                Some(client) => client.call(request.clone()),
+                None => Err(Error::Closed { lost: Lost::NotSent }),
+            };
+            self.last = self.now();
+            let next = self.machine.handle_result(&call, result.as_ref().map(|_| ()), self.last);
+            // Only once the connection is dropped it is true that what was not sent never will be.
+            if self.machine.poll_step(&call, self.last) != Step::Ready {
+                self.client = None;
+            }
+            self.tell();
+            if next == Next::Return {
+                return result;
+            }
+        }
+    }
+
+    beanstalk_proto::client_methods!(sync);
+
+    /// Reserves a job, waiting for it as long as this: `reserve-with-timeout`. `None` if none came in time, or if one that
+    /// is held already has less than a second left (`DEADLINE_SOON`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::call`].
+    pub fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
+        let reserved = self.call(ReserveWithTimeout::new(timeout))?;
+        Ok(reserved.job().map(|job| JobHandle::new(self, job)))
+    }
+
+    /// How many connections there were so far.
+    #[must_use]
+    pub const fn connections(&self) -> u64 {
+        self.machine.connections()
+    }
+
+    /// Whether there is a connection now, as far as is known.
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// The tubes that it uses and watches.
+    #[must_use]
+    pub const fn tubes(&self) -> &Tubes {
+        self.machine.tubes()
+    }
+
+    /// Where the server is.
+    #[must_use]
+    pub const fn server(&self) -> &Address {
+        &self.server
+    }
+
+    /// Sees to it that there is a connection with its tubes restored.
+    fn get_ready(&mut self, call: &Call) -> Result<(), Error> {
+        let start = self.now();
+        let mut failure = None;
+        loop {
+            let now = self.now();
+            match self.machine.poll_step(call, now) {
+                Step::Ready => return Ok(()),
+                Step::Connect => {
+                    let mut config = self.config;
+                    if let Some(patience) = self.patience {
+                        let left = (start + patience).saturating_duration_since(now);
+                        config.connect_timeout = Some(config.connect_timeout.map_or(left, |timeout| timeout.min(left)));
+                    }
+                    failure = self.open(config).err().or(failure);
+                }
+                Step::Replay(command) => {
+                    let result = match &mut self.client {
+                        Some(client) => client.call(command),
+                        None => Err(Error::Closed { lost: Lost::NotSent }),
+                    };
+                    match result {
+                        Ok(_) => self.machine.handle_replayed(),
+                        Err(error) => self.lose(&error),
+                    }
+                }
+                Step::WaitUntil(until) => thread::sleep(until.saturating_duration_since(now)),
+                Step::GiveUp => return Err(failure.unwrap_or(Error::Closed { lost: Lost::NotSent })),
+            }
+            self.tell();
+        }
+    }
+
+    fn open(&mut self, config: Config) -> Result<(), Error> {
+        self.client = None;
+        match Client::connect_with(&self.server.to_string(), config) {
+            Ok(client) => {
+                self.client = Some(client);
+                self.last = self.now();
+                self.machine.handle_connected(self.last);
+                Ok(())
+            }
+            Err(error) => {
+                self.lose(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn lose(&mut self, error: &Error) {
+        self.client = None;
+        self.machine.handle_lost(error, self.now());
+    }
+
+    /// A connection that ended while nobody looked would take a request, and nobody could tell whether it has run.
+    fn notice_the_end(&mut self) {
+        let idle = self.now().saturating_duration_since(self.last) > IDLE;
+        if idle && self.client.as_mut().is_some_and(Client::has_ended) {
+            self.lose(&Error::Closed { lost: Lost::NotSent });
+        }
+    }
+
+    fn tell(&mut self) {
+        // Nobody listens yet: the machine keeps them.
+        if self.listener.is_none() && !cfg!(feature = "tracing") {
+            return;
+        }
+        while let Some(event) = self.machine.poll_event() {
+            #[cfg(feature = "tracing")]
+            tracing::debug!(server = %self.server, "{}", crate::worker_event::Told(&event));
+            if let Some(listener) = &mut self.listener {
+                listener(&event);
+            }
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("server", &self.server).field("machine", &self.machine).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,109 @@
+//! Looking after tubes: emptying one, moving jobs elsewhere, waiting until one is empty.
+//!
+//! The steps are those of [`beanstalk_proto::policy`]'s machines; here they are carried out.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use beanstalk_proto::{
+    Error, TubeArg,
+    policy::{ClearTube, MoveJobs, Queue, Side, is_empty},
+};
+
+use crate::{client::Client, transport::Transport};
+
+/// Deletes all jobs of these queues of a tube, and tells how many. The connection uses the same tube as before afterwards.
+///
+/// Jobs that somebody holds stay. A tube that goes on filling is worked on for as long as it does.
+///
+/// ```no_run
+/// use beanstalk_sync::{Client, Queue, clear_tube};
+///
+/// # fn main() -> Result<(), beanstalk_sync::Error> {
+/// let mut client = Client::connect("localhost:11300")?;
+/// println!("{} jobs deleted", clear_tube(&mut client, "mails", &Queue::ALL)?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// The first that a command failed with; what was deleted is deleted.
+pub fn clear_tube<'a, T: Transport>(
+    client: &mut Client<T>,
+    tube: impl Into<TubeArg<'a>>,
+    queues: &[Queue],
+) -> Result<u64, Error> {
+    let (mut machine, mut command) = ClearTube::new(tube.into().to_name()?, queues);
+    while let Some(next) = machine.handle_reply(client.call(command))? {
+        command = next;
+    }
+    Ok(machine.deleted())
+}
+
+/// Moves the jobs of these queues of a tube to another tube, on the same server or another, over two connections, and
+/// tells how many. The number so far is told after each. Both connections use other tubes afterwards.
+///
+/// A job is put before it is deleted: if something breaks in between, there are two of it, and never none. It keeps its
+/// priority, its time to run and what is left of its delay; its id is new, and one that was buried is ready. Servers from
+/// 1.12 on.
+///
+/// # Errors
+///
+/// The first that a command failed with; what was moved is moved.
+pub fn move_jobs<'a, 'b, F: Transport, T: Transport>(
+    from: &mut Client<F>,
+    from_tube: impl Into<TubeArg<'a>>,
+    to: &mut Client<T>,
+    to_tube: impl Into<TubeArg<'b>>,
+    queues: &[Queue],
+    mut progress: impl FnMut(u64),
+) -> Result<u64, Error> {
+    let (mut machine, mut side) = MoveJobs::new(from_tube.into().to_name()?, to_tube.into().to_name()?, queues);
+    loop {
+        let before = machine.moved();
+        let result = match side {
+            Side::From(command) => from.call(command),
+            Side::To(command) => to.call(command),
+        };
+        let next = machine.handle_reply(result)?;
+        if machine.moved() > before {
+            progress(machine.moved());
+        }
+        match next {
+            Some(next) => side = next,
+            None => return Ok(machine.moved()),
+        }
+    }
+}
+
+/// Waits until a tube has nothing to be done: no job is ready, held or delayed. `false` if that did not come about in time.
+///
+/// The server can only be asked again and again: every hundredth of a second at first, and then less often, up to twice a
+/// second.
+///
+/// # Errors
+///
+/// What asking failed with.
+pub fn wait_until_empty<'a, T: Transport>(
+    client: &mut Client<T>,
+    tube: impl Into<TubeArg<'a>>,
+    timeout: Option<Duration>,
+) -> Result<bool, Error> {
+    const FIRST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_millis(500);
+    let (tube, start, mut pause) = (tube.into().to_name()?, Instant::now(), FIRST);
+    loop {
+        if is_empty(client.stats_tube(&tube))? {
+            return Ok(true);
+        }
+        let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(false);
+        }
+        thread::sleep(left.map_or(pause, |left| left.min(pause)));
+        pause = pause.saturating_mul(2).min(LONGEST);
+    }
+}

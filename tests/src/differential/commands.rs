@@ -15,12 +15,10 @@ pub(super) struct Known {
     pub(super) hasty: bool,
 }
 
-/// Bytes to send, and what is expected to come of them.
+/// Bytes to send.
 #[derive(Clone, Debug)]
 pub(super) struct Said {
     pub(super) bytes: Vec<u8>,
-    /// How many replies, unless something waits. An estimate: it steers the script, and is not checked.
-    pub(super) replies: usize,
     /// It may have thrown the connection out of step: from then on bodies may be read as lines.
     pub(super) derails: bool,
 }
@@ -33,7 +31,7 @@ impl Said {
             bytes.pop();
         }
         bytes.extend_from_slice(b"\r\n");
-        Self { bytes, replies: 1, derails: false }
+        Self { bytes, derails: false }
     }
 }
 
@@ -132,7 +130,7 @@ pub(super) fn any(random: &mut Random, known: &Known, out_of_step: bool) -> Said
         825..860 => Said::line(format!("stats-tube {}", tube(random))),
         860..890 => Said::line(random.pick(&["list-tubes", "list-tubes-watched", "list-tube-used"])),
         890..905 => pause(random, known),
-        905..908 => Said { replies: 1, ..Said::line(random.pick(&["quit", "quitx", "quit 1"])) },
+        905..908 => Said { ..Said::line(random.pick(&["quit", "quitx", "quit 1"])) },
         908..940 => nonsense(random),
         940..955 if !out_of_step => overlong(random),
         _ => mutant(random, known),
@@ -141,7 +139,7 @@ pub(super) fn any(random: &mut Random, known: &Known, out_of_step: bool) -> Said
 
 /// A put of which only the beginning is sent.
 pub(super) fn broken_off(random: &mut Random, known: &Known) -> Said {
-    let mut said = Said { bytes: put_line(random, known, "20"), replies: 1, derails: true };
+    let mut said = Said { bytes: put_line(random, known, "20"), derails: true };
     let body = body(random, 20, false);
     said.bytes.extend_from_slice(&body[..random.below(20)]);
     said
@@ -150,7 +148,7 @@ pub(super) fn broken_off(random: &mut Random, known: &Known) -> Said {
 /// A put that will be accepted.
 pub(super) fn good_put(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
     let len = body_len(random, known, out_of_step).min(known.max_job_size);
-    let mut said = Said { bytes: put_line(random, known, &len.to_string()), replies: 1, derails: false };
+    let mut said = Said { bytes: put_line(random, known, &len.to_string()), derails: false };
     said.bytes.extend_from_slice(&body(random, len, !out_of_step));
     said.bytes.extend_from_slice(b"\r\n");
     said
@@ -165,7 +163,7 @@ fn put(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
             let mut bytes = put_line(random, known, &len.to_string());
             bytes.extend_from_slice(&body(random, len, false));
             bytes.extend_from_slice(random.pick(&[&b"xx"[..], b"\n\n", b"x\n", b"\nx", b"\0\0"]));
-            Said { bytes, replies: 1, derails: false }
+            Said { bytes, derails: false }
         }
         86..91 if !out_of_step => {
             let len = known.max_job_size + 1 + random.pick(&[0, 0, 1, 100, 3000]);
@@ -173,21 +171,21 @@ fn put(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
             bytes.extend_from_slice(&body(random, len, true));
             // It is thrown away unseen.
             bytes.extend_from_slice(random.pick(&[&b"\r\n"[..], b"xx"]));
-            Said { bytes, replies: 1, derails: false }
+            Said { bytes, derails: false }
         }
         91..93 => {
             let mut bytes = put_line(random, known, "3");
             bytes.truncate(bytes.len() - 2);
             bytes.extend_from_slice(random.pick(&[&b" \r\n"[..], b"x\r\n", b" 1\r\n"]));
             bytes.extend_from_slice(b"abc\r\n");
-            Said { bytes, replies: 2, derails: true }
+            Said { bytes, derails: true }
         }
         93..96 => {
             // One more or less than it says; what is left ends with a line.
             let mut bytes = put_line(random, known, "7");
             bytes.extend_from_slice(random.pick(&[&b"12345678"[..], b"123456789abcdef", b"123456"]));
             bytes.extend_from_slice(b"\r\nnothing\r\n");
-            Said { bytes, replies: 2, derails: true }
+            Said { bytes, derails: true }
         }
         _ => {
             let number = random.pick(ODD_NUMBERS);
@@ -199,7 +197,7 @@ fn put(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
             };
             let mut said = Said::line(line);
             said.bytes.extend_from_slice(b"abc\r\n");
-            Said { replies: 2, derails: true, ..said }
+            Said { derails: true, ..said }
         }
     }
 }
@@ -329,7 +327,7 @@ fn mutant(random: &mut Random, known: &Known) -> Said {
     if put {
         said.bytes.extend_from_slice(b"abc\r\n");
     }
-    Said { replies: 1 + usize::from(put), derails: put, ..said }
+    Said { derails: put, ..said }
 }
 
 fn odd(random: &mut Random) -> Option<String> {

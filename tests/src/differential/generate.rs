@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use beanstalk_proto::{
+    Dialect, Reply,
+    server::{Config, Connection, Event},
+};
+
 use super::{
     commands::{self, Known, Said},
     link::Heard,
@@ -61,14 +66,41 @@ struct Author {
 }
 
 /// A connection, as the author sees it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Conn {
+    /// Reads what is said as a server does, to know how many replies there will be.
+    reader: Connection,
     expected: usize,
     heard: usize,
     out_of_step: bool,
 }
 
 impl Conn {
+    fn new(max_job_size: usize) -> Self {
+        let max_job_size = max_job_size.try_into().expect("a small size");
+        let reader = Connection::new(Config { max_job_size, dialect: Dialect::V1_12, ..Config::default() });
+        Self { reader, expected: 0, heard: 0, out_of_step: false }
+    }
+
+    fn say(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() && self.reader.wants_input() {
+            let buf = self.reader.receive_buf();
+            let len = bytes.len().min(buf.len());
+            let (read, rest) = bytes.split_at(len);
+            buf[..len].copy_from_slice(read);
+            bytes = rest;
+            self.reader.received(len);
+            while let Some(event) = self.reader.poll_event() {
+                // The end that a quit is answered with counts too.
+                if matches!(event, Event::Command(_) | Event::Refused(_) | Event::Closed) {
+                    self.expected += 1;
+                    self.reader.respond(Reply::NotFound);
+                    self.reader.transmitted(self.reader.backlog());
+                }
+            }
+        }
+    }
+
     fn is_stuck(&self) -> bool {
         self.heard < self.expected
     }
@@ -131,7 +163,7 @@ impl Author {
     fn connect(&mut self) -> Step {
         let conn = self.next_conn;
         self.next_conn += 1;
-        self.conns.insert(conn, Conn::default());
+        self.conns.insert(conn, Conn::new(self.known.max_job_size));
         Step::Connect(conn)
     }
 
@@ -165,14 +197,18 @@ impl Author {
             11..17 => 2 + self.random.below(4),
             _ => 6 + self.random.below(25),
         };
-        let mut out_of_step = self.conns[&conn].out_of_step;
-        let mut said = Vec::new();
+        let state = &self.conns[&conn];
+        let mut out_of_step = state.out_of_step;
+        // What comes behind a reserve that waits stays in the system's buffers, and so does the end if they are full.
+        let mut brief = state.is_stuck();
+        let mut said: Vec<Said> = Vec::new();
         while said.len() < commands {
-            let next = commands::any(&mut self.random, &self.known, out_of_step);
+            let next = commands::any(&mut self.random, &self.known, out_of_step || brief);
             if alone && next.derails {
                 continue;
             }
             out_of_step |= next.derails;
+            brief |= next.bytes.starts_with(b"reserve");
             let quits = next.bytes.windows(4).any(|word| word == b"quit");
             said.push(next);
             // A server that closes with something unread resets the connection, and with that may take back replies.
@@ -186,7 +222,7 @@ impl Author {
     fn send(&mut self, conn: usize, said: &[Said]) -> Step {
         let bytes: Vec<u8> = said.iter().flat_map(|said| said.bytes.iter().copied()).collect();
         let state = self.conns.get_mut(&conn).expect("it is connected");
-        state.expected += said.iter().map(|said| said.replies).sum::<usize>();
+        state.say(&bytes);
         state.out_of_step |= said.iter().any(|said| said.derails);
         Step::Send { conn, pieces: self.cut(bytes) }
     }

@@ -1,6 +1,10 @@
 //! An embedded server and a real one, to which the same is done, step by step.
 
-use std::{io, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    time::{Duration, Instant},
+};
 
 use beanstalk_server::proto::Dialect;
 
@@ -8,7 +12,7 @@ use super::{
     compare::{self, Context, told},
     link::{Heard, PATIENCE},
     script::{Script, Step, shown},
-    sides::{Side, Which},
+    sides::Side,
 };
 
 /// A script that took longer has lived to see the short delays and deadlines in it, and not at the same step on both
@@ -24,9 +28,14 @@ pub struct Difference {
     pub late: bool,
 }
 
+/// How long ours may take to show what theirs has shown already. A busy system may deliver late.
+const GRACE: Duration = Duration::from_millis(300);
+
 pub(super) struct Pair {
     ours: Side,
     theirs: Side,
+    /// What theirs has sent and ours not yet, if ever.
+    ahead: VecDeque<(usize, Heard)>,
     is_release: bool,
     /// Replies that were compared.
     pub(super) compared: usize,
@@ -41,7 +50,7 @@ impl Pair {
         let dialect = if version.starts_with("1.12") { Dialect::V1_12 } else { Dialect::V1_13 };
         let ours = Side::embedded(max_job_size, dialect)?;
         let is_release = matches!(version.as_str(), "1.12" | "1.13");
-        Ok(Self { ours, theirs, is_release, compared: 0, excused: 0 })
+        Ok(Self { ours, theirs, ahead: VecDeque::new(), is_release, compared: 0, excused: 0 })
     }
 
     /// Does a step to both, and gives the replies that both gave.
@@ -78,26 +87,26 @@ impl Pair {
             Step::Send { conn, .. } => Some(*conn),
             _ => None,
         };
-        let ours = self.on_ours(step).map_err(|error| format!("ours: {error}"))?;
+        let mut ours = self.on_ours(step).map_err(|error| format!("ours: {error}"))?;
         self.theirs.act(step).map_err(|error| format!("theirs: {error}"))?;
-        for (conn, heard) in &ours {
-            let theirs = self.theirs.link(*conn).map(|link| link.await_reply());
-            let theirs = match theirs {
-                Some(Ok(theirs)) => theirs,
-                other => return Err(format!("[{conn}] hears\nours:   {}\ntheirs: {other:?}", told(heard))),
-            };
-            self.compare(*conn, heard, &theirs)?;
-        }
+        self.compare_all(&ours)?;
         let answered = actor.is_some_and(|actor| ours.iter().any(|(conn, _)| *conn == actor));
-        let settled = match (step, &self.ours.server) {
-            (Step::Vanish(_), Which::Embedded(server)) => {
-                self.theirs.await_connections(server.stats().current_connections.unwrap_or_default())
-            }
+        let settled = match step {
+            Step::Vanish(_) => self.await_connections(),
             _ if answered => Ok(()),
             _ => self.theirs.settle(),
         };
         settled.map_err(|error| format!("theirs: {error}"))?;
-        self.no_more()?;
+        self.look_ahead()?;
+        let started = Instant::now();
+        while let Some((conn, theirs)) = self.ahead.front() {
+            if started.elapsed() > GRACE {
+                return Err(format!("[{conn}] hears\nours:   nothing\ntheirs: {}", told(theirs)));
+            }
+            let late = self.ours.settled_replies().map_err(|error| format!("ours: {error}"))?;
+            self.compare_all(&late)?;
+            ours.extend(late);
+        }
         for (conn, _) in ours.iter().filter(|(_, heard)| *heard == Heard::End) {
             self.ours.remove(*conn);
             self.theirs.remove(*conn);
@@ -142,12 +151,32 @@ impl Pair {
         }
     }
 
-    fn no_more(&mut self) -> Result<(), String> {
+    /// Waits until both have seen that somebody left.
+    fn await_connections(&mut self) -> io::Result<()> {
+        let left = self.ours.conns().len() as u64 + 1;
+        self.ours.await_connections(left)?;
+        self.theirs.await_connections(left)
+    }
+
+    fn look_ahead(&mut self) -> Result<(), String> {
         for conn in self.theirs.conns() {
             let Some(link) = self.theirs.link(conn) else { continue };
             let more = link.replies().map_err(|error| format!("theirs: {error}"))?;
-            if let Some(first) = more.first() {
-                return Err(format!("[{conn}] hears\nours:   nothing\ntheirs: {}", told(first)));
+            self.ahead.extend(more.into_iter().map(|heard| (conn, heard)));
+        }
+        Ok(())
+    }
+
+    fn compare_all(&mut self, ours: &[(usize, Heard)]) -> Result<(), String> {
+        for (conn, heard) in ours {
+            let ahead = self.ahead.iter().position(|(of, _)| of == conn).and_then(|at| self.ahead.remove(at));
+            let theirs = match ahead {
+                Some((_, theirs)) => Some(Ok(theirs)),
+                None => self.theirs.link(*conn).map(|link| link.await_reply()),
+            };
+            match theirs {
+                Some(Ok(theirs)) => self.compare(*conn, heard, &theirs)?,
+                other => return Err(format!("[{conn}] hears\nours:   {}\ntheirs: {other:?}", told(heard))),
             }
         }
         Ok(())

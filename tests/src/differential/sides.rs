@@ -1,7 +1,7 @@
 //! The two servers of a comparison, and how to know that a step has had its effect.
 //!
-//! The embedded server can be asked whether it has settled; the real one cannot. But it serves its connections in the
-//! order in which something arrived on them, so once it has answered somebody who asked later, it has seen the step.
+//! Servers serve their connections in the order in which something arrived on them, so once one has answered somebody
+//! who asked later, it has seen the step. The embedded server can be asked whether it is done with it, too.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +19,7 @@ use crate::server::{Backend, Options, Server};
 
 /// A server, and the script's connections to it.
 pub(super) struct Side {
-    pub(super) server: Which,
+    server: Which,
     /// Asks whether a step has had its effect; not part of the script.
     control: Link,
     links: BTreeMap<usize, Link>,
@@ -28,7 +28,7 @@ pub(super) struct Side {
     started: Instant,
 }
 
-pub(super) enum Which {
+enum Which {
     Real(Server),
     Embedded(Box<EmbeddedServer>),
 }
@@ -129,15 +129,17 @@ impl Side {
 
     /// Returns when the server has seen what was done to it.
     pub(super) fn settle(&mut self) -> io::Result<()> {
+        // A busy system delivers late, in both directions, but in order.
+        self.ask()?;
         if let Which::Embedded(server) = &self.server {
             server.settle();
-            return Ok(());
         }
-        for _ in 0..2 {
-            self.control.say(b"nothing\r\n")?;
-            self.control.await_reply()?;
-        }
-        Ok(())
+        self.ask()
+    }
+
+    fn ask(&mut self) -> io::Result<()> {
+        self.control.say(b"nothing\r\n")?;
+        self.control.await_reply().map(drop)
     }
 
     /// The replies that there are once the server has settled.

@@ -12,6 +12,7 @@
 #![allow(async_fn_in_trait, reason = "each client runs on a runtime of its own, in one thread")]
 
 pub mod bare;
+pub mod daemon;
 pub mod differential;
 pub mod hostile;
 pub mod peer;
@@ -21,6 +22,7 @@ pub mod script;
 pub mod server;
 pub mod session;
 pub mod temp;
+pub mod work;
 
 pub use peer::Peer;
 pub use server::{Backend, Options, Place, Server};

@@ -1,0 +1,340 @@
+//! The blocking client's worker on real sockets, against the embedded server and a real beanstalkd.
+
+use std::{
+    io::{self, Write},
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use beanstalk_sync::{
+    Backoff, Client, Error, Event, HeldJob, Metrics, RetryPolicy, Verdict, Worker, WorkerBuilder, WorkerEvent,
+    WorkerHandle, stats::JobState, wait_until_empty,
+};
+use beanstalk_tests::daemon::Daemon;
+
+const LONG: Duration = Duration::from_secs(30);
+
+type Outcome = Result<Verdict, String>;
+
+/// A worker that runs in a thread of its own.
+struct Running {
+    handle: WorkerHandle,
+    thread: thread::JoinHandle<Metrics>,
+}
+
+impl Running {
+    fn start(builder: WorkerBuilder, handler: impl Fn(&HeldJob) -> Outcome + Send + Sync + 'static) -> Self {
+        let worker = builder.build().expect("a worker");
+        let handle = worker.handle();
+        Self { handle, thread: thread::spawn(move || worker.run(handler)) }
+    }
+
+    /// Shuts it down, and tells how long that took.
+    fn stop(self, within: Duration) -> (Metrics, Duration) {
+        let start = Instant::now();
+        self.handle.shutdown(within);
+        let metrics = self.thread.join().expect("the worker to return");
+        assert_eq!(metrics, self.handle.metrics());
+        (metrics, start.elapsed())
+    }
+}
+
+fn worker_for(daemon: &Daemon) -> WorkerBuilder {
+    let backoff = Backoff { first: Duration::from_millis(10), max: Duration::from_millis(100) };
+    Worker::builder().server(&daemon.address()).tube("work").backoff(backoff)
+}
+
+fn client_of(daemon: &Daemon) -> Client {
+    let mut client = Client::connect(&daemon.address()).expect("a connection");
+    client.use_tube("work").expect("a tube");
+    client
+}
+
+fn wait_for(mut condition: impl FnMut() -> bool, what: &str) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LONG, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn every_job_is_worked_on_once_and_deleted() {
+    for daemon in Daemon::each() {
+        let mut client = client_of(&daemon);
+        for n in 0..500 {
+            client.put(1024, 0, 60, n.to_string()).unwrap();
+        }
+        let (sender, receiver) = mpsc::channel();
+        let worker = Running::start(worker_for(&daemon).concurrency(4), move |job| {
+            assert_eq!(job.tube().map_err(|error| error.to_string())?, "work");
+            sender.send(job.text().unwrap().parse::<u32>().unwrap()).unwrap();
+            Ok(Verdict::Done)
+        });
+        let mut seen: Vec<u32> = (0..500).map(|_| receiver.recv_timeout(LONG).unwrap()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, Vec::from_iter(0..500));
+        assert!(wait_until_empty(&mut client, "work", Some(LONG)).unwrap());
+        let (metrics, took) = worker.stop(LONG);
+        assert_eq!(metrics, Metrics { reserved: 500, done: 500, ..Metrics::default() });
+        assert!(took < Duration::from_secs(5), "idle slots took {took:?} to stop");
+    }
+}
+
+#[test]
+fn a_job_of_one_second_outlives_a_handler_of_three() {
+    for daemon in Daemon::each() {
+        let mut client = client_of(&daemon);
+        let id = client.put(1024, 0, 1, "slow").unwrap().id();
+        let worker = Running::start(worker_for(&daemon), move |job| {
+            thread::sleep(Duration::from_secs(3));
+            let stats = job.stats().map_err(|error| error.to_string())?;
+            assert_eq!((stats.id, stats.timeouts, stats.reserves), (Some(id), Some(0), Some(1)));
+            assert!(!job.is_lost());
+            Ok(Verdict::Done)
+        });
+        wait_for(|| worker.handle.metrics().done == 1, "the job was done");
+        assert_eq!(client.stats().unwrap().job_timeouts, Some(0));
+        let (metrics, _) = worker.stop(LONG);
+        assert_eq!(metrics, Metrics { reserved: 1, done: 1, ..Metrics::default() });
+    }
+}
+
+#[test]
+fn a_job_that_fails_is_tried_again_and_at_last_buried_with_its_priority() {
+    for daemon in Daemon::each() {
+        let mut client = client_of(&daemon);
+        let id = client.put(77, 0, 60, "bad").unwrap().id();
+        let events = Arc::new(Mutex::new(vec![]));
+        let retry = RetryPolicy { bury_after: NonZeroU32::new(2), ..RetryPolicy::default() };
+        let listener = Arc::clone(&events);
+        let builder = worker_for(&daemon).retry(retry).on_event(move |event| {
+            if !matches!(event, WorkerEvent::Connection { .. }) {
+                listener.lock().unwrap().push(event.to_string());
+            }
+        });
+        let first = AtomicBool::new(true);
+        let worker = Running::start(builder, move |_| match first.swap(false, Ordering::Relaxed) {
+            true => Err("no such file".into()),
+            false => panic!("out of luck"),
+        });
+        wait_for(|| worker.handle.metrics().buried == 1, "the job was buried");
+        let (metrics, _) = worker.stop(LONG);
+        assert_eq!(metrics, Metrics { reserved: 2, retried: 1, buried: 1, ..Metrics::default() });
+        let stats = client.stats_job(id).unwrap();
+        assert_eq!((stats.state, stats.releases, stats.buries), (Some(JobState::Buried), Some(1), Some(1)));
+        assert_eq!((stats.pri, stats.delay), (Some(77.into()), Some(Duration::from_secs(1))));
+        let events = events.lock().unwrap();
+        assert!(events.len() == 2 && events[0].contains("no such file") && events[1].contains("out of luck"));
+    }
+}
+
+#[test]
+fn verdicts_are_carried_out() {
+    for daemon in Daemon::each() {
+        let mut client = client_of(&daemon);
+        let later = client.put(5, 0, 60, "later").unwrap().id();
+        let aside = client.put(6, 0, 60, "aside").unwrap().id();
+        let worker = Running::start(worker_for(&daemon), |job| {
+            Ok(if job.text() == Ok("later") { Verdict::RetryAfter(600.into()) } else { Verdict::Bury })
+        });
+        wait_for(|| worker.handle.metrics().retried + worker.handle.metrics().buried == 2, "both were finished");
+        worker.stop(LONG);
+        let (later, aside) = (client.stats_job(later).unwrap(), client.stats_job(aside).unwrap());
+        assert_eq!((later.state, later.pri), (Some(JobState::Delayed), Some(5.into())));
+        assert_eq!(later.delay, Some(Duration::from_secs(600)));
+        assert_eq!((aside.state, aside.pri), (Some(JobState::Buried), Some(6.into())));
+    }
+}
+
+#[test]
+fn a_shutdown_lets_what_is_in_hand_finish_and_takes_nothing_more() {
+    for daemon in Daemon::each() {
+        let mut client = client_of(&daemon);
+        let (sender, receiver) = mpsc::channel();
+        let worker = Running::start(worker_for(&daemon).concurrency(2), move |job| {
+            sender.send(()).unwrap();
+            wait_for(|| job.is_shutting_down(), "the worker is shut down");
+            thread::sleep(Duration::from_millis(300));
+            Ok(Verdict::Done)
+        });
+        client.put(1024, 0, 60, "in hand").unwrap();
+        receiver.recv_timeout(LONG).unwrap();
+        worker.handle.shutdown(LONG);
+        let left = client.put(1024, 0, 60, "left").unwrap().id();
+        let (metrics, took) = worker.stop(LONG);
+        assert_eq!(metrics, Metrics { reserved: 1, done: 1, ..Metrics::default() });
+        assert!(took < Duration::from_secs(5), "it took {took:?}");
+        assert_eq!(client.stats_job(left).unwrap().state, Some(JobState::Ready));
+    }
+}
+
+#[test]
+fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
+    for daemon in Daemon::each() {
+        let mut client = client_of(&daemon);
+        let id = client.put(9, 0, 1, "stuck").unwrap().id();
+        let (sender, receiver) = mpsc::channel();
+        let (finish, ends) = mpsc::channel::<()>();
+        let ends = Mutex::new(ends);
+        let worker = Running::start(worker_for(&daemon), move |job| {
+            sender.send(job.is_lost()).unwrap();
+            let _ = ends.lock().unwrap().recv();
+            sender.send(job.is_lost()).unwrap();
+            Ok(Verdict::Done)
+        });
+        assert!(!receiver.recv_timeout(LONG).unwrap());
+        let within = Duration::from_millis(1500);
+        let (metrics, took) = worker.stop(within);
+        assert!(took >= within && took < within + Duration::from_secs(1), "it took {took:?}");
+        assert_eq!(metrics, Metrics { reserved: 1, returned: 1, ..Metrics::default() });
+        wait_for(|| client.stats_job(id).unwrap().state == Some(JobState::Ready), "the job is back");
+        let stats = client.stats_job(id).unwrap();
+        assert_eq!((stats.pri, stats.timeouts, stats.releases), (Some(9.into()), Some(0), Some(0)));
+        drop(finish);
+        assert!(receiver.recv_timeout(LONG).unwrap(), "the handler is told that its job is lost");
+        // And what it comes to changes nothing.
+        assert_eq!(client.stats_job(id).unwrap().state, Some(JobState::Ready));
+    }
+}
+
+#[test]
+fn a_shutdown_ends_in_time_while_the_server_says_nothing() {
+    // The listener's backlog takes connections, and nobody ever answers.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let connected = Arc::new(AtomicBool::new(false));
+    let listened = Arc::clone(&connected);
+    let builder = Worker::builder().server(&address).tube("work").on_event(move |event| {
+        if matches!(event, WorkerEvent::Connection { event: Event::Connected, .. }) {
+            listened.store(true, Ordering::Relaxed);
+        }
+    });
+    let worker = Running::start(builder, |_| Ok(Verdict::Done));
+    wait_for(|| connected.load(Ordering::Relaxed), "it is connected");
+    let (_, took) = worker.stop(Duration::from_millis(500));
+    assert!(took < Duration::from_millis(1500), "it took {took:?}");
+}
+
+#[test]
+fn a_worker_that_is_shut_down_before_it_runs_does_nothing() {
+    let worker = Worker::builder().server("127.0.0.1:1").build().unwrap();
+    worker.handle().shutdown(LONG);
+    assert_eq!(worker.run(|_| Ok::<_, Error>(Verdict::Done)), Metrics::default());
+}
+
+#[test]
+fn what_is_no_address_or_tube_is_told_when_a_worker_is_made() {
+    assert!(matches!(Worker::builder().server("nowhere").build(), Err(Error::Argument(_))));
+    assert!(matches!(Worker::builder().tube("two words").build(), Err(Error::Argument(_))));
+}
+
+#[test]
+fn a_worker_survives_the_death_of_its_server() {
+    for mut daemon in Daemon::each() {
+        let (sender, receiver) = mpsc::channel();
+        let (go_on, goes_on) = mpsc::channel::<()>();
+        let goes_on = Mutex::new(goes_on);
+        let worker = Running::start(worker_for(&daemon), move |job| {
+            sender.send((job.text().unwrap().to_string(), job.is_lost())).unwrap();
+            if job.text() == Ok("before") {
+                let _ = goes_on.lock().unwrap().recv();
+                wait_for(|| job.is_lost(), "the heartbeat noticed");
+            }
+            Ok(Verdict::Done)
+        });
+        client_of(&daemon).put(1024, 0, 60, "before").unwrap();
+        assert_eq!(receiver.recv_timeout(LONG).unwrap(), ("before".into(), false));
+        daemon.kill();
+        assert!(daemon.restart());
+        drop(go_on);
+        client_of(&daemon).put(1024, 0, 60, "after").unwrap();
+        assert_eq!(receiver.recv_timeout(LONG).unwrap(), ("after".into(), false));
+        wait_for(|| worker.handle.metrics().done == 1, "the second is done");
+        let (metrics, _) = worker.stop(LONG);
+        assert_eq!((metrics.reserved, metrics.done, metrics.lost), (2, 1, 1));
+        assert!(metrics.reconnects >= 1, "{metrics:?}");
+    }
+}
+
+#[test]
+fn servers_come_and_go_while_a_worker_runs() {
+    for (first, second) in Daemon::each().zip(Daemon::each()) {
+        let (sender, receiver) = mpsc::channel();
+        let worker = Running::start(worker_for(&first).concurrency(2), move |job| {
+            sender.send(job.server().to_string()).unwrap();
+            Ok(Verdict::Done)
+        });
+        let put = |daemon| client_of(daemon).put(1024, 0, 60, "").unwrap();
+        put(&first);
+        assert_eq!(receiver.recv_timeout(LONG).unwrap(), first.address());
+        worker.handle.add_server(&second.address()).unwrap();
+        worker.handle.add_server(&second.address()).unwrap();
+        assert_eq!(worker.handle.servers().len(), 2);
+        put(&second);
+        assert_eq!(receiver.recv_timeout(LONG).unwrap(), second.address());
+        assert!(worker.handle.remove_server(&first.address(), LONG));
+        assert!(!worker.handle.remove_server(&first.address(), LONG));
+        // Its connections go; then nobody takes its jobs.
+        let mut client = client_of(&first);
+        wait_for(|| client.stats().unwrap().current_connections == Some(1), "the worker has left");
+        put(&first);
+        put(&second);
+        assert_eq!(receiver.recv_timeout(LONG).unwrap(), second.address());
+        assert_eq!(client.stats_tube("work").unwrap().current_jobs_ready, Some(1));
+        let (metrics, _) = worker.stop(LONG);
+        assert_eq!((metrics.reserved, metrics.done), (3, 3));
+    }
+}
+
+/// Jobs a second of the loop that people write by hand, and of a worker.
+#[test]
+fn a_worker_costs_little_more_than_a_loop_of_reserve_and_delete() {
+    const JOBS: u32 = 2000;
+    for daemon in Daemon::each() {
+        let mut client = client_of(&daemon);
+        client.watch("work").unwrap();
+        let fill = |client: &mut Client| {
+            for result in client.call_all((0..JOBS).map(|n| beanstalk_sync::Put::of(n.to_string()))) {
+                result.unwrap();
+            }
+        };
+        let (mut raw, mut worked) = (f64::MIN, f64::MIN);
+        for _ in 0..3 {
+            fill(&mut client);
+            let start = Instant::now();
+            while let Some(job) = client.reserve_with_timeout(0).unwrap().job() {
+                client.delete(job.id).unwrap();
+            }
+            raw = raw.max(f64::from(JOBS) / start.elapsed().as_secs_f64());
+
+            fill(&mut client);
+            let (sender, receiver) = mpsc::channel();
+            let left = std::sync::atomic::AtomicU32::new(JOBS);
+            let start = Instant::now();
+            let worker = Running::start(worker_for(&daemon), move |_| {
+                if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    sender.send(Instant::now()).unwrap();
+                }
+                Ok(Verdict::Done)
+            });
+            let end = receiver.recv_timeout(LONG).unwrap();
+            worked = worked.max(f64::from(JOBS) / (end - start).as_secs_f64());
+            worker.stop(LONG);
+        }
+        let _ = writeln!(
+            io::stderr(),
+            "{}: {raw:.0} jobs/s by a raw loop, {worked:.0} by a worker ({:+.1} %)",
+            daemon.name(),
+            (worked / raw - 1.0) * 100.0
+        );
+        // Loosely: other programs run here too.
+        assert!(worked > raw * 0.5, "{worked:.0} jobs/s are too few, a raw loop does {raw:.0}");
+    }
+}

@@ -403,7 +403,8 @@ pub enum Error {
         /// What can have become of this request.
         lost: Lost,
     },
-    /// No reply in time. The connection stays in step: the reply is dropped when it comes.
+    /// No reply in time. The connection stays in step: the reply is dropped when it comes. So does the request, if it was
+    /// not written yet: it may run for as long as the connection is not dropped.
     #[error("no reply in time; {lost}")]
     TimedOut {
         /// What can have become of this request.

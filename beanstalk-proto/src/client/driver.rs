@@ -376,7 +376,9 @@ impl<T: PollTransport, R> Held<'_, T, R> {
     /// The error of a request that got no reply by `at`, once it is so late.
     fn poll_late(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<Error> {
         ready!(self.driver.poll_until(Some(at), cx));
-        Poll::Ready(Error::TimedOut { lost: self.lost() })
+        let lost = Lost::Unknown;
+        let connection = &self.driver.connection;
+        Poll::Ready(self.ticket.as_ref().map_or(Error::TimedOut { lost }, |ticket| connection.timed_out(ticket)))
     }
 
     fn failed(&mut self, error: T::Error) -> Error {

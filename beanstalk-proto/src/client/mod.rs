@@ -396,9 +396,12 @@ impl Connection {
     }
 
     /// The error of a request whose reply did not come in time. Abandon the ticket with it.
+    ///
+    /// While the connection goes on, so does the request: what of it still waits to be written will be, and it may run
+    /// after all. So this is [`Lost::Unknown`] unless the connection has ended.
     #[must_use]
     pub fn timed_out<T>(&self, ticket: &Ticket<T>) -> Error {
-        Error::TimedOut { lost: self.lost(ticket) }
+        Error::TimedOut { lost: if self.is_ended() { self.lost(ticket) } else { Lost::Unknown } }
     }
 
     /// What can have become of a request if its reply never comes.

@@ -325,7 +325,8 @@ impl Pair {
             self.answer(200);
             self.server_writes(usize::MAX);
             self.client_reads(usize::MAX);
-            if self.progress() == before && self.to_server.is_empty() && self.to_client.is_empty() {
+            let on_the_way = !self.to_server.is_empty() || !self.to_client.is_empty() || self.unanswered.is_some();
+            if self.progress() == before && !on_the_way {
                 break;
             }
             steps += 1;

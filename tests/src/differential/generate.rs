@@ -16,7 +16,7 @@ use super::{
 };
 
 /// At most so many connections at once.
-const CONNECTIONS: usize = 7;
+const CONNECTIONS: usize = 9;
 const STEPS: usize = 350;
 
 /// What a script did.
@@ -63,6 +63,8 @@ struct Author {
     conns: BTreeMap<usize, Conn>,
     next_conn: usize,
     may_drain: bool,
+    /// So many more are to wait for one tube, before jobs come to it: who is served first is a matter of order.
+    gathering: usize,
 }
 
 /// A connection, as the author sees it.
@@ -122,7 +124,7 @@ impl Author {
             hasty: random.permille(500),
         };
         let may_drain = random.permille(100);
-        Self { random, max_job_size, known, conns: BTreeMap::new(), next_conn: 0, may_drain }
+        Self { random, max_job_size, known, conns: BTreeMap::new(), next_conn: 0, may_drain, gathering: 0 }
     }
 
     fn next(&mut self, number: usize) -> Step {
@@ -142,6 +144,15 @@ impl Author {
         }
         let Some(conn) = self.actor(loaded) else { return self.connect() };
         let is_stuck = self.conns[&conn].is_stuck();
+        if !is_stuck && loaded.is_none() && !self.conns[&conn].out_of_step {
+            if self.gathering == 0 && self.random.permille(15) {
+                self.gathering = 2 + self.random.below(5);
+            }
+            if self.gathering > 0 {
+                self.gathering -= 1;
+                return if self.gathering > 0 { self.gather(conn) } else { self.scatter(conn) };
+            }
+        }
         match self.random.below(1000) {
             0..25 if is_stuck => Step::HalfClose(conn),
             25..50 if is_stuck => self.vanish(conn),
@@ -158,6 +169,24 @@ impl Author {
             }
             _ => self.say(conn, loaded.is_some()),
         }
+    }
+
+    fn gather(&mut self, conn: usize) -> Step {
+        let mut bytes = b"watch w\r\n".to_vec();
+        for tube in ["default", "a", "b", "c", "0"] {
+            bytes.extend_from_slice(format!("ignore {tube}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(self.random.pick(&[&b"reserve\r\n"[..], b"reserve-with-timeout 1000\r\n"]));
+        self.send(conn, &[Said { bytes, derails: false }])
+    }
+
+    fn scatter(&mut self, conn: usize) -> Step {
+        let mut bytes = b"use w\r\n".to_vec();
+        for _ in 0..1 + self.random.below(5) {
+            bytes.extend_from_slice(format!("put {} 0 100 0\r\n\r\n", self.random.below(3)).as_bytes());
+        }
+        bytes.extend_from_slice(b"use default\r\n");
+        self.send(conn, &[Said { bytes, derails: false }])
     }
 
     fn connect(&mut self) -> Step {

@@ -283,7 +283,7 @@ fn nonsense(random: &mut Random) -> Said {
 fn overlong(random: &mut Random) -> Said {
     let len = random.pick(&[222, 223, 224, 226, 227, 300, 446, 447, 448, 450, 1000, 5000, 70000]) - 2;
     let start = random.pick(&["delete ", "use ", "x", "stats", "watch a"]);
-    let fill = random.pick(&[b' ', b'0', b'x']);
+    let fill = random.pick(b" 0x");
     let mut line = start.as_bytes().to_vec();
     line.resize(len - 1, fill);
     line.push(b'1');

@@ -34,8 +34,12 @@ fn seconds() -> impl Strategy<Value = u32> {
 fn command() -> impl Strategy<Value = Command> {
     let id = || (0..24_u64).prop_map(JobId);
     let pri = || prop::sample::select(vec![0, 1, 1023, 1024, u32::MAX]).prop_map(Priority);
-    let put = (pri(), seconds(), seconds())
-        .prop_map(|(priority, delay, ttr)| Command::Put { priority, delay, ttr, body: b"body".to_vec() });
+    let put = (pri(), seconds(), seconds()).prop_map(|(priority, delay, ttr)| Command::Put {
+        priority,
+        delay,
+        ttr,
+        body: b"body".to_vec(),
+    });
     prop_oneof![
         8 => put,
         3 => Just(Command::Reserve),
@@ -87,12 +91,8 @@ struct Both {
 impl Both {
     fn new() -> Self {
         let now = Instant::ZERO;
-        let mut both = Self {
-            engine: Engine::new(now, Settings::default()),
-            model: Model::new(now),
-            now,
-            conns: Vec::new(),
-        };
+        let mut both =
+            Self { engine: Engine::new(now, Settings::default()), model: Model::new(now), now, conns: Vec::new() };
         for _ in 0..CONNECTIONS {
             let id = both.engine.connect(now);
             both.model.connect(now, id.slot());

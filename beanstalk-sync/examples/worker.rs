@@ -115,6 +115,7 @@ fn job(n: u64) -> Put<'static> {
     Put::of(body).ttr(1)
 }
 
+#[expect(clippy::panic, reason = "to show what a panic comes to")]
 fn factor(job: &HeldJob) -> Result<Verdict, Failure> {
     let text = job.text()?;
     if text.ends_with('?') {

@@ -3,7 +3,7 @@
 use std::{fmt, task::Poll};
 
 use beanstalk_proto::{
-    Error, Lost, Request,
+    Error, Lost, Request, Reserve,
     client::{Deadline, Pipeline},
 };
 
@@ -50,6 +50,8 @@ impl<T: Transport, I: Iterator<Item: Request>> Iterator for CallAll<'_, T, I> {
     type Item = Result<<I::Item as Request>::Reply, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        // As for a single call: the job of a reserve that was abandoned may be here. A failure is told by the results.
+        let _ = self.client.read_unread(&Reserve::new());
         loop {
             self.pipeline.fill(&mut self.client.connection);
             if let Poll::Ready(result) = self.pipeline.poll_next(&mut self.client.connection) {

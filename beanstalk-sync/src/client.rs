@@ -202,10 +202,16 @@ impl<T: Transport> Client<T> {
     /// Queues a request. If a reserve is in its way that nobody waits for any more, or is about to be taken over, its job
     /// may be here, unread.
     fn queue<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        self.read_unread(&request)?;
+        Ok(self.connection.send(request)?)
+    }
+
+    /// Reads what is here, for as long as that may change what becomes of a request.
+    pub(crate) fn read_unread<R: Request>(&mut self, request: &R) -> Result<(), Error> {
         while self.connection.in_flight() > 0 {
-            let unread = match self.connection.check_send(&request) {
+            let unread = match self.connection.check_send(request) {
                 Err(refused) => matches!(refused, SendError::ReserveWaiting),
-                Ok(()) => self.connection.would_adopt(&request),
+                Ok(()) => self.connection.would_adopt(request),
             };
             match unread.then(|| self.read_once(Some(NOW))) {
                 Some(Ok(true)) => {}
@@ -213,7 +219,7 @@ impl<T: Transport> Client<T> {
                 Some(Ok(false)) | None => break,
             }
         }
-        Ok(self.connection.send(request)?)
+        Ok(())
     }
 
     fn wait<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {

@@ -51,6 +51,11 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
                 return self.fail(error);
             }
         }
+        let reserve = Expect::of(Kind::Reserve);
+        if matches!(self.driver.connection.check_room(&reserve), Ok(Some(_))) {
+            // So may the job of a reserve that was abandoned be here, unread. A failure is told by the results.
+            let _ = poll_fn(|cx| self.driver.poll_unread(&reserve, cx)).await;
+        }
         let mut deadline = None;
         poll_fn(|cx| self.poll_next(&mut deadline, cx)).await
     }

@@ -303,7 +303,7 @@ impl<T: PollTransport> Driver<T> {
 
     /// Reads what there is before a reserve takes over one that was abandoned: a job that came for that one has to be
     /// confirmed, as it may have lain here for longer than it is ours.
-    fn poll_unread(&mut self, expect: &Expect, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_unread(&mut self, expect: &Expect, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let read = self.poll_done(cx, |connection| match connection.check_room(expect) {
             Ok(Some(_)) => Poll::Pending,
             _ => Poll::Ready(()),

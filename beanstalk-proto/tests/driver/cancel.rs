@@ -156,6 +156,17 @@ fn a_dropped_reserve_is_taken_over_without_a_word() {
 }
 
 #[test]
+fn a_pipeline_makes_sure_of_a_job_that_came_for_a_reserve_dropped_before() {
+    let wire = Wire::new();
+    let mut driver = wire.driver();
+    assert!(cut_after(1, driver.call(Reserve::new())).is_none());
+    wire.offer(7);
+    let mut results = driver.call_all([Reserve::new()].into_iter());
+    assert_eq!(run(results.next()).unwrap().unwrap().job().unwrap().id, JobId(7));
+    assert_eq!((wire.count(Kind::Reserve), wire.count(Kind::Touch)), (1, 1), "it may have been here for long");
+}
+
+#[test]
 fn a_parked_job_that_is_no_longer_ours_is_not_handed_over() {
     let wire = Wire::new();
     let mut driver = wire.driver();

@@ -1,0 +1,544 @@
+//! The server, the network and the clock: everything but the clients.
+//!
+//! [`World::step`] jumps to the next thing that happens. Nothing happens in between, and nothing depends on anything but the
+//! seed and what the clients do.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    mem,
+    task::Waker,
+    time::Duration,
+};
+
+use beanstalk_proto::{
+    Instant, Reply,
+    server::{self, Event},
+};
+use beanstalk_server::engine::{ConnId, Engine, Settings};
+
+use super::{
+    ledger::Ledger,
+    link::{Link, LinkId, Packet, Pipe, ServerEnd, Way},
+    rng::Rng,
+    trace::Trace,
+};
+
+/// The longest that a packet takes, at its worst.
+pub(super) const SLOWEST: Duration = Duration::from_secs(3);
+/// The longest body that the server takes.
+pub(super) const MAX_JOB_SIZE: u32 = 3000;
+/// What a server's connection may have to say before it stops listening.
+const BACKLOG: usize = 2000;
+/// The longest reply: statistics, or a job.
+const LONGEST_REPLY: usize = MAX_JOB_SIZE as usize + 300;
+
+/// Names a timer.
+pub(super) type TimerId = u64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Happening {
+    Accept(LinkId),
+    Arrive(LinkId, Way),
+    Reset(LinkId),
+    /// The server is told of a reset.
+    ServerReset(LinkId),
+    /// One direction ends, whatever its writer wanted.
+    Cut(LinkId, Way),
+    Timer(TimerId),
+}
+
+#[derive(Debug, Default)]
+struct Timer {
+    at: Instant,
+    waker: Option<Waker>,
+}
+
+/// All that the clients share.
+#[derive(Debug)]
+pub(super) struct World {
+    /// What time it is.
+    pub(super) now: Instant,
+    /// Chances of the network's.
+    pub(super) rng: Rng,
+    /// Whether things go wrong.
+    pub(super) faults: bool,
+    /// Whether the clients are to come to an end.
+    pub(super) finishing: bool,
+    /// How long clients were kept from doing anything, all together.
+    pub(super) stalled: Duration,
+    /// What the server did.
+    pub(super) ledger: Ledger,
+    /// What happened.
+    pub(super) trace: Trace,
+    /// The first promise that was broken.
+    pub(super) violation: Option<String>,
+    engine: Engine,
+    links: BTreeMap<LinkId, Link>,
+    peers: BTreeMap<ConnId, LinkId>,
+    timers: BTreeMap<TimerId, Timer>,
+    queue: BinaryHeap<Reverse<(Instant, u64, Happening)>>,
+    numbered: u64,
+    turns: Vec<LinkId>,
+}
+
+impl World {
+    /// A server that nobody is connected to.
+    pub(super) fn new(rng: Rng, trace: Trace) -> Self {
+        let settings = Settings { max_job_size: MAX_JOB_SIZE, ..Settings::default() };
+        Self {
+            now: Instant::ZERO,
+            rng,
+            faults: true,
+            finishing: false,
+            stalled: Duration::ZERO,
+            ledger: Ledger::default(),
+            trace,
+            violation: None,
+            engine: Engine::new(Instant::ZERO, settings),
+            links: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            queue: BinaryHeap::new(),
+            numbered: 0,
+            turns: Vec::new(),
+        }
+    }
+
+    /// Lets the next thing happen. `false` if there is none.
+    pub(super) fn step(&mut self) -> bool {
+        let due = self.engine.poll_timeout();
+        let next = self.queue.peek().map(|Reverse((at, ..))| *at);
+        match (due, next) {
+            (None, None) => return false,
+            (Some(due), next) if next.is_none_or(|next| due <= next) => {
+                self.now = self.now.max(due);
+                self.engine.handle_timeout(self.now);
+                self.trace.note(self.now, "time", 0, b"");
+                self.deliver(None);
+            }
+            _ => {
+                if let Some(Reverse((at, _, happening))) = self.queue.pop() {
+                    self.now = self.now.max(at);
+                    self.happen(happening);
+                }
+            }
+        }
+        while let Some(link) = self.turns.pop() {
+            self.turn(link);
+        }
+        true
+    }
+
+    fn plan(&mut self, at: Instant, happening: Happening) {
+        self.numbered += 1;
+        self.queue.push(Reverse((at, self.numbered, happening)));
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Accept(link) => self.accept(link),
+            Happening::Arrive(link, way) => self.arrive(link, way),
+            Happening::Reset(link) if self.faults => self.reset(link),
+            Happening::Cut(link, way) if self.faults => self.cut(link, way),
+            Happening::Reset(_) | Happening::Cut(..) => {}
+            Happening::ServerReset(link) => self.server_reset(link),
+            Happening::Timer(timer) => {
+                let now = self.now;
+                if let Some(timer) = self.timers.get_mut(&timer).filter(|timer| timer.at <= now) {
+                    timer.waker.take().map(Waker::wake).unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    fn delay(&mut self) -> Duration {
+        if !self.faults {
+            return Duration::from_millis(1);
+        }
+        let most = match self.rng.below(40) {
+            0 => SLOWEST.as_nanos() as u64,
+            1..6 => 50_000_000,
+            _ => 2_000_000,
+        };
+        Duration::from_nanos(self.rng.between(1, most))
+    }
+
+    // What clients do.
+
+    /// Opens a connection, or fails to.
+    pub(super) fn connect(&mut self) -> Option<LinkId> {
+        self.numbered += 1;
+        let id = self.numbered;
+        let refused = self.faults && self.rng.one_in(8);
+        self.trace.note(self.now, if refused { "refused" } else { "connect" }, id, b"");
+        if refused {
+            return None;
+        }
+        let accepted = self.now + self.delay();
+        let mut link = Link::default();
+        link.up.last = accepted;
+        self.links.insert(id, link);
+        self.plan(accepted, Happening::Accept(id));
+        if self.faults {
+            let end = self.now + Duration::from_millis(self.rng.between(1, 20_000));
+            match self.rng.below(8) {
+                0..3 => self.plan(end, Happening::Reset(id)),
+                3 => self.plan(end, Happening::Cut(id, Way::Up)),
+                4 => self.plan(end, Happening::Cut(id, Way::Down)),
+                _ => {}
+            }
+        }
+        Some(id)
+    }
+
+    /// The client writes; `None` is for "not now", an error for a connection that is gone.
+    pub(super) fn client_write(&mut self, link: LinkId, bytes: &[u8], waker: &Waker) -> Result<Option<usize>, ()> {
+        let Some(end) = self.links.get_mut(&link) else { return Err(()) };
+        if end.reset {
+            return Err(());
+        }
+        if end.up.room() == 0 {
+            end.up.writer = Some(waker.clone());
+            return Ok(None);
+        }
+        Ok(Some(self.write(link, Way::Up, bytes)))
+    }
+
+    /// The client reads.
+    pub(super) fn client_read(&mut self, link: LinkId, out: &mut [u8], waker: &Waker) -> Result<Option<usize>, ()> {
+        let most = self.piece();
+        let Some(end) = self.links.get_mut(&link) else { return Err(()) };
+        let read = end.down.take(most, out);
+        match () {
+            () if read > 0 => {
+                self.turns.push(link);
+                self.trace.note(self.now, "client reads", link, &out[..read]);
+                self.plan(self.now, Happening::Arrive(link, Way::Up));
+                Ok(Some(read))
+            }
+            () if end.reset => Err(()),
+            () if end.down.fin => Ok(Some(0)),
+            () => {
+                end.down.reader = Some(waker.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    /// The client closes its writing half.
+    pub(super) fn client_fin(&mut self, link: LinkId) {
+        self.fin(link, Way::Up);
+    }
+
+    /// The client lets go of its connection: in order, or as a process that is killed.
+    pub(super) fn client_close(&mut self, link: LinkId) {
+        self.trace.note(self.now, "client closes", link, b"");
+        if self.faults && self.rng.one_in(3) {
+            self.reset(link);
+        } else {
+            self.fin(link, Way::Up);
+        }
+        if let Some(end) = self.links.get_mut(&link) {
+            end.abandoned = true;
+            end.down.cut();
+            end.down.held.clear();
+            end.down.bytes = 0;
+        }
+        self.plan(self.now, Happening::Arrive(link, Way::Up));
+        self.forget(link);
+    }
+
+    /// A timer that was never set.
+    pub(super) fn new_timer(&mut self) -> TimerId {
+        self.numbered += 1;
+        self.timers.insert(self.numbered, Timer::default());
+        self.numbered
+    }
+
+    /// Sets a timer, whatever it was set to.
+    pub(super) fn set_timer(&mut self, timer: TimerId, at: Instant) {
+        self.timers.insert(timer, Timer { at, waker: None });
+        self.plan(at, Happening::Timer(timer));
+    }
+
+    /// Whether a timer has gone off; if not, whom to wake.
+    pub(super) fn timer_is_due(&mut self, timer: TimerId, waker: &Waker) -> bool {
+        let now = self.now;
+        self.timers.get_mut(&timer).is_none_or(|timer| {
+            timer.waker = Some(waker.clone());
+            timer.at <= now
+        })
+    }
+
+    /// Forgets a timer.
+    pub(super) fn drop_timer(&mut self, timer: TimerId) {
+        self.timers.remove(&timer);
+    }
+
+    // The network.
+
+    /// How much moves at once.
+    fn piece(&mut self) -> usize {
+        match self.faults {
+            true => match self.rng.below(4) {
+                0 => self.rng.between(1, 8) as usize,
+                1 => self.rng.between(1, 300) as usize,
+                _ => usize::MAX,
+            },
+            false => usize::MAX,
+        }
+    }
+
+    /// Sends bytes on their way, as many as there is room for and the network likes, in packets.
+    fn write(&mut self, link: LinkId, way: Way, bytes: &[u8]) -> usize {
+        let piece = self.piece();
+        let Some(end) = self.links.get_mut(&link) else { return bytes.len() };
+        let pipe = end.pipe(way);
+        if pipe.broken {
+            return bytes.len();
+        }
+        let n = bytes.len().min(piece).min(pipe.room());
+        let mut rest = &bytes[..n];
+        while !rest.is_empty() {
+            let cut = self.piece().min(rest.len());
+            let at = self.now + self.delay();
+            let (packet, later) = rest.split_at(cut);
+            self.send(link, way, at, Packet::Data(packet.to_vec()));
+            rest = later;
+        }
+        n
+    }
+
+    fn fin(&mut self, link: LinkId, way: Way) {
+        let at = self.now + self.delay();
+        self.send(link, way, at, Packet::Fin);
+    }
+
+    fn send(&mut self, link: LinkId, way: Way, at: Instant, packet: Packet) {
+        let Some(pipe) = self.links.get_mut(&link).map(|link| link.pipe(way)).filter(|pipe| !pipe.broken) else {
+            return;
+        };
+        let at = at.max(pipe.last);
+        pipe.last = at;
+        pipe.bytes += if let Packet::Data(bytes) = &packet { bytes.len() } else { 0 };
+        pipe.flight.push_back((at, packet));
+        self.plan(at, Happening::Arrive(link, way));
+    }
+
+    fn arrive(&mut self, link: LinkId, way: Way) {
+        let now = self.now;
+        let Some(end) = self.links.get_mut(&link) else { return };
+        // Nothing arrives before the connection does.
+        if way == Way::Up && end.server.is_none() {
+            return;
+        }
+        let pipe = end.pipe(way);
+        while pipe.flight.front().is_some_and(|(at, _)| *at <= now) {
+            match pipe.flight.pop_front() {
+                Some((_, Packet::Data(bytes))) => pipe.held.extend(bytes),
+                Some((_, Packet::Fin)) => pipe.fin = true,
+                None => {}
+            }
+        }
+        pipe.reader.take().map(Waker::wake).unwrap_or_default();
+        let fin = pipe.fin;
+        if way == Way::Up {
+            let waiting = end.server.as_ref().filter(|server| fin && server.connection.is_unanswered());
+            if let Some(id) = waiting.map(|server| server.id) {
+                // The system tells of it although nobody reads.
+                self.engine.handle_event(now, id, Event::HalfClosed);
+                self.deliver(None);
+            }
+            self.turns.push(link);
+        }
+    }
+
+    /// The client's end fails now; the server hears of it later, and until then believes that all is well.
+    fn reset(&mut self, link: LinkId) {
+        self.trace.note(self.now, "reset", link, b"");
+        let (told, kept) = (self.now + self.delay(), self.rng.one_in(2));
+        let Some(end) = self.links.get_mut(&link) else { return };
+        end.reset = true;
+        end.up.cut();
+        end.down.cut();
+        if !kept {
+            end.down.held.clear();
+            end.down.bytes = 0;
+        }
+        for waker in [end.up.writer.take(), end.down.reader.take()].into_iter().flatten() {
+            waker.wake();
+        }
+        let told = told.max(end.up.last);
+        self.plan(told, Happening::ServerReset(link));
+    }
+
+    fn cut(&mut self, link: LinkId, way: Way) {
+        self.trace.note(self.now, "cut", link, &[way as u8]);
+        if self.links.get(&link).is_some_and(|end| !end.abandoned && !end.reset) {
+            self.fin(link, way);
+            if let Some(end) = self.links.get_mut(&link) {
+                let pipe = end.pipe(way);
+                pipe.broken = true;
+                pipe.writer.take().map(Waker::wake).unwrap_or_default();
+            }
+        }
+    }
+
+    fn forget(&mut self, link: LinkId) {
+        if self.links.get(&link).is_some_and(|end| end.abandoned && end.server.is_none() && end.up.broken) {
+            self.links.remove(&link);
+        }
+    }
+
+    // The server.
+
+    fn accept(&mut self, link: LinkId) {
+        if self.links.get(&link).is_none_or(|end| end.reset) {
+            return;
+        }
+        let id = self.engine.connect(self.now);
+        self.peers.insert(id, link);
+        self.ledger.connect(link);
+        let config = server::Config { max_job_size: MAX_JOB_SIZE, max_backlog: BACKLOG, ..server::Config::default() };
+        if let Some(end) = self.links.get_mut(&link) {
+            end.server = Some(ServerEnd { id, connection: server::Connection::new(config) });
+        }
+        self.deliver(None);
+        self.arrive(link, Way::Up);
+    }
+
+    fn server_reset(&mut self, link: LinkId) {
+        if let Some(server) = self.links.get_mut(&link).and_then(|end| end.server.take()) {
+            self.gone(link, server.id);
+            self.engine.disconnect(self.now, server.id);
+            self.deliver(None);
+        }
+        self.forget(link);
+    }
+
+    fn gone(&mut self, link: LinkId, id: ConnId) {
+        self.ledger.disconnect(self.now, link);
+        self.peers.remove(&id);
+        if let Some(end) = self.links.get_mut(&link) {
+            end.up.cut();
+            end.up.writer.take().map(Waker::wake).unwrap_or_default();
+        }
+    }
+
+    /// Lets the server deal with one connection until there is nothing to do.
+    fn turn(&mut self, link: LinkId) {
+        let Some(mut server) = self.links.get_mut(&link).and_then(|end| end.server.take()) else { return };
+        loop {
+            let mut moved = false;
+            while let Some(event) = server.connection.poll_event() {
+                moved = true;
+                if matches!(event, Event::Closed) {
+                    self.gone(link, server.id);
+                    self.engine.handle_event(self.now, server.id, event);
+                    self.deliver(None);
+                    self.fin(link, Way::Down);
+                    return self.forget(link);
+                }
+                let noted = self.ledger.event(link, &event);
+                self.check(noted);
+                self.engine.handle_event(self.now, server.id, event);
+                self.deliver(Some((link, &mut server)));
+            }
+            while let Some(segment) = server.connection.transmit().next() {
+                let room = self.links.get(&link).map_or(0, |end| end.down.room());
+                if room == 0 {
+                    break;
+                }
+                let n = self.write(link, Way::Down, segment);
+                server.connection.transmitted(n);
+                moved = true;
+            }
+            let piece = self.piece();
+            if let Some(end) = self.links.get_mut(&link).filter(|_| server.connection.wants_input()) {
+                let read = end.up.take(piece, server.connection.receive_buf());
+                if read > 0 {
+                    server.connection.received(read);
+                    end.up.writer.take().map(Waker::wake).unwrap_or_default();
+                    moved = true;
+                } else if end.up.fin {
+                    server.connection.received_eof();
+                    moved = true;
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        if let Some(end) = self.links.get_mut(&link) {
+            end.server = Some(server);
+        }
+    }
+
+    /// Hands the engine's replies to those they are for.
+    fn deliver(&mut self, mut current: Option<(LinkId, &mut ServerEnd)>) {
+        while let Some((id, reply)) = self.engine.poll_reply() {
+            let Some(&link) = self.peers.get(&id) else { continue };
+            match &mut current {
+                Some((is, server)) if *is == link => self.respond(link, server, reply),
+                _ => {
+                    if let Some(mut server) = self.links.get_mut(&link).and_then(|end| end.server.take()) {
+                        self.respond(link, &mut server, reply);
+                        if let Some(end) = self.links.get_mut(&link) {
+                            end.server = Some(server);
+                        }
+                    }
+                    self.turns.push(link);
+                }
+            }
+        }
+    }
+
+    fn respond(&mut self, link: LinkId, server: &mut ServerEnd, reply: Reply) {
+        let room = self.links.get(&link).map_or(0, |end| end.down.room());
+        let prompt = server.connection.backlog() == 0 && room > LONGEST_REPLY;
+        let mut line = Vec::new();
+        reply.encode_line(&mut line);
+        self.trace.note(self.now, "server says", link, &line);
+        let noted = self.ledger.reply(self.now, link, &reply, prompt);
+        self.check(noted);
+        server.connection.respond(reply);
+        if server.connection.backlog() > BACKLOG + LONGEST_REPLY {
+            self.violate(format!("link {link}: a backlog of {} bytes", server.connection.backlog()));
+        }
+    }
+
+    // The oracles.
+
+    /// Notes a broken promise.
+    pub(super) fn violate(&mut self, what: String) {
+        self.violation.get_or_insert(what);
+    }
+
+    /// Notes what is wrong, if something is.
+    pub(super) fn check(&mut self, checked: Result<(), String>) {
+        if let Err(what) = checked {
+            self.violate(what);
+        }
+    }
+
+    /// Compares the engine's word with the ledger's.
+    pub(super) fn audit(&mut self) {
+        let now = self.now;
+        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+            return;
+        }
+        let mut ledger = mem::take(&mut self.ledger);
+        let checked = ledger.audit(now, &self.engine);
+        self.ledger = ledger;
+        self.check(checked);
+    }
+
+    /// Whether a connection is there from end to end.
+    pub(super) fn is_up(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|end| end.server.is_some() && !end.reset && !end.up.fin && !end.down.fin)
+    }
+}
+
+/// Room that a pipe always has in the end, whatever is announced.
+const _: () = assert!(Pipe::CAPACITY > LONGEST_REPLY);

@@ -16,7 +16,10 @@ use beanstalk_sync::{
     Backoff, Client, Error, Event, HeldJob, Metrics, RetryPolicy, Verdict, Worker, WorkerBuilder, WorkerEvent,
     WorkerHandle, stats::JobState, wait_until_empty,
 };
-use beanstalk_tests::daemon::Daemon;
+use beanstalk_tests::{
+    daemon::Daemon,
+    server::{Backend, installed},
+};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -260,6 +263,51 @@ fn a_worker_survives_the_death_of_its_server() {
         let (metrics, _) = worker.stop(LONG);
         assert_eq!((metrics.reserved, metrics.done, metrics.lost), (2, 1, 1));
         assert!(metrics.reconnects >= 1, "{metrics:?}");
+    }
+}
+
+#[test]
+fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
+    if installed().is_none() {
+        return;
+    }
+    let mut daemon = Daemon::start(Backend::Real, true);
+    let (sender, receiver) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel::<()>();
+    let goes_on = Mutex::new(goes_on);
+    let worker = Running::start(worker_for(&daemon).reclaim(true), move |job| {
+        sender.send(()).unwrap();
+        let _ = goes_on.lock().unwrap().recv();
+        assert!(!job.is_lost());
+        Ok(Verdict::Done)
+    });
+    client_of(&daemon).put(1024, 0, 60, "dear").unwrap();
+    receiver.recv_timeout(LONG).unwrap();
+    daemon.kill();
+    assert!(daemon.restart());
+    wait_for(|| worker.handle.metrics().reconnects > 0, "the heartbeat has found the connection gone");
+    drop(go_on);
+    wait_for(|| worker.handle.metrics().done == 1, "the job was done");
+    let (metrics, _) = worker.stop(LONG);
+    assert_eq!((metrics.reserved, metrics.lost, metrics.buried, metrics.retried), (1, 0, 0, 0), "{metrics:?}");
+}
+
+#[test]
+fn a_handler_whose_job_is_lost_is_told_so_instead_of_asking() {
+    for mut daemon in Daemon::each() {
+        let (sender, receiver) = mpsc::channel();
+        let worker = Running::start(worker_for(&daemon), move |job| {
+            sender.send(None).unwrap();
+            wait_for(|| job.is_lost(), "the heartbeat noticed");
+            sender.send(Some(job.stats())).unwrap();
+            Ok(Verdict::Done)
+        });
+        let id = client_of(&daemon).put(1024, 0, 60, "x").unwrap().id();
+        assert!(receiver.recv_timeout(LONG).unwrap().is_none());
+        daemon.kill();
+        let answer = receiver.recv_timeout(LONG).unwrap();
+        assert!(matches!(answer, Some(Err(Error::NotHeld { id: lost })) if lost == id), "{answer:?}");
+        worker.stop(LONG);
     }
 }
 

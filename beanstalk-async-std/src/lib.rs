@@ -47,12 +47,16 @@
 //!
 //! | you want | use |
 //! |---|---|
-//! | a worker, or anything that reserves | a [`Client`] for each |
+//! | anything that reserves, by hand | a [`Client`] for each |
 //! | a producer that is one task | a [`Client`] |
 //! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned, and its [`Driver`] spawned |
 //! | many commands, fast | [`Client::call_all`] |
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
+//! | a worker that reconnects, touches, retries and shuts down | a [`Worker`] |
+//! | a client that outlives its connections | a [`Session`] |
+//! | to put on several servers | a [`Producer`] |
+//! | to empty a tube, or move its jobs | [`clear_tube`], [`move_jobs`], [`wait_until_empty`] |
 //! | TLS, a tunnel, a test's stream | [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
@@ -78,20 +82,32 @@
 //! to [`Client::from_stream`].
 
 mod client;
+mod runtime;
 mod shared;
 mod stream;
 mod transport;
+mod work;
 
 pub use beanstalk_proto::{
     Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError,
     Put, PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
-    client::{CallAll, Config, Limits, Ticket},
+    client::{
+        CallAll, Config, Limits, Ticket,
+        tasks::{HeldJob, ProducerConfig},
+    },
+    policy::{
+        Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
+    },
     stats,
 };
 pub use client::Client;
+pub use runtime::AsyncStd;
 pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
+pub use work::{
+    JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle, clear_tube, move_jobs, wait_until_empty,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

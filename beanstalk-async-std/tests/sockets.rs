@@ -4,7 +4,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use async_std::{channel, future::timeout, net::TcpListener, task};
-use beanstalk_async_std::{Client, Config, Error, JobId, Lost, Put, Reserved, SharedClient};
+use beanstalk_async_std::{
+    Client, Config, Error, HeldJob, JobId, Lost, Producer, Put, Reserved, Session, SharedClient, Verdict, Worker,
+    WorkerHandle,
+};
 use beanstalk_tests::{Backend, Options, Place, Server, server::installed};
 
 /// The servers there are: beanstalkd where it is installed, and the embedded one.
@@ -30,9 +33,27 @@ fn the_futures_and_the_clients_are_send() {
         send(Client::connect("x"));
         send(SharedClient::connect("x"));
     }
+    fn working(session: &'static mut Session, producer: &'static mut Producer, worker: Worker) {
+        match 0 {
+            0 => send(session.put(1, 0, 1, "x")),
+            1 => send(session.watch("x")),
+            2 => send(async {
+                match session.next_job(1).await? {
+                    Some(job) => job.bury().await,
+                    None => Ok(()),
+                }
+            }),
+            _ => send(Session::connect("x")),
+        }
+        send(producer.put_keyed("key", 1, 0, 1, "x"));
+        send(worker.handle());
+        send(worker.run(|job: HeldJob| async move { job.stats().await.map(|_| Verdict::Done) }));
+    }
     fn sync<T: Sync>() {}
     sync::<SharedClient>();
-    let _ = futures;
+    sync::<WorkerHandle>();
+    sync::<HeldJob>();
+    let _ = (futures, working);
 }
 
 /// A reserve that something else interrupts again and again, while jobs come.

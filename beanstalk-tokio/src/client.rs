@@ -37,7 +37,7 @@ use crate::{stream::Stream, transport::Transport};
 /// order. Bytes move only while a call is awaited.
 #[derive(Debug)]
 pub struct Client<S = Stream> {
-    driver: Driver<Transport<S>>,
+    pub(crate) driver: Driver<Transport<S>>,
 }
 
 impl Client {

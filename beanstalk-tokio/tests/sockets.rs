@@ -11,7 +11,8 @@ use std::{
 
 use beanstalk_tests::{Backend, Options, Server, server::installed};
 use beanstalk_tokio::{
-    Client, Command, Config, Error, JobId, Limits, Lost, Put, PutOutcome, Reply, Reserved, SharedClient,
+    Client, Command, Config, Error, HeldJob, JobId, Limits, Lost, Producer, Put, PutOutcome, Reply, Reserved, Session,
+    SharedClient, Verdict, Worker, WorkerHandle,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -46,9 +47,27 @@ fn the_futures_and_the_clients_are_send() {
         send(Client::connect("x"));
         send(SharedClient::connect("x"));
     }
+    fn working(session: &'static mut Session, producer: &'static mut Producer, worker: Worker) {
+        match 0 {
+            0 => send(session.put(1, 0, 1, "x")),
+            1 => send(session.watch("x")),
+            2 => send(async {
+                match session.next_job(1).await? {
+                    Some(job) => job.bury().await,
+                    None => Ok(()),
+                }
+            }),
+            _ => send(Session::connect("x")),
+        }
+        send(producer.put_keyed("key", 1, 0, 1, "x"));
+        send(worker.handle());
+        send(worker.run(|job: HeldJob| async move { job.stats().await.map(|_| Verdict::Done) }));
+    }
     fn sync<T: Sync>() {}
     sync::<SharedClient>();
-    let _ = futures;
+    sync::<WorkerHandle>();
+    sync::<HeldJob>();
+    let _ = (futures, working);
 }
 
 /// A reserve in a `select!` that something else interrupts again and again, while jobs come.

@@ -32,6 +32,8 @@ mod reserve;
 #[cfg(feature = "std")]
 mod shared;
 mod slot;
+#[cfg(feature = "std")]
+pub mod tasks;
 mod ticket;
 
 use alloc::collections::VecDeque;

@@ -48,9 +48,11 @@ use crate::{
     types::{Job, Seconds, TubeName},
 };
 
+mod event;
 mod held;
 mod metrics;
 
+pub use event::WorkerEvent;
 use held::{Held, Hold, Run};
 pub use metrics::Metrics;
 use metrics::bump;

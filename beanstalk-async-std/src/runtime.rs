@@ -1,0 +1,49 @@
+//! async-std, as the core's workers and sessions want it.
+
+use std::{future::Future, time};
+
+use async_std::task;
+use beanstalk_proto::{
+    Address, Error, Instant,
+    client::{Config, Driver, tasks::Runtime},
+};
+
+use crate::{client::Client, stream::Stream, transport::Transport};
+
+/// The runtime of async-std, which every program has.
+#[derive(Clone, Copy, Debug)]
+pub struct AsyncStd {
+    /// What the core's clock counts from.
+    epoch: time::Instant,
+}
+
+impl Default for AsyncStd {
+    fn default() -> Self {
+        Self { epoch: time::Instant::now() }
+    }
+}
+
+impl Runtime for AsyncStd {
+    type Transport = Transport<Stream>;
+    type Client = Client;
+
+    async fn connect(&self, address: &Address, config: Config) -> Result<Client, Error> {
+        Client::connect_with(&address.to_string(), config).await
+    }
+
+    fn driver(client: &mut Client) -> &mut Driver<Transport<Stream>> {
+        &mut client.driver
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+
+    fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static {
+        task::sleep(until.saturating_duration_since(self.now()))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        task::spawn(task);
+    }
+}

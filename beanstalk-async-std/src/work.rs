@@ -1,0 +1,147 @@
+//! Staying connected and getting work done: the core's workers, sessions and producers, on this runtime.
+
+use std::time::Duration;
+
+use beanstalk_proto::{Error, TubeArg, client::tasks, policy::Queue};
+
+use crate::{AsyncStd, Client};
+
+/// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
+///
+/// Each of its slots has a connection of its own and one job at a time. Slots of all servers wait at once, so an empty server
+/// never keeps a full one waiting, and one that is dead costs nothing but its own jobs' delay. While a handler runs, its slot
+/// touches the job in time; a handler that fails or panics leaves its job to the [`RetryPolicy`](crate::RetryPolicy). A
+/// server that is restarted is connected to again.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use beanstalk_async_std::{Error, HeldJob, Verdict, Worker};
+///
+/// async fn send(job: HeldJob) -> Result<Verdict, std::str::Utf8Error> {
+///     let address = std::str::from_utf8(&job.body)?;
+///     println!("sending to {address}");
+///     Ok(Verdict::Done)
+/// }
+///
+/// # async fn example() -> Result<(), Error> {
+/// let worker = Worker::builder().server("localhost:11300").tube("emails").concurrency(4).build()?;
+/// let handle = worker.handle();
+/// // Somewhere else, when it is time: handle.shutdown(Duration::from_secs(10));
+/// let metrics = worker.run(send).await;
+/// println!("{} done, {} to be done again", metrics.done, metrics.retried);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Handlers run on the slots' tasks. What blocks a thread belongs in `spawn_blocking`, or the heartbeat has no chance.
+///
+/// | method | |
+/// |---|---|
+/// | [`builder`](tasks::Worker::builder) | what to work on and how: see [`WorkerBuilder`] |
+/// | [`handle`](tasks::Worker::handle) | what stops it, and counts: see [`WorkerHandle`] |
+/// | [`run`](tasks::Worker::run) | works until it is shut down, and gives the metrics |
+pub type Worker = tasks::Worker<AsyncStd>;
+
+/// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
+/// `config`, `on_event`, and `build`.
+pub type WorkerBuilder = tasks::WorkerBuilder<AsyncStd>;
+
+/// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,
+/// `remove_server`, `servers`). From any thread.
+pub type WorkerHandle = tasks::WorkerHandle<AsyncStd>;
+
+/// A client that connects again when its connection breaks, uses and watches the same tubes as before, and repeats what is
+/// safe to repeat. Every command of the protocol is a method, as on [`Client`].
+///
+/// ```no_run
+/// use beanstalk_async_std::{Error, Session};
+///
+/// # async fn example() -> Result<(), Error> {
+/// let mut session = Session::connect("localhost:11300").await?.on_event(|event| eprintln!("{event:?}"));
+/// session.watch("emails").await?;
+/// // From here on the server may be restarted at any time.
+/// while let Some(job) = session.next_job(60).await? {
+///     println!("{:?}", job.text());
+///     job.delete().await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub type Session = tasks::Session<AsyncStd>;
+
+/// A job that a [`Session`] holds: `touch`, `delete`, `release`, `bury` with the job's own priority, and `reclaim`.
+pub type JobHandle<'s> = tasks::JobHandle<'s, AsyncStd>;
+
+/// Puts jobs on several servers, in turns, or by a key.
+///
+/// ```no_run
+/// use beanstalk_async_std::{Error, Producer};
+///
+/// # async fn example() -> Result<(), Error> {
+/// let mut producer = Producer::new(["queue-1:11300", "queue-2:11300"])?;
+/// producer.use_tube("emails")?;
+/// producer.put(100, 0, 60, "to: you").await?;
+/// // All jobs of a customer go to the same server, as long as that is healthy.
+/// let (placed, _) = producer.put_keyed("customer 7", 100, 0, 60, "to: seven").await?;
+/// println!("job {} on server {}", placed.id, placed.server);
+/// # Ok(())
+/// # }
+/// ```
+pub type Producer = tasks::Producer<AsyncStd>;
+
+/// Deletes all jobs of these queues of a tube and says how many. The tube in use is the same afterwards.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, some of the jobs are deleted, and the tube in use may be this one.
+///
+/// # Errors
+///
+/// What a command fails with, but for jobs that somebody else was faster with.
+pub async fn clear_tube(client: &mut Client, tube: impl Into<TubeArg<'_>>, queues: &[Queue]) -> Result<u64, Error> {
+    tasks::clear_tube::<AsyncStd>(client, tube, queues).await
+}
+
+/// Moves all jobs of these queues to another tube, on the same server or another, and says how many. `progress` is told how
+/// many there are so far. Both connections use other tubes afterwards. Servers from 1.12 on.
+///
+/// A job that moves is put before it is deleted: if a connection breaks in between, there are two of it, and never none. It
+/// keeps its priority, its ttr and what is left of its delay. One that was buried is ready.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, some of the jobs are moved, and one may be in both tubes: held in the first, until its time to
+/// run or the connection ends.
+///
+/// # Errors
+///
+/// What a command fails with, but for jobs that somebody else was faster with.
+pub async fn move_jobs(
+    from: &mut Client,
+    from_tube: impl Into<TubeArg<'_>>,
+    to: &mut Client,
+    to_tube: impl Into<TubeArg<'_>>,
+    queues: &[Queue],
+    progress: impl FnMut(u64),
+) -> Result<u64, Error> {
+    tasks::move_jobs::<AsyncStd>(from, from_tube, to, to_tube, queues, progress).await
+}
+
+/// Waits until a tube has nothing to be done: no job ready, held or delayed. Says `false` if that has not come about in time.
+/// It looks again and again, at most a second apart.
+///
+/// # Cancel safety
+///
+/// Safe.
+///
+/// # Errors
+///
+/// What `stats-tube` fails with; a tube that is not there is empty.
+pub async fn wait_until_empty(
+    client: &mut Client,
+    tube: impl Into<TubeArg<'_>>,
+    timeout: Option<Duration>,
+) -> Result<bool, Error> {
+    tasks::wait_until_empty::<AsyncStd>(client, tube, timeout).await
+}

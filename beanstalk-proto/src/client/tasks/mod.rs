@@ -1,0 +1,100 @@
+//! What the asynchronous adapters make of the [policies](crate::policy): workers, sessions, producers and upkeep, in
+//! terms of `core::task` alone.
+//!
+//! ```text
+//!   Worker ── a slot for each connection ─┐
+//!   Session ──────────────────────────────┼──▶ Driver ──▶ stream
+//!   Producer ── one for each server ──────┘
+//!       ▲
+//!       └── Runtime: connect, sleep, spawn, what time it is
+//! ```
+//!
+//! An adapter implements [`Runtime`], and names these types with it: `type Worker = tasks::Worker<Tokio>`.
+
+use alloc::boxed::Box;
+use core::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Config, Driver, PollTransport};
+use crate::{address::Address, error::Error, time::Instant};
+
+mod desk;
+mod held;
+mod hub;
+mod producer;
+mod session;
+mod slot;
+mod upkeep;
+mod worker;
+
+pub use desk::HeldJob;
+pub use held::JobHandle;
+pub use producer::{Producer, ProducerConfig};
+pub use session::Session;
+pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
+pub use worker::{Worker, WorkerBuilder, WorkerHandle};
+
+/// A runtime, and the client that an adapter has for it. Its clock starts when it is made.
+pub trait Runtime: Default + Send + Sync + 'static {
+    /// The stream and timer under its clients.
+    type Transport: PollTransport + Send;
+
+    /// Its client: one connection.
+    type Client: Send;
+
+    /// Connects, within the configuration's time.
+    fn connect(&self, address: &Address, config: Config) -> impl Future<Output = Result<Self::Client, Error>> + Send;
+
+    /// What moves a client's bytes.
+    fn driver(client: &mut Self::Client) -> &mut Driver<Self::Transport>;
+
+    /// What time it is.
+    fn now(&self) -> Instant;
+
+    /// Waits until then.
+    fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Lets a task run, to its end.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A timer that is set anew only when what it waits for has changed.
+#[derive(Default)]
+struct Alarm(Option<(Instant, Boxed<()>)>);
+
+impl Alarm {
+    /// Ready once it is `at`.
+    fn poll<R: Runtime>(&mut self, runtime: &R, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if runtime.now() >= at {
+            return Poll::Ready(());
+        }
+        if self.0.as_ref().is_none_or(|(set_to, _)| *set_to != at) {
+            self.0 = None;
+        }
+        let (_, sleep) = self.0.get_or_insert_with(|| (at, Box::pin(runtime.sleep(at))));
+        let polled = sleep.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+/// A seed that no two share.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// What is behind the locks here is whole after every step, so that a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

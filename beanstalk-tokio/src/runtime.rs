@@ -1,0 +1,49 @@
+//! tokio, as the core's workers and sessions want it.
+
+use std::future::Future;
+
+use beanstalk_proto::{
+    Address, Error, Instant,
+    client::{self, Config, tasks::Runtime},
+};
+use tokio::time;
+
+use crate::{client::Client, stream::Stream, transport::Transport};
+
+/// The tokio runtime that a task runs on.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokio {
+    /// What the core's clock counts from.
+    epoch: time::Instant,
+}
+
+impl Default for Tokio {
+    fn default() -> Self {
+        Self { epoch: time::Instant::now() }
+    }
+}
+
+impl Runtime for Tokio {
+    type Transport = Transport<Stream>;
+    type Client = Client;
+
+    async fn connect(&self, address: &Address, config: Config) -> Result<Client, Error> {
+        Client::connect_with(&address.to_string(), config).await
+    }
+
+    fn driver(client: &mut Client) -> &mut client::Driver<Transport<Stream>> {
+        &mut client.driver
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+
+    fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static {
+        time::sleep(until.saturating_duration_since(self.now()))
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+}

@@ -1,0 +1,136 @@
+//! What the asynchronous workers, sessions and producers promise, written once for every runtime and every server.
+//!
+//! Servers here can be killed and started again at the same address.
+
+pub mod producers;
+pub mod sessions;
+pub mod upkeep;
+pub mod workers;
+
+use std::time::{Duration, Instant};
+
+use beanstalk_proto::client::tasks::{self, Runtime};
+use libtest_mimic::Trial;
+
+use crate::{Backend, daemon::Daemon, runner, server};
+
+/// A runtime under test.
+pub trait Adapter: Runtime {
+    /// How tests call it.
+    const NAME: &'static str;
+
+    /// Runs a scenario to its end.
+    fn block_on<F: Future>(scenario: F) -> F::Output;
+
+    /// Waits.
+    fn pause(duration: Duration) -> impl Future<Output = ()> + Send {
+        let runtime = Self::default();
+        async move { runtime.sleep(runtime.now() + duration).await }
+    }
+}
+
+impl Adapter for beanstalk_tokio::Tokio {
+    const NAME: &'static str = "tokio";
+
+    fn block_on<F: Future>(scenario: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(scenario)
+    }
+}
+
+impl Adapter for beanstalk_async_std::AsyncStd {
+    const NAME: &'static str = "async-std";
+
+    fn block_on<F: Future>(scenario: F) -> F::Output {
+        async_std::task::block_on(scenario)
+    }
+}
+
+/// Where a test's servers come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Stand {
+    backend: Backend,
+}
+
+impl Stand {
+    /// A server of its own.
+    pub fn server(self) -> Daemon {
+        Daemon::start(self.backend, false)
+    }
+}
+
+/// Kills a server and starts it anew, without its jobs, at the same address.
+fn restart(server: &mut Daemon) {
+    let until = Instant::now() + Duration::from_secs(10);
+    // Somebody else's connection may have got its port meanwhile.
+    while !server.restart() {
+        assert!(Instant::now() < until, "the server does not start again");
+        std::thread::yield_now();
+    }
+}
+
+/// A session on this server that is there.
+async fn session<R: Adapter>(server: &Daemon) -> tasks::Session<R> {
+    tasks::Session::connect(&server.address()).await.expect("a connection")
+}
+
+/// Waits until something has come about that nobody tells of.
+async fn eventually<R: Adapter>(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come about: {what}");
+        R::pause(Duration::from_millis(2)).await;
+    }
+}
+
+macro_rules! scenarios {
+    ($($module:ident { $($name:ident)* })*) => {
+        /// All scenarios for one runtime, against every server.
+        pub fn all<R: Adapter>() -> Vec<Trial> {
+            let mut trials = Vec::new();
+            for backend in [Backend::Real, Backend::Embedded] {
+                $($({
+                    let name = format!("{}::{}::{}::{}", R::NAME, backend.name(), stringify!($module), stringify!($name));
+                    let play = move || R::block_on($module::$name::<R>(Stand { backend }));
+                    let absent = backend == Backend::Real && server::installed().is_none();
+                    trials.push(runner::trial(name, play).with_ignored_flag(absent));
+                })*)*
+            }
+            trials
+        }
+    };
+}
+
+scenarios! {
+    workers {
+        a_job_outlives_its_ttr_while_its_handler_runs
+        a_handler_that_errs_or_panics_is_retried_and_then_buried_with_its_priority
+        a_shutdown_lets_handlers_finish_and_reserves_nothing_more
+        a_shutdown_gives_back_at_its_deadline_what_is_stuck
+        an_idle_worker_stops_at_once
+        a_run_that_is_dropped_gives_its_jobs_back
+        a_server_that_is_restarted_is_worked_for_again
+        all_servers_are_worked_for_and_a_dead_one_disturbs_nobody
+        servers_come_and_go_while_the_worker_runs
+        a_handler_may_ask_about_its_job_while_it_is_touched
+        what_is_wrong_is_told_before_anything_runs
+    }
+    sessions {
+        a_new_connection_uses_and_watches_what_the_old_one_did
+        a_job_of_a_lost_connection_is_not_held_and_can_be_reclaimed
+        verdicts_keep_the_jobs_priority
+        a_selection_that_was_dropped_is_undone
+        patience_ends_with_why_there_is_no_connection
+        without_reconnecting_a_broken_connection_ends_the_session
+    }
+    producers {
+        servers_take_turns_and_a_dead_one_is_passed_over
+        a_key_stays_with_its_server_until_that_is_gone
+        a_job_is_found_where_it_was_placed
+    }
+    upkeep {
+        a_tube_is_cleared_by_state
+        jobs_move_between_servers_with_progress
+        an_empty_tube_is_awaited
+    }
+}

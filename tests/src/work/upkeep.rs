@@ -1,0 +1,82 @@
+//! Looking after tubes.
+
+use std::time::Duration;
+
+use beanstalk_proto::{
+    Address,
+    client::{
+        Config,
+        tasks::{Session, clear_tube, move_jobs, wait_until_empty},
+    },
+    policy::Queue,
+};
+use smol::future::zip;
+
+use crate::daemon::Daemon;
+
+use super::{Adapter, Stand, session};
+
+async fn client<R: Adapter>(server: &Daemon) -> R::Client {
+    let address: Address = server.address().parse().unwrap();
+    R::default().connect(&address, Config::default()).await.unwrap()
+}
+
+/// Three jobs that are ready, two that are delayed, and one that is buried.
+async fn fill<R: Adapter>(session: &mut Session<R>) {
+    session.use_tube("t").await.unwrap();
+    session.watch("t").await.unwrap();
+    session.put(5, 0, 60, "buried").await.unwrap();
+    session.next_job(0).await.unwrap().unwrap().bury().await.unwrap();
+    for n in 0..3 {
+        session.put(6, 0, 60, format!("ready {n}")).await.unwrap();
+    }
+    for n in 0..2 {
+        session.put(7, 3600, 60, format!("delayed {n}")).await.unwrap();
+    }
+}
+
+async fn counts<R: Adapter>(session: &mut Session<R>, tube: &str) -> [u64; 3] {
+    let stats = session.stats_tube(tube).await.unwrap();
+    [stats.current_jobs_ready, stats.current_jobs_delayed, stats.current_jobs_buried].map(Option::unwrap)
+}
+
+pub(super) async fn a_tube_is_cleared_by_state<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
+    fill(&mut session).await;
+    assert_eq!(clear_tube::<R>(&mut client, "t", &[Queue::Delayed]).await.unwrap(), 2);
+    assert_eq!(counts(&mut session, "t").await, [3, 0, 1]);
+    assert_eq!(clear_tube::<R>(&mut client, "t", &Queue::ALL).await.unwrap(), 4);
+    assert_eq!(counts(&mut session, "t").await, [0, 0, 0]);
+    assert_eq!(R::driver(&mut client).call(beanstalk_proto::ListTubeUsed::new()).await.unwrap(), "default");
+}
+
+pub(super) async fn jobs_move_between_servers_with_progress<R: Adapter>(stand: Stand) {
+    let (one, other) = (stand.server(), stand.server());
+    let (mut from, mut to) = (client::<R>(&one).await, client::<R>(&other).await);
+    let (mut old, mut new) = (session::<R>(&one).await, session::<R>(&other).await);
+    fill(&mut old).await;
+    new.watch("u").await.unwrap();
+    let mut progress = Vec::new();
+    let moved = move_jobs::<R>(&mut from, "t", &mut to, "u", &Queue::ALL, |moved| progress.push(moved)).await.unwrap();
+    assert_eq!((moved, progress), (6, vec![1, 2, 3, 4, 5, 6]));
+    assert_eq!(counts(&mut old, "t").await, [0, 0, 0]);
+    assert_eq!(counts(&mut new, "u").await, [4, 2, 0]);
+    assert_eq!(new.next_job(0).await.unwrap().unwrap().text(), Ok("buried"));
+}
+
+pub(super) async fn an_empty_tube_is_awaited<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
+    assert!(wait_until_empty::<R>(&mut client, "nowhere", None).await.unwrap());
+    session.put(1, 0, 60, "x").await.unwrap();
+    let soon = Some(Duration::from_millis(50));
+    assert!(!wait_until_empty::<R>(&mut client, "default", soon).await.unwrap());
+    let work = async {
+        let job = session.next_job(0).await.unwrap().unwrap();
+        R::pause(Duration::from_millis(50)).await;
+        job.delete().await.unwrap();
+    };
+    let (empty, ()) = zip(wait_until_empty::<R>(&mut client, "default", None), work).await;
+    assert!(empty.unwrap());
+}

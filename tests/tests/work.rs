@@ -1,0 +1,16 @@
+//! Workers, sessions and producers over every runtime and every server.
+//!
+//! A real beanstalkd is used where one is installed. Names read `runtime::server::file::scenario`; a part of one on the
+//! command line runs the tests it matches.
+
+use std::process::ExitCode;
+
+use beanstalk_async_std::AsyncStd;
+use beanstalk_tests::{runner, work};
+use beanstalk_tokio::Tokio;
+
+fn main() -> ExitCode {
+    let mut trials = work::all::<Tokio>();
+    trials.extend(work::all::<AsyncStd>());
+    runner::main(trials)
+}

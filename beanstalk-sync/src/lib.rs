@@ -37,19 +37,21 @@ mod call_all;
 mod client;
 mod held;
 mod job_handle;
+mod listener;
 mod servers;
 mod session;
 mod slot;
 mod transport;
 mod upkeep;
 mod worker;
-mod worker_event;
 
 pub use beanstalk_proto::{
     Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError,
     Put, PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
     client::{Config, Limits, Ticket},
-    policy::{Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict},
+    policy::{
+        Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
+    },
     stats,
 };
 pub use call_all::CallAll;
@@ -61,4 +63,3 @@ pub use session::Session;
 pub use transport::{Stream, Transport};
 pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
-pub use worker_event::WorkerEvent;

@@ -251,7 +251,7 @@ impl Session {
         }
         while let Some(event) = self.machine.poll_event() {
             #[cfg(feature = "tracing")]
-            tracing::debug!(server = %self.server, "{}", crate::worker_event::Told(&event));
+            tracing::debug!(server = %self.server, ?event, "session");
             if let Some(listener) = &mut self.listener {
                 listener(&event);
             }

@@ -29,15 +29,10 @@ use std::{
 use beanstalk_proto::{
     Address, Command, Error, Instant, Job, Lost, Request, TubeName,
     client::Config,
-    policy::{self, Action, Metrics, Verdict, WorkerConfig},
+    policy::{self, Action, Metrics, Verdict, WorkerConfig, WorkerEvent},
 };
 
-use crate::{
-    client::Client,
-    held::HeldJob,
-    transport::Stream,
-    worker_event::{Listener, WorkerEvent},
-};
+use crate::{client::Client, held::HeldJob, listener::Listener, transport::Stream};
 
 const NEVER: Instant = Instant::from_nanos(u64::MAX);
 
@@ -326,11 +321,18 @@ impl Slot {
 
     fn handle<E: Display>(self: &Arc<Self>, job: Job, handler: impl Fn(&HeldJob) -> Result<Verdict, E>) -> Verdict {
         let job = HeldJob::new(job, Arc::clone(self));
-        let (server, id) = (self.server.clone(), job.id);
-        let event = match catch_unwind(AssertUnwindSafe(|| handler(&job))) {
+        let result = catch_unwind(AssertUnwindSafe(|| handler(&job)));
+        let told = |reason| (self.server.clone(), job.id, reason);
+        let event = match result {
             Ok(Ok(verdict)) => return verdict,
-            Ok(Err(error)) => WorkerEvent::Failed { server, id, reason: error.to_string() },
-            Err(panic) => WorkerEvent::Panicked { server, id, reason: message(&*panic) },
+            Ok(Err(error)) => {
+                let (server, id, reason) = told(error.to_string());
+                WorkerEvent::Failed { server, id, reason }
+            }
+            Err(panic) => {
+                let (server, id, reason) = told(message(&*panic));
+                WorkerEvent::Panicked { server, id, reason }
+            }
         };
         self.shop.listener.tell(&event);
         Verdict::Failed

@@ -21,13 +21,13 @@ use std::{
 use beanstalk_proto::{
     Address, ArgumentError, Error, TubeArg,
     client::Config,
-    policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig},
+    policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
 
 use crate::{
     held::HeldJob,
+    listener::Listener,
     slot::{Shop, Slot, lock, wait},
-    worker_event::{Listener, WorkerEvent},
 };
 
 /// How long after its deadline a slot may take that is in a call which can't be broken off, such as looking up a name.
@@ -48,6 +48,8 @@ struct Roster {
     slots: Vec<Arc<Slot>>,
     /// Those that have no threads yet.
     new: Vec<Arc<Slot>>,
+    /// How many slots there were so far.
+    made: usize,
     /// What slots did that are here no more.
     metrics: Metrics,
     shutdown: bool,
@@ -199,8 +201,10 @@ impl WorkerHandle {
         let server: Address = address.parse()?;
         let mut roster = lock(&self.crew.roster);
         if !roster.shutdown && !roster.servers.contains(&server) {
-            for number in 0..self.crew.concurrency {
-                roster.new.push(Arc::new(Slot::new(&self.crew.shop, &server, number)));
+            for _ in 0..self.crew.concurrency {
+                let slot = Slot::new(&self.crew.shop, &server, roster.made);
+                roster.made += 1;
+                roster.new.push(Arc::new(slot));
             }
             roster.servers.push(server);
             self.crew.changed.notify_all();

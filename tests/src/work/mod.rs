@@ -2,6 +2,7 @@
 //!
 //! Servers here can be killed and started again at the same address.
 
+pub mod killed;
 pub mod producers;
 pub mod sessions;
 pub mod upkeep;
@@ -56,6 +57,11 @@ impl Stand {
     /// A server of its own.
     pub fn server(self) -> Daemon {
         Daemon::start(self.backend, false)
+    }
+
+    /// A server of its own that keeps its jobs through a restart, where there is such a one.
+    pub fn durable(self) -> Option<Daemon> {
+        (self.backend == Backend::Real).then(|| Daemon::start(self.backend, true))
     }
 }
 
@@ -114,6 +120,11 @@ scenarios! {
         servers_come_and_go_while_the_worker_runs
         a_handler_may_ask_about_its_job_while_it_is_touched
         what_is_wrong_is_told_before_anything_runs
+    }
+    killed {
+        the_job_in_hand_is_taken_back_where_the_server_remembers_it
+        a_jobs_handle_takes_it_back_where_the_server_remembers_it
+        what_was_acknowledged_is_done_though_servers_are_killed_all_the_time
     }
     sessions {
         a_new_connection_uses_and_watches_what_the_old_one_did

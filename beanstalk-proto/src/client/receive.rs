@@ -179,7 +179,9 @@ impl Connection {
 
     /// The limit that a body of this length would exceed.
     fn over_limit(&self, bytes: u64) -> Option<usize> {
-        let limits = self.config.limits;
+        let mut limits = self.config.limits;
+        // With its CRLF, what an allocation can hold at all: where addresses have 32 bits, less than can be announced.
+        limits.reply_body = limits.reply_body.min(isize::MAX.unsigned_abs().saturating_sub(2));
         let untaken = (self.untaken as u64).saturating_add(bytes);
         match () {
             () if bytes > limits.reply_body as u64 => Some(limits.reply_body),

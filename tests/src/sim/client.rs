@@ -107,8 +107,10 @@ impl Client {
     pub(super) fn command(&mut self) -> Command {
         let priority = Priority(self.rng.below(4) as u32);
         let delay = if self.rng.one_in(4) { self.rng.between(1, 3) as u32 } else { 0 };
+        // Some jobs run out soon, and some are still held when everything ends.
+        let ttr = if self.rng.one_in(3) { 100 } else { self.rng.below(5) as u32 };
         match self.rng.below(40) {
-            0..14 => Command::Put { priority, delay, ttr: self.rng.below(5) as u32, body: self.body() },
+            0..14 => Command::Put { priority, delay, ttr, body: self.body() },
             14 => Command::Use { tube: self.tube() },
             15 | 16 => Command::Watch { tube: self.tube() },
             17 => Command::Ignore { tube: self.tube() },

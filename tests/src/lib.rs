@@ -16,11 +16,13 @@ pub mod daemon;
 pub mod differential;
 pub mod hostile;
 pub mod peer;
+pub mod proxy;
 pub mod runner;
 pub mod scenarios;
 pub mod script;
 pub mod server;
 pub mod session;
+pub mod sim;
 pub mod temp;
 pub mod work;
 

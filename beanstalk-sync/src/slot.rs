@@ -321,18 +321,11 @@ impl Slot {
 
     fn handle<E: Display>(self: &Arc<Self>, job: Job, handler: impl Fn(&HeldJob) -> Result<Verdict, E>) -> Verdict {
         let job = HeldJob::new(job, Arc::clone(self));
-        let result = catch_unwind(AssertUnwindSafe(|| handler(&job)));
-        let told = |reason| (self.server.clone(), job.id, reason);
-        let event = match result {
+        let (id, server) = (job.id, || self.server.clone());
+        let event = match catch_unwind(AssertUnwindSafe(|| handler(&job))) {
             Ok(Ok(verdict)) => return verdict,
-            Ok(Err(error)) => {
-                let (server, id, reason) = told(error.to_string());
-                WorkerEvent::Failed { server, id, reason }
-            }
-            Err(panic) => {
-                let (server, id, reason) = told(message(&*panic));
-                WorkerEvent::Panicked { server, id, reason }
-            }
+            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: error.to_string() },
+            Err(panic) => WorkerEvent::Panicked { server: server(), id, reason: message(&*panic) },
         };
         self.shop.listener.tell(&event);
         Verdict::Failed

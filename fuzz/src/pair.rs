@@ -325,8 +325,9 @@ impl Pair {
             self.answer(200);
             self.server_writes(usize::MAX);
             self.client_reads(usize::MAX);
-            let on_the_way = !self.to_server.is_empty() || !self.to_client.is_empty() || self.unanswered.is_some();
-            if self.progress() == before && !on_the_way {
+            let piped = !self.to_server.is_empty() || !self.to_client.is_empty();
+            let queued = self.client.wants_transmit() || self.server.backlog() > 0;
+            if self.progress() == before && !piped && !queued && self.unanswered.is_none() {
                 break;
             }
             steps += 1;

@@ -86,6 +86,7 @@ impl Command {
         let mut encoder = Encoder::new(&mut transmit);
         self.encode(&mut encoder)?;
         encoder.finish()?;
+        encoder.commit();
         for segment in transmit.segments() {
             out.extend_from_slice(segment);
         }

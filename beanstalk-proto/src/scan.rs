@@ -85,28 +85,35 @@ pub(crate) fn number(input: &[u8]) -> Option<u64> {
     number_prefix(input).filter(|&(_, digits)| digits == input.len()).map(|(number, _)| number)
 }
 
-/// The digits of a number, without allocating: the array and where in it they start.
+/// How many digits a number has.
 #[inline]
-pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    for slot in digits.iter_mut().rev() {
-        // The remainder is below 10.
+pub(crate) fn digits(number: u64) -> usize {
+    match number {
+        0..=9 => 1,
+        10..=99 => 2,
+        100..=999 => 3,
+        1000..=9999 => 4,
+        _ => (number.ilog10() as usize).saturating_add(1),
+    }
+}
+
+/// Writes a number into the place for its digits.
+#[inline]
+pub(crate) fn write_decimal(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
         #[allow(clippy::cast_possible_truncation, reason = "a remainder of 10 fits a byte")]
         {
-            *slot = b'0'.wrapping_add((number % 10) as u8);
+            *digit = b'0' | (number % 10) as u8;
         }
-        start = start.wrapping_sub(1);
         number /= 10;
-        if number == 0 {
-            break;
-        }
     }
-    digits.get(start..).unwrap_or_default()
 }
 
 /// Appends the digits of a number.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(decimal(number, &mut [0; 20]));
+    let start = out.len();
+    out.resize(start.saturating_add(digits(number)), 0);
+    write_decimal(out.get_mut(start..).unwrap_or_default(), number);
 }
 
 /// Appends a space and the digits of a number.
@@ -147,7 +154,9 @@ mod tests {
     #[test]
     fn digits_are_what_the_standard_library_writes() {
         for number in [0, 9, 10, 99, 12345, u64::from(u32::MAX), u64::MAX] {
-            assert_eq!(decimal(number, &mut [0; 20]), alloc::format!("{number}").as_bytes());
+            let mut out = Vec::new();
+            push_decimal(&mut out, number);
+            assert_eq!(out, alloc::format!("{number}").as_bytes());
         }
     }
 }

@@ -5,7 +5,9 @@ use alloc::{collections::VecDeque, vec::Vec};
 use crate::types::Body;
 
 /// An owned body of at least this many bytes is written from its own allocation.
-const MOVED_FROM: usize = 4096;
+pub(crate) const MOVED_FROM: usize = 4096;
+/// The buffer's first size.
+const FIRST: usize = 1024;
 /// A buffer that was written out is kept for the next request unless it has grown beyond this.
 const KEPT: usize = 1024 * 1024;
 /// Written bytes at the start of the buffer are dropped once there are so many.
@@ -14,8 +16,10 @@ const COMPACT_FROM: usize = 16 * 1024;
 /// What waits to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Transmit {
-    /// Lines, small bodies and the CRLFs behind large ones.
+    /// Lines, small bodies and the CRLFs behind large ones, as far as `filled`; behind that, room.
     joined: Vec<u8>,
+    /// Where the room begins.
+    filled: usize,
     /// How much of `joined` was written.
     joined_sent: usize,
     /// Large bodies, each with its place in `joined`.
@@ -34,15 +38,6 @@ struct Moved {
     bytes: Vec<u8>,
 }
 
-/// A state of the queue to go back to.
-#[derive(Clone, Copy)]
-pub(crate) struct Mark {
-    joined: usize,
-    moved: usize,
-    queued: usize,
-    total: u64,
-}
-
 impl Transmit {
     /// Bytes that wait to be written.
     pub(crate) const fn queued(&self) -> usize {
@@ -59,36 +54,63 @@ impl Transmit {
         self.total.saturating_sub(self.queued as u64)
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        Mark { joined: self.joined.len(), moved: self.moved.len(), queued: self.queued, total: self.total }
-    }
-
-    /// Takes back what was queued since the mark.
-    pub(crate) fn rewind(&mut self, mark: Mark) {
-        self.joined.truncate(mark.joined);
-        self.moved.truncate(mark.moved);
-        self.queued = mark.queued;
-        self.total = mark.total;
-    }
-
+    /// Sees to it that there is room for so many bytes.
     #[inline]
+    pub(crate) fn reserve(&mut self, bytes: usize) {
+        let end = self.filled.saturating_add(bytes);
+        if end > self.joined.len() {
+            self.grow(end);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        self.joined.resize(end.max(self.joined.len().saturating_mul(2)).max(FIRST), 0);
+    }
+
+    /// A part of the room; empty if it goes beyond what was reserved.
+    #[inline]
+    pub(crate) fn room(&self, start: usize, end: usize) -> &[u8] {
+        self.joined.get(self.filled.saturating_add(start)..self.filled.saturating_add(end)).unwrap_or_default()
+    }
+
+    /// A part of the room, to write to.
+    #[inline]
+    pub(crate) fn room_mut(&mut self, start: usize, end: usize) -> &mut [u8] {
+        self.joined.get_mut(self.filled.saturating_add(start)..self.filled.saturating_add(end)).unwrap_or_default()
+    }
+
+    /// Queues the first `len` bytes of the room.
+    #[inline]
+    pub(crate) fn commit(&mut self, len: usize) {
+        self.filled = self.filled.saturating_add(len);
+        self.count(len);
+    }
+
+    /// Queues the first `len` bytes of the room, and a body behind the first `at` of these.
+    pub(crate) fn commit_moved(&mut self, at: usize, bytes: Vec<u8>, len: usize) {
+        self.count(bytes.len());
+        self.moved.push_back(Moved { at: self.filled.saturating_add(at), bytes });
+        self.commit(len);
+    }
+
+    /// Queues bytes.
     pub(crate) fn push_line(&mut self, line: &[u8]) {
-        self.joined.extend_from_slice(line);
-        self.count(line.len());
+        self.reserve(line.len());
+        self.room_mut(0, line.len()).copy_from_slice(line);
+        self.commit(line.len());
     }
 
-    #[inline]
+    /// Queues a body and its CRLF.
     pub(crate) fn push_body(&mut self, body: Body<'_>) {
         match body {
-            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => {
-                self.count(bytes.len());
-                self.moved.push_back(Moved { at: self.joined.len(), bytes });
-            }
+            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => self.commit_moved(0, bytes, 0),
             small => self.push_line(&small),
         }
         self.push_line(b"\r\n");
     }
 
+    #[inline]
     fn count(&mut self, bytes: usize) {
         self.queued = self.queued.saturating_add(bytes);
         self.total = self.total.saturating_add(bytes as u64);
@@ -100,11 +122,33 @@ impl Transmit {
     }
 
     /// Takes `n` written bytes off the front.
+    #[inline]
     pub(crate) fn advance(&mut self, n: usize) {
-        let mut n = n.min(self.queued);
+        if n < self.queued {
+            self.advance_within(n);
+        } else {
+            self.queued = 0;
+            self.filled = 0;
+            self.joined_sent = 0;
+            if !self.moved.is_empty() || self.joined.len() > KEPT {
+                self.release();
+            }
+        }
+    }
+
+    /// Gives back the memory of what was written.
+    #[cold]
+    fn release(&mut self) {
+        self.moved.clear();
+        self.moved_sent = 0;
+        self.joined.truncate(KEPT);
+        self.joined.shrink_to(KEPT);
+    }
+
+    fn advance_within(&mut self, mut n: usize) {
         self.queued = self.queued.saturating_sub(n);
         while n > 0 {
-            let until = self.moved.front().map_or(self.joined.len(), |body| body.at);
+            let until = self.moved.front().map_or(self.filled, |body| body.at);
             let joined = until.saturating_sub(self.joined_sent).min(n);
             self.joined_sent = self.joined_sent.saturating_add(joined);
             n = n.saturating_sub(joined);
@@ -119,15 +163,12 @@ impl Transmit {
                 }
             }
         }
-        if self.queued == 0 {
-            self.joined.clear();
-            self.joined.shrink_to(KEPT);
-            self.joined_sent = 0;
-        } else if self.joined_sent >= COMPACT_FROM && self.joined_sent > self.joined.len() / 2 {
-            self.joined.drain(..self.joined_sent);
+        if self.joined_sent >= COMPACT_FROM && self.joined_sent > self.filled / 2 {
+            self.joined.copy_within(self.joined_sent..self.filled, 0);
             for body in &mut self.moved {
                 body.at = body.at.saturating_sub(self.joined_sent);
             }
+            self.filled = self.filled.saturating_sub(self.joined_sent);
             self.joined_sent = 0;
         }
     }
@@ -145,9 +186,10 @@ pub struct Segments<'a> {
 impl<'a> Iterator for Segments<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let body = self.queue.moved.get(self.moved_at);
-        let until = body.map_or(self.queue.joined.len(), |body| body.at);
+        let until = body.map_or(self.queue.filled, |body| body.at);
         if self.joined_at < until {
             let piece = self.queue.joined.get(self.joined_at..until)?;
             self.joined_at = until;

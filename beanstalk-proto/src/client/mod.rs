@@ -163,27 +163,16 @@ impl Connection {
         limit: usize,
     ) -> Result<Ticket<R::Reply>, SendError> {
         let queued = self.transmit.queued();
-        let mark = self.transmit.mark();
         let mut encoder = Encoder::new(&mut self.transmit);
-        let written = match request.encode(&mut encoder) {
-            Ok(()) => encoder.finish(),
-            Err(error) => Err(error),
-        };
-        let has_body = match written {
-            Ok(has_body) => has_body,
-            Err(error) => {
-                self.transmit.rewind(mark);
-                return Err(error.into());
-            }
-        };
+        request.encode(&mut encoder)?;
+        let bytes = encoder.finish()?;
         if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
-            self.transmit.rewind(mark);
             return Ok(Ticket::new(self.identity, self.take_over(expect, adoptable)?, R::decode));
         }
-        if self.transmit.queued() > limit && queued > 0 {
-            self.transmit.rewind(mark);
+        if queued > 0 && queued.saturating_add(bytes) > limit {
             return Err(Full::Queued { bytes: queued, limit }.into());
         }
+        let has_body = encoder.commit();
         if expect.kind == Some(Kind::Quit) {
             self.stream = Stream::Quitting;
         }

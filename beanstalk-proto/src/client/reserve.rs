@@ -75,6 +75,7 @@ impl Connection {
         let mut encoder = Encoder::new(&mut self.transmit);
         request.encode(&mut encoder)?;
         encoder.finish()?;
+        encoder.commit();
         Ok(())
     }
 

@@ -38,6 +38,7 @@ impl Selection {
         let mut encoder = Encoder::new(&mut out);
         request.clone().encode(&mut encoder).ok()?;
         encoder.finish().ok()?;
+        encoder.commit();
         let line: Vec<u8> = out.segments().flatten().copied().collect();
         match Command::parse_line(line.strip_suffix(b"\r\n")?).ok()? {
             Command::Use { tube } => Some(Self::Use(tube)),

@@ -1,30 +1,47 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
+use alloc::vec::Vec;
+
 use crate::{
     command::Command,
     error::ArgumentError,
     reply::MAX_LINE,
     scan,
     table::Kind,
-    transmit::Transmit,
+    transmit::{MOVED_FROM, Transmit},
     types::{Body, Seconds, TubeArg, TubeName},
 };
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
 /// and checks what it is given, so that a command cannot become two.
+///
+/// It writes behind what is queued already, and nothing counts as queued before [`Encoder::commit`]: a request that
+/// fails leaves no trace.
 #[derive(Debug)]
 pub struct Encoder<'c> {
     out: &'c mut Transmit,
-    line: [u8; MAX_LINE],
+    /// How many bytes were written to the queue's room: the line so far, and what of the body is joined to it.
     len: usize,
-    has_body: bool,
+    body: Encoded,
     /// Whether the command is one of the table's, whose shape need not be checked.
     vouched: bool,
 }
 
+/// Where the body of a request is.
+#[derive(Debug)]
+enum Encoded {
+    NoBody,
+    /// Joined to the line.
+    Joined,
+    /// In its own allocation; the line before it takes so many bytes.
+    Moved(usize, Vec<u8>),
+}
+
 impl<'c> Encoder<'c> {
+    #[inline]
     pub(crate) fn new(out: &'c mut Transmit) -> Self {
-        Self { out, line: [0; MAX_LINE], len: 0, has_body: false, vouched: false }
+        out.reserve(MAX_LINE);
+        Self { out, len: 0, body: Encoded::NoBody, vouched: false }
     }
 
     /// Writes the command's word, or an argument that is a word.
@@ -47,9 +64,11 @@ impl<'c> Encoder<'c> {
     /// # Errors
     ///
     /// If it does not fit the line.
+    #[inline]
     pub fn number(&mut self, number: impl Into<u64>) -> Result<&mut Self, ArgumentError> {
-        let mut digits = [0; 20];
-        self.push(scan::decimal(number.into(), &mut digits))
+        let number = number.into();
+        scan::write_decimal(self.argument(scan::digits(number))?, number);
+        Ok(self)
     }
 
     /// Writes a duration in whole seconds.
@@ -57,6 +76,7 @@ impl<'c> Encoder<'c> {
     /// # Errors
     ///
     /// [`ArgumentError::TooManySeconds`] above `limit`.
+    #[inline]
     pub fn seconds(&mut self, seconds: Seconds, limit: u32) -> Result<&mut Self, ArgumentError> {
         let limit = u64::from(limit);
         match seconds.get() {
@@ -81,6 +101,7 @@ impl<'c> Encoder<'c> {
     /// # Errors
     ///
     /// [`ArgumentError::BodyTooLong`] above 2^30 bytes.
+    #[inline]
     pub fn body<'b>(&mut self, body: impl Into<Body<'b>>) -> Result<&mut Self, ArgumentError> {
         let body = body.into();
         let bytes = body.len();
@@ -89,9 +110,16 @@ impl<'c> Encoder<'c> {
         }
         self.number(bytes as u64)?;
         self.check_shape(Some(bytes))?;
-        self.end_line()?;
-        self.has_body = true;
-        self.out.push_body(body);
+        self.write(b"\r\n");
+        self.body = match body {
+            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => Encoded::Moved(self.len, bytes),
+            small => {
+                self.out.reserve(self.len.saturating_add(bytes).saturating_add(2));
+                self.write(&small);
+                Encoded::Joined
+            }
+        };
+        self.write(b"\r\n");
         Ok(self)
     }
 
@@ -108,25 +136,41 @@ impl<'c> Encoder<'c> {
         self.push(line)
     }
 
-    /// Ends the request and says whether it has a body.
-    pub(crate) fn finish(mut self) -> Result<bool, ArgumentError> {
-        if !self.has_body {
-            if self.len == 0 {
-                return Err(ArgumentError::Shape("nothing was written"));
+    /// Ends the request, and says how many bytes it takes.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Result<usize, ArgumentError> {
+        match &self.body {
+            Encoded::NoBody if self.len == 0 => Err(ArgumentError::Shape("nothing was written")),
+            Encoded::NoBody => {
+                self.check_shape(None)?;
+                self.write(b"\r\n");
+                Ok(self.len)
             }
-            self.check_shape(None)?;
-            self.end_line()?;
+            Encoded::Joined => Ok(self.len),
+            Encoded::Moved(_, body) => Ok(self.len.saturating_add(body.len())),
         }
-        Ok(self.has_body)
+    }
+
+    /// Queues the finished request, and says whether it has a body.
+    #[inline]
+    pub(crate) fn commit(self) -> bool {
+        let has_body = !matches!(self.body, Encoded::NoBody);
+        match self.body {
+            Encoded::Moved(line, body) => self.out.commit_moved(line, body, self.len),
+            Encoded::NoBody | Encoded::Joined => self.out.commit(self.len),
+        }
+        has_body
     }
 
     /// Refuses what a server would take for the wrong number of lines: a `put` whose body it would read as commands, or
     /// would go on waiting for, and a body behind a command that has none.
+    #[inline]
     fn check_shape(&self, body: Option<usize>) -> Result<(), ArgumentError> {
-        if self.vouched {
-            return Ok(());
-        }
-        let line = self.line.get(..self.len).unwrap_or_default();
+        if self.vouched { Ok(()) } else { self.check_unvouched(body) }
+    }
+
+    fn check_unvouched(&self, body: Option<usize>) -> Result<(), ArgumentError> {
+        let line = self.out.room(0, self.len);
         match (kind_of_verb(line), body) {
             (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
             (Some(Kind::Put), Some(_)) => match Command::parse_line(line) {
@@ -138,33 +182,38 @@ impl<'c> Encoder<'c> {
         }
     }
 
+    #[inline]
     fn push(&mut self, piece: &[u8]) -> Result<&mut Self, ArgumentError> {
-        if self.has_body {
-            return Err(ArgumentError::Shape("something follows the body"));
-        }
-        if self.len > 0 {
-            self.put(b" ")?;
-        }
-        self.put(piece)?;
+        self.argument(piece.len())?.copy_from_slice(piece);
         Ok(self)
     }
 
-    fn put(&mut self, piece: &[u8]) -> Result<(), ArgumentError> {
-        let end = self.len.saturating_add(piece.len());
-        match self.line.get_mut(self.len..end) {
-            Some(place) => {
-                place.copy_from_slice(piece);
-                self.len = end;
-                Ok(())
-            }
-            None => Err(ArgumentError::LineTooLong { bytes: end.saturating_add(2), limit: MAX_LINE }),
+    /// The place on the line for an argument of this length, behind a space unless it is the first.
+    #[inline]
+    fn argument(&mut self, len: usize) -> Result<&mut [u8], ArgumentError> {
+        if !matches!(self.body, Encoded::NoBody) {
+            return Err(ArgumentError::Shape("something follows the body"));
         }
+        let start = self.len.saturating_add(usize::from(self.len > 0));
+        let end = start.saturating_add(len);
+        if end > MAX_LINE - 2 {
+            return Err(ArgumentError::LineTooLong { bytes: end.saturating_add(2), limit: MAX_LINE });
+        }
+        let len = core::mem::replace(&mut self.len, end);
+        // If it is the first, its first byte covers the space.
+        self.out.room_mut(len, end).iter_mut().take(1).for_each(|first| *first = b' ');
+        Ok(self.out.room_mut(start, end))
     }
 
-    fn end_line(&mut self) -> Result<(), ArgumentError> {
-        self.put(b"\r\n")?;
-        self.out.push_line(self.line.get(..self.len).unwrap_or_default());
-        Ok(())
+    /// Writes what there is room for already.
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let end = self.len.saturating_add(bytes.len());
+        let room = self.out.room_mut(self.len, end);
+        if room.len() == bytes.len() {
+            room.copy_from_slice(bytes);
+            self.len = end;
+        }
     }
 }
 

@@ -97,6 +97,18 @@ impl Framer {
         self.scratch.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// Whether a body is on its way, rather than a line.
+    #[inline]
+    pub(crate) const fn is_in_body(&self) -> bool {
+        self.incoming.is_some()
+    }
+
+    /// Whether everything that has arrived was used, and a line comes next.
+    #[inline]
+    pub(crate) const fn is_drained(&self) -> bool {
+        self.start == self.end && self.incoming.is_none()
+    }
+
     /// Whether the search for this line's end has begun, so that parsing it in one pass was tried already.
     #[inline]
     pub(crate) const fn is_searching(&self) -> bool {
@@ -112,11 +124,12 @@ impl Framer {
     /// Uses up bytes of the scratch.
     #[inline]
     pub(crate) fn consume(&mut self, n: usize) {
-        self.start = self.start.saturating_add(n).min(self.end);
         self.search = LineSearch::default();
-        if self.start == self.end {
+        if n >= self.end.wrapping_sub(self.start) {
             self.start = 0;
             self.end = 0;
+        } else {
+            self.start = self.start.wrapping_add(n);
         }
     }
 

@@ -102,7 +102,7 @@ reply_kinds! {
 }
 
 /// A set of reply kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ReplySet(u32);
 
 impl ReplySet {

@@ -164,6 +164,7 @@ impl Expect {
 
     /// Allows replies with other words too.
     #[must_use]
+    #[inline]
     pub fn other(mut self, other: OtherReplies) -> Self {
         self.other = other;
         self
@@ -171,6 +172,7 @@ impl Expect {
 
     /// Says that the server may wait before it answers.
     #[must_use]
+    #[inline]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
         self
@@ -178,6 +180,7 @@ impl Expect {
 
     /// Demands that the reply repeats this.
     #[must_use]
+    #[inline]
     pub fn echo(mut self, echo: Echo) -> Self {
         self.echo = echo;
         self
@@ -187,21 +190,21 @@ impl Expect {
     pub(crate) const fn is_reserve(&self) -> bool {
         matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))
     }
+}
 
+impl OtherReplies {
     /// Whether the request names this word as one of its own replies, and if so, whether a body follows.
-    pub(crate) fn own_word(&self, word: &[u8]) -> Option<bool> {
-        match self.other {
-            OtherReplies::Words(shapes) => {
-                shapes.iter().find(|shape| shape.word.as_bytes() == word).map(|shape| shape.body)
-            }
-            OtherReplies::None | OtherReplies::Any { .. } => None,
+    pub(crate) fn own_word(self, word: &[u8]) -> Option<bool> {
+        match self {
+            Self::Words(shapes) => shapes.iter().find(|shape| shape.word.as_bytes() == word).map(|shape| shape.body),
+            Self::None | Self::Any { .. } => None,
         }
     }
 
     /// Whether a reply with a word that is not of the protocol is allowed, and if so, whether a body follows.
-    pub(crate) fn shape_of(&self, word: &[u8]) -> Option<bool> {
-        match self.other {
-            OtherReplies::Any { body } => Some(body),
+    pub(crate) fn shape_of(self, word: &[u8]) -> Option<bool> {
+        match self {
+            Self::Any { body } => Some(body),
             _ => self.own_word(word),
         }
     }

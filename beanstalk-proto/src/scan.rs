@@ -64,20 +64,32 @@ pub(crate) fn line_too_long(line: &[u8]) -> ProtocolError {
 pub(crate) fn number_prefix(input: &[u8]) -> Option<(u64, usize)> {
     let mut number: u64 = 0;
     let mut digits: usize = 0;
-    for &byte in input {
+    // Nineteen digits always fit: most numbers end before anything need be checked.
+    for &byte in input.iter().take(MAX_DIGITS - 1) {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
         }
-        // Nineteen digits always fit; the check costs only from there on.
-        number = match digits {
-            0..19 => number.wrapping_mul(10).wrapping_add(u64::from(digit)),
-            _ => number.checked_mul(10)?.checked_add(u64::from(digit))?,
-        };
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
         digits = digits.wrapping_add(1);
+    }
+    if digits == MAX_DIGITS - 1 {
+        return long_number_prefix(input, number);
     }
     let canonical = digits == 1 || (digits > 1 && input.first() != Some(&b'0'));
     canonical.then_some((number, digits))
+}
+
+/// As [`number_prefix`], from the value of the first nineteen digits on.
+#[cold]
+fn long_number_prefix(input: &[u8], mut number: u64) -> Option<(u64, usize)> {
+    let rest = input.get(MAX_DIGITS - 1..)?;
+    let mut digits = MAX_DIGITS - 1;
+    for digit in rest.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|&digit| digit <= 9) {
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+        digits = digits.saturating_add(1);
+    }
+    (input.first() != Some(&b'0')).then_some((number, digits))
 }
 
 /// A number and nothing else.
@@ -85,35 +97,74 @@ pub(crate) fn number(input: &[u8]) -> Option<u64> {
     number_prefix(input).filter(|&(_, digits)| digits == input.len()).map(|(number, _)| number)
 }
 
-/// How many digits a number has.
+/// The longest number: that of 2^64-1.
+pub(crate) const MAX_DIGITS: usize = 20;
+
+/// Every number of two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [*b"00"; 100];
+    let mut rest: &mut [[u8; 2]] = &mut pairs;
+    let (mut tens, mut ones) = (b'0', b'0');
+    while let [first, tail @ ..] = rest {
+        *first = [tens, ones];
+        rest = tail;
+        (tens, ones) = if ones == b'9' { (tens.wrapping_add(1), b'0') } else { (tens, ones.wrapping_add(1)) };
+    }
+    pairs
+};
+
 #[inline]
-pub(crate) fn digits(number: u64) -> usize {
+fn pair(number: u64) -> [u8; 2] {
+    #[allow(clippy::cast_possible_truncation, reason = "it is less than 100")]
+    PAIRS.get((number % 100) as usize).copied().unwrap_or_default()
+}
+
+/// Writes a number to the start of its place, and says how many digits it has. Most arguments have one to four.
+#[inline]
+pub(crate) fn write_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
+    let ([_, ones], [_, hundreds]) = (pair(number), pair(number / 100));
     match number {
-        0..=9 => 1,
-        10..=99 => 2,
-        100..=999 => 3,
-        1000..=9999 => 4,
-        _ => (number.ilog10() as usize).saturating_add(1),
+        0..10 => {
+            place[0] = ones;
+            1
+        }
+        10..100 => {
+            [place[0], place[1]] = pair(number);
+            2
+        }
+        100..1000 => {
+            place[0] = hundreds;
+            [place[1], place[2]] = pair(number);
+            3
+        }
+        1000..10_000 => {
+            [place[0], place[1]] = pair(number / 100);
+            [place[2], place[3]] = pair(number);
+            4
+        }
+        _ => write_long_decimal(place, number),
     }
 }
 
-/// Writes a number into the place for its digits.
-#[inline]
-pub(crate) fn write_decimal(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
-        #[allow(clippy::cast_possible_truncation, reason = "a remainder of 10 fits a byte")]
-        {
-            *digit = b'0' | (number % 10) as u8;
-        }
-        number /= 10;
+fn write_long_decimal(place: &mut [u8; MAX_DIGITS], mut number: u64) -> usize {
+    let digits = (number.ilog10() as usize).saturating_add(1);
+    let written = place.get_mut(..digits).unwrap_or_default();
+    let (odd, pairs) = written.split_at_mut(digits % 2);
+    for two in pairs.rchunks_exact_mut(2) {
+        two.copy_from_slice(&pair(number));
+        number /= 100;
     }
+    for one in odd {
+        [_, *one] = pair(number);
+    }
+    digits
 }
 
 /// Appends the digits of a number.
 pub(crate) fn push_decimal(out: &mut Vec<u8>, number: u64) {
-    let start = out.len();
-    out.resize(start.saturating_add(digits(number)), 0);
-    write_decimal(out.get_mut(start..).unwrap_or_default(), number);
+    let mut place = [0; MAX_DIGITS];
+    let digits = write_decimal(&mut place, number);
+    out.extend_from_slice(place.get(..digits).unwrap_or_default());
 }
 
 /// Appends a space and the digits of a number.
@@ -153,7 +204,9 @@ mod tests {
 
     #[test]
     fn digits_are_what_the_standard_library_writes() {
-        for number in [0, 9, 10, 99, 12345, u64::from(u32::MAX), u64::MAX] {
+        for number in
+            [0, 9, 10, 99, 100, 101, 999, 1000, 1024, 9999, 10_000, 12345, 100_000, u64::from(u32::MAX), u64::MAX]
+        {
             let mut out = Vec::new();
             push_decimal(&mut out, number);
             assert_eq!(out, alloc::format!("{number}").as_bytes());

@@ -13,13 +13,25 @@ const KEPT: usize = 1024 * 1024;
 /// Written bytes at the start of the buffer are dropped once there are so many.
 const COMPACT_FROM: usize = 16 * 1024;
 
+/// Room for a line, and for the number behind which it turns out to be too long.
+#[derive(Debug)]
+pub(crate) struct Line(pub(crate) [u8; 256]);
+
+impl Default for Line {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
 /// What waits to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Transmit {
+    /// Where a request writes its line: of a fixed size, so that checking its bounds costs next to nothing.
+    pub(crate) line: Line,
     /// Lines, small bodies and the CRLFs behind large ones, as far as `filled`; behind that, room.
-    joined: Vec<u8>,
+    pub(crate) joined: Vec<u8>,
     /// Where the room begins.
-    filled: usize,
+    pub(crate) filled: usize,
     /// How much of `joined` was written.
     joined_sent: usize,
     /// Large bodies, each with its place in `joined`.
@@ -57,9 +69,9 @@ impl Transmit {
     /// Sees to it that there is room for so many bytes.
     #[inline]
     pub(crate) fn reserve(&mut self, bytes: usize) {
-        let end = self.filled.saturating_add(bytes);
-        if end > self.joined.len() {
-            self.grow(end);
+        // What is queued is in memory, so that counting it cannot overflow; the same goes for the sums below.
+        if self.joined.len().wrapping_sub(self.filled) < bytes {
+            self.grow(self.filled.saturating_add(bytes));
         }
     }
 
@@ -68,22 +80,16 @@ impl Transmit {
         self.joined.resize(end.max(self.joined.len().saturating_mul(2)).max(FIRST), 0);
     }
 
-    /// A part of the room; empty if it goes beyond what was reserved.
+    /// The room, to write to.
     #[inline]
-    pub(crate) fn room(&self, start: usize, end: usize) -> &[u8] {
-        self.joined.get(self.filled.saturating_add(start)..self.filled.saturating_add(end)).unwrap_or_default()
-    }
-
-    /// A part of the room, to write to.
-    #[inline]
-    pub(crate) fn room_mut(&mut self, start: usize, end: usize) -> &mut [u8] {
-        self.joined.get_mut(self.filled.saturating_add(start)..self.filled.saturating_add(end)).unwrap_or_default()
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.joined.get_mut(self.filled..).unwrap_or_default()
     }
 
     /// Queues the first `len` bytes of the room.
     #[inline]
     pub(crate) fn commit(&mut self, len: usize) {
-        self.filled = self.filled.saturating_add(len);
+        self.filled = self.filled.wrapping_add(len);
         self.count(len);
     }
 
@@ -97,7 +103,9 @@ impl Transmit {
     /// Queues bytes.
     pub(crate) fn push_line(&mut self, line: &[u8]) {
         self.reserve(line.len());
-        self.room_mut(0, line.len()).copy_from_slice(line);
+        if let Some(room) = self.room().get_mut(..line.len()) {
+            room.copy_from_slice(line);
+        }
         self.commit(line.len());
     }
 
@@ -112,11 +120,12 @@ impl Transmit {
 
     #[inline]
     fn count(&mut self, bytes: usize) {
-        self.queued = self.queued.saturating_add(bytes);
-        self.total = self.total.saturating_add(bytes as u64);
+        self.queued = self.queued.wrapping_add(bytes);
+        self.total = self.total.wrapping_add(bytes as u64);
     }
 
     /// What waits, in order, as few pieces as there are.
+    #[inline]
     pub(crate) fn segments(&self) -> Segments<'_> {
         Segments { queue: self, joined_at: self.joined_sent, moved_at: 0, moved_skip: self.moved_sent }
     }
@@ -171,6 +180,16 @@ impl Transmit {
             self.filled = self.filled.saturating_sub(self.joined_sent);
             self.joined_sent = 0;
         }
+    }
+}
+
+impl<'a> Segments<'a> {
+    /// The one piece that is left, if it is only one: what is written need not be gathered then.
+    #[must_use]
+    #[inline]
+    pub fn single(&self) -> Option<&'a [u8]> {
+        let Transmit { joined, filled, moved, .. } = self.queue;
+        if moved.is_empty() { joined.get(self.joined_at..*filled) } else { None }
     }
 }
 

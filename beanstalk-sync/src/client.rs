@@ -3,6 +3,7 @@
 use std::{
     io::{self, IoSlice},
     iter,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -101,8 +102,23 @@ impl<T: Transport> Client<T> {
     /// Everything that [`Error`] lists. After a timeout the connection is still in step: the reply is dropped when it
     /// comes, and a job that it brings is kept for the next reserve.
     pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        let ticket = self.queue(request)?;
-        self.wait(ticket)
+        let start = Instant::now();
+        let alone = self.connection.in_flight() == 0;
+        if !alone {
+            self.read_unread(&request)?;
+        }
+        let mut ticket = self.connection.send(request)?;
+        // Nearly always the first read brings the reply. It waits no longer than any request that was just sent may take,
+        // so nothing need be known of deadlines before it.
+        if alone {
+            if let Err(error) = self.exchange(None) {
+                return Err(self.broken(ticket, error));
+            }
+            if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
+                return result;
+            }
+        }
+        self.wait(ticket, start)
     }
 
     beanstalk_proto::client_methods!(sync);
@@ -139,8 +155,11 @@ impl<T: Transport> Client<T> {
     /// # Errors
     ///
     /// As [`Client::call`].
-    pub fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
-        self.wait(ticket)
+    pub fn reply<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
+        match self.connection.poll_reply(&mut ticket) {
+            Poll::Ready(result) => result,
+            Poll::Pending => self.wait(ticket, Instant::now()),
+        }
     }
 
     /// Sends many requests, pipelined, and yields one result for each, in order. A refusal of one does not disturb the
@@ -201,8 +220,11 @@ impl<T: Transport> Client<T> {
 
     /// Queues a request. If a reserve is in its way that nobody waits for any more, or is about to be taken over, its job
     /// may be here, unread.
+    #[inline]
     fn queue<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        self.read_unread(&request)?;
+        if self.connection.in_flight() > 0 {
+            self.read_unread(&request)?;
+        }
         Ok(self.connection.send(request)?)
     }
 
@@ -222,28 +244,32 @@ impl<T: Transport> Client<T> {
         Ok(())
     }
 
-    fn wait<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
-        let mut now = self.now();
-        let deadline = self.connection.deadline(&ticket, now);
+    /// Waits for the reply to a request that was sent at `start`, or whose reply was asked for then.
+    fn wait<R>(&mut self, mut ticket: Ticket<R>, start: Instant) -> Result<R, Error> {
+        let deadline = self.connection.deadline(&ticket, self.since_epoch(start));
         loop {
-            if let std::task::Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
+            if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
                 return result;
             }
-            match self.advance(deadline, now) {
-                Ok(Waited::Moved) => now = self.now(),
+            match self.advance(deadline, self.now()) {
+                Ok(Waited::Moved) => {}
                 Ok(Waited::GiveUp) => return self.connection.give_up(ticket),
                 Ok(Waited::TooLong) => {
                     let error = self.connection.timed_out(&ticket);
                     self.connection.abandon(ticket);
                     return Err(error);
                 }
-                Err(error) => {
-                    let error = self.failed(error, self.connection.lost(&ticket));
-                    self.connection.abandon(ticket);
-                    return Err(error);
-                }
+                Err(error) => return Err(self.broken(ticket, error)),
             }
         }
+    }
+
+    /// The error of a request that met the transport's failure.
+    #[cold]
+    fn broken<R>(&mut self, ticket: Ticket<R>, error: io::Error) -> Error {
+        let error = self.failed(error, self.connection.lost(&ticket));
+        self.connection.abandon(ticket);
+        error
     }
 
     /// Moves bytes until something was read, or says what the deadline asks for.
@@ -265,6 +291,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Writes what is queued, then reads once. While the transport takes no more, it only reads.
+    #[inline(never)]
     fn exchange(&mut self, left: Option<Duration>) -> io::Result<()> {
         let written = self.write_all()?;
         let base = self.connection.config().reply_timeout;
@@ -278,6 +305,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Writes until nothing is queued, then flushes; `false` if the transport takes no more for now.
+    #[inline(always)]
     pub(crate) fn write_all(&mut self) -> io::Result<bool> {
         while self.connection.wants_transmit() {
             // Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
@@ -308,7 +336,16 @@ impl<T: Transport> Client<T> {
         Ok(true)
     }
 
+    #[inline(always)]
     fn write_once(&mut self) -> io::Result<usize> {
+        let segments = self.connection.transmit();
+        if let Some(piece) = segments.single() {
+            return self.transport.write(piece);
+        }
+        self.write_pieces()
+    }
+
+    fn write_pieces(&mut self) -> io::Result<usize> {
         let mut segments = self.connection.transmit();
         let first = segments.next().unwrap_or_default();
         let Some(second) = segments.next() else { return self.transport.write(first) };
@@ -322,6 +359,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Reads once; `false` if nothing came in time.
+    #[inline(always)]
     fn read_once(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         if self.connection.is_ended() {
             return Ok(false);
@@ -350,9 +388,12 @@ impl<T: Transport> Client<T> {
         self.read_once(Some(NOW)).is_err() || self.connection.is_ended()
     }
 
-    #[inline]
     pub(crate) fn now(&self) -> beanstalk_proto::Instant {
-        beanstalk_proto::Instant::ZERO + self.epoch.elapsed()
+        self.since_epoch(Instant::now())
+    }
+
+    fn since_epoch(&self, at: Instant) -> beanstalk_proto::Instant {
+        beanstalk_proto::Instant::ZERO + at.saturating_duration_since(self.epoch)
     }
 }
 

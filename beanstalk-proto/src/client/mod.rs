@@ -50,7 +50,7 @@ pub use pipeline::Pipeline;
 use reserve::Parked;
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
-use slot::{Adopted, Slot, Slots, State, TooBig};
+use slot::{Adopted, Slots, State, TooBig};
 pub use ticket::Ticket;
 
 use crate::{
@@ -146,7 +146,7 @@ impl Connection {
     /// # Errors
     ///
     /// A [`SendError`]: an argument that cannot be said, a waiting `reserve`, a limit, or an ended connection.
-    #[inline]
+    #[inline(always)]
     pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
         let expect = request.expect();
         let adoptable = self.check_room(&expect)?;
@@ -154,7 +154,7 @@ impl Connection {
     }
 
     /// Queues a request that there is room for, unless it makes the queue longer than `limit`.
-    #[inline]
+    #[inline(always)]
     fn send_into<R: Request>(
         &mut self,
         request: R,
@@ -200,6 +200,17 @@ impl Connection {
     /// Whether a request may be sent now, and which abandoned reserve it could take over.
     #[inline]
     fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
+        let limits = &self.config.limits;
+        let room = self.slots.len() < limits.in_flight && self.transmit.queued() < limits.queued;
+        // Nearly always so, and then this is all.
+        if room && matches!(self.stream, Stream::Open) && !self.slots.may_wait() {
+            return Ok(None);
+        }
+        self.check_room_closely(expect)
+    }
+
+    #[cold]
+    fn check_room_closely(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         self.check_open()?;
         let adoptable = self.check_waiting(expect)?;
         if adoptable.is_some() {
@@ -216,9 +227,10 @@ impl Connection {
         Ok(adoptable)
     }
 
+    #[inline]
     fn push_slot(&mut self, expect: Expect, has_body: bool, state: State) -> u64 {
         let end = self.transmit.end();
-        self.slots.push(Slot { expect, has_body, end, abandoned: false, adopted: None, until: None, state })
+        self.slots.push(expect, has_body, end, state)
     }
 
     fn check_open(&self) -> Result<(), SendError> {
@@ -298,41 +310,59 @@ impl Connection {
     ///
     /// What the server answered, if it is a refusal; what ended the connection; or [`Error::Ticket`] for a ticket of
     /// another connection or one whose reply was taken.
-    #[inline]
+    #[inline(always)]
     pub fn poll_reply<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
-        loop {
-            let seq = ticket.check(self.identity)?;
-            let written = self.transmit.written();
-            let Some(slot) = self.slots.get_mut(seq) else { return Poll::Ready(Err(TicketError::Spent.into())) };
-            let command = slot.expect.command;
-            let result = match mem::replace(&mut slot.state, State::Free) {
-                State::Moved(seq) => {
-                    let from = mem::replace(&mut ticket.seq, seq);
-                    self.slots.free(from);
-                    continue;
+        let seq = ticket.check(self.identity)?;
+        // Nearly always a line answers the request at the front.
+        let Some(slot) = self.slots.front(seq) else { return self.poll_closely(ticket) };
+        let State::Plain(head) = slot.state else { return self.poll_closely(ticket) };
+        let result = match (ticket.decode)(head.into_plain_reply()) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(Error::from_decode(slot.command(), error)),
+        };
+        mem::forget(mem::take(&mut slot.state));
+        ticket.spend();
+        self.slots.front_leaves();
+        self.slots.followers_leave();
+        Poll::Ready(result)
+    }
+
+    /// As [`Connection::poll_reply`], for a slot that is not at the front, or has no reply.
+    #[inline(never)]
+    fn poll_closely<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
+        let seq = ticket.check(self.identity)?;
+        let written = self.transmit.written();
+        let Some(slot) = self.slots.get_mut(seq) else { return Poll::Ready(Err(TicketError::Spent.into())) };
+        let result = match &mut slot.state {
+            State::Moved(next) => {
+                ticket.seq = *next;
+                self.slots.free(seq);
+                return self.poll_reply(ticket);
+            }
+            State::Plain(head) => {
+                (ticket.decode)(head.into_plain_reply()).map_err(|error| Error::from_decode(slot.command(), error))
+            }
+            State::Answered(_) => {
+                let State::Answered(reply) = mem::take(&mut slot.state) else { return Poll::Pending };
+                self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
+                (ticket.decode)(reply).map_err(|error| Error::from_decode(slot.command(), error))
+            }
+            &mut State::TooBig(TooBig { id, bytes, limit, .. }) => {
+                Err(Error::ReplyTooBig { command: slot.command(), id, bytes, limit })
+            }
+            State::Free => Err(TicketError::Spent.into()),
+            State::Waiting | State::Confirming(_) => {
+                let lost = slot.lost(written);
+                match &self.stream {
+                    Stream::Open | Stream::Quitting => return Poll::Pending,
+                    Stream::Ended => Err(Error::Closed { lost }),
+                    Stream::Poisoned(error) => Err(Error::Protocol { error: error.clone(), lost }),
                 }
-                State::Answered(reply) => {
-                    self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
-                    (ticket.decode)(reply).map_err(|error| Error::from_decode(command, error))
-                }
-                State::TooBig(TooBig { id, bytes, limit, .. }) => Err(Error::ReplyTooBig { command, id, bytes, limit }),
-                State::Free => Err(TicketError::Spent.into()),
-                state => {
-                    let lost = slot.lost(written);
-                    match &self.stream {
-                        Stream::Open | Stream::Quitting => {
-                            slot.state = state;
-                            return Poll::Pending;
-                        }
-                        Stream::Ended => Err(Error::Closed { lost }),
-                        Stream::Poisoned(error) => Err(Error::Protocol { error: error.clone(), lost }),
-                    }
-                }
-            };
-            ticket.spend();
-            self.slots.free(seq);
-            return Poll::Ready(result);
-        }
+            }
+        };
+        ticket.spend();
+        self.slots.free(seq);
+        Poll::Ready(result)
     }
 
     /// Says that nobody waits for this reply any more. The slot stays until it arrives; a job that it brings is parked.
@@ -350,11 +380,11 @@ impl Connection {
                     self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
                 }
                 State::TooBig(too_big) if too_big.reserved => self.parked.push_back(Parked::TooBig(too_big)),
-                State::TooBig(_) | State::Free => {}
+                State::TooBig(_) | State::Plain(_) | State::Free => {}
                 pending => {
                     slot.state = pending;
                     slot.abandoned = true;
-                    slot.adopted = None;
+                    slot.set_adopted(None);
                     return;
                 }
             }
@@ -370,11 +400,12 @@ impl Connection {
     pub fn deadline<T>(&mut self, ticket: &Ticket<T>, now: Instant) -> Deadline {
         let Some(seq) = ticket.check(self.identity).ok() else { return Deadline::Never };
         let mut from = now;
-        for waits in self.slots.pending_waits_before(seq) {
-            from = from.max(*waits.until.get_or_insert(from + waits.expect.wait.duration()));
-        }
+        self.slots.each_pending_wait_before(seq, |waits| {
+            from = from.max(*waits.until.get_or_insert(from + waits.wait.duration()));
+        });
         let Some(slot) = self.slots.get_mut(seq) else { return Deadline::Never };
-        match (&mut slot.adopted, slot.expect.wait, self.config.reply_timeout) {
+        let wait = slot.wait;
+        match (slot.adopted(), wait, self.config.reply_timeout) {
             (Some(Adopted { wait: wait @ Wait::Seconds(_), until }), ..) => {
                 Deadline::GiveUp(*until.get_or_insert(now + wait.duration()))
             }

@@ -6,12 +6,12 @@ use core::mem;
 use super::{
     Connection, Stream,
     reserve::Parked,
-    slot::{State, TooBig},
+    slot::{Slot, State, TooBig},
 };
 use crate::{
     error::{CommandError, Excerpt, ProtocolError},
     reply::{Head, MAX_LINE, OtherReply, Parsed, Reply, ReplyKind},
-    request::{Echo, Expect, Wait},
+    request::Wait,
     scan,
     table::Kind,
     types::JobId,
@@ -59,14 +59,27 @@ impl Connection {
     }
 
     /// Takes note that `n` bytes were written to [`Connection::receive_buf`]. Afterwards poll the tickets.
+    #[inline(always)]
     pub fn received(&mut self, n: usize) {
         if self.is_ended() {
             return;
         }
         self.framer.received(n);
-        while let Some(result) = self.next_reply() {
+        loop {
+            let whole_line = !self.framer.is_in_body() && !self.framer.is_searching();
+            let result = match if whole_line { Head::parse(self.framer.unread()) } else { Parsed::Unclear } {
+                Parsed::Head(head, len) => self.head_arrived(head, len),
+                Parsed::Unclear => match self.next_reply() {
+                    Some(result) => result,
+                    None => return,
+                },
+            };
             if let Err(error) = result {
                 self.stream = Stream::Poisoned(error);
+                return;
+            }
+            // Nearly always one read brings one reply.
+            if self.framer.is_drained() {
                 return;
             }
         }
@@ -80,7 +93,7 @@ impl Connection {
         }
         let written = self.transmit.written();
         if let Some((_, slot)) = self.slots.next_pending() {
-            if slot.expect.kind == Some(Kind::Quit) && slot.end <= written {
+            if slot.kind == Some(Kind::Quit) && slot.end <= written {
                 slot.state = State::Answered(Reply::Closed);
             }
         }
@@ -95,27 +108,22 @@ impl Connection {
         }
     }
 
-    /// Deals with one complete reply, if there is one.
-    #[inline]
+    /// Deals with one complete reply, if there is one, that is not a line of the protocol in one piece.
+    #[inline(never)]
     fn next_reply(&mut self) -> Option<Result<(), ProtocolError>> {
         if self.arriving.is_some() {
             return self.body_arrived();
         }
-        let unread = self.framer.unread();
-        if unread.is_empty() {
+        if self.framer.unread().is_empty() {
             return None;
-        }
-        if !self.framer.is_searching() {
-            if let Parsed::Head(head, len) = Head::parse(unread) {
-                return Some(self.line_arrived(Some(head), len));
-            }
         }
         let Some(len) = self.framer.find_line().filter(|&len| len <= MAX_LINE) else {
             let unread = self.framer.unread();
             return (unread.len() >= MAX_LINE).then(|| Err(scan::line_too_long(unread)));
         };
         match Head::parse_complete(self.framer.unread().get(..len).unwrap_or_default()) {
-            Ok(head) => Some(self.line_arrived(head, len)),
+            Ok(Some(head)) => Some(self.head_arrived_closely(head, len)),
+            Ok(None) => Some(self.other_arrived(len)),
             Err(error) => Some(self.malformed(error, len)),
         }
     }
@@ -125,56 +133,75 @@ impl Connection {
         let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
         let word = word_of(line);
         match self.slots.next_pending() {
-            Some((_, slot)) if slot.expect.own_word(word).is_some() => self.line_arrived(None, len),
+            Some((_, slot)) if slot.other().own_word(word).is_some() => self.other_arrived(len),
             _ => Err(error),
         }
     }
 
-    /// Checks a line against the slot whose turn it is, and either answers it or waits for the body.
-    #[inline]
-    fn line_arrived(&mut self, head: Option<Head>, len: usize) -> Result<(), ProtocolError> {
+    /// Checks a line of the protocol against the slot whose turn it is, and either answers it or waits for the body.
+    #[inline(always)]
+    fn head_arrived(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
+        let Some((_, slot)) = self.slots.next_pending() else { return self.other_arrived(len) };
+        // All checks for nearly every reply that has no body. (A `put` could also be answered so that it is fatal.)
+        if let (State::Waiting, true) = (&slot.state, slot.replies.contains(head.kind)) {
+            let checked = head.kind == ReplyKind::Inserted || (!slot.has_body && slot.kind != Some(Kind::Quit));
+            if checked && head.is_plain() && slot.rare.is_none() && !slot.abandoned {
+                mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
+                self.framer.consume(len);
+                return Ok(());
+            }
+        }
+        self.head_arrived_closely(head, len)
+    }
+
+    /// As [`Connection::head_arrived`], with every check there is.
+    #[inline(never)]
+    fn head_arrived_closely(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
+        let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
+        let Some((_, slot)) = self.slots.next_pending() else { return self.other_arrived(len) };
+        // A request may use a word of the protocol in its own way, unless it allows the protocol's too.
+        let own = || slot.other().own_word(head.kind.word().as_bytes()).is_some();
+        if !slot.replies.contains(head.kind) && own() {
+            return self.other_arrived(len);
+        }
+        check(slot, &head, line)?;
+        if head.kind.has_body() {
+            self.body_begins(Shape::Known(head), head.bytes, len);
+            return Ok(());
+        }
+        let reply = head.into_reply(line, Vec::new()).unwrap_or(Reply::InternalError);
+        self.framer.consume(len);
+        self.answer(reply);
+        Ok(())
+    }
+
+    /// Checks a line whose word is not of the protocol, or is used in the request's own way.
+    #[cold]
+    fn other_arrived(&mut self, len: usize) -> Result<(), ProtocolError> {
         let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
         let Some((_, slot)) = self.slots.next_pending() else {
             return Err(ProtocolError::Unsolicited { line: Excerpt::new(line) });
         };
-        let command = slot.expect.command;
-        // A request may use a word of the protocol in its own way, unless it allows the protocol's too.
-        let head = head.filter(|head| {
-            slot.expect.replies.contains(head.kind) || slot.expect.own_word(head.kind.word().as_bytes()).is_none()
-        });
-        let (shape, bytes) = match head {
-            Some(head) => {
-                check(&slot.expect, matches!(slot.state, State::Confirming(_)), &head, line)?;
-                if slot.has_body {
-                    check_framing(command, head.kind)?;
-                }
-                (Shape::Known(head), head.kind.has_body().then_some(head.bytes))
-            }
-            None => {
-                let Some(has_body) = slot.expect.shape_of(word_of(line)) else {
-                    return Err(ProtocolError::WrongReply { command, line: Excerpt::new(line) });
-                };
-                let bytes = match has_body {
-                    true => Some(last_number(line).ok_or(ProtocolError::Malformed { line: Excerpt::new(line) })?),
-                    false => None,
-                };
-                (Shape::Other(line.to_vec()), bytes)
-            }
+        let Some(has_body) = slot.other().shape_of(word_of(line)) else {
+            return Err(ProtocolError::WrongReply { command: slot.command(), line: Excerpt::new(line) });
         };
-        let Some(bytes) = bytes else {
-            let reply = match shape {
-                Shape::Known(head) => head.into_reply(line, Vec::new()),
-                Shape::Other(line) => Some(Reply::Other(OtherReply::from_wire(line, None))),
-            };
-            self.framer.consume(len);
-            self.answer(reply.unwrap_or(Reply::InternalError));
+        if has_body {
+            let bytes = last_number(line).ok_or(ProtocolError::Malformed { line: Excerpt::new(line) })?;
+            self.body_begins(Shape::Other(line.to_vec()), bytes, len);
             return Ok(());
-        };
+        }
+        let reply = Reply::Other(OtherReply::from_wire(line.to_vec(), None));
+        self.framer.consume(len);
+        self.answer(reply);
+        Ok(())
+    }
+
+    /// Waits for the body that a line of this length has announced.
+    fn body_begins(&mut self, shape: Shape, bytes: u64, len: usize) {
         let over = self.over_limit(bytes);
         self.framer.consume(len);
         self.framer.start_body(bytes, over.is_none());
         self.arriving = Some(Arriving { shape, bytes, over });
-        Ok(())
     }
 
     /// The limit that a body of this length would exceed.
@@ -195,7 +222,7 @@ impl Connection {
         let Arriving { shape, bytes, over } = self.arriving.take()?;
         let (_, slot) = self.slots.next_pending()?;
         if !whole.trailer_ok {
-            return Some(Err(ProtocolError::MissingCrlf { command: slot.expect.command, bytes }));
+            return Some(Err(ProtocolError::MissingCrlf { command: slot.command(), bytes }));
         }
         if let Some(limit) = over {
             let too_big = TooBig { id: shape.id(), reserved: shape.is_reserved(), bytes, limit };
@@ -214,12 +241,25 @@ impl Connection {
     #[inline]
     fn answer(&mut self, reply: Reply) {
         let Some((seq, slot)) = self.slots.next_pending() else { return };
+        if matches!(slot.state, State::Waiting) && !slot.abandoned && slot.adopted().is_none() {
+            self.untaken = self.untaken.saturating_add(reply.body().map_or(0, <[u8]>::len));
+            slot.state = State::Answered(reply);
+            return;
+        }
+        self.answer_left(seq, reply);
+    }
+
+    /// Gives a slot its reply whose caller went away, or that stands for more than its own request.
+    #[cold]
+    fn answer_left(&mut self, seq: u64, reply: Reply) {
+        let Some(slot) = self.slots.get_mut(seq) else { return };
         let abandoned = slot.abandoned;
         if let State::Confirming(_) = slot.state {
             return self.confirmed(seq, abandoned, reply);
         }
-        if let (Some(adopted), Reply::TimedOut, Stream::Open) = (slot.adopted, &reply, &self.stream) {
-            return self.go_on(seq, adopted.wait);
+        if let (Some(adopted), Reply::TimedOut, Stream::Open) = (slot.adopted(), &reply, &self.stream) {
+            let wait = adopted.wait;
+            return self.go_on(seq, wait);
         }
         if !abandoned {
             self.untaken = self.untaken.saturating_add(reply.body().map_or(0, <[u8]>::len));
@@ -248,7 +288,7 @@ impl Connection {
     /// The `touch` of a parked job was answered: the job is still ours, or it is not and the reserve begins.
     fn confirmed(&mut self, seq: u64, abandoned: bool, reply: Reply) {
         let Some(slot) = self.slots.get_mut(seq) else { return };
-        let wait = slot.expect.wait;
+        let wait = slot.wait;
         let State::Confirming(job) = mem::replace(&mut slot.state, State::Free) else { return };
         match reply {
             Reply::NotFound => {
@@ -281,21 +321,25 @@ impl Connection {
 }
 
 /// Whether this line may answer this request.
-#[inline]
-fn check(expect: &Expect, confirming: bool, head: &Head, line: &[u8]) -> Result<(), ProtocolError> {
-    let replies = if confirming { Kind::Touch.replies() } else { expect.replies };
-    let command = if confirming { Kind::Touch.word() } else { expect.command };
-    if !replies.contains(head.kind) || expect.kind == Some(Kind::Quit) {
+fn check(slot: &Slot, head: &Head, line: &[u8]) -> Result<(), ProtocolError> {
+    let confirming = matches!(slot.state, State::Confirming(_));
+    let (replies, command) = match confirming {
+        true => (Kind::Touch.replies(), Kind::Touch.word()),
+        false => (slot.replies, slot.command()),
+    };
+    if !replies.contains(head.kind) || slot.kind == Some(Kind::Quit) {
         return Err(ProtocolError::WrongReply { command, line: Excerpt::new(line) });
     }
-    let same = match (&expect.echo, head.kind) {
-        (Echo::Id(id), ReplyKind::Found | ReplyKind::Reserved) => id.0 == head.number,
-        (Echo::Tube(tube), ReplyKind::Using) => line.strip_prefix(b"USING ") == Some(tube.as_bytes()),
+    let tube = || slot.rare.as_ref().and_then(|rare| rare.tube.as_ref());
+    let same = match head.kind {
+        ReplyKind::Found | ReplyKind::Reserved => slot.id.is_none_or(|id| id.0 == head.number),
+        ReplyKind::Using => tube().is_none_or(|tube| line.strip_prefix(b"USING ") == Some(tube.as_bytes())),
         _ => true,
     };
     match same {
-        true => Ok(()),
         false => Err(ProtocolError::WrongEcho { command, line: Excerpt::new(line) }),
+        true if slot.has_body => check_framing(slot.command(), head.kind),
+        true => Ok(()),
     }
 }
 

@@ -34,13 +34,12 @@ pub(super) enum Parked {
 
 impl Connection {
     /// Refuses what the server would not read, and finds the abandoned reserve that a new one can take over.
-    #[inline]
     pub(super) fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         let mut adoptable = None;
         for (seq, slot) in self.slots.pending_waits() {
-            if slot.abandoned && slot.expect.is_reserve() && expect.is_reserve() {
+            if slot.abandoned && slot.is_reserve() && expect.is_reserve() {
                 adoptable = adoptable.or(Some(seq));
-            } else if slot.expect.wait == Wait::Forever && matches!(slot.state, State::Waiting) {
+            } else if slot.wait == Wait::Forever && matches!(slot.state, State::Waiting) {
                 return Err(SendError::ReserveWaiting);
             }
         }
@@ -53,10 +52,10 @@ impl Connection {
             slot.abandoned = false;
             match slot.state {
                 State::Confirming(_) => {
-                    slot.expect.wait = expect.wait;
+                    slot.wait = expect.wait;
                     slot.until = None;
                 }
-                _ => slot.adopted = Some(Adopted { wait: expect.wait, until: None }),
+                _ => slot.set_adopted(Some(Adopted { wait: expect.wait, until: None })),
             }
             return Ok(adoptable.unwrap_or_default());
         }

@@ -12,14 +12,16 @@
 //!      └── abandoned: when the reply comes ────────────────────┘
 //! ```
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, vec::Vec};
+use core::mem;
 
 use crate::{
     error::Lost,
-    reply::Reply,
-    request::{Expect, Wait},
+    reply::{Head, Reply, ReplySet},
+    request::{Echo, Expect, OtherReplies, Wait},
+    table::Kind,
     time::Instant,
-    types::{Job, JobId},
+    types::{Job, JobId, TubeName},
 };
 
 /// A body that was discarded because it is over a limit.
@@ -33,12 +35,14 @@ pub(super) struct TooBig {
 }
 
 /// What became of a request so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum State {
     /// The reply has not come.
     Waiting,
     /// The `touch` of a parked job is under way; the job is what the caller gets if it succeeds.
     Confirming(Box<Job>),
+    /// The reply is here, and no more than a line: nearly every reply but for jobs, so it is kept as small as that.
+    Plain(Head),
     /// The reply is here.
     Answered(Reply),
     /// The reply is here, but its body was over a limit.
@@ -46,6 +50,7 @@ pub(super) enum State {
     /// The request goes on in the slot with this number.
     Moved(u64),
     /// Nobody wants anything from this slot any more.
+    #[default]
     Free,
 }
 
@@ -58,22 +63,92 @@ pub(super) struct Adopted {
     pub(super) until: Option<Instant>,
 }
 
-/// One request in flight.
-#[derive(Debug)]
+/// One request in flight. Every command makes one, so it is small, and what only few requests have is boxed.
+#[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) expect: Expect,
+    pub(super) kind: Option<Kind>,
     pub(super) has_body: bool,
+    pub(super) abandoned: bool,
+    pub(super) replies: ReplySet,
+    pub(super) wait: Wait,
     /// Where in the outbound stream the request ends.
     pub(super) end: u64,
-    pub(super) abandoned: bool,
-    /// A reserve that took over this waiting slot.
-    pub(super) adopted: Option<Adopted>,
+    /// The job that `FOUND` and `RESERVED` must be about.
+    pub(super) id: Option<JobId>,
     /// When the server answers at the latest, once that was asked for.
     pub(super) until: Option<Instant>,
+    pub(super) rare: Option<Box<Rare>>,
     pub(super) state: State,
 }
 
+/// What few requests have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// The name in errors of a request that is not of the table.
+    command: Option<&'static str>,
+    /// Replies that the table does not know.
+    other: OtherReplies,
+    /// The tube that `USING` must be about.
+    pub(super) tube: Option<TubeName>,
+    /// A reserve that took over this waiting slot.
+    pub(super) adopted: Option<Adopted>,
+}
+
 impl Slot {
+    /// Makes a free slot one for a request.
+    #[inline(always)]
+    fn occupy(&mut self, expect: Expect, has_body: bool, end: u64, state: State) {
+        let Expect { command, kind, replies, other, wait, echo } = expect;
+        let (id, tube) = match echo {
+            Echo::None => (None, None),
+            Echo::Id(id) => (Some(id), None),
+            Echo::Tube(tube) => (None, Some(tube)),
+        };
+        self.rare = match (kind, other, &tube) {
+            (Some(_), OtherReplies::None, None) => None,
+            _ => Some(Box::new(Rare { command: Some(command), other, tube, adopted: None })),
+        };
+        self.kind = kind;
+        self.has_body = has_body;
+        self.abandoned = false;
+        self.replies = replies;
+        self.wait = wait;
+        self.end = end;
+        self.id = id;
+        self.until = None;
+        // It was free: to look for something to drop would cost more than all of the above.
+        mem::forget(mem::replace(&mut self.state, state));
+    }
+
+    /// The request's name in errors.
+    pub(super) fn command(&self) -> &'static str {
+        self.rare.as_ref().and_then(|rare| rare.command).or(self.kind.map(Kind::word)).unwrap_or_default()
+    }
+
+    /// The replies that the table does not know.
+    #[inline]
+    pub(super) fn other(&self) -> OtherReplies {
+        self.rare.as_ref().map_or(OtherReplies::None, |rare| rare.other)
+    }
+
+    /// The reserve that took over this slot.
+    pub(super) fn adopted(&mut self) -> Option<&mut Adopted> {
+        self.rare.as_mut()?.adopted.as_mut()
+    }
+
+    /// Notes that a reserve has taken over this slot, or has gone again.
+    pub(super) fn set_adopted(&mut self, adopted: Option<Adopted>) {
+        if adopted.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().adopted = adopted;
+        }
+    }
+
+    /// Whether it is one of the two commands that wait for any job.
+    pub(super) const fn is_reserve(&self) -> bool {
+        matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))
+    }
+
+    #[inline]
     pub(super) const fn is_pending(&self) -> bool {
         matches!(self.state, State::Waiting | State::Confirming(_))
     }
@@ -85,85 +160,159 @@ impl Slot {
 }
 
 /// The requests in flight, in the order in which they were sent.
+///
+/// They lie in a ring, each at the place that its number says, and are written and read where they are: to move them in
+/// and out for every command costs more than everything else that is done to them.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
-    queue: VecDeque<Slot>,
+    /// Free but for those in flight; its length is 0 or a power of two.
+    ring: Vec<Slot>,
     /// The number of the slot at the front.
     front: u64,
-    /// How many slots at the front have their reply.
-    answered: usize,
+    /// The number behind the last.
+    end: u64,
+    /// No slot before this one waits for its reply.
+    pending: u64,
     /// The number behind the last request that the server may keep waiting.
     after_wait: u64,
 }
 
+/// The first size of the ring.
+const FIRST: usize = 4;
+/// A ring that has grown beyond this is given back when nothing is in flight.
+const KEPT: usize = 128;
+
 impl Slots {
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.queue.len()
+        usize::try_from(self.end.wrapping_sub(self.front)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether one of them may be a request that the server keeps waiting; `false` is certain.
+    #[inline]
+    pub(super) const fn may_wait(&self) -> bool {
+        self.after_wait > self.front
     }
 
     /// Appends a slot and gives its number.
-    #[inline]
-    pub(super) fn push(&mut self, slot: Slot) -> u64 {
-        let seq = self.front.saturating_add(self.queue.len() as u64);
-        if slot.expect.wait != Wait::No {
-            self.after_wait = seq.saturating_add(1);
+    #[inline(always)]
+    pub(super) fn push(&mut self, expect: Expect, has_body: bool, end: u64, state: State) -> u64 {
+        if self.len() >= self.ring.len() {
+            self.grow();
         }
-        self.queue.push_back(slot);
+        let seq = self.end;
+        if expect.wait != Wait::No {
+            self.after_wait = seq.wrapping_add(1);
+        }
+        let place = self.place(seq);
+        if let Some(slot) = self.ring.get_mut(place) {
+            slot.occupy(expect, has_body, end, state);
+            self.end = seq.wrapping_add(1);
+        }
         seq
     }
 
-    fn index(&self, seq: u64) -> Option<usize> {
-        usize::try_from(seq.checked_sub(self.front)?).ok()
+    #[cold]
+    fn grow(&mut self) {
+        let len = self.ring.len().saturating_mul(2).max(FIRST);
+        let old = Self { ring: mem::take(&mut self.ring), ..*self };
+        self.ring.resize_with(len, Slot::default);
+        let mut ring = old.ring;
+        for seq in self.front..self.end {
+            let from = place(ring.len(), seq);
+            let to = self.place(seq);
+            if let (Some(from), Some(to)) = (ring.get_mut(from), self.ring.get_mut(to)) {
+                mem::swap(from, to);
+            }
+        }
+    }
+
+    #[inline]
+    fn place(&self, seq: u64) -> usize {
+        place(self.ring.len(), seq)
+    }
+
+    #[inline]
+    fn holds(&self, seq: u64) -> bool {
+        seq >= self.front && seq < self.end
     }
 
     #[inline]
     pub(super) fn get(&self, seq: u64) -> Option<&Slot> {
-        self.queue.get(self.index(seq)?)
+        if self.holds(seq) { self.ring.get(self.place(seq)) } else { None }
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Slot> {
-        let index = self.index(seq)?;
-        self.queue.get_mut(index)
+        let place = self.place(seq);
+        if self.holds(seq) { self.ring.get_mut(place) } else { None }
+    }
+
+    /// The slot at the front, if it has this number.
+    #[inline]
+    pub(super) fn front(&mut self, seq: u64) -> Option<&mut Slot> {
+        let place = self.place(seq);
+        if seq == self.front && seq != self.end { self.ring.get_mut(place) } else { None }
     }
 
     /// The slot whose reply comes next, and its number.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next_pending(&mut self) -> Option<(u64, &mut Slot)> {
-        while self.queue.get(self.answered).is_some_and(|slot| !slot.is_pending()) {
-            self.answered = self.answered.saturating_add(1);
+        while self.get(self.pending).is_some_and(|slot| !slot.is_pending()) {
+            self.pending = self.pending.wrapping_add(1);
         }
-        let seq = self.front.saturating_add(self.answered as u64);
-        self.queue.get_mut(self.answered).map(|slot| (seq, slot))
+        let seq = self.pending;
+        self.get_mut(seq).map(|slot| (seq, slot))
     }
 
-    /// As [`Slots::pending_waits`], for noting how long they may take.
-    pub(super) fn pending_waits_before(&mut self, seq: u64) -> impl Iterator<Item = &mut Slot> {
-        let end = self.after_wait.min(seq).saturating_sub(self.front);
-        let slots = self.queue.iter_mut().take(usize::try_from(end).unwrap_or(usize::MAX)).skip(self.answered);
-        slots.filter(|slot| slot.is_pending() && slot.expect.wait != Wait::No)
+    /// Shows those of [`Slots::pending_waits`] before a slot, for noting how long they may take.
+    pub(super) fn each_pending_wait_before(&mut self, seq: u64, mut note: impl FnMut(&mut Slot)) {
+        for earlier in self.pending..self.after_wait.min(seq) {
+            if let Some(slot) = self.get_mut(earlier).filter(|slot| slot.is_pending() && slot.wait != Wait::No) {
+                note(slot);
+            }
+        }
     }
 
     /// The slots whose replies have not come because the server may keep them waiting.
     pub(super) fn pending_waits(&self) -> impl Iterator<Item = (u64, &Slot)> {
-        let end = self.after_wait.saturating_sub(self.front);
-        let numbered =
-            self.queue.iter().enumerate().take(usize::try_from(end).unwrap_or(usize::MAX)).skip(self.answered);
-        numbered
-            .filter(|(_, slot)| slot.is_pending() && slot.expect.wait != Wait::No)
-            .map(|(index, slot)| (self.front.saturating_add(index as u64), slot))
+        let slots = (self.pending..self.after_wait).filter_map(|seq| Some((seq, self.get(seq)?)));
+        slots.filter(|(_, slot)| slot.is_pending() && slot.wait != Wait::No)
     }
 
     /// Gives up a slot; slots leave from the front.
-    #[inline]
     pub(super) fn free(&mut self, seq: u64) {
         if let Some(slot) = self.get_mut(seq) {
             slot.state = State::Free;
         }
-        while matches!(self.queue.front(), Some(Slot { state: State::Free, .. })) {
-            self.queue.pop_front();
-            self.front = self.front.saturating_add(1);
-            self.answered = self.answered.saturating_sub(1);
+        while let Some(Slot { state: State::Free, .. }) = self.get(self.front) {
+            self.front_leaves();
         }
     }
+
+    /// Lets the front go, which is free.
+    #[inline(always)]
+    pub(super) fn front_leaves(&mut self) {
+        self.front = self.front.wrapping_add(1);
+        self.pending = self.pending.max(self.front);
+        if self.front == self.end && self.ring.len() > KEPT {
+            self.ring = Vec::new();
+        }
+    }
+
+    /// Lets go what is free behind the front that has left.
+    #[inline]
+    pub(super) fn followers_leave(&mut self) {
+        if self.front != self.end {
+            self.free(self.front.wrapping_sub(1));
+        }
+    }
+}
+
+/// Where in a ring of this length a slot lies.
+#[inline]
+fn place(len: usize, seq: u64) -> usize {
+    #[allow(clippy::cast_possible_truncation, reason = "the lower bits are all that counts")]
+    let seq = seq as usize;
+    seq & len.wrapping_sub(1)
 }

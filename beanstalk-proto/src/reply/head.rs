@@ -50,7 +50,7 @@ impl Head {
         Self::one_pass(input).unwrap_or(Parsed::Unclear)
     }
 
-    #[inline]
+    #[inline(always)]
     fn one_pass(input: &[u8]) -> Option<Parsed> {
         let first = u32::from_be_bytes(*input.first_chunk::<4>()?);
         let mut line = Line { input, at: 0 };
@@ -108,8 +108,23 @@ impl Head {
         }
     }
 
-    /// Joins line and body. `None` cannot happen for a line that was parsed: its name was checked.
+    /// Whether it is all there is of the reply: neither a body nor a name belongs to it.
     #[inline]
+    pub(crate) const fn is_plain(&self) -> bool {
+        !self.kind.has_body() && !matches!(self.kind, ReplyKind::Using)
+    }
+
+    /// The reply, if that [is all](Head::is_plain).
+    #[inline]
+    pub(crate) fn into_plain_reply(self) -> Reply {
+        match self.into_reply(&[], Vec::new()) {
+            Some(reply) => reply,
+            None => Reply::InternalError,
+        }
+    }
+
+    /// Joins line and body. `None` cannot happen for a line that was parsed: its name was checked.
+    #[inline(always)]
     pub(crate) fn into_reply(self, line: &[u8], body: Vec<u8>) -> Option<Reply> {
         let id = JobId(self.number);
         Some(match self.kind {
@@ -156,7 +171,7 @@ impl Line<'_> {
         rest.starts_with(word).then(|| self.at = self.at.saturating_add(word.len()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self) -> Option<u64> {
         self.word(b" ")?;
         let (number, digits) = scan::number_prefix(self.input.get(self.at..)?)?;
@@ -170,7 +185,7 @@ impl Line<'_> {
         self.number().filter(|&bytes| bytes <= scan::MAX_LENGTH)
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(&mut self, head: Head) -> Option<Parsed> {
         self.word(b"\r\n")?;
         Some(Parsed::Head(head, self.at))
@@ -182,7 +197,7 @@ impl Line<'_> {
         Some(Parsed::Head(Head { kind, number: 0, bytes: 0 }, self.at))
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_number(&mut self, word: &[u8], kind: ReplyKind) -> Option<Parsed> {
         self.word(word)?;
         let number = self.number()?;

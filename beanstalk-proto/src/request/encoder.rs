@@ -1,6 +1,7 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
 use alloc::vec::Vec;
+use core::iter;
 
 use crate::{
     command::Command,
@@ -8,19 +9,18 @@ use crate::{
     reply::MAX_LINE,
     scan,
     table::Kind,
-    transmit::{MOVED_FROM, Transmit},
+    transmit::{Line, MOVED_FROM, Transmit},
     types::{Body, Seconds, TubeArg, TubeName},
 };
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
 /// and checks what it is given, so that a command cannot become two.
 ///
-/// It writes behind what is queued already, and nothing counts as queued before [`Encoder::commit`]: a request that
-/// fails leaves no trace.
+/// Nothing counts as queued before [`Encoder::commit`]: a request that fails leaves no trace.
 #[derive(Debug)]
 pub struct Encoder<'c> {
     out: &'c mut Transmit,
-    /// How many bytes were written to the queue's room: the line so far, and what of the body is joined to it.
+    /// How much of the line was written; once it is in the queue's room, how much was written there.
     len: usize,
     body: Encoded,
     /// Whether the command is one of the table's, whose shape need not be checked.
@@ -40,7 +40,6 @@ enum Encoded {
 impl<'c> Encoder<'c> {
     #[inline]
     pub(crate) fn new(out: &'c mut Transmit) -> Self {
-        out.reserve(MAX_LINE);
         Self { out, len: 0, body: Encoded::NoBody, vouched: false }
     }
 
@@ -66,9 +65,11 @@ impl<'c> Encoder<'c> {
     /// If it does not fit the line.
     #[inline]
     pub fn number(&mut self, number: impl Into<u64>) -> Result<&mut Self, ArgumentError> {
-        let number = number.into();
-        scan::write_decimal(self.argument(scan::digits(number))?, number);
-        Ok(self)
+        let start = self.next_argument()?;
+        // Where there is no room, neither is there on the line.
+        let place = self.out.line.0.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
+        let digits = place.map_or(MAX_LINE, |place| scan::write_decimal(place, number.into()));
+        self.written_to(start.wrapping_add(digits))
     }
 
     /// Writes a duration in whole seconds.
@@ -101,7 +102,7 @@ impl<'c> Encoder<'c> {
     /// # Errors
     ///
     /// [`ArgumentError::BodyTooLong`] above 2^30 bytes.
-    #[inline]
+    #[inline(always)]
     pub fn body<'b>(&mut self, body: impl Into<Body<'b>>) -> Result<&mut Self, ArgumentError> {
         let body = body.into();
         let bytes = body.len();
@@ -110,17 +111,32 @@ impl<'c> Encoder<'c> {
         }
         self.number(bytes as u64)?;
         self.check_shape(Some(bytes))?;
-        self.write(b"\r\n");
-        self.body = match body {
-            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => Encoded::Moved(self.len, bytes),
-            small => {
-                self.out.reserve(self.len.saturating_add(bytes).saturating_add(2));
-                self.write(&small);
-                Encoded::Joined
+        if bytes >= MOVED_FROM {
+            if let Body::Owned(bytes) = body {
+                return Ok(self.move_body(bytes));
             }
-        };
-        self.write(b"\r\n");
+        }
+        let body_at = self.end_line(bytes.wrapping_add(2));
+        let room = self.out.room().get_mut(body_at..).unwrap_or_default();
+        if let Some((place, room)) = room.split_at_mut_checked(bytes) {
+            place.copy_from_slice(&body);
+            if let Some(body_end) = room.first_chunk_mut() {
+                *body_end = *b"\r\n";
+            }
+        }
+        self.len = body_at.wrapping_add(bytes).wrapping_add(2);
+        self.body = Encoded::Joined;
         Ok(self)
+    }
+
+    fn move_body(&mut self, bytes: Vec<u8>) -> &mut Self {
+        let body_at = self.end_line(2);
+        if let Some(body_end) = self.out.room().get_mut(body_at..).and_then(<[u8]>::first_chunk_mut) {
+            *body_end = *b"\r\n";
+        }
+        self.len = body_at.wrapping_add(2);
+        self.body = Encoded::Moved(body_at, bytes);
+        self
     }
 
     /// Writes a command's word that the table vouches for.
@@ -137,13 +153,13 @@ impl<'c> Encoder<'c> {
     }
 
     /// Ends the request, and says how many bytes it takes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish(&mut self) -> Result<usize, ArgumentError> {
         match &self.body {
             Encoded::NoBody if self.len == 0 => Err(ArgumentError::Shape("nothing was written")),
             Encoded::NoBody => {
                 self.check_shape(None)?;
-                self.write(b"\r\n");
+                self.len = self.end_line(0);
                 Ok(self.len)
             }
             Encoded::Joined => Ok(self.len),
@@ -152,7 +168,7 @@ impl<'c> Encoder<'c> {
     }
 
     /// Queues the finished request, and says whether it has a body.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(self) -> bool {
         let has_body = !matches!(self.body, Encoded::NoBody);
         match self.body {
@@ -170,7 +186,7 @@ impl<'c> Encoder<'c> {
     }
 
     fn check_unvouched(&self, body: Option<usize>) -> Result<(), ArgumentError> {
-        let line = self.out.room(0, self.len);
+        let line = self.out.line.0.get(..self.len).unwrap_or_default();
         match (kind_of_verb(line), body) {
             (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
             (Some(Kind::Put), Some(_)) => match Command::parse_line(line) {
@@ -184,36 +200,57 @@ impl<'c> Encoder<'c> {
 
     #[inline]
     fn push(&mut self, piece: &[u8]) -> Result<&mut Self, ArgumentError> {
-        self.argument(piece.len())?.copy_from_slice(piece);
-        Ok(self)
+        let start = self.next_argument()?;
+        let end = start.saturating_add(piece.len());
+        if let Some(place) = self.out.line.0.get_mut(start..).and_then(|rest| rest.get_mut(..piece.len())) {
+            place.copy_from_slice(piece);
+        }
+        self.written_to(end)
     }
 
-    /// The place on the line for an argument of this length, behind a space unless it is the first.
+    /// Where on the line the next argument goes: behind a space, unless it is the first.
     #[inline]
-    fn argument(&mut self, len: usize) -> Result<&mut [u8], ArgumentError> {
+    fn next_argument(&mut self) -> Result<usize, ArgumentError> {
         if !matches!(self.body, Encoded::NoBody) {
             return Err(ArgumentError::Shape("something follows the body"));
         }
-        let start = self.len.saturating_add(usize::from(self.len > 0));
-        let end = start.saturating_add(len);
+        if self.len == 0 {
+            return Ok(0);
+        }
+        if let Some(space) = self.out.line.0.get_mut(self.len) {
+            *space = b' ';
+        }
+        Ok(self.len.wrapping_add(1))
+    }
+
+    /// Ends the line and moves it to the queue's room, where so many bytes more are to follow. Says how long it is.
+    #[inline(always)]
+    fn end_line(&mut self, follow: usize) -> usize {
+        /// Nearly every line fits in these; to copy so many takes no loop and no call.
+        const SHORT: usize = 32;
+        let line = &mut self.out.line.0;
+        if let Some(line_end) = line.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
+            *line_end = *b"\r\n";
+        }
+        let len = self.len.wrapping_add(2);
+        self.out.reserve(len.wrapping_add(follow).max(SHORT));
+        let Transmit { line: Line(line), joined, filled, .. } = &mut *self.out;
+        let room = joined.get_mut(*filled..).unwrap_or_default();
+        match (line.first_chunk::<SHORT>(), room.first_chunk_mut::<SHORT>()) {
+            (Some(line), Some(room)) if len <= SHORT => *room = *line,
+            _ => iter::zip(room, line.iter().take(len)).for_each(|(to, from)| *to = *from),
+        }
+        len
+    }
+
+    /// Takes note of what was written of the line, if it is not too long: then there was room for it.
+    #[inline]
+    fn written_to(&mut self, end: usize) -> Result<&mut Self, ArgumentError> {
         if end > MAX_LINE - 2 {
             return Err(ArgumentError::LineTooLong { bytes: end.saturating_add(2), limit: MAX_LINE });
         }
-        let len = core::mem::replace(&mut self.len, end);
-        // If it is the first, its first byte covers the space.
-        self.out.room_mut(len, end).iter_mut().take(1).for_each(|first| *first = b' ');
-        Ok(self.out.room_mut(start, end))
-    }
-
-    /// Writes what there is room for already.
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let end = self.len.saturating_add(bytes.len());
-        let room = self.out.room_mut(self.len, end);
-        if room.len() == bytes.len() {
-            room.copy_from_slice(bytes);
-            self.len = end;
-        }
+        self.len = end;
+        Ok(self)
     }
 }
 

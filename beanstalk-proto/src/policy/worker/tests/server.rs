@@ -45,7 +45,7 @@ impl Server {
     pub(super) fn put(&mut self, ttr: u64, priority: u32) -> JobId {
         let id = JobId(self.jobs.len() as u64 + 1);
         let job = ServerJob {
-            body: std::format!("body {id}").into_bytes(),
+            body: alloc::format!("body {id}").into_bytes(),
             state: State::Ready,
             priority: Priority(priority),
             ttr: Duration::from_secs(ttr),

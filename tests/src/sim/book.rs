@@ -101,7 +101,7 @@ impl Book {
 
     /// Whether a job that a link holds has reached somebody.
     pub(super) fn knows(&self, ledger: &Ledger, link: LinkId, id: JobId) -> bool {
-        let granted = ledger.grants.get(&(link, id)).map_or(Instant::ZERO, |grant| grant.at);
+        let granted = ledger.grants.get(&(link, id)).map_or(Instant::ZERO, |grant| grant.given);
         self.handed.get(&(link, id)).is_some_and(|&(at, _)| at >= granted)
     }
 

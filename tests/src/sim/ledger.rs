@@ -47,6 +47,8 @@ struct Conn {
 pub(super) struct Grant {
     /// The moment.
     pub(super) at: Instant,
+    /// When it was given, and not only confirmed.
+    pub(super) given: Instant,
     /// Nothing kept the reply from being sent at once.
     pub(super) prompt: bool,
 }
@@ -120,11 +122,13 @@ impl Ledger {
             self.apply(now.as_nanos(), link, command, reply)?;
         }
         if let Reply::Reserved(job) = reply {
-            self.grants.insert((link, job.id), Grant { at: now, prompt });
+            self.grants.insert((link, job.id), Grant { at: now, given: now, prompt });
             *self.given.entry((link, job.id)).or_default() += 1;
         }
         if let (Ok(Command::Touch { id }), Reply::Touched) = (&command, reply) {
-            self.grants.insert((link, *id), Grant { at: now, prompt });
+            if let Some(grant) = self.grants.get_mut(&(link, *id)) {
+                (grant.at, grant.prompt) = (now, prompt);
+            }
         }
         if !matches!(kind, Kind::Reserve | Kind::ReserveWithTimeout) {
             self.early.clear();

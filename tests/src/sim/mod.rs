@@ -18,6 +18,7 @@ mod book;
 mod client;
 mod ledger;
 mod link;
+mod network;
 mod rng;
 mod stream;
 mod trace;

@@ -19,7 +19,7 @@ use beanstalk_server::engine::{ConnId, Engine, Settings};
 
 use super::{
     ledger::Ledger,
-    link::{Link, LinkId, Packet, Pipe, ServerEnd, Way},
+    link::{Link, LinkId, Pipe, ServerEnd, Way},
     rng::Rng,
     trace::Trace,
 };
@@ -37,7 +37,7 @@ const LONGEST_REPLY: usize = MAX_JOB_SIZE as usize + 300;
 pub(super) type TimerId = u64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+pub(super) enum Happening {
     Accept(LinkId),
     Arrive(LinkId, Way),
     Reset(LinkId),
@@ -73,13 +73,15 @@ pub(super) struct World {
     pub(super) trace: Trace,
     /// The first promise that was broken.
     pub(super) violation: Option<String>,
-    engine: Engine,
-    links: BTreeMap<LinkId, Link>,
+    pub(super) engine: Engine,
+    pub(super) links: BTreeMap<LinkId, Link>,
     peers: BTreeMap<ConnId, LinkId>,
     timers: BTreeMap<TimerId, Timer>,
     queue: BinaryHeap<Reverse<(Instant, u64, Happening)>>,
     numbered: u64,
-    turns: Vec<LinkId>,
+    pub(super) turns: Vec<LinkId>,
+    /// Reads that found the end of a stream since anything happened.
+    ends: u32,
 }
 
 impl World {
@@ -102,11 +104,13 @@ impl World {
             queue: BinaryHeap::new(),
             numbered: 0,
             turns: Vec::new(),
+            ends: 0,
         }
     }
 
     /// Lets the next thing happen. `false` if there is none.
     pub(super) fn step(&mut self) -> bool {
+        self.ends = 0;
         let due = self.engine.poll_timeout();
         let next = self.queue.peek().map(|Reverse((at, ..))| *at);
         match (due, next) {
@@ -130,7 +134,7 @@ impl World {
         true
     }
 
-    fn plan(&mut self, at: Instant, happening: Happening) {
+    pub(super) fn plan(&mut self, at: Instant, happening: Happening) {
         self.numbered += 1;
         self.queue.push(Reverse((at, self.numbered, happening)));
     }
@@ -152,7 +156,7 @@ impl World {
         }
     }
 
-    fn delay(&mut self) -> Duration {
+    pub(super) fn delay(&mut self) -> Duration {
         if !self.faults {
             return Duration::from_millis(1);
         }
@@ -163,8 +167,6 @@ impl World {
         };
         Duration::from_nanos(self.rng.between(1, most))
     }
-
-    // What clients do.
 
     /// Opens a connection, or fails to.
     pub(super) fn connect(&mut self) -> Option<LinkId> {
@@ -218,7 +220,14 @@ impl World {
                 Ok(Some(read))
             }
             () if end.reset => Err(()),
-            () if end.down.fin => Ok(Some(0)),
+            () if end.down.fin => {
+                self.ends += 1;
+                if self.ends > 1000 {
+                    self.violate(format!("link {link}: a client reads on and on behind the end"));
+                    return Ok(None);
+                }
+                Ok(Some(0))
+            }
             () => {
                 end.down.reader = Some(waker.clone());
                 Ok(None)
@@ -276,123 +285,6 @@ impl World {
         self.timers.remove(&timer);
     }
 
-    // The network.
-
-    /// How much moves at once.
-    fn piece(&mut self) -> usize {
-        match self.faults {
-            true => match self.rng.below(4) {
-                0 => self.rng.between(1, 8) as usize,
-                1 => self.rng.between(1, 300) as usize,
-                _ => usize::MAX,
-            },
-            false => usize::MAX,
-        }
-    }
-
-    /// Sends bytes on their way, as many as there is room for and the network likes, in packets.
-    fn write(&mut self, link: LinkId, way: Way, bytes: &[u8]) -> usize {
-        let piece = self.piece();
-        let Some(end) = self.links.get_mut(&link) else { return bytes.len() };
-        let pipe = end.pipe(way);
-        if pipe.broken {
-            return bytes.len();
-        }
-        let n = bytes.len().min(piece).min(pipe.room());
-        let mut rest = &bytes[..n];
-        while !rest.is_empty() {
-            let cut = self.piece().min(rest.len());
-            let at = self.now + self.delay();
-            let (packet, later) = rest.split_at(cut);
-            self.send(link, way, at, Packet::Data(packet.to_vec()));
-            rest = later;
-        }
-        n
-    }
-
-    fn fin(&mut self, link: LinkId, way: Way) {
-        let at = self.now + self.delay();
-        self.send(link, way, at, Packet::Fin);
-    }
-
-    fn send(&mut self, link: LinkId, way: Way, at: Instant, packet: Packet) {
-        let Some(pipe) = self.links.get_mut(&link).map(|link| link.pipe(way)).filter(|pipe| !pipe.broken) else {
-            return;
-        };
-        let at = at.max(pipe.last);
-        pipe.last = at;
-        pipe.bytes += if let Packet::Data(bytes) = &packet { bytes.len() } else { 0 };
-        pipe.flight.push_back((at, packet));
-        self.plan(at, Happening::Arrive(link, way));
-    }
-
-    fn arrive(&mut self, link: LinkId, way: Way) {
-        let now = self.now;
-        let Some(end) = self.links.get_mut(&link) else { return };
-        // Nothing arrives before the connection does.
-        if way == Way::Up && end.server.is_none() {
-            return;
-        }
-        let pipe = end.pipe(way);
-        while pipe.flight.front().is_some_and(|(at, _)| *at <= now) {
-            match pipe.flight.pop_front() {
-                Some((_, Packet::Data(bytes))) => pipe.held.extend(bytes),
-                Some((_, Packet::Fin)) => pipe.fin = true,
-                None => {}
-            }
-        }
-        pipe.reader.take().map(Waker::wake).unwrap_or_default();
-        let fin = pipe.fin;
-        if way == Way::Up {
-            let waiting = end.server.as_ref().filter(|server| fin && server.connection.is_unanswered());
-            if let Some(id) = waiting.map(|server| server.id) {
-                // The system tells of it although nobody reads.
-                self.engine.handle_event(now, id, Event::HalfClosed);
-                self.deliver(None);
-            }
-            self.turns.push(link);
-        }
-    }
-
-    /// The client's end fails now; the server hears of it later, and until then believes that all is well.
-    fn reset(&mut self, link: LinkId) {
-        self.trace.note(self.now, "reset", link, b"");
-        let (told, kept) = (self.now + self.delay(), self.rng.one_in(2));
-        let Some(end) = self.links.get_mut(&link) else { return };
-        end.reset = true;
-        end.up.cut();
-        end.down.cut();
-        if !kept {
-            end.down.held.clear();
-            end.down.bytes = 0;
-        }
-        for waker in [end.up.writer.take(), end.down.reader.take()].into_iter().flatten() {
-            waker.wake();
-        }
-        let told = told.max(end.up.last);
-        self.plan(told, Happening::ServerReset(link));
-    }
-
-    fn cut(&mut self, link: LinkId, way: Way) {
-        self.trace.note(self.now, "cut", link, &[way as u8]);
-        if self.links.get(&link).is_some_and(|end| !end.abandoned && !end.reset) {
-            self.fin(link, way);
-            if let Some(end) = self.links.get_mut(&link) {
-                let pipe = end.pipe(way);
-                pipe.broken = true;
-                pipe.writer.take().map(Waker::wake).unwrap_or_default();
-            }
-        }
-    }
-
-    fn forget(&mut self, link: LinkId) {
-        if self.links.get(&link).is_some_and(|end| end.abandoned && end.server.is_none() && end.up.broken) {
-            self.links.remove(&link);
-        }
-    }
-
-    // The server.
-
     fn accept(&mut self, link: LinkId) {
         if self.links.get(&link).is_none_or(|end| end.reset) {
             return;
@@ -408,7 +300,7 @@ impl World {
         self.arrive(link, Way::Up);
     }
 
-    fn server_reset(&mut self, link: LinkId) {
+    pub(super) fn server_reset(&mut self, link: LinkId) {
         if let Some(server) = self.links.get_mut(&link).and_then(|end| end.server.take()) {
             self.gone(link, server.id);
             self.engine.disconnect(self.now, server.id);
@@ -417,7 +309,7 @@ impl World {
         self.forget(link);
     }
 
-    fn gone(&mut self, link: LinkId, id: ConnId) {
+    pub(super) fn gone(&mut self, link: LinkId, id: ConnId) {
         self.ledger.disconnect(self.now, link);
         self.peers.remove(&id);
         if let Some(end) = self.links.get_mut(&link) {
@@ -476,7 +368,7 @@ impl World {
     }
 
     /// Hands the engine's replies to those they are for.
-    fn deliver(&mut self, mut current: Option<(LinkId, &mut ServerEnd)>) {
+    pub(super) fn deliver(&mut self, mut current: Option<(LinkId, &mut ServerEnd)>) {
         while let Some((id, reply)) = self.engine.poll_reply() {
             let Some(&link) = self.peers.get(&id) else { continue };
             match &mut current {
@@ -507,8 +399,6 @@ impl World {
             self.violate(format!("link {link}: a backlog of {} bytes", server.connection.backlog()));
         }
     }
-
-    // The oracles.
 
     /// Notes a broken promise.
     pub(super) fn violate(&mut self, what: String) {

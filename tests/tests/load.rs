@@ -63,13 +63,13 @@ fn a_thousand_connections_are_served_at_once() {
     }
     server.wait_until(PATIENCE, |stats| stats.current_waiting == Some(1000)).unwrap();
     let mut producer = Bare::connect(server.addr()).unwrap();
-    for number in 0..1000 {
+    for (number, bare) in bares.iter_mut().enumerate() {
         let id = number + 1;
         producer.exchange(
             format!("use t{number}\r\nput 0 0 60 1\r\nx\r\n"),
             format!("USING t{number}\r\nINSERTED {id}\r\n"),
         );
-        bares[number].exchange(
+        bare.exchange(
             format!("delete {id}\r\nlist-tube-used\r\n"),
             format!("RESERVED {id} 1\r\nx\r\nDELETED\r\nUSING default\r\n"),
         );

@@ -63,3 +63,9 @@ pub use session::Session;
 pub use transport::{Stream, Transport};
 pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
+
+/// Runs the README's example, and those of the project's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../../README.md")]
+struct Readme;

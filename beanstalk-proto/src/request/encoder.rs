@@ -16,7 +16,7 @@ use crate::{
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
 /// and checks what it is given, so that a command cannot become two.
 ///
-/// Nothing counts as queued before [`Encoder::commit`]: a request that fails leaves no trace.
+/// Nothing counts as queued before the request is whole: one that fails leaves no trace.
 #[derive(Debug)]
 pub struct Encoder<'c> {
     out: &'c mut Transmit,

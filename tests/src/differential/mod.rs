@@ -10,7 +10,7 @@
 //! they see things is the script's. Each script has two fresh servers, and takes less time than any delay, deadline or
 //! timeout in it; one that took longer is not judged but repeated. Behaviour in time is tested elsewhere.
 //!
-//! Replies are compared byte for byte, statistics key by key: [`compare`] says which values may differ. A difference is
+//! Replies are compared byte for byte, statistics key by key: `compare.rs` says which values may differ. A difference is
 //! reported with the seed and with the shortest script found that shows it.
 
 mod commands;

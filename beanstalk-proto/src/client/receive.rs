@@ -313,7 +313,7 @@ impl Connection {
 
     /// Continues a reserve that somebody waits for in a slot of its own.
     fn go_on(&mut self, seq: u64, wait: Wait) {
-        let next = self.reserve_again(wait);
+        let next = self.reserve_afresh(wait);
         if let (Ok(next), Some(slot)) = (next, self.slots.get_mut(seq)) {
             slot.state = State::Moved(next);
         }

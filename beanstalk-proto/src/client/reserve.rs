@@ -65,7 +65,7 @@ impl Connection {
                 self.write(Touch::new(job.id))?;
                 Ok(self.push_slot(expect, false, State::Confirming(job.into())))
             }
-            None => self.reserve_afresh(expect),
+            None => self.reserve_afresh(expect.wait),
         }
     }
 
@@ -78,22 +78,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Continues a reserve that somebody waits for: with a job that came for nobody meanwhile, or by asking again.
-    pub(super) fn reserve_again(&mut self, wait: Wait) -> Result<u64, SendError> {
-        let kind = match wait {
-            Wait::Seconds(_) => Kind::ReserveWithTimeout,
-            Wait::No | Wait::Forever => Kind::Reserve,
-        };
-        self.take_over(Expect::of(kind).wait(wait), None)
-    }
-
     /// Queues the reserve that a slot stood for, and gives the slot it continues in.
-    fn reserve_afresh(&mut self, expect: Expect) -> Result<u64, SendError> {
-        match expect.wait {
-            Wait::Seconds(timeout) => self.write(ReserveWithTimeout::new(timeout))?,
-            Wait::No | Wait::Forever => self.write(Reserve::new())?,
-        }
-        Ok(self.push_slot(expect, false, State::Waiting))
+    pub(super) fn reserve_afresh(&mut self, wait: Wait) -> Result<u64, SendError> {
+        let kind = match wait {
+            Wait::Seconds(timeout) => {
+                self.write(ReserveWithTimeout::new(timeout))?;
+                Kind::ReserveWithTimeout
+            }
+            Wait::No | Wait::Forever => {
+                self.write(Reserve::new())?;
+                Kind::Reserve
+            }
+        };
+        Ok(self.push_slot(Expect::of(kind).wait(wait), false, State::Waiting))
     }
 
     /// Ends a reserve whose own deadline has passed: the reply if it is here after all, else `TIMED_OUT`. The request is

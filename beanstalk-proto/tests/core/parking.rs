@@ -234,25 +234,3 @@ fn a_parked_job_whose_body_was_too_big_is_told_to_the_next_reserve() {
     assert!(matches!(error, Error::ReplyTooBig { id: Some(id), bytes: 5, limit: 4, .. } if id.0 == 7), "{error:?}");
     assert_in_step(&mut connection);
 }
-
-#[test]
-fn a_reserve_that_has_to_ask_again_first_takes_the_job_that_came_for_nobody() {
-    let mut connection = parked();
-    // Two reserves in a row: the first waits for nobody, the second is answered with a job that nobody wants either.
-    let first = send(&mut connection, ReserveWithTimeout::new(1));
-    let second = send(&mut connection, ReserveWithTimeout::new(2));
-    written(&mut connection);
-    feed(&mut connection, b"NOT_FOUND\r\n");
-    assert_eq!(written(&mut connection), b"reserve-with-timeout 1\r\n");
-    connection.abandon(second);
-    feed(&mut connection, b"RESERVED 9 2\r\nhi\r\n");
-    connection.abandon(first);
-    let mut adopting = send(&mut connection, Reserve::new());
-    assert_eq!(written(&mut connection), b"", "it takes over the reserve that waits");
-    feed(&mut connection, b"TIMED_OUT\r\n");
-    assert!(is_pending(&mut connection, &mut adopting));
-    assert_eq!(written(&mut connection), b"touch 9\r\n");
-    feed(&mut connection, b"TOUCHED\r\n");
-    assert_eq!(id(reply(&mut connection, &mut adopting).unwrap()), Some(9));
-    assert_in_step(&mut connection);
-}

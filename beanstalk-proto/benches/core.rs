@@ -8,11 +8,11 @@
     reason = "a benchmark makes its own input, and ends when something is wrong"
 )]
 
-mod work;
+mod cases;
 
 use beanstalk_proto::{Reply, client::Connection};
+use cases::{DEPTH, REPLIES, SMALL, Session};
 use divan::{Bencher, black_box, counter::BytesCount, counter::ItemsCount};
-use work::{DEPTH, REPLIES, SMALL, Session};
 
 fn main() {
     divan::main();
@@ -27,14 +27,14 @@ fn parse_a_reply(bencher: Bencher<'_, '_>, shape: usize) {
 #[divan::bench]
 fn parse_a_mixed_stream(bencher: Bencher<'_, '_>) {
     let replies = REPLIES.concat();
-    bencher.counter(ItemsCount::new(REPLIES.len())).bench(|| work::parse(black_box(&replies)));
+    bencher.counter(ItemsCount::new(REPLIES.len())).bench(|| cases::parse(black_box(&replies)));
 }
 
 #[divan::bench]
 fn encode_puts(bencher: Bencher<'_, '_>) {
-    bencher.counter(ItemsCount::new(DEPTH)).with_inputs(work::connection).bench_refs(|connection| {
+    bencher.counter(ItemsCount::new(DEPTH)).with_inputs(cases::connection).bench_refs(|connection| {
         for _ in 0..DEPTH {
-            let _ticket = black_box(connection.send(work::put(black_box(SMALL))));
+            let _ticket = black_box(connection.send(cases::put(black_box(SMALL))));
         }
     });
 }
@@ -48,15 +48,15 @@ fn pipelined_puts_and_their_replies(bencher: Bencher<'_, '_>) {
 /// The body's buffer is made, zeroed, filled and freed.
 #[divan::bench(args = [60 << 10, 1 << 20, 16 << 20])]
 fn a_body_into_its_own_buffer(bencher: Bencher<'_, '_>, len: usize) {
-    let reply = work::found(len);
-    let mut connection = work::connection();
-    bencher.counter(BytesCount::new(len)).bench_local(|| work::receive(&mut connection, &reply, usize::MAX));
+    let reply = cases::found(len);
+    let mut connection = cases::connection();
+    bencher.counter(BytesCount::new(len)).bench_local(|| cases::receive(&mut connection, &reply, usize::MAX));
 }
 
 /// What the one above is to be compared with.
 #[divan::bench(args = [60 << 10, 1 << 20, 16 << 20])]
 fn memcpy(bencher: Bencher<'_, '_>, len: usize) {
-    let reply = work::found(len);
+    let reply = cases::found(len);
     let mut copy = vec![0; len];
     bencher.counter(BytesCount::new(len)).bench_local(|| copy.copy_from_slice(black_box(&reply[..len])));
 }
@@ -64,23 +64,23 @@ fn memcpy(bencher: Bencher<'_, '_>, len: usize) {
 /// The same bytes in pieces of different sizes.
 #[divan::bench(args = [1, 7, 64, 4096])]
 fn a_body_in_pieces(bencher: Bencher<'_, '_>, piece: usize) {
-    let reply = work::found(64 << 10);
-    let mut connection = work::connection();
-    bencher.counter(BytesCount::of_slice(&reply)).bench_local(|| work::receive(&mut connection, &reply, piece));
+    let reply = cases::found(64 << 10);
+    let mut connection = cases::connection();
+    bencher.counter(BytesCount::of_slice(&reply)).bench_local(|| cases::receive(&mut connection, &reply, piece));
 }
 
 #[divan::bench(args = [1, 7, 64, 4096])]
 fn a_long_line_in_pieces(bencher: Bencher<'_, '_>, piece: usize) {
-    let (name, reply) = work::long_line(200);
-    let mut connection = work::connection();
+    let (name, reply) = cases::long_line(200);
+    let mut connection = cases::connection();
     bencher
         .counter(BytesCount::of_slice(&reply))
-        .bench_local(|| work::call(&mut connection, work::use_tube(&name), &reply, piece));
+        .bench_local(|| cases::call(&mut connection, cases::use_tube(&name), &reply, piece));
 }
 
 /// A command on one connection while others are held.
 #[divan::bench(args = [1, 100, 10_000])]
 fn one_connection_of_many(bencher: Bencher<'_, '_>, held: usize) {
-    let mut connections: Vec<Connection> = (0..held).map(|_| work::connection()).collect();
-    bencher.bench_local(|| work::call(&mut connections[0], work::put(SMALL), b"INSERTED 1\r\n", usize::MAX));
+    let mut connections: Vec<Connection> = (0..held).map(|_| cases::connection()).collect();
+    bencher.bench_local(|| cases::call(&mut connections[0], cases::put(SMALL), b"INSERTED 1\r\n", usize::MAX));
 }

@@ -7,7 +7,7 @@ use crate::{
     alloc,
     report::{Table, time},
     rounds::median,
-    run::core_work::{self as work, Session},
+    run::cases::{self, Session},
 };
 
 /// Nanoseconds that doing it once takes, out of so many times.
@@ -24,18 +24,19 @@ pub(crate) fn report(rounds: usize) -> String {
 }
 
 fn lines(rounds: usize) -> String {
-    let replies = work::REPLIES.concat();
+    let replies = cases::REPLIES.concat();
     let mut session = Session::new();
     let (mut parse, mut through) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         parse.push(timed(20_000, || {
-            black_box(work::parse(black_box(&replies)));
+            black_box(cases::parse(black_box(&replies)));
         }));
         through.push(timed(5000, || session.round()));
     }
     let mut table = Table::new(&["a message", "time"]);
-    table.row(["parse a mixed reply, checked".to_owned(), time(median(parse) / work::REPLIES.len() as f64)]);
-    table.row(["put 16 B and its reply through a `Connection`".to_owned(), time(median(through) / work::DEPTH as f64)]);
+    table.row(["parse a mixed reply, checked".to_owned(), time(median(parse) / cases::REPLIES.len() as f64)]);
+    table
+        .row(["put 16 B and its reply through a `Connection`".to_owned(), time(median(through) / cases::DEPTH as f64)]);
     table.render()
 }
 
@@ -43,8 +44,8 @@ fn lines(rounds: usize) -> String {
 fn bodies(rounds: usize) -> String {
     let mut table = Table::new(&["a body into its owned buffer", "time", "memcpy", "speed / memcpy"]);
     for (len, title, times) in [(60 * 1024, "60 KiB", 4000), (1 << 20, "1 MiB", 200), (16 << 20, "16 MiB", 12)] {
-        let reply = work::found(len);
-        let mut connection = work::connection();
+        let reply = cases::found(len);
+        let mut connection = cases::connection();
         let mut copy = vec![0; len];
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
@@ -53,7 +54,7 @@ fn bodies(rounds: usize) -> String {
                 black_box(&mut copy);
             }));
             ours.push(timed(times, || {
-                black_box(work::receive(&mut connection, black_box(&reply), usize::MAX));
+                black_box(cases::receive(&mut connection, black_box(&reply), usize::MAX));
             }));
         }
         let ratio = median(std::iter::zip(&theirs, &ours).map(|(theirs, ours)| theirs / ours).collect());
@@ -73,16 +74,17 @@ fn splits(rounds: usize) -> String {
     ]);
     for (piece, title) in [(1, "1"), (7, "7"), (64, "64"), (4096, "4096")] {
         let body = |len: usize| {
-            let reply = work::found(len);
-            let mut connection = work::connection();
-            let each = (0..rounds).map(|_| timed(4, || drop(black_box(work::receive(&mut connection, &reply, piece)))));
+            let reply = cases::found(len);
+            let mut connection = cases::connection();
+            let each =
+                (0..rounds).map(|_| timed(4, || drop(black_box(cases::receive(&mut connection, &reply, piece)))));
             time(median(each.collect()) / reply.len() as f64)
         };
         let line = |len: usize| {
-            let (name, reply) = work::long_line(len);
-            let mut connection = work::connection();
-            let each =
-                (0..rounds).map(|_| timed(2000, || work::call(&mut connection, work::use_tube(&name), &reply, piece)));
+            let (name, reply) = cases::long_line(len);
+            let mut connection = cases::connection();
+            let each = (0..rounds)
+                .map(|_| timed(2000, || cases::call(&mut connection, cases::use_tube(&name), &reply, piece)));
             time(median(each.collect()) / reply.len() as f64)
         };
         table.row([title.to_owned(), body(64 << 10), body(256 << 10), line(50), line(200)]);
@@ -95,16 +97,16 @@ fn idle(rounds: usize) -> String {
     let mut table = Table::new(&["connections held", "a command on one of them", "an idle one holds"]);
     for held in [1, 10, 100, 1000, 10_000] {
         let before = alloc::live();
-        let mut connections: Vec<_> = (0..held).map(|_| work::connection()).collect();
+        let mut connections: Vec<_> = (0..held).map(|_| cases::connection()).collect();
         // Each has worked before: what it then keeps is what an idle connection holds.
         for connection in &mut connections {
-            work::call(connection, work::put(work::SMALL), b"INSERTED 1\r\n", usize::MAX);
+            cases::call(connection, cases::put(cases::SMALL), b"INSERTED 1\r\n", usize::MAX);
         }
         let each = (alloc::live() - before) as f64 / f64::from(held);
         let busy = &mut connections[0];
         let times = (0..rounds).map(|_| {
             timed(20_000, || {
-                black_box(work::call(busy, work::put(work::SMALL), b"INSERTED 1\r\n", usize::MAX));
+                black_box(cases::call(busy, cases::put(cases::SMALL), b"INSERTED 1\r\n", usize::MAX));
             })
         });
         table.row([held.to_string(), time(median(times.collect())), format!("{:.1} KiB", each / 1024.0)]);

@@ -9,28 +9,28 @@ use crate::task::Work;
 
 /// The work itself, which the benchmarks of the core time as well.
 #[allow(dead_code, reason = "each user of it leaves another part out")]
-#[path = "../../../beanstalk-proto/benches/work/mod.rs"]
-pub(crate) mod work;
+#[path = "../../../beanstalk-proto/benches/cases/mod.rs"]
+pub(crate) mod cases;
 
 pub(super) fn run(kind: Work, count: u64) -> Result<()> {
     match kind {
         Work::CoreParse => {
-            let replies = work::REPLIES.concat();
-            let rounds = count / work::REPLIES.len() as u64;
+            let replies = cases::REPLIES.concat();
+            let rounds = count / cases::REPLIES.len() as u64;
             let meter = Meter::start(None);
             for _ in 0..rounds {
-                black_box(work::parse(black_box(&replies)));
+                black_box(cases::parse(black_box(&replies)));
             }
-            meter.stop(rounds * work::REPLIES.len() as u64);
+            meter.stop(rounds * cases::REPLIES.len() as u64);
         }
         Work::CoreSession => {
-            let mut session = work::Session::new();
-            let rounds = count / work::DEPTH as u64;
+            let mut session = cases::Session::new();
+            let rounds = count / cases::DEPTH as u64;
             let meter = Meter::start(None);
             for _ in 0..rounds {
                 session.round();
             }
-            meter.stop(rounds * work::DEPTH as u64);
+            meter.stop(rounds * cases::DEPTH as u64);
         }
         other => bail!("{other} is not done by the core alone"),
     }

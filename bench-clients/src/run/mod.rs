@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 pub(crate) use self::{
-    core::work as core_work,
+    core::cases,
     meter::Sample,
     wire::{fill, fill_tubes},
 };

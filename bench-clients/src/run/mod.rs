@@ -51,9 +51,33 @@ pub(crate) struct RunArgs {
     server: Option<u32>,
 }
 
-/// The loops, once for blocking clients and once with `.await` after every call.
+/// The loops, once for blocking clients and once with `.await` after every call. `@basic` is for a client that knows neither
+/// `peek` nor `touch`.
 macro_rules! serial {
     ($client:expr, $args:expr, [$($wait:tt)*]) => {{
+        let (mut client, args) = ($client, $args);
+        let count = args.count;
+        match args.work {
+            Work::Peek60k => {
+                client.put(&BIG)$($wait)*;
+                let meter = Meter::start(args.server);
+                for _ in 0..count {
+                    black_box(client.peek(1)$($wait)*);
+                }
+                meter.stop(count);
+            }
+            Work::Touch => {
+                let id = client.reserve()$($wait)*;
+                let meter = Meter::start(args.server);
+                for _ in 0..count {
+                    client.touch(id)$($wait)*;
+                }
+                meter.stop(count);
+            }
+            _ => serial!(@basic client, args, [$($wait)*]),
+        }
+    }};
+    (@basic $client:expr, $args:expr, [$($wait:tt)*]) => {{
         let (mut client, args) = ($client, $args);
         let count = args.count;
         match args.work {
@@ -92,22 +116,6 @@ macro_rules! serial {
                 }
                 meter.stop(count);
             }
-            Work::Peek60k => {
-                client.put(&BIG)$($wait)*;
-                let meter = Meter::start(args.server);
-                for _ in 0..count {
-                    black_box(client.peek(1)$($wait)*);
-                }
-                meter.stop(count);
-            }
-            Work::Touch => {
-                let id = client.reserve()$($wait)*;
-                let meter = Meter::start(args.server);
-                for _ in 0..count {
-                    client.touch(id)$($wait)*;
-                }
-                meter.stop(count);
-            }
             Work::Delete => {
                 let meter = Meter::start(args.server);
                 for id in 1..=count {
@@ -123,7 +131,7 @@ macro_rules! serial {
                 }
                 meter.stop(count);
             }
-            work => bail!("{work} is not done a command at a time"),
+            work => bail!("{} does not do {work} a command at a time", args.contender),
         }
     }};
 }
@@ -162,7 +170,7 @@ pub(crate) fn run(args: RunArgs) -> Result<()> {
         Contender::RawAsyncStd => raw_async::on_async_std::run(args)?,
         Contender::AsyncStd => ours_async::on_async_std::run(args)?,
         Contender::Beanstalkc => serial!(published::Beanstalkc::connect(port)?, args, []),
-        Contender::Beanstalkd => serial!(published::Beanstalkd::connect(port)?, args, []),
+        Contender::Beanstalkd => serial!(@basic published::Beanstalkd::connect(port)?, args, []),
         Contender::BeanstalkdRs => {
             tokio_runtime()?.block_on(async {
                 serial!(published::BeanstalkdRs::connect(port).await?, args, [.await]);

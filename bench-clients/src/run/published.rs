@@ -65,14 +65,6 @@ impl Beanstalkd {
     pub(super) fn delete(&mut self, id: u64) {
         self.0.delete(id).expect("deleted");
     }
-
-    pub(super) fn touch(&mut self, _: u64) {
-        unimplemented!("touch");
-    }
-
-    pub(super) fn peek(&mut self, _: u64) -> usize {
-        unimplemented!("peek");
-    }
 }
 
 pub(super) struct BeanstalkdRs(beanstalkd_rs::Connection);

@@ -12,7 +12,7 @@ pub struct Limits {
     /// would exceed it is treated as one over `reply_body`; the first is always accepted.
     pub untaken_replies: usize,
     /// Requests whose replies were not taken yet: 1024 unless changed. Above it,
-    /// [`Error::Full`](crate::Error::Full).
+    /// [`Error::Full`](crate::Error::Full). Reserves that the connection has to send again on its own may add as many.
     pub in_flight: usize,
     /// Bytes that wait to be written: 64 MiB unless changed. A request is refused with
     /// [`Error::Full`](crate::Error::Full) while so many are queued; a single larger request is accepted by an empty

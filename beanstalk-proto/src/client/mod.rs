@@ -213,10 +213,16 @@ impl Connection {
     fn check_room_closely(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         self.check_open()?;
         let adoptable = self.check_waiting(expect)?;
-        if adoptable.is_some() {
-            return Ok(adoptable);
-        }
         let limits = &self.config.limits;
+        if adoptable.is_some() {
+            // It needs no slot yet, but one more if it has to be sent again, and the one it leaves stays until its caller polls.
+            let slots =
+                self.slots.len().saturating_add(self.slots.pending_waits().filter(|(_, slot)| slot.may_move()).count());
+            return match slots < limits.in_flight.saturating_mul(2) {
+                true => Ok(adoptable),
+                false => Err(Full::InFlight { limit: limits.in_flight }.into()),
+            };
+        }
         if self.slots.len() >= limits.in_flight {
             return Err(Full::InFlight { limit: limits.in_flight }.into());
         }

@@ -1,8 +1,8 @@
 //! What is owed to one request, and the queue of these.
 //!
 //! ```text
-//!              reply                    taken, or abandoned
-//!   Waiting ──────────▶ Answered ───────────────────────────▶ Free
+//!              reply          Plain     taken, or abandoned
+//!   Waiting ──────────▶ or Answered ────────────────────────▶ Free
 //!      │                   ▲                                   ▲
 //!      │ TIMED_OUT of an   │ TOUCHED                           │
 //!      │ adopted request   │                                   │
@@ -134,6 +134,12 @@ impl Slot {
     /// The reserve that took over this slot.
     pub(super) fn adopted(&mut self) -> Option<&mut Adopted> {
         self.rare.as_mut()?.adopted.as_mut()
+    }
+
+    /// Whether its caller may have to go on in another slot, because this one's request ends without a job.
+    pub(super) fn may_move(&self) -> bool {
+        let adopted = self.rare.as_ref().is_some_and(|rare| rare.adopted.is_some());
+        self.is_pending() && (adopted || matches!(self.state, State::Confirming(_)))
     }
 
     /// Notes that a reserve has taken over this slot, or has gone again.

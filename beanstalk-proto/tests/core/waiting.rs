@@ -1,7 +1,7 @@
 //! What may be sent while the server waits in a reserve, and how an abandoned one is taken over.
 
 use beanstalk_proto::{
-    Command, Delete, Error, Raw, Reply, Reserve, ReserveJob, ReserveWithTimeout, Reserved, SendError, Watch,
+    Command, Delete, Error, Full, Raw, Reply, Reserve, ReserveJob, ReserveWithTimeout, Reserved, SendError, Watch,
     client::{Connection, Limits, Ticket},
 };
 
@@ -192,6 +192,30 @@ fn taking_over_needs_no_room_of_its_own() {
     written(&mut connection);
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
+}
+
+#[test]
+fn reserves_that_are_sent_again_stay_within_twice_the_limit() {
+    let mut connection = limited(Limits { in_flight: 2, ..Limits::default() });
+    for ticket in [1, 1].map(|timeout| send(&mut connection, ReserveWithTimeout::new(timeout))) {
+        connection.abandon(ticket);
+    }
+    // The first is never polled, so the places of all that follow cannot be given up.
+    let mut first = send(&mut connection, ReserveWithTimeout::new(8));
+    feed(&mut connection, b"TIMED_OUT\r\n");
+    let second = send(&mut connection, ReserveWithTimeout::new(9));
+    feed(&mut connection, b"TIMED_OUT\r\n");
+    connection.abandon(second);
+    assert_eq!(connection.in_flight(), 4);
+
+    let full = SendError::Full(Full::InFlight { limit: 2 });
+    assert_eq!(connection.send(ReserveWithTimeout::new(10)).unwrap_err(), full);
+    assert_eq!(connection.check_send(&Reserve::new()), Err(full));
+    assert!(is_pending(&mut connection, &mut first), "now it has left its first place");
+    let mut third = send(&mut connection, ReserveWithTimeout::new(10));
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\nTIMED_OUT\r\nRESERVED 8 1\r\ny\r\n");
+    assert_eq!((job(&mut connection, &mut first), job(&mut connection, &mut third)), (7, 8));
+    assert_in_step(&mut connection);
 }
 
 #[test]

@@ -1,0 +1,96 @@
+//! What a peer may not send.
+
+use alloc::{boxed::Box, format, string::String};
+use core::fmt;
+
+use thiserror::Error;
+
+use super::CommandError;
+
+/// The peer sent what the protocol does not allow. The connection is poisoned: it repeats this error for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A reply that no request asked for.
+    #[error("the server sent {line} although nothing was asked")]
+    Unsolicited {
+        /// The line, shortened.
+        line: Excerpt,
+    },
+    /// A reply that cannot answer the request whose turn it is.
+    #[error("the server answered {command} with {line}")]
+    WrongReply {
+        /// The request whose turn it was.
+        command: &'static str,
+        /// The line, shortened.
+        line: Excerpt,
+    },
+    /// A reply of the right kind about another job or tube.
+    #[error("the server answered {command} with {line}, which is about another job or tube")]
+    WrongEcho {
+        /// The request whose turn it was.
+        command: &'static str,
+        /// The line, shortened.
+        line: Excerpt,
+    },
+    /// A known word with arguments that are missing, too many, or not numbers in range.
+    #[error("malformed line {line}")]
+    Malformed {
+        /// The line, shortened.
+        line: Excerpt,
+    },
+    /// A line longer than any line of the protocol.
+    #[error("a line of more than {limit} bytes, beginning with {line}")]
+    LineTooLong {
+        /// The beginning of the line.
+        line: Excerpt,
+        /// The limit, CRLF included.
+        limit: usize,
+    },
+    /// A body that is not followed by CR LF where its announced length ends.
+    #[error("the body that answers {command} is not followed by CR LF after its {bytes} bytes")]
+    MissingCrlf {
+        /// The request whose turn it was.
+        command: &'static str,
+        /// The announced length.
+        bytes: u64,
+    },
+    /// `BAD_FORMAT`, `UNKNOWN_COMMAND` or `EXPECTED_CRLF` for a request with a body: the server now reads the body as
+    /// commands, or has read commands as the body.
+    #[error("the server answered {command} with {error}; it no longer reads bodies and commands as we send them")]
+    BodyRefused {
+        /// The request that carried the body.
+        command: &'static str,
+        /// What the server answered.
+        error: CommandError,
+    },
+}
+
+/// A piece of what the peer sent, escaped and shortened for a message.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Excerpt(Box<str>);
+
+impl Excerpt {
+    /// Bytes shown at most.
+    const SHOWN: usize = 64;
+
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        let text: String = match bytes.get(..Self::SHOWN) {
+            Some(start) if bytes.len() > Self::SHOWN => format!("\"{}…\"", start.escape_ascii()),
+            _ => format!("\"{}\"", bytes.escape_ascii()),
+        };
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

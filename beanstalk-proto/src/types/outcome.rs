@@ -1,0 +1,93 @@
+//! What requests come to: jobs, and what became of them.
+
+use alloc::vec::Vec;
+use core::{fmt, str::Utf8Error};
+
+use super::JobId;
+
+/// A job as the server hands it out: its id and its body, any bytes at all.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Job {
+    /// The id, for `delete`, `release`, `bury`, `touch`.
+    pub id: JobId,
+    /// The body, byte for byte as it was put.
+    pub body: Vec<u8>,
+}
+
+impl Job {
+    /// The body as text.
+    ///
+    /// # Errors
+    ///
+    /// The place of the first byte that is not UTF-8.
+    pub fn text(&self) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(&self.body)
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// As much of a body as helps in a log line.
+        const SHOWN: usize = 64;
+        let shown = self.body.get(..SHOWN).unwrap_or(&self.body);
+        let rest = if self.body.len() > SHOWN { "…" } else { "" };
+        write!(f, "Job({}, {} bytes, \"{}{rest}\")", self.id, self.body.len(), shown.escape_ascii())
+    }
+}
+
+/// What became of a `put`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PutOutcome {
+    /// `INSERTED <id>`: the job is in the tube.
+    Inserted(JobId),
+    /// `BURIED <id>`: the server had no memory to grow the ready queue; the job exists, buried, until it is kicked.
+    Buried(JobId),
+}
+
+impl PutOutcome {
+    /// The job's id, whichever way it went.
+    #[must_use]
+    pub const fn id(self) -> JobId {
+        match self {
+            Self::Inserted(id) | Self::Buried(id) => id,
+        }
+    }
+
+    /// Whether the job was buried instead of queued.
+    #[must_use]
+    pub const fn is_buried(self) -> bool {
+        matches!(self, Self::Buried(_))
+    }
+}
+
+/// What became of a `release`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReleaseOutcome {
+    /// `RELEASED`: the job is ready, or delayed.
+    Released,
+    /// `BURIED`: the server had no memory to grow the queue; the job is buried.
+    Buried,
+}
+
+/// What came of waiting for a job.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reserved {
+    /// `RESERVED`: the job is this connection's until its time to run is over.
+    Job(Job),
+    /// `TIMED_OUT`: no job came in time.
+    TimedOut,
+    /// `DEADLINE_SOON`: a job this connection holds already has less than a second left. Finish it or `touch` it;
+    /// the reserve has ended.
+    DeadlineSoon,
+}
+
+impl Reserved {
+    /// The job, if there is one.
+    #[must_use]
+    pub fn job(self) -> Option<Job> {
+        match self {
+            Self::Job(job) => Some(job),
+            Self::TimedOut | Self::DeadlineSoon => None,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The names of tubes, checked and as they are given.
+
+use alloc::{borrow::Cow, boxed::Box, string::String};
+use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
+
+use crate::error::{ArgumentError, TubeNameError};
+
+/// The name of a tube: 1 to 200 bytes of `A-Z a-z 0-9 - + / ; . $ _ ( )`, not starting with `-`.
+///
+/// A value of this type is a valid name, so it cannot carry a space or a line end into a command.
+///
+/// ```
+/// use beanstalk_proto::TubeName;
+///
+/// let tube: TubeName = "emails.outgoing".parse()?;
+/// assert_eq!(tube.as_str(), "emails.outgoing");
+/// assert!(TubeName::new("two words").is_err());
+/// assert!(TubeName::new("x\r\ndelete 1").is_err());
+/// # Ok::<(), beanstalk_proto::TubeNameError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TubeName(Box<str>);
+
+impl TubeName {
+    /// The longest name the server takes, in bytes.
+    pub const MAX_LEN: usize = 200;
+
+    /// Checks a name and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// A [`TubeNameError`] that says which rule the name breaks.
+    pub fn new(name: impl Into<Box<str>>) -> Result<Self, TubeNameError> {
+        let name = name.into();
+        Self::check(name.as_bytes())?;
+        Ok(Self(name))
+    }
+
+    /// Checks a name that came as bytes.
+    pub(crate) fn from_bytes(name: &[u8]) -> Result<Self, TubeNameError> {
+        Self::check(name)?;
+        // Every allowed byte is ASCII, so this cannot fail after the check.
+        let name = core::str::from_utf8(name).map_err(|_| TubeNameError::BadByte { byte: 0, at: 0 })?;
+        Ok(Self(name.into()))
+    }
+
+    /// Says whether these bytes are a tube name, and if not, why.
+    pub(crate) fn check(name: &[u8]) -> Result<(), TubeNameError> {
+        if name.is_empty() {
+            return Err(TubeNameError::Empty);
+        }
+        if name.len() > Self::MAX_LEN {
+            return Err(TubeNameError::TooLong { bytes: name.len() });
+        }
+        if name.first() == Some(&b'-') {
+            return Err(TubeNameError::LeadingHyphen);
+        }
+        match name.iter().position(|&byte| !is_name_byte(byte)) {
+            Some(at) => Err(TubeNameError::BadByte { byte: name.get(at).copied().unwrap_or(0), at }),
+            None => Ok(()),
+        }
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Says whether a byte may stand in a tube name.
+pub(crate) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-+/;.$_()".contains(&byte)
+}
+
+impl Default for TubeName {
+    /// `default`: the tube every new connection uses and watches.
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+impl fmt::Display for TubeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TubeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TubeName({:?})", &*self.0)
+    }
+}
+
+impl FromStr for TubeName {
+    type Err = TubeNameError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<&str> for TubeName {
+    type Error = TubeNameError;
+
+    fn try_from(name: &str) -> Result<Self, Self::Error> {
+        Self::new(name)
+    }
+}
+
+impl TryFrom<String> for TubeName {
+    type Error = TubeNameError;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(name)
+    }
+}
+
+impl Deref for TubeName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for TubeName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for TubeName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for TubeName {
+    fn eq(&self, other: &str) -> bool {
+        &*self.0 == other
+    }
+}
+
+impl PartialEq<&str> for TubeName {
+    fn eq(&self, other: &&str) -> bool {
+        &*self.0 == *other
+    }
+}
+
+/// A tube argument: `&str`, `String`, [`TubeName`] or a reference to one.
+///
+/// Text is checked when the request is queued; a bad name is an [`ArgumentError`] and nothing is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TubeArg<'a>(Cow<'a, str>);
+
+impl TubeArg<'_> {
+    /// Checks the name and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Tube`] if it is not a tube name.
+    pub fn to_name(&self) -> Result<TubeName, ArgumentError> {
+        Ok(TubeName::new(&*self.0)?)
+    }
+
+    /// The text as it was given, checked or not.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'a> From<&'a str> for TubeArg<'a> {
+    fn from(name: &'a str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+impl<'a> From<&'a String> for TubeArg<'a> {
+    fn from(name: &'a String) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+impl From<String> for TubeArg<'_> {
+    fn from(name: String) -> Self {
+        Self(Cow::Owned(name))
+    }
+}
+
+impl<'a> From<&'a TubeName> for TubeArg<'a> {
+    fn from(name: &'a TubeName) -> Self {
+        Self(Cow::Borrowed(name.as_str()))
+    }
+}
+
+impl From<TubeName> for TubeArg<'_> {
+    fn from(name: TubeName) -> Self {
+        Self(Cow::Owned(name.0.into()))
+    }
+}

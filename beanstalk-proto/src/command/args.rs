@@ -1,0 +1,149 @@
+//! The arguments of a command line, each read as beanstalkd reads it.
+
+use alloc::vec::Vec;
+
+use super::{Command, Dialect, Line, Refused, TIMEOUT_FOREVER};
+use crate::{
+    scan,
+    table::Kind,
+    types::{JobId, Priority, TubeName},
+};
+
+/// The arguments of a command line, read from the front.
+pub(crate) struct Args<'a> {
+    rest: &'a [u8],
+    kind: Kind,
+    dialect: Dialect,
+    body: Option<u32>,
+}
+
+impl<'a> Args<'a> {
+    pub(crate) const fn new(rest: &'a [u8], kind: Kind, dialect: Dialect) -> Self {
+        Self { rest, kind, dialect, body: None }
+    }
+
+    pub(crate) fn pri(&mut self) -> Result<Priority, Refused> {
+        self.secs().map(Priority)
+    }
+
+    /// A number of 32 bits.
+    pub(crate) fn secs(&mut self) -> Result<u32, Refused> {
+        u32::try_from(self.unsigned()?).map_err(|_| Refused::bad_format())
+    }
+
+    pub(crate) fn id(&mut self) -> Result<JobId, Refused> {
+        self.unsigned().map(JobId)
+    }
+
+    pub(crate) fn body(&mut self) -> Result<Vec<u8>, Refused> {
+        self.body = Some(self.secs()?);
+        Ok(Vec::new())
+    }
+
+    /// The timeout of a reserve. What follows the number is not looked at.
+    pub(crate) fn timeout(&mut self) -> Result<u32, Refused> {
+        let seconds = match self.dialect {
+            Dialect::V1_13 => self.secs().ok().filter(|&seconds| i32::try_from(seconds).is_ok()),
+            Dialect::V1_12 => self.signed_timeout(),
+        };
+        self.rest = &[];
+        seconds.ok_or(Refused::bad_format())
+    }
+
+    /// `(int)strtol(…)`: no number is 0, what is negative once cut to 32 bits waits for ever, what overflows 64 bits is
+    /// refused.
+    fn signed_timeout(&mut self) -> Option<u32> {
+        let (negative, magnitude, _) = self.strto();
+        let limit = u64::from(negative).saturating_add(i64::MAX.unsigned_abs());
+        let magnitude = magnitude.filter(|&magnitude| magnitude <= limit)?;
+        let value = if negative { magnitude.wrapping_neg() } else { magnitude };
+        let cut = low_32_bits(value);
+        Some(if i32::try_from(cut).is_ok() { cut } else { TIMEOUT_FOREVER })
+    }
+
+    /// `(unsigned)strtoul(…)`: signs, wrapping and trailing bytes are accepted, an overflow of 64 bits is not.
+    pub(crate) fn bound(&mut self) -> Result<u32, Refused> {
+        let (negative, magnitude, digits) = self.strto();
+        self.rest = &[];
+        match magnitude {
+            Some(magnitude) if digits > 0 => {
+                Ok(low_32_bits(if negative { magnitude.wrapping_neg() } else { magnitude }))
+            }
+            _ => Err(Refused::bad_format()),
+        }
+    }
+
+    /// A tube name. `pause-tube` alone skips spaces before it, and has an argument behind it.
+    pub(crate) fn tube(&mut self) -> Result<TubeName, Refused> {
+        if self.kind != Kind::PauseTube {
+            let name = core::mem::take(&mut self.rest);
+            return TubeName::from_bytes(name).map_err(|_| Refused::bad_format());
+        }
+        self.skip(|byte| byte == b' ');
+        let name = self.skip(crate::types::is_name_byte);
+        if name.is_empty() {
+            return Err(Refused::bad_format());
+        }
+        // The server reads the delay first, and counts the command, before it looks at the name.
+        TubeName::from_bytes(name).map_err(|_| match self.secs() {
+            Ok(_) if self.rest.is_empty() => Refused { counted: true, ..Refused::bad_format() },
+            _ => Refused::bad_format(),
+        })
+    }
+
+    /// Ends the line.
+    pub(crate) fn finish(&mut self, command: Command) -> Result<Line, Refused> {
+        let trailing = !self.rest.is_empty();
+        match self.kind {
+            Kind::Put => Ok(Line { command, body: self.body, trailing }),
+            Kind::Quit => Ok(Line { command, body: None, trailing: false }),
+            _ if trailing => Err(Refused::bad_format()),
+            _ => Ok(Line { command, body: None, trailing }),
+        }
+    }
+
+    /// `strtoumax`, but refusing a sign: leading spaces and zeros are accepted, an overflow of 64 bits is not.
+    fn unsigned(&mut self) -> Result<u64, Refused> {
+        self.skip(|byte| byte == b' ');
+        let digits = self.skip(|byte| byte.is_ascii_digit());
+        value_of(digits).filter(|_| !digits.is_empty()).ok_or(Refused::bad_format())
+    }
+
+    /// What `strtol` and `strtoul` read: sign, magnitude (`None` if it overflows) and how many digits.
+    fn strto(&mut self) -> (bool, Option<u64>, usize) {
+        self.skip(|byte| matches!(byte, b' ' | b'\t'..=b'\r'));
+        let sign = match self.rest {
+            [sign @ (b'+' | b'-'), rest @ ..] => {
+                self.rest = rest;
+                *sign
+            }
+            _ => b'+',
+        };
+        let digits = self.skip(|byte| byte.is_ascii_digit());
+        (sign == b'-', value_of(digits), digits.len())
+    }
+
+    /// Takes bytes from the front while they are wanted.
+    fn skip(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
+        let rest = self.rest;
+        let end = rest.iter().position(|&byte| !wanted(byte)).unwrap_or(rest.len());
+        let (taken, rest) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+        self.rest = rest;
+        taken
+    }
+}
+
+/// The low 32 bits, as a C cast keeps them.
+fn low_32_bits(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// The value of digits, leading zeros or not; `None` if it overflows 64 bits.
+fn value_of(digits: &[u8]) -> Option<u64> {
+    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
+    match digits.get(zeros..) {
+        None | Some([]) => Some(0),
+        Some(significant) => scan::number(significant),
+    }
+}

@@ -6,7 +6,11 @@ use beanstalk_proto::{
     Command, Error, JobId, Kind, Peek, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Touch, client::Driver,
 };
 
-use crate::wire::{Wire, cut_after, reply_to, run, sample, settle};
+use crate::{
+    executor::{cut_after, run, settle},
+    replies::{reply_to, sample},
+    wire::Wire,
+};
 
 /// More polls than any call needs.
 const MANY: usize = 2_000;

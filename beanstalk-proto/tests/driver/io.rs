@@ -7,7 +7,11 @@ use beanstalk_proto::{
     client::{Config, Limits},
 };
 
-use crate::wire::{Wire, cut_after, reply_to, run, sample, settle};
+use crate::{
+    executor::{cut_after, run, settle},
+    replies::{reply_to, sample},
+    wire::Wire,
+};
 
 fn timeout(millis: u64) -> Config {
     Config { reply_timeout: Some(Duration::from_millis(millis)), ..Config::default() }

@@ -8,6 +8,8 @@
 )]
 
 mod cancel;
+mod executor;
 mod io;
+mod replies;
 mod shared;
 mod wire;

@@ -8,7 +8,10 @@ use beanstalk_proto::{
     client::{Config, Limits, Shared, SharedDriver},
 };
 
-use crate::wire::{Wire, cut_after, settle};
+use crate::{
+    executor::{cut_after, settle},
+    wire::Wire,
+};
 
 type Call<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
 

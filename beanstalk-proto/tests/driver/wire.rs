@@ -1,25 +1,20 @@
-//! A transport in memory with a scripted server behind it. Every reply can be told from every other, so that one that went
-//! to the wrong request is noticed.
+//! A transport in memory with a scripted server behind it.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
-    future::Future,
     io,
-    pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker},
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use beanstalk_proto::{
-    Command, Error, Instant, Job, JobId, Kind, Lost, Priority, Reply, Segments,
+    Command, Error, Instant, Job, JobId, Kind, Lost, Reply, Segments,
     client::{Config, Connection, Driver, PollTransport},
     server::{self, Event},
 };
+
+use crate::{executor::polls, replies::reply_to};
 
 /// One end of it; the world behind it is shared, so that a test can look in and meddle.
 #[derive(Clone)]
@@ -227,72 +222,6 @@ impl World {
     }
 }
 
-/// What the server says to a command that neither waits nor depends on what it holds.
-pub(crate) fn reply_to(command: &Command) -> Reply {
-    let found = |id: u64, what: &str| Job { id: JobId(id), body: format!("{what} {id}").into() };
-    match command {
-        Command::Put { priority: Priority(priority), body, .. } => {
-            Reply::Inserted(JobId(u64::from(*priority) + 1000 * body.len() as u64))
-        }
-        Command::Peek { id } => Reply::Found(found(id.0, "peeked")),
-        Command::PeekReady => Reply::Found(found(1, "ready")),
-        Command::PeekDelayed => Reply::Found(found(2, "delayed")),
-        Command::PeekBuried => Reply::Found(found(3, "buried")),
-        Command::ReserveJob { id } => Reply::Reserved(found(id.0, "job")),
-        Command::Reserve | Command::ReserveWithTimeout { .. } => Reply::TimedOut,
-        Command::Delete { .. } => Reply::Deleted,
-        Command::Release { .. } => Reply::Released,
-        Command::Bury { .. } => Reply::Buried,
-        Command::Kick { bound } => Reply::KickedCount(u64::from(*bound)),
-        Command::KickJob { .. } => Reply::Kicked,
-        Command::Touch { .. } => Reply::Touched,
-        Command::StatsJob { id } => Reply::Ok(format!("job {id}").into()),
-        Command::StatsTube { tube } => Reply::Ok(format!("tube {tube}").into()),
-        Command::Stats => Reply::Ok("stats".into()),
-        Command::Use { tube } => Reply::Using(tube.clone()),
-        Command::Watch { tube } => Reply::Watching(tube.as_str().len() as u64),
-        Command::Ignore { tube } => Reply::Watching(1000 + tube.as_str().len() as u64),
-        Command::ListTubesWatched => Reply::Ok("watched".into()),
-        Command::ListTubeUsed => Reply::Using("some-tube".parse().unwrap()),
-        Command::ListTubes => Reply::Ok("tubes".into()),
-        Command::Quit => Reply::Closed,
-        Command::PauseTube { .. } => Reply::Paused,
-    }
-}
-
-/// A value of every command; `n` tells one from another.
-pub(crate) fn sample(kind: Kind, n: u32) -> Command {
-    let id = JobId(u64::from(n));
-    let tube = || format!("tube-{n}").parse().unwrap();
-    match kind {
-        Kind::Put => Command::Put { priority: Priority(n), delay: 1, ttr: 2, body: b"some\r\nbody".to_vec() },
-        Kind::Peek => Command::Peek { id },
-        Kind::PeekReady => Command::PeekReady,
-        Kind::PeekDelayed => Command::PeekDelayed,
-        Kind::PeekBuried => Command::PeekBuried,
-        Kind::ReserveWithTimeout => Command::ReserveWithTimeout { timeout: n },
-        Kind::ReserveJob => Command::ReserveJob { id },
-        Kind::Reserve => Command::Reserve,
-        Kind::Delete => Command::Delete { id },
-        Kind::Release => Command::Release { id, priority: Priority(n), delay: n },
-        Kind::Bury => Command::Bury { id, priority: Priority(n) },
-        Kind::Kick => Command::Kick { bound: n },
-        Kind::KickJob => Command::KickJob { id },
-        Kind::Touch => Command::Touch { id },
-        Kind::StatsJob => Command::StatsJob { id },
-        Kind::StatsTube => Command::StatsTube { tube: tube() },
-        Kind::Stats => Command::Stats,
-        Kind::Use => Command::Use { tube: tube() },
-        Kind::Watch => Command::Watch { tube: tube() },
-        Kind::Ignore => Command::Ignore { tube: tube() },
-        Kind::ListTubesWatched => Command::ListTubesWatched,
-        Kind::ListTubeUsed => Command::ListTubeUsed,
-        Kind::ListTubes => Command::ListTubes,
-        Kind::Quit => Command::Quit,
-        Kind::PauseTube => Command::PauseTube { tube: tube(), delay: n },
-    }
-}
-
 impl PollTransport for Wire {
     type Error = io::Error;
 
@@ -389,57 +318,4 @@ impl PollTransport for Wire {
         world.waker = Some(cx.waker().clone());
         Poll::Pending
     }
-}
-
-thread_local! {
-    static POLLS: Cell<usize> = const { Cell::new(0) };
-}
-
-/// How many times this thread's tasks were polled.
-fn polls() -> usize {
-    POLLS.get()
-}
-
-fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
-    POLLS.set(polls() + 1);
-    future.poll(&mut Context::from_waker(waker))
-}
-
-/// Notes whether it was woken.
-#[derive(Default)]
-pub(crate) struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-/// Polls as long as somebody wakes; `None` if nothing will happen any more.
-pub(crate) fn settle<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    let flag = Arc::new(Flag::default());
-    let waker = Waker::from(Arc::clone(&flag));
-    for _ in 0..10_000_000 {
-        if let Poll::Ready(output) = poll_once(future.as_mut(), &waker) {
-            return Some(output);
-        }
-        if !flag.0.swap(false, Ordering::SeqCst) {
-            return None;
-        }
-    }
-    panic!("it wakes itself for ever");
-}
-
-/// Runs a future that nothing can keep waiting.
-pub(crate) fn run<F: Future>(future: F) -> F::Output {
-    settle(pin!(future)).expect("it waits for something that does not come")
-}
-
-/// Polls so many times, whether it was woken or not, and drops the future unless it was ready.
-pub(crate) fn cut_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    (0..polls).find_map(|_| match poll_once(future.as_mut(), Waker::noop()) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
-    })
 }

@@ -1,0 +1,65 @@
+//! What polls the futures under test: as long as something wakes them, or so many times.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+thread_local! {
+    static POLLS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many times this thread's tasks were polled.
+pub(crate) fn polls() -> usize {
+    POLLS.get()
+}
+
+fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    POLLS.set(polls() + 1);
+    future.poll(&mut Context::from_waker(waker))
+}
+
+/// Notes whether it was woken.
+#[derive(Default)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls as long as somebody wakes; `None` if nothing will happen any more.
+pub(crate) fn settle<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let flag = Arc::new(Flag::default());
+    let waker = Waker::from(Arc::clone(&flag));
+    for _ in 0..10_000_000 {
+        if let Poll::Ready(output) = poll_once(future.as_mut(), &waker) {
+            return Some(output);
+        }
+        if !flag.0.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+    }
+    panic!("it wakes itself for ever");
+}
+
+/// Runs a future that nothing can keep waiting.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    settle(pin!(future)).expect("it waits for something that does not come")
+}
+
+/// Polls so many times, whether it was woken or not, and drops the future unless it was ready.
+pub(crate) fn cut_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    (0..polls).find_map(|_| match poll_once(future.as_mut(), Waker::noop()) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    })
+}

@@ -25,10 +25,14 @@
 
 mod commands;
 mod stats;
+mod time;
+mod waiting;
 
 use std::collections::HashMap;
 
-use beanstalk_proto::{Dialect, Instant, Job as Body, JobId, Kind, Reply, TubeName, server::Event};
+use beanstalk_proto::{Dialect, Instant, JobId, Kind, Reply, TubeName, server::Event};
+
+use crate::waiting::Waiters;
 
 /// Names a connection. The caller chooses; of two connections to which something happens at the same moment, the one with the
 /// lower number comes first.
@@ -73,14 +77,6 @@ struct Tube {
 struct Pause {
     seconds: u32,
     until: u64,
-}
-
-/// Those who wait for a job of a tube, as beanstalkd keeps them.
-#[derive(Clone, Debug, Default)]
-struct Waiters {
-    list: Vec<Key>,
-    /// Where the next one is taken from.
-    at: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -189,41 +185,6 @@ impl Model {
         self.handle_timeout(now);
     }
 
-    /// What is due happens: delays that end, pauses that end, then what concerns each connection.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let now = now.as_nanos();
-        while let Some((until, id)) = self.first_delayed(|_| true) {
-            if until > now {
-                break;
-            }
-            self.make_ready(now, id);
-        }
-        for at in 0..self.tubes.len() {
-            if self.tubes[at].pause.is_some_and(|pause| pause.until <= now) {
-                self.tubes[at].pause = None;
-                self.serve_waiters(now);
-            }
-        }
-        while let Some((_, key)) = self
-            .conns
-            .iter()
-            .filter_map(|conn| Some((self.tick(conn.key)?, conn.key)))
-            .min()
-            .filter(|&(at, _)| at <= now)
-        {
-            self.tick_conn(now, key);
-        }
-    }
-
-    /// When something happens by itself next.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        let delays = self.first_delayed(|_| true).map(|(until, _)| until);
-        let pauses = self.tubes.iter().filter_map(|tube| Some(tube.pause?.until)).min();
-        let ticks = self.conns.iter().filter_map(|conn| self.tick(conn.key)).min();
-        [delays, pauses, ticks].into_iter().flatten().min().map(Instant::from_nanos)
-    }
-
     /// The replies since this was last asked, oldest first.
     pub fn take_replies(&mut self) -> Vec<(Key, Reply)> {
         std::mem::take(&mut self.replies)
@@ -266,39 +227,6 @@ impl Model {
         self.drop_if_unused(&gone.using);
     }
 
-    /// When something happens to a connection: a held job expires, or while it waits, that is a second away; or it has waited
-    /// long enough.
-    fn tick(&self, key: Key) -> Option<u64> {
-        let conn = self.conns.iter().find(|conn| conn.key == key)?;
-        let deadline = self.held(key).map(|(until, ..)| until).min();
-        match conn.waits {
-            None => deadline,
-            Some(until) => deadline.map(|deadline| deadline.saturating_sub(SECOND)).into_iter().chain(until).min(),
-        }
-    }
-
-    fn tick_conn(&mut self, now: u64, key: Key) {
-        let soon = self.deadline_soon(now, key);
-        while let Some((until, _, id)) = self.held(key).min() {
-            if until > now {
-                break;
-            }
-            self.timeouts += 1;
-            self.job(id).timeouts += 1;
-            // This connection may get it again, if it waits.
-            self.make_ready(now, id);
-        }
-        let Some(until) = self.conn(key).waits else { return };
-        if soon || until.is_some_and(|until| until <= now) {
-            self.stop_waiting(key);
-            self.reply(key, if soon { Reply::DeadlineSoon } else { Reply::TimedOut });
-        }
-    }
-
-    fn deadline_soon(&self, now: u64, key: Key) -> bool {
-        self.held(key).any(|(until, ..)| now >= until.saturating_sub(SECOND))
-    }
-
     /// The jobs a connection holds: deadline, order of reserving, id.
     fn held(&self, key: Key) -> impl Iterator<Item = (u64, u64, u64)> {
         self.jobs.iter().filter_map(move |job| match job.state {
@@ -326,64 +254,6 @@ impl Model {
             _ => None,
         });
         buried.min().map(|(_, id)| id)
-    }
-
-    fn make_ready(&mut self, now: u64, id: u64) {
-        self.job(id).state = State::Ready;
-        self.serve_waiters(now);
-    }
-
-    /// Hands out jobs for as long as there is one that somebody waits for.
-    fn serve_waiters(&mut self, now: u64) {
-        loop {
-            let mut best = None;
-            for at in 0..self.tubes.len() {
-                let tube = &mut self.tubes[at];
-                if tube.pause.is_some_and(|pause| pause.until > now) {
-                    continue;
-                }
-                tube.pause = None;
-                let (awaited, name) = (!tube.waiting.list.is_empty(), tube.name.clone());
-                if let (true, Some((pri, id))) = (awaited, self.first_ready(&name)) {
-                    best = best.into_iter().chain([(pri, id, at)]).min();
-                }
-            }
-            let Some((_, id, at)) = best else { return };
-            let waiting = &mut self.tubes[at].waiting;
-            waiting.at %= waiting.list.len();
-            let key = waiting.list.swap_remove(waiting.at);
-            waiting.at += 1;
-            self.stop_waiting(key);
-            self.reserve(now, key, id);
-        }
-    }
-
-    fn reserve(&mut self, now: u64, key: Key, id: u64) {
-        let order = self.next();
-        let job = self.job(id);
-        job.state = State::Reserved { by: key, until: now + u64::from(job.ttr) * SECOND, order };
-        job.reserves += 1;
-        let body = Body { id: JobId(id), body: job.body.clone() };
-        self.reply(key, Reply::Reserved(body));
-    }
-
-    fn start_waiting(&mut self, key: Key, until: Option<u64>) {
-        self.conn(key).waits = Some(until);
-        for name in self.conn(key).watching.clone() {
-            self.tube(&name).waiting.list.push(key);
-        }
-    }
-
-    fn stop_waiting(&mut self, key: Key) {
-        if self.conn(key).waits.take().is_none() {
-            return;
-        }
-        for name in self.conn(key).watching.clone() {
-            let list = &mut self.tube(&name).waiting.list;
-            if let Some(at) = list.iter().position(|&waits| waits == key) {
-                list.swap_remove(at);
-            }
-        }
     }
 
     fn find_or_make(&mut self, name: &TubeName) {

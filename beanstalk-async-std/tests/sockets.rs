@@ -3,58 +3,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use async_std::{channel, future::timeout, net::TcpListener, task};
-use beanstalk_async_std::{
-    Client, Config, Error, HeldJob, JobId, Lost, Producer, Put, Reserved, Session, SharedClient, Verdict, Worker,
-    WorkerHandle,
-};
-use beanstalk_tests::{Backend, Options, Place, Server, server::installed};
+use async_std::{channel, future::timeout, task};
+use beanstalk_async_std::{Client, Reserved, SharedClient};
+use beanstalk_tests::{Backend, Options, Place, Server, adapter::servers};
 
-/// The servers there are: beanstalkd where it is installed, and the embedded one.
-fn servers() -> impl Iterator<Item = Server> {
-    let backends = Backend::ALL.iter().filter(|&&backend| backend != Backend::Real || installed().is_some());
-    backends.map(|&backend| Server::start(backend, Options::default()))
-}
-
-#[test]
-fn the_futures_and_the_clients_are_send() {
-    fn send<T: Send>(_: T) {}
-    fn futures(client: &'static mut Client, shared: &'static SharedClient) {
-        // One at a time: each borrows the client.
-        match 0 {
-            0 => send(client.put(1, 0, 1, "x")),
-            1 => send(client.reserve()),
-            2 => send(client.stats()),
-            3 => send(client.send(Put::of("x"))),
-            _ => send(async { client.call_all([Put::of("x")]).next().await.map(drop) }),
-        }
-        send(shared.put_in("t", 1, 0, 1, "x"));
-        send(shared.stats());
-        send(Client::connect("x"));
-        send(SharedClient::connect("x"));
-    }
-    fn working(session: &'static mut Session, producer: &'static mut Producer, worker: Worker) {
-        match 0 {
-            0 => send(session.put(1, 0, 1, "x")),
-            1 => send(session.watch("x")),
-            2 => send(async {
-                match session.next_job(1).await? {
-                    Some(job) => job.bury().await,
-                    None => Ok(()),
-                }
-            }),
-            _ => send(Session::connect("x")),
-        }
-        send(producer.put_keyed("key", 1, 0, 1, "x"));
-        send(worker.handle());
-        send(worker.run(|job: HeldJob| async move { job.stats().await.map(|_| Verdict::Done) }));
-    }
-    fn sync<T: Sync>() {}
-    sync::<SharedClient>();
-    sync::<WorkerHandle>();
-    sync::<HeldJob>();
-    let _ = (futures, working);
-}
+beanstalk_tests::adapter_tests!(beanstalk_async_std, task::block_on);
 
 /// A reserve that something else interrupts again and again, while jobs come.
 async fn interrupted_reserves(address: &str) {
@@ -145,21 +98,5 @@ fn tasks_share_a_connection_that_smol_opened() {
         assert_eq!(client.stats_tube("tube-1").await.unwrap().current_jobs_ready, Some(100));
         drop(client);
         driver.await.unwrap();
-    });
-}
-
-#[test]
-fn nobody_waits_for_ever_for_a_connection_or_a_reply() {
-    task::block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let config = Config { reply_timeout: Some(Duration::from_millis(50)), ..Config::default() };
-        let mut client = Client::connect_with(&address, config).await.unwrap();
-        for _ in 0..3 {
-            assert!(matches!(client.peek(JobId(1)).await, Err(Error::TimedOut { lost: Lost::Unknown })));
-        }
-        drop(listener);
-        assert!(matches!(Client::connect(&address).await, Err(Error::Io { lost: Lost::NotSent, .. })));
-        assert!(matches!(Client::connect("nonsense").await, Err(Error::Argument(_))));
     });
 }

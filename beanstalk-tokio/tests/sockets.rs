@@ -9,11 +9,8 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_tests::{Backend, Options, Server, server::installed};
-use beanstalk_tokio::{
-    Client, Command, Config, Error, HeldJob, JobId, Limits, Lost, Producer, Put, PutOutcome, Reply, Reserved, Session,
-    SharedClient, Verdict, Worker, WorkerHandle,
-};
+use beanstalk_tests::{Backend, Options, Server, adapter::servers};
+use beanstalk_tokio::{Client, Command, Config, Error, Limits, Lost, PutOutcome, Reply, Reserved, SharedClient};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -22,52 +19,11 @@ use tokio::{
     time::timeout,
 };
 
-/// The servers there are: beanstalkd where it is installed, and the embedded one.
-fn servers() -> impl Iterator<Item = Server> {
-    let backends = Backend::ALL.iter().filter(|&&backend| backend != Backend::Real || installed().is_some());
-    backends.map(|&backend| Server::start(backend, Options::default()))
-}
+beanstalk_tests::adapter_tests!(beanstalk_tokio, block_on);
 
-#[test]
-fn the_futures_and_the_clients_are_send() {
-    fn send<T: Send>(_: T) {}
-    fn futures(client: &'static mut Client, shared: &'static SharedClient) {
-        // One at a time: each borrows the client.
-        match 0 {
-            0 => send(client.put(1, 0, 1, "x")),
-            1 => send(client.reserve()),
-            2 => send(client.stats()),
-            3 => send(client.send(Put::of("x"))),
-            4 => send(client.call_all([Put::of("x")])),
-            _ => send(async { client.call_all([Put::of("x")]).next().await.map(drop) }),
-        }
-        send(shared.put_in("t", 1, 0, 1, "x"));
-        send(shared.stats());
-        send(shared.clone());
-        send(Client::connect("x"));
-        send(SharedClient::connect("x"));
-    }
-    fn working(session: &'static mut Session, producer: &'static mut Producer, worker: Worker) {
-        match 0 {
-            0 => send(session.put(1, 0, 1, "x")),
-            1 => send(session.watch("x")),
-            2 => send(async {
-                match session.next_job(1).await? {
-                    Some(job) => job.bury().await,
-                    None => Ok(()),
-                }
-            }),
-            _ => send(Session::connect("x")),
-        }
-        send(producer.put_keyed("key", 1, 0, 1, "x"));
-        send(worker.handle());
-        send(worker.run(|job: HeldJob| async move { job.stats().await.map(|_| Verdict::Done) }));
-    }
-    fn sync<T: Sync>() {}
-    sync::<SharedClient>();
-    sync::<WorkerHandle>();
-    sync::<HeldJob>();
-    let _ = (futures, working);
+/// Runs a future as `#[tokio::test]` does.
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// A reserve in a `select!` that something else interrupts again and again, while jobs come.
@@ -292,19 +248,4 @@ async fn a_server_that_goes_away_fails_every_shared_call_and_says_what_can_have_
     }
     assert!(driver.await.unwrap().is_err());
     assert!(matches!(client.stats().await, Err(Error::Closed { lost: Lost::NotSent })));
-}
-
-#[tokio::test]
-async fn nobody_waits_for_ever_for_a_connection_or_a_reply() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let config = Config { reply_timeout: Some(Duration::from_millis(50)), ..Config::default() };
-    let mut client = Client::connect_with(&address, config).await.unwrap();
-    for _ in 0..3 {
-        assert!(matches!(client.peek(JobId(1)).await, Err(Error::TimedOut { lost: Lost::Unknown })));
-    }
-    assert!(matches!(client.disconnect().await, Err(Error::TimedOut { .. })));
-    drop(listener);
-    assert!(matches!(Client::connect(&address).await, Err(Error::Io { lost: Lost::NotSent, .. })));
-    assert!(matches!(Client::connect("nonsense").await, Err(Error::Argument(_))));
 }

@@ -11,6 +11,7 @@
 //! A client is anything that implements [`Peer`]; a new adapter is a file in `peer/` and a line in the test binaries.
 #![allow(async_fn_in_trait, reason = "each client runs on a runtime of its own, in one thread")]
 
+pub mod adapter;
 pub mod bare;
 pub mod daemon;
 pub mod differential;

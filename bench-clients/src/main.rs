@@ -7,6 +7,7 @@ mod core;
 mod counts;
 mod end_to_end;
 mod picture;
+mod producer;
 mod proxy;
 mod report;
 mod rounds;
@@ -14,6 +15,7 @@ mod run;
 mod scale;
 mod server;
 mod task;
+mod worker;
 
 use std::{
     fs,
@@ -65,6 +67,8 @@ enum Measure {
     Drain,
     /// 60 KiB put and peek in turn through one pipeline
     Alternate,
+    /// Our workers beside a loop of reserve and delete: at a steady rate, and flat out
+    Worker,
     /// Behind a proxy that adds 1 ms each way
     Latency,
     /// The embedded server beside beanstalkd
@@ -90,6 +94,13 @@ enum What {
     },
     /// One contender at one piece of work, with a server that is there: what the measurements start
     Run(run::RunArgs),
+    /// A producer that the clock paces: what the measurements start
+    Produce {
+        #[arg(long)]
+        port: u16,
+        #[arg(long)]
+        jobs: u64,
+    },
     /// The embedded server: what the measurements start
     Serve {
         #[arg(short = 'l', default_value = "127.0.0.1")]
@@ -100,13 +111,14 @@ enum What {
 }
 
 impl Measure {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Counts,
         Self::Core,
         Self::Serial,
         Self::Pipeline,
         Self::Drain,
         Self::Alternate,
+        Self::Worker,
         Self::Latency,
         Self::Servers,
         Self::Load,
@@ -120,6 +132,7 @@ impl Measure {
             Self::Pipeline => "pipeline",
             Self::Drain => "drain",
             Self::Alternate => "alternate",
+            Self::Worker => "worker",
             Self::Latency => "latency",
             Self::Servers => "servers",
             Self::Load => "load",
@@ -136,6 +149,7 @@ impl Measure {
             Self::Pipeline => end_to_end::pipeline(rounds, pictures.as_deref())?,
             Self::Drain => end_to_end::drain(rounds)?,
             Self::Alternate => end_to_end::alternate(10_000)?,
+            Self::Worker => worker::report(rounds)?,
             Self::Latency => end_to_end::latency(rounds)?,
             Self::Servers => scale::servers(rounds)?,
             Self::Load => scale::load(rounds)?,
@@ -159,6 +173,7 @@ fn main() -> Result<()> {
         }),
         What::Check { limits, only } => check::check(&limits, only),
         What::Run(args) => run::run(args),
+        What::Produce { port, jobs } => run::produce(port, jobs),
         What::Serve { host, port } => {
             let _server = EmbeddedServer::builder().listen(format!("{host}:{port}")).start()?;
             loop {

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::{
+    producer::Producer,
     run::Sample,
     task::{Contender, Work, name_of},
 };
@@ -39,6 +40,14 @@ impl Pin {
         match self {
             Self::One => "client and server on one core",
             Self::Each => "client and server on a core each",
+        }
+    }
+
+    /// Where a producer runs that is not measured: not with the client.
+    pub(crate) const fn producer(self) -> &'static str {
+        match self {
+            Self::One => "0",
+            Self::Each => "1",
         }
     }
 
@@ -99,7 +108,7 @@ impl Drop for Server {
     }
 }
 
-fn on_core(core: &str) -> Command {
+pub(crate) fn on_core(core: &str) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", core]);
     command
@@ -138,6 +147,8 @@ impl Job {
     /// Does it with a fresh server.
     pub(crate) fn measure(&self, kind: Kind, pin: Pin) -> Result<Sample> {
         let server = Server::start(kind)?;
+        let meanwhile = self.work.jobs_meanwhile(self.count);
+        let _producer = (meanwhile > 0).then(|| Producer::start(server.port, meanwhile, pin)).transpose()?;
         Ok(self.run(&[], pin, server.port, server.pid())?.0)
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use clap::ValueEnum;
 
+/// Jobs that are handled before those that are measured: what came while a client started, for one.
+pub(crate) const WARM_UP: u64 = 100;
+
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Contender {
@@ -16,13 +19,17 @@ pub(crate) enum Contender {
     Beanstalkc,
     Beanstalkd,
     BeanstalkdRs,
+    /// Our workers, with one slot and a handler that does nothing.
+    BlockingWorker,
+    TokioWorker,
+    AsyncStdWorker,
     /// Only the core, on bytes in memory.
     Core,
 }
 
 impl Contender {
     /// Everybody who talks to a server.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Raw,
         Self::Blocking,
         Self::RawTokio,
@@ -32,6 +39,9 @@ impl Contender {
         Self::Beanstalkc,
         Self::Beanstalkd,
         Self::BeanstalkdRs,
+        Self::BlockingWorker,
+        Self::TokioWorker,
+        Self::AsyncStdWorker,
     ];
 
     /// As a reader of the tables knows it.
@@ -46,13 +56,20 @@ impl Contender {
             Self::Beanstalkc => "beanstalkc 1.0.0",
             Self::Beanstalkd => "beanstalkd 0.4.1",
             Self::BeanstalkdRs => "beanstalkd-rs 0.3.0 (tokio)",
+            Self::BlockingWorker => "**beanstalk-sync**, `Worker`",
+            Self::TokioWorker => "**beanstalk-tokio**, `Worker`",
+            Self::AsyncStdWorker => "**beanstalk-async-std**, `Worker`",
             Self::Core => "**beanstalk-proto**",
         }
     }
 
     /// One of the clients in this repository.
     pub(crate) const fn is_ours(self) -> bool {
-        matches!(self, Self::Blocking | Self::Tokio | Self::AsyncStd | Self::Core)
+        matches!(self, Self::Blocking | Self::Tokio | Self::AsyncStd | Self::Core) || self.is_worker()
+    }
+
+    pub(crate) const fn is_worker(self) -> bool {
+        matches!(self, Self::BlockingWorker | Self::TokioWorker | Self::AsyncStdWorker)
     }
 
     /// A client that somebody else has published.
@@ -73,6 +90,7 @@ impl Contender {
     pub(crate) fn can(self, work: Work) -> bool {
         match self {
             Self::Core => work.is_core(),
+            Self::BlockingWorker | Self::TokioWorker | Self::AsyncStdWorker => work.is_handling(),
             _ if work.is_core() => false,
             Self::Tokio => true,
             _ if matches!(work, Work::SharedOne | Work::SharedHundred) => false,
@@ -105,6 +123,10 @@ pub(crate) enum Work {
     Delete,
     /// Reserve and delete, a command at a time.
     Drain,
+    /// Reserve and delete what a producer puts a thousand times a second.
+    Arriving,
+    /// Reserve and delete from a filled queue, once the first jobs are done.
+    Filled,
     /// Delete a job and reserve the next in one write.
     DrainPaired,
     /// Put 16 bytes, 64 in flight.
@@ -135,6 +157,8 @@ impl Work {
             Self::Touch => "touch",
             Self::Delete => "delete",
             Self::Drain => "reserve, delete",
+            Self::Arriving => "1,000 jobs a second arriving",
+            Self::Filled => "jobs from a filled queue",
             Self::DrainPaired => "delete with next reserve",
             Self::PutPipelined => "put 16 B, pipelined",
             Self::DrainPipelined => "reserve, delete, pipelined",
@@ -148,6 +172,11 @@ impl Work {
 
     pub(crate) const fn is_core(self) -> bool {
         matches!(self, Self::CoreParse | Self::CoreSession)
+    }
+
+    /// Jobs to be handled one by one: what a worker does.
+    pub(crate) const fn is_handling(self) -> bool {
+        matches!(self, Self::Arriving | Self::Filled)
     }
 
     /// A command, then its reply, then the next.
@@ -164,11 +193,17 @@ impl Work {
             )
     }
 
+    /// Jobs that somebody must put at that rate while it is done.
+    pub(crate) const fn jobs_meanwhile(self, count: u64) -> u64 {
+        if matches!(self, Self::Arriving) { WARM_UP + count + 1 } else { 0 }
+    }
+
     /// Jobs of 16 bytes that must be ready before.
     pub(crate) const fn jobs_before(self, count: u64) -> u64 {
         match self {
             Self::Touch => 1,
             Self::Delete | Self::Drain | Self::DrainPaired | Self::DrainPipelined => count,
+            Self::Filled => WARM_UP + count + 1,
             _ => 0,
         }
     }

@@ -6,13 +6,13 @@
 mod blocking;
 mod core;
 mod meter;
-
 mod ours_async;
+mod pace;
 mod published;
 mod raw;
 mod raw_async;
-
 mod wire;
+mod worker;
 
 use std::{hint::black_box, mem};
 
@@ -22,6 +22,7 @@ use clap::Args;
 pub(crate) use self::{
     core::cases,
     meter::Sample,
+    pace::produce,
     wire::{fill, fill_tubes},
 };
 use self::{
@@ -131,6 +132,18 @@ macro_rules! serial {
                 }
                 meter.stop(count);
             }
+            Work::Arriving | Work::Filled => {
+                for _ in 0..$crate::task::WARM_UP {
+                    let id = client.reserve()$($wait)*;
+                    client.delete(id)$($wait)*;
+                }
+                let meter = Meter::start(args.server);
+                for _ in 0..count {
+                    let id = client.reserve()$($wait)*;
+                    client.delete(id)$($wait)*;
+                }
+                meter.stop(count);
+            }
             work => bail!("{} does not do {work} a command at a time", args.contender),
         }
     }};
@@ -177,6 +190,9 @@ pub(crate) fn run(args: RunArgs) -> Result<()> {
                 anyhow::Ok(())
             })?;
         }
+        Contender::BlockingWorker => worker::blocking(args)?,
+        Contender::TokioWorker => worker::on_tokio(args)?,
+        Contender::AsyncStdWorker => worker::on_async_std(args)?,
         Contender::Core => core::run(args.work, args.count)?,
     }
     Ok(())

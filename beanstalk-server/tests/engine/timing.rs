@@ -157,6 +157,30 @@ fn deadline_soon_wins_against_a_timeout_at_the_same_moment() {
 }
 
 #[test]
+fn a_jump_over_the_last_second_and_the_deadline_gives_the_job_instead_of_a_warning() {
+    let mut server = Server::new();
+    let client = server.connect();
+    server.say(client, "put 0 0 10 1\nx\nreserve");
+    server.say(client, "reserve");
+    server.jump(Duration::from_secs(20));
+    assert_eq!(server.hear(client), "RESERVED 1 1\nx\n");
+    assert_eq!(value(&server.say(client, "stats-job 1"), "timeouts"), "1");
+}
+
+#[test]
+fn a_jump_still_warns_the_holder_if_it_is_another_ones_turn() {
+    let mut server = Server::new();
+    let [holder, other] = server.connect_all();
+    server.say(holder, "put 0 0 10 1\nx\nreserve");
+    // Of two who wait, the second is served here: the turn went on with the first reserve.
+    server.say(holder, "reserve");
+    server.say(other, "reserve");
+    server.jump(Duration::from_secs(20));
+    assert_eq!(server.hear(other), "RESERVED 1 1\nx\n");
+    assert_eq!(server.hear(holder), "DEADLINE_SOON\n");
+}
+
+#[test]
 fn a_ready_job_is_worth_more_than_a_warning() {
     let mut server = Server::new();
     let client = server.connect();

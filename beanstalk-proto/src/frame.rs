@@ -97,6 +97,18 @@ impl Framer {
         self.scratch.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// The whole scratch, if nothing has arrived that was not used.
+    #[inline(always)]
+    pub(crate) fn fresh_buf(&mut self) -> Option<&mut [u8]> {
+        if self.end == 0 && self.incoming.is_none() { Some(&mut self.scratch) } else { None }
+    }
+
+    /// The `n` bytes that were just read, if nothing else has arrived that was not used: then they begin a line.
+    #[inline(always)]
+    pub(crate) fn fresh(&self, n: usize) -> Option<&[u8]> {
+        if self.end == 0 && self.incoming.is_none() { self.scratch.get(..n) } else { None }
+    }
+
     /// Whether a body is on its way, rather than a line.
     #[inline]
     pub(crate) const fn is_in_body(&self) -> bool {

@@ -132,6 +132,24 @@ impl ReplySet {
         Self(self.0 | other.0)
     }
 
+    /// The kinds in both sets.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The kinds that are no more than a line of a word and a number.
+    pub(crate) const PLAIN: Self = {
+        let mut bits = 0;
+        let mut rest = ReplyKind::ALL;
+        while let [kind, tail @ ..] = rest {
+            if !kind.has_body() && !matches!(kind, ReplyKind::Using) {
+                bits |= kind.bit();
+            }
+            rest = tail;
+        }
+        Self(bits)
+    };
+
     /// Whether a kind is in the set.
     #[must_use]
     pub const fn contains(self, kind: ReplyKind) -> bool {

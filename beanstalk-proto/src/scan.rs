@@ -120,29 +120,24 @@ fn pair(number: u64) -> [u8; 2] {
 }
 
 /// Writes a number to the start of its place, and says how many digits it has. Most arguments have one to four.
-#[inline]
+#[inline(never)]
 pub(crate) fn write_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
-    let ([_, ones], [_, hundreds]) = (pair(number), pair(number / 100));
-    match number {
-        0..10 => {
-            place[0] = ones;
-            1
-        }
-        10..100 => {
-            [place[0], place[1]] = pair(number);
-            2
-        }
-        100..1000 => {
-            place[0] = hundreds;
-            [place[1], place[2]] = pair(number);
-            3
-        }
-        1000..10_000 => {
-            [place[0], place[1]] = pair(number / 100);
-            [place[2], place[3]] = pair(number);
-            4
-        }
-        _ => write_long_decimal(place, number),
+    if number < 10 {
+        [_, place[0]] = pair(number);
+        1
+    } else if number < 100 {
+        [place[0], place[1]] = pair(number);
+        2
+    } else if number < 1000 {
+        [_, place[0]] = pair(number / 100);
+        [place[1], place[2]] = pair(number);
+        3
+    } else if number < 10_000 {
+        [place[0], place[1]] = pair(number / 100);
+        [place[2], place[3]] = pair(number);
+        4
+    } else {
+        write_long_decimal(place, number)
     }
 }
 

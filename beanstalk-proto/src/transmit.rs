@@ -1,11 +1,12 @@
 //! The outbound queue: lines and small bodies joined in one buffer, large bodies moved in and never copied.
 
 use alloc::{collections::VecDeque, vec::Vec};
+use core::{iter, mem};
 
 use crate::types::Body;
 
 /// An owned body of at least this many bytes is written from its own allocation.
-pub(crate) const MOVED_FROM: usize = 4096;
+const MOVED_FROM: usize = 4096;
 /// The buffer's first size.
 const FIRST: usize = 1024;
 /// A buffer that was written out is kept for the next request unless it has grown beyond this.
@@ -13,13 +14,17 @@ const KEPT: usize = 1024 * 1024;
 /// Written bytes at the start of the buffer are dropped once there are so many.
 const COMPACT_FROM: usize = 16 * 1024;
 
-/// Room for a line, and for the number behind which it turns out to be too long.
+/// Room for a line, for the number behind which it turns out to be too long, and for a small body.
 #[derive(Debug)]
-pub(crate) struct Line(pub(crate) [u8; 256]);
+pub(crate) struct Line(pub(crate) [u8; Line::LEN]);
+
+impl Line {
+    pub(crate) const LEN: usize = 512;
+}
 
 impl Default for Line {
     fn default() -> Self {
-        Self([0; 256])
+        Self([0; Self::LEN])
     }
 }
 
@@ -28,12 +33,16 @@ impl Default for Line {
 pub(crate) struct Transmit {
     /// Where a request writes its line: of a fixed size, so that checking its bounds costs next to nothing.
     pub(crate) line: Line,
+    /// Whether `line` holds what waits, which is one small request: `filled` and `joined_sent` count in it then.
+    in_line: bool,
     /// Lines, small bodies and the CRLFs behind large ones, as far as `filled`; behind that, room.
     pub(crate) joined: Vec<u8>,
     /// Where the room begins.
     pub(crate) filled: usize,
     /// How much of `joined` was written.
     joined_sent: usize,
+    /// A large body that is only to be queued once its request is whole.
+    pub(crate) pending: Vec<u8>,
     /// Large bodies, each with its place in `joined`.
     moved: VecDeque<Moved>,
     /// How much of the first large body was written.
@@ -86,6 +95,55 @@ impl Transmit {
         self.joined.get_mut(self.filled..).unwrap_or_default()
     }
 
+    /// Sees to it that a request can be written to the line.
+    #[inline(always)]
+    pub(crate) fn free_line(&mut self) {
+        if self.in_line {
+            self.leave_line();
+        }
+    }
+
+    /// Moves what waits in the line to the buffer, as something is to follow.
+    #[inline(never)]
+    fn leave_line(&mut self) {
+        let len = mem::take(&mut self.filled);
+        self.in_line = false;
+        self.reserve(len);
+        iter::zip(&mut self.joined, self.line.0.iter().take(len)).for_each(|(to, from)| *to = *from);
+        self.filled = len;
+    }
+
+    /// Queues the first `len` bytes of the line. If nothing else waits, they are written from there.
+    #[inline(always)]
+    pub(crate) fn commit_line(&mut self, len: usize) {
+        if self.queued == 0 {
+            self.in_line = true;
+            self.filled = len;
+            self.count(len);
+        } else {
+            self.join_line(len);
+        }
+    }
+
+    #[inline(never)]
+    fn join_line(&mut self, len: usize) {
+        /// Nearly every line fits in these; to copy so many takes no loop and no call.
+        const SHORT: usize = 32;
+        self.reserve(len.max(SHORT));
+        let room = self.joined.get_mut(self.filled..).unwrap_or_default();
+        match (self.line.0.first_chunk::<SHORT>(), room.first_chunk_mut::<SHORT>()) {
+            (Some(line), Some(room)) if len <= SHORT => *room = *line,
+            _ => iter::zip(room, self.line.0.iter().take(len)).for_each(|(to, from)| *to = *from),
+        }
+        self.commit(len);
+    }
+
+    /// What the buffer holds, or the line that stands for it.
+    #[inline(always)]
+    fn buffer(&self) -> &[u8] {
+        if self.in_line { &self.line.0 } else { &self.joined }
+    }
+
     /// Queues the first `len` bytes of the room.
     #[inline]
     pub(crate) fn commit(&mut self, len: usize) {
@@ -93,11 +151,50 @@ impl Transmit {
         self.count(len);
     }
 
-    /// Queues the first `len` bytes of the room, and a body behind the first `at` of these.
-    pub(crate) fn commit_moved(&mut self, at: usize, bytes: Vec<u8>, len: usize) {
+    /// Takes a body for which there is no room on the line, of which `len` bytes were written, and writes everything else to the
+    /// room. Says where the body belongs, if it was not copied there, and how much of the room was used.
+    #[inline(never)]
+    pub(crate) fn take_body(&mut self, len: usize, body: Body<'_>) -> (Option<usize>, usize) {
+        let body_at = len.saturating_add(2);
+        let moves = matches!(&body, Body::Owned(bytes) if bytes.len() >= MOVED_FROM);
+        let copied = if moves { 0 } else { body.len() };
+        let body_end = body_at.saturating_add(copied);
+        let end = body_end.saturating_add(2);
+        self.reserve(end);
+        let Self { line: Line(line), joined, filled, .. } = &mut *self;
+        let room = joined.get_mut(*filled..).unwrap_or_default();
+        let pieces =
+            [(0, line.get(..len)), (len, Some(b"\r\n")), (body_at, body.get(..copied)), (body_end, Some(b"\r\n"))];
+        for (at, piece) in pieces {
+            let piece: &[u8] = piece.unwrap_or_default();
+            if let Some(place) = room.get_mut(at..).and_then(|room| room.get_mut(..piece.len())) {
+                place.copy_from_slice(piece);
+            }
+        }
+        match body {
+            Body::Owned(bytes) if moves => {
+                self.pending = bytes;
+                (Some(body_at), end)
+            }
+            _ => (None, end),
+        }
+    }
+
+    /// Queues the first `len` bytes of the room, and the body that is pending behind the first `at` of these.
+    pub(crate) fn commit_moved(&mut self, at: usize, len: usize) {
+        let bytes = mem::take(&mut self.pending);
+        self.push_moved(at, bytes);
+        self.commit(len);
+    }
+
+    fn push_moved(&mut self, at: usize, bytes: Vec<u8>) {
         self.count(bytes.len());
         self.moved.push_back(Moved { at: self.filled.saturating_add(at), bytes });
-        self.commit(len);
+    }
+
+    /// Gives up the body of a request that was refused.
+    pub(crate) fn drop_pending(&mut self) {
+        self.pending = Vec::new();
     }
 
     /// Queues bytes.
@@ -112,7 +209,7 @@ impl Transmit {
     /// Queues a body and its CRLF.
     pub(crate) fn push_body(&mut self, body: Body<'_>) {
         match body {
-            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => self.commit_moved(0, bytes, 0),
+            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => self.push_moved(0, bytes),
             small => self.push_line(&small),
         }
         self.push_line(b"\r\n");
@@ -136,12 +233,37 @@ impl Transmit {
         if n < self.queued {
             self.advance_within(n);
         } else {
+            self.advance_all();
+        }
+    }
+
+    /// All that waits, if it is one small request that nothing was written of.
+    #[inline(always)]
+    pub(crate) fn line(&self) -> Option<&[u8]> {
+        if self.in_line && self.joined_sent == 0 { self.line.0.get(..self.filled) } else { None }
+    }
+
+    /// Takes everything off, if it is one small request.
+    #[inline(always)]
+    pub(crate) fn advance_line(&mut self) {
+        if self.in_line {
             self.queued = 0;
             self.filled = 0;
-            self.joined_sent = 0;
-            if !self.moved.is_empty() || self.joined.len() > KEPT {
-                self.release();
-            }
+            self.in_line = false;
+        } else {
+            self.advance_all();
+        }
+    }
+
+    /// Takes everything off.
+    #[inline(always)]
+    pub(crate) fn advance_all(&mut self) {
+        self.queued = 0;
+        self.filled = 0;
+        self.joined_sent = 0;
+        self.in_line = false;
+        if !self.moved.is_empty() || self.joined.len() > KEPT {
+            self.release();
         }
     }
 
@@ -188,8 +310,8 @@ impl<'a> Segments<'a> {
     #[must_use]
     #[inline]
     pub fn single(&self) -> Option<&'a [u8]> {
-        let Transmit { joined, filled, moved, .. } = self.queue;
-        if moved.is_empty() { joined.get(self.joined_at..*filled) } else { None }
+        let queue = self.queue;
+        if queue.moved.is_empty() { queue.buffer().get(self.joined_at..queue.filled) } else { None }
     }
 }
 
@@ -210,7 +332,7 @@ impl<'a> Iterator for Segments<'a> {
         let body = self.queue.moved.get(self.moved_at);
         let until = body.map_or(self.queue.filled, |body| body.at);
         if self.joined_at < until {
-            let piece = self.queue.joined.get(self.joined_at..until)?;
+            let piece = self.queue.buffer().get(self.joined_at..until)?;
             self.joined_at = until;
             return Some(piece);
         }

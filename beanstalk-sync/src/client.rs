@@ -1,8 +1,7 @@
 //! The blocking client: one connection, and the loop that moves its bytes.
 
 use std::{
-    io::{self, IoSlice},
-    iter,
+    io,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -15,14 +14,8 @@ use beanstalk_proto::{
 use crate::{
     call_all::CallAll,
     transport::{Stream, Transport},
+    wire::{NOW, Once, TURN, Wire},
 };
-
-/// While requests and replies cross, a write that finds no room for so long is followed by a read.
-const TURN: Duration = Duration::from_millis(2);
-/// The shortest timeout that a socket takes: the nearest to not waiting at all.
-const NOW: Duration = Duration::from_micros(1);
-/// Pieces of the outbound queue for one write.
-const PIECES: usize = 16;
 
 /// One connection to a server. Every command of the protocol is a method.
 ///
@@ -44,12 +37,9 @@ const PIECES: usize = 16;
 #[derive(Debug)]
 pub struct Client<T: Transport = Stream> {
     pub(crate) connection: Connection,
-    transport: T,
+    wire: Wire<T>,
     /// What the core's clock counts from.
     epoch: Instant,
-    /// The timeouts that the transport has now; the outer `None` is "not set yet".
-    read_timeout: Option<Option<Duration>>,
-    write_timeout: Option<Option<Duration>>,
 }
 
 impl Client {
@@ -86,13 +76,7 @@ impl<T: Transport> Client<T> {
 
     /// A client on a stream that is connected already, with a configuration.
     pub fn from_stream_with(stream: T, config: Config) -> Self {
-        Self {
-            connection: Connection::new(config),
-            transport: stream,
-            epoch: Instant::now(),
-            read_timeout: None,
-            write_timeout: None,
-        }
+        Self { connection: Connection::new(config), wire: Wire::new(stream), epoch: Instant::now() }
     }
 
     /// Sends a request and waits for its reply: [`Client::send`] and [`Client::reply`] in one.
@@ -102,23 +86,32 @@ impl<T: Transport> Client<T> {
     /// Everything that [`Error`] lists. After a timeout the connection is still in step: the reply is dropped when it
     /// comes, and a job that it brings is kept for the next reserve.
     pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        let start = Instant::now();
-        let alone = self.connection.in_flight() == 0;
-        if !alone {
-            self.read_unread(&request)?;
+        if !self.connection.is_idle() {
+            let ticket = self.queue(request)?;
+            return self.wait(ticket, Instant::now());
         }
-        let mut ticket = self.connection.send(request)?;
+        let alone = match self.connection.send_alone(request) {
+            Ok(alone) => alone,
+            Err(error) => return Err((*error).into()),
+        };
         // Nearly always the first read brings the reply. It waits no longer than any request that was just sent may take,
-        // so nothing need be known of deadlines before it.
-        if alone {
-            if let Err(error) = self.exchange(None) {
-                return Err(self.broken(ticket, error));
-            }
-            if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
-                return result;
-            }
+        // so nothing need be known of deadlines, nor of the time, before it.
+        match self.wire.exchange_alone(&mut self.connection, &alone) {
+            Ok(Once::Replied(reply)) => Ok(reply),
+            Ok(Once::Refused(error)) => Err(*error),
+            Ok(Once::Waits(waited)) => self.call_on(self.connection.ticket_of(alone), waited),
+            Err(error) => Err(self.broken(self.connection.ticket_of(alone), error)),
         }
-        self.wait(ticket, start)
+    }
+
+    /// Goes on with a call whose reply the first read did not bring whole, or which is more than a line.
+    #[inline(never)]
+    fn call_on<R>(&mut self, mut ticket: Ticket<R>, waited: Duration) -> Result<R, Error> {
+        if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
+            return result;
+        }
+        let now = Instant::now();
+        self.wait(ticket, now.checked_sub(waited).unwrap_or(now))
     }
 
     beanstalk_proto::client_methods!(sync);
@@ -138,8 +131,11 @@ impl<T: Transport> Client<T> {
             let result = match expired {
                 true => Err(self.connection.timed_out(&ticket)),
                 false => self
-                    .write_all()
-                    .and_then(|done| if done { Ok(()) } else { self.read_once(Some(TURN)).map(|_| ()) })
+                    .wire
+                    .write_all(&mut self.connection)
+                    .and_then(|done| {
+                        if done { Ok(()) } else { self.wire.read_once(&mut self.connection, Some(TURN)).map(|_| ()) }
+                    })
                     .map_err(|error| self.failed(error, self.connection.lost(&ticket))),
             };
             if let Err(error) = result {
@@ -199,7 +195,7 @@ impl<T: Transport> Client<T> {
     /// [`Error::Io`] if the transport fails first, [`Error::TimedOut`] if the server does not close.
     pub fn disconnect(mut self) -> Result<(), Error> {
         if self.connection.close() == Closing::HalfClose {
-            self.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
+            self.wire.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
         }
         let start = self.now();
         let timeout = self.connection.config().reply_timeout;
@@ -208,14 +204,14 @@ impl<T: Transport> Client<T> {
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::TimedOut { lost: Lost::Unknown });
             }
-            self.exchange(left).map_err(|error| self.failed(error, Lost::Unknown))?;
+            self.wire.exchange(&mut self.connection, left).map_err(|error| self.failed(error, Lost::Unknown))?;
         }
         Ok(())
     }
 
     /// The stream under the client.
     pub fn get_ref(&self) -> &T {
-        &self.transport
+        &self.wire.transport
     }
 
     /// Queues a request. If a reserve is in its way that nobody waits for any more, or is about to be taken over, its job
@@ -235,7 +231,7 @@ impl<T: Transport> Client<T> {
                 Err(refused) => matches!(refused, SendError::ReserveWaiting),
                 Ok(()) => self.connection.would_adopt(request),
             };
-            match unread.then(|| self.read_once(Some(NOW))) {
+            match unread.then(|| self.wire.read_once(&mut self.connection, Some(NOW))) {
                 Some(Ok(true)) => {}
                 Some(Err(error)) => return Err(self.failed(error, Lost::NotSent)),
                 Some(Ok(false)) | None => break,
@@ -282,99 +278,12 @@ impl<T: Transport> Client<T> {
         let left = until.map(|until| until.saturating_duration_since(now));
         if left.is_some_and(|left| left.is_zero()) {
             if waited == Waited::GiveUp {
-                self.read_once(Some(NOW))?;
+                self.wire.read_once(&mut self.connection, Some(NOW))?;
             }
             return Ok(waited);
         }
-        self.exchange(left)?;
+        self.wire.exchange(&mut self.connection, left)?;
         Ok(Waited::Moved)
-    }
-
-    /// Writes what is queued, then reads once. While the transport takes no more, it only reads.
-    #[inline(never)]
-    fn exchange(&mut self, left: Option<Duration>) -> io::Result<()> {
-        let written = self.write_all()?;
-        let base = self.connection.config().reply_timeout;
-        let timeout = match (written, left, base) {
-            (false, ..) => Some(TURN),
-            // The base is set once; longer waits loop on it.
-            (true, Some(left), Some(base)) => Some(left.min(base)),
-            (true, left, base) => left.or(base),
-        };
-        self.read_once(timeout).map(|_| ())
-    }
-
-    /// Writes until nothing is queued, then flushes; `false` if the transport takes no more for now.
-    #[inline(always)]
-    pub(crate) fn write_all(&mut self) -> io::Result<bool> {
-        while self.connection.wants_transmit() {
-            // Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
-            let timeout = match self.connection.in_flight() {
-                0 | 1 => self.connection.config().reply_timeout,
-                _ => Some(TURN),
-            };
-            if self.write_timeout != Some(timeout) {
-                self.transport.set_write_timeout(timeout)?;
-                self.write_timeout = Some(timeout);
-            }
-            match self.write_once() {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.connection.transmitted(n),
-                Err(error) if is_timeout(&error) => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.connection.wants_flush() {
-            match self.transport.flush() {
-                Ok(()) => self.connection.flushed(),
-                Err(error) if is_timeout(&error) => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
-    #[inline(always)]
-    fn write_once(&mut self) -> io::Result<usize> {
-        let segments = self.connection.transmit();
-        if let Some(piece) = segments.single() {
-            return self.transport.write(piece);
-        }
-        self.write_pieces()
-    }
-
-    fn write_pieces(&mut self) -> io::Result<usize> {
-        let mut segments = self.connection.transmit();
-        let first = segments.next().unwrap_or_default();
-        let Some(second) = segments.next() else { return self.transport.write(first) };
-        let mut pieces = [IoSlice::new(&[]); PIECES];
-        let mut len = 0;
-        for (piece, segment) in iter::zip(&mut pieces, [first, second].into_iter().chain(segments)) {
-            *piece = IoSlice::new(segment);
-            len += 1;
-        }
-        self.transport.write_vectored(pieces.get(..len).unwrap_or_default())
-    }
-
-    /// Reads once; `false` if nothing came in time.
-    #[inline(always)]
-    fn read_once(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        if self.connection.is_ended() {
-            return Ok(false);
-        }
-        if self.read_timeout != Some(timeout) {
-            self.transport.set_read_timeout(timeout)?;
-            self.read_timeout = Some(timeout);
-        }
-        match self.transport.read(self.connection.receive_buf()) {
-            Ok(0) => self.connection.received_eof(),
-            Ok(n) => self.connection.received(n),
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => return Ok(false),
-            Err(error) => return Err(error),
-        }
-        Ok(true)
     }
 
     /// Notes that the transport has failed, and makes the error of the call that met it.
@@ -385,7 +294,7 @@ impl<T: Transport> Client<T> {
 
     /// Looks, without waiting, whether the server has ended the connection.
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.read_once(Some(NOW)).is_err() || self.connection.is_ended()
+        self.wire.read_once(&mut self.connection, Some(NOW)).is_err() || self.connection.is_ended()
     }
 
     pub(crate) fn now(&self) -> beanstalk_proto::Instant {
@@ -408,16 +317,13 @@ pub(crate) enum Waited {
     GiveUp,
 }
 
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
 impl<T: Transport> Drop for Client<T> {
     fn drop(&mut self) {
         // Only if nothing else waits to be written would the server understand it.
         let idle = !self.connection.wants_transmit();
-        if idle && self.connection.close() == Closing::Quit && self.transport.set_write_timeout(Some(NOW)).is_ok() {
-            let _ = self.write_once();
+        if idle && self.connection.close() == Closing::Quit && self.wire.transport.set_write_timeout(Some(NOW)).is_ok()
+        {
+            let _ = self.wire.write_once(&self.connection);
         }
     }
 }

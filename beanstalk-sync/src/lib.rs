@@ -43,6 +43,7 @@ mod session;
 mod slot;
 mod transport;
 mod upkeep;
+mod wire;
 mod worker;
 
 pub use beanstalk_proto::{

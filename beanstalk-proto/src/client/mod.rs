@@ -36,7 +36,7 @@ mod slot;
 pub mod tasks;
 mod ticket;
 
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 use core::{
     mem,
     sync::atomic::{AtomicUsize, Ordering},
@@ -51,12 +51,12 @@ use reserve::Parked;
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
 use slot::{Adopted, Slots, State, TooBig};
-pub use ticket::Ticket;
+pub use ticket::{Alone, Ticket};
 
 use crate::{
     error::{Error, Full, Lost, ProtocolError, SendError, TicketError},
     frame::Framer,
-    reply::Reply,
+    reply::{Reply, ReplySet},
     request::{Encoder, Expect, Request, Wait},
     table::{Kind, Quit},
     time::Instant,
@@ -112,6 +112,8 @@ pub struct Connection {
     /// Bytes of bodies in answered slots and parked jobs.
     untaken: usize,
     stream: Stream,
+    /// Whether its limits allow anything at all to be sent.
+    takes_one: bool,
 }
 
 impl Connection {
@@ -120,6 +122,7 @@ impl Connection {
     pub fn new(config: Config) -> Self {
         static IDENTITY: AtomicUsize = AtomicUsize::new(0);
         Self {
+            takes_one: config.limits.in_flight > 0 && config.limits.queued > 0,
             config,
             identity: IDENTITY.fetch_add(1, Ordering::Relaxed),
             slots: Slots::default(),
@@ -149,7 +152,7 @@ impl Connection {
     #[inline(always)]
     pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
         let expect = request.expect();
-        let adoptable = self.check_room(&expect)?;
+        let adoptable = if self.has_room() { None } else { self.check_room_closely(&expect)? };
         self.send_into(request, expect, adoptable, self.config.limits.queued)
     }
 
@@ -162,22 +165,88 @@ impl Connection {
         adoptable: Option<u64>,
         limit: usize,
     ) -> Result<Ticket<R::Reply>, SendError> {
-        let queued = self.transmit.queued();
-        let mut encoder = Encoder::new(&mut self.transmit);
-        request.encode(&mut encoder)?;
-        let bytes = encoder.finish()?;
-        if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
-            return Ok(Ticket::new(self.identity, self.take_over(expect, adoptable)?, R::decode));
+        match self.enqueue(request, expect, adoptable, limit) {
+            Ok(seq) => Ok(Ticket::new(self.identity, seq, R::decode)),
+            Err(error) => Err(*error),
         }
-        if queued > 0 && queued.saturating_add(bytes) > limit {
-            return Err(Full::Queued { bytes: queued, limit }.into());
+    }
+
+    /// Whether nothing is in flight, queued or parked, and any request can be sent.
+    #[doc(hidden)]
+    #[inline(always)]
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.slots.len() == 0 && self.transmit.queued() == 0 && matches!(self.stream, Stream::Open) && self.takes_one
+    }
+
+    /// As [`Connection::send`], on a connection that [is idle](Connection::is_idle), for drivers that send a request and look for its
+    /// reply in one function. The error is boxed, so that what nearly always comes back is a number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn send_alone<R: Request>(&mut self, request: R) -> Result<Alone<R>, Box<SendError>> {
+        let expect = request.expect();
+        if expect.is_reserve() && !self.parked.is_empty() {
+            return self.enqueue(request, expect, None, usize::MAX).map(Alone::new);
+        }
+        let mut encoder = Encoder::new(&mut self.transmit);
+        if let Err(error) = request.encode(&mut encoder) {
+            return Err(self.refused(error));
+        }
+        if let Err(error) = encoder.finish() {
+            return Err(self.refused(error));
         }
         let has_body = encoder.commit();
         if expect.kind == Some(Kind::Quit) {
             self.stream = Stream::Quitting;
         }
-        let seq = self.push_slot(expect, has_body, State::Waiting);
-        Ok(Ticket::new(self.identity, seq, R::decode))
+        Ok(Alone::new(self.push_slot(expect, has_body)))
+    }
+
+    /// The ticket of a request that was sent alone.
+    #[doc(hidden)]
+    pub fn ticket_of<R: Request>(&self, alone: Alone<R>) -> Ticket<R::Reply> {
+        Ticket::new(self.identity, alone.seq, R::decode)
+    }
+
+    /// As [`Connection::send_into`]; the error is boxed, so that what nearly always comes back is a number.
+    #[inline(always)]
+    fn enqueue<R: Request>(
+        &mut self,
+        request: R,
+        expect: Expect,
+        adoptable: Option<u64>,
+        limit: usize,
+    ) -> Result<u64, Box<SendError>> {
+        let queued = self.transmit.queued();
+        let mut encoder = Encoder::new(&mut self.transmit);
+        if let Err(error) = request.encode(&mut encoder) {
+            return Err(self.refused(error));
+        }
+        let bytes = match encoder.finish() {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(self.refused(error)),
+        };
+        if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
+            return self.take_over(expect, adoptable).map_err(|error| self.refused(error));
+        }
+        if queued > 0 && queued.saturating_add(bytes) > limit {
+            return Err(self.refused(Full::Queued { bytes: queued, limit }));
+        }
+        let has_body = encoder.commit();
+        if expect.kind == Some(Kind::Quit) {
+            self.stream = Stream::Quitting;
+        }
+        Ok(self.push_slot(expect, has_body))
+    }
+
+    #[cold]
+    fn refused(&mut self, error: impl Into<SendError>) -> Box<SendError> {
+        self.transmit.drop_pending();
+        Box::new(error.into())
     }
 
     /// Says whether [`Connection::send`] would refuse a request for the state that the connection is in. Its arguments and
@@ -200,13 +269,15 @@ impl Connection {
     /// Whether a request may be sent now, and which abandoned reserve it could take over.
     #[inline]
     fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
+        if self.has_room() { Ok(None) } else { self.check_room_closely(expect) }
+    }
+
+    /// Whether any request may be sent now, with nothing to take over. Nearly always so; `false` means to look closely.
+    #[inline(always)]
+    fn has_room(&self) -> bool {
         let limits = &self.config.limits;
         let room = self.slots.len() < limits.in_flight && self.transmit.queued() < limits.queued;
-        // Nearly always so, and then this is all.
-        if room && matches!(self.stream, Stream::Open) && !self.slots.may_wait() {
-            return Ok(None);
-        }
-        self.check_room_closely(expect)
+        room && matches!(self.stream, Stream::Open) && !self.slots.may_wait()
     }
 
     #[cold]
@@ -233,10 +304,10 @@ impl Connection {
         Ok(adoptable)
     }
 
-    #[inline]
-    fn push_slot(&mut self, expect: Expect, has_body: bool, state: State) -> u64 {
+    #[inline(always)]
+    fn push_slot(&mut self, expect: Expect, has_body: bool) -> u64 {
         let end = self.transmit.end();
-        self.slots.push(expect, has_body, end, state)
+        self.slots.push(expect, has_body, end)
     }
 
     fn check_open(&self) -> Result<(), SendError> {
@@ -272,6 +343,22 @@ impl Connection {
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
         self.transmit.advance(n);
+    }
+
+    /// The request that was sent alone, if it is all in one place.
+    #[doc(hidden)]
+    #[inline(always)]
+    #[must_use]
+    pub fn transmit_line(&self) -> Option<&[u8]> {
+        self.transmit.line()
+    }
+
+    /// As [`Connection::transmitted`] and [`Connection::flushed`], for all of [`Connection::transmit_line`].
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn line_written_out(&mut self) {
+        self.transmit.advance_line();
+        self.flushed = self.transmit.end();
     }
 
     /// Whether the transport should be flushed: the queue is empty and something was written since the last flush.
@@ -390,6 +477,7 @@ impl Connection {
                 pending => {
                     slot.state = pending;
                     slot.abandoned = true;
+                    slot.plain = ReplySet::EMPTY;
                     slot.set_adopted(None);
                     return;
                 }

@@ -1,17 +1,17 @@
 //! The receiving half of a client connection: bytes to replies, replies to slots.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 use super::{
-    Connection, Stream,
+    Alone, Connection, Stream,
     reserve::Parked,
     slot::{Slot, State, TooBig},
 };
 use crate::{
-    error::{CommandError, Excerpt, ProtocolError},
+    error::{CommandError, DecodeError, Error, Excerpt, ProtocolError},
     reply::{Head, MAX_LINE, OtherReply, Parsed, Reply, ReplyKind},
-    request::Wait,
+    request::{Request, Wait},
     scan,
     table::Kind,
     types::JobId,
@@ -85,6 +85,51 @@ impl Connection {
         }
     }
 
+    /// As [`Connection::receive_buf`], for the start of a reply. `None` if there is something before it.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn receive_buf_alone(&mut self) -> Option<&mut [u8]> {
+        self.framer.fresh_buf()
+    }
+
+    /// As [`Connection::received`]; and takes the reply to the one request in flight, if it is all that was received and no
+    /// more than a line. If it is not, [`Connection::poll_reply`] tells more.
+    ///
+    /// A driver that waits for one reply at a time nearly always comes through here, so it does next to nothing. The error is
+    /// boxed for the same reason as in [`Connection::send_alone`].
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn received_alone<R: Request>(&mut self, n: usize, alone: &Alone<R>) -> Option<Result<R::Reply, Box<Error>>> {
+        let Some((head, kind)) = self.only_plain(n, alone.seq) else {
+            self.received(n);
+            return None;
+        };
+        // These answer nearly everything; where the word is known, nothing is made of it but the result.
+        let result = match head.kind {
+            ReplyKind::Inserted => R::decode(Reply::Inserted(JobId(head.number))),
+            ReplyKind::Deleted => R::decode(Reply::Deleted),
+            _ => decode_line::<R>(head),
+        };
+        match result {
+            Ok(reply) => Some(Ok(reply)),
+            Err(error) => Some(Err(decode_failed(kind, error))),
+        }
+    }
+
+    /// The plain reply to the only request in flight, if these bytes are all there is; then both are over and done with.
+    #[inline(always)]
+    fn only_plain(&mut self, n: usize, seq: u64) -> Option<(Head, Option<Kind>)> {
+        let slot = self.slots.only(seq)?;
+        let Parsed::Head(head, len) = Head::parse(self.framer.fresh(n)?) else { return None };
+        if len != n || !slot.plain.contains(head.kind) || !matches!(slot.state, State::Waiting) {
+            return None;
+        }
+        mem::forget(mem::take(&mut slot.state));
+        let kind = slot.kind;
+        self.slots.only_leaves();
+        Some((head, kind))
+    }
+
     /// Takes note that the peer has closed its half: whatever has no reply by now fails with
     /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
     pub fn received_eof(&mut self) {
@@ -142,14 +187,11 @@ impl Connection {
     #[inline(always)]
     fn head_arrived(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
         let Some((_, slot)) = self.slots.next_pending() else { return self.other_arrived(len) };
-        // All checks for nearly every reply that has no body. (A `put` could also be answered so that it is fatal.)
-        if let (State::Waiting, true) = (&slot.state, slot.replies.contains(head.kind)) {
-            let checked = head.kind == ReplyKind::Inserted || (!slot.has_body && slot.kind != Some(Kind::Quit));
-            if checked && head.is_plain() && slot.rare.is_none() && !slot.abandoned {
-                mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
-                self.framer.consume(len);
-                return Ok(());
-            }
+        // All checks for nearly every reply that has no body.
+        if matches!(slot.state, State::Waiting) && slot.plain.contains(head.kind) {
+            mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
+            self.framer.consume(len);
+            return Ok(());
         }
         self.head_arrived_closely(head, len)
     }
@@ -318,6 +360,17 @@ impl Connection {
             slot.state = State::Moved(next);
         }
     }
+}
+
+#[inline(never)]
+fn decode_line<R: Request>(head: Head) -> Result<R::Reply, DecodeError> {
+    R::decode(head.into_plain_reply())
+}
+
+/// The error of a request of the table.
+#[cold]
+fn decode_failed(kind: Option<Kind>, error: DecodeError) -> Box<Error> {
+    Box::new(Error::from_decode(kind.map(Kind::word).unwrap_or_default(), error))
 }
 
 /// Whether this line may answer this request.

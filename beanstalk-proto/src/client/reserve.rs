@@ -60,13 +60,22 @@ impl Connection {
             return Ok(adoptable.unwrap_or_default());
         }
         match self.parked.pop_front() {
-            Some(Parked::TooBig(too_big)) => Ok(self.push_slot(expect, false, State::TooBig(too_big))),
+            Some(Parked::TooBig(too_big)) => Ok(self.push_slot_as(expect, State::TooBig(too_big))),
             Some(Parked::Job(job)) => {
                 self.write(Touch::new(job.id))?;
-                Ok(self.push_slot(expect, false, State::Confirming(job.into())))
+                Ok(self.push_slot_as(expect, State::Confirming(job.into())))
             }
             None => self.reserve_afresh(expect.wait),
         }
+    }
+
+    /// A slot for a request that has come some way already.
+    fn push_slot_as(&mut self, expect: Expect, state: State) -> u64 {
+        let seq = self.push_slot(expect, false);
+        if let Some(slot) = self.slots.get_mut(seq) {
+            slot.state = state;
+        }
+        seq
     }
 
     /// Queues a request of our own, limits or not: there is at most one for each request of the caller's.
@@ -90,7 +99,7 @@ impl Connection {
                 Kind::Reserve
             }
         };
-        Ok(self.push_slot(Expect::of(kind).wait(wait), false, State::Waiting))
+        Ok(self.push_slot(Expect::of(kind).wait(wait), false))
     }
 
     /// Ends a reserve whose own deadline has passed: the reply if it is here after all, else `TIMED_OUT`. The request is

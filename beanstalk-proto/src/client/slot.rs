@@ -17,7 +17,7 @@ use core::mem;
 
 use crate::{
     error::Lost,
-    reply::{Head, Reply, ReplySet},
+    reply::{Head, Reply, ReplyKind, ReplySet},
     request::{Echo, Expect, OtherReplies, Wait},
     table::Kind,
     time::Instant,
@@ -63,6 +63,8 @@ pub(super) struct Adopted {
     pub(super) until: Option<Instant>,
 }
 
+const INSERTED: ReplySet = ReplySet::of(&[ReplyKind::Inserted]);
+
 /// One request in flight. Every command makes one, so it is small, and what only few requests have is boxed.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
@@ -70,6 +72,8 @@ pub(super) struct Slot {
     pub(super) has_body: bool,
     pub(super) abandoned: bool,
     pub(super) replies: ReplySet,
+    /// Those of them that answer it with no other check, unless somebody went away.
+    pub(super) plain: ReplySet,
     pub(super) wait: Wait,
     /// Where in the outbound stream the request ends.
     pub(super) end: u64,
@@ -97,7 +101,7 @@ pub(super) struct Rare {
 impl Slot {
     /// Makes a free slot one for a request.
     #[inline(always)]
-    fn occupy(&mut self, expect: Expect, has_body: bool, end: u64, state: State) {
+    fn occupy(&mut self, expect: Expect, has_body: bool, end: u64) {
         let Expect { command, kind, replies, other, wait, echo } = expect;
         let (id, tube) = match echo {
             Echo::None => (None, None),
@@ -112,12 +116,18 @@ impl Slot {
         self.has_body = has_body;
         self.abandoned = false;
         self.replies = replies;
+        // A `put` could also be answered so that it is fatal.
+        self.plain = match (&self.rare, kind, has_body) {
+            (Some(_), ..) | (_, Some(Kind::Quit), _) => ReplySet::EMPTY,
+            (None, _, true) => replies.and(INSERTED),
+            (None, _, false) => replies.and(ReplySet::PLAIN),
+        };
         self.wait = wait;
         self.end = end;
         self.id = id;
         self.until = None;
         // It was free: to look for something to drop would cost more than all of the above.
-        mem::forget(mem::replace(&mut self.state, state));
+        mem::forget(mem::replace(&mut self.state, State::Waiting));
     }
 
     /// The request's name in errors.
@@ -202,7 +212,7 @@ impl Slots {
 
     /// Appends a slot and gives its number.
     #[inline(always)]
-    pub(super) fn push(&mut self, expect: Expect, has_body: bool, end: u64, state: State) -> u64 {
+    pub(super) fn push(&mut self, expect: Expect, has_body: bool, end: u64) -> u64 {
         if self.len() >= self.ring.len() {
             self.grow();
         }
@@ -212,7 +222,7 @@ impl Slots {
         }
         let place = self.place(seq);
         if let Some(slot) = self.ring.get_mut(place) {
-            slot.occupy(expect, has_body, end, state);
+            slot.occupy(expect, has_body, end);
             self.end = seq.wrapping_add(1);
         }
         seq
@@ -252,6 +262,14 @@ impl Slots {
     pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Slot> {
         let place = self.place(seq);
         if self.holds(seq) { self.ring.get_mut(place) } else { None }
+    }
+
+    /// The slot that is the only one, if it has this number.
+    #[inline(always)]
+    pub(super) fn only(&mut self, seq: u64) -> Option<&mut Slot> {
+        let place = self.place(seq);
+        let only = seq == self.front && seq.wrapping_add(1) == self.end;
+        if only { self.ring.get_mut(place) } else { None }
     }
 
     /// The slot at the front, if it has this number.
@@ -302,6 +320,16 @@ impl Slots {
         self.front = self.front.wrapping_add(1);
         self.pending = self.pending.max(self.front);
         if self.front == self.end && self.ring.len() > KEPT {
+            self.ring = Vec::new();
+        }
+    }
+
+    /// Lets the only one go.
+    #[inline(always)]
+    pub(super) fn only_leaves(&mut self) {
+        self.front = self.end;
+        self.pending = self.end;
+        if self.ring.len() > KEPT {
             self.ring = Vec::new();
         }
     }

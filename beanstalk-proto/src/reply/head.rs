@@ -108,14 +108,8 @@ impl Head {
         }
     }
 
-    /// Whether it is all there is of the reply: neither a body nor a name belongs to it.
-    #[inline]
-    pub(crate) const fn is_plain(&self) -> bool {
-        !self.kind.has_body() && !matches!(self.kind, ReplyKind::Using)
-    }
-
-    /// The reply, if that [is all](Head::is_plain).
-    #[inline]
+    /// The reply, if the line is all there is of it.
+    #[inline(always)]
     pub(crate) fn into_plain_reply(self) -> Reply {
         match self.into_reply(&[], Vec::new()) {
             Some(reply) => reply,

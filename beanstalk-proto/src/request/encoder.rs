@@ -1,15 +1,12 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
-use alloc::vec::Vec;
-use core::iter;
-
 use crate::{
     command::Command,
     error::ArgumentError,
     reply::MAX_LINE,
     scan,
     table::Kind,
-    transmit::{Line, MOVED_FROM, Transmit},
+    transmit::{Line, Transmit},
     types::{Body, Seconds, TubeArg, TubeName},
 };
 
@@ -20,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Encoder<'c> {
     out: &'c mut Transmit,
-    /// How much of the line was written; once it is in the queue's room, how much was written there.
+    /// How much was written: of the line, and once its body was taken, of the request but for a body that moved.
     len: usize,
     body: Encoded,
     /// Whether the command is one of the table's, whose shape need not be checked.
@@ -28,18 +25,21 @@ pub struct Encoder<'c> {
 }
 
 /// Where the body of a request is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoded {
     NoBody,
-    /// Joined to the line.
+    /// Behind its line, where the line was written.
+    InLine,
+    /// In the room of the queue, where its line was copied to.
     Joined,
-    /// In its own allocation; the line before it takes so many bytes.
-    Moved(usize, Vec<u8>),
+    /// In its own allocation, with the queue; the line before it takes so many bytes of the room.
+    Moved(usize),
 }
 
 impl<'c> Encoder<'c> {
     #[inline]
     pub(crate) fn new(out: &'c mut Transmit) -> Self {
+        out.free_line();
         Self { out, len: 0, body: Encoded::NoBody, vouched: false }
     }
 
@@ -63,12 +63,19 @@ impl<'c> Encoder<'c> {
     /// # Errors
     ///
     /// If it does not fit the line.
-    #[inline]
+    #[inline(always)]
     pub fn number(&mut self, number: impl Into<u64>) -> Result<&mut Self, ArgumentError> {
+        self.digits(number.into())?;
+        Ok(self)
+    }
+
+    /// As [`Encoder::number`].
+    #[inline(always)]
+    fn digits(&mut self, number: u64) -> Result<(), ArgumentError> {
         let start = self.next_argument()?;
         // Where there is no room, neither is there on the line.
         let place = self.out.line.0.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
-        let digits = place.map_or(MAX_LINE, |place| scan::write_decimal(place, number.into()));
+        let digits = place.map_or(MAX_LINE, |place| scan::write_decimal(place, number));
         self.written_to(start.wrapping_add(digits))
     }
 
@@ -77,12 +84,12 @@ impl<'c> Encoder<'c> {
     /// # Errors
     ///
     /// [`ArgumentError::TooManySeconds`] above `limit`.
-    #[inline]
+    #[inline(always)]
     pub fn seconds(&mut self, seconds: Seconds, limit: u32) -> Result<&mut Self, ArgumentError> {
         let limit = u64::from(limit);
         match seconds.get() {
             seconds if seconds > limit => Err(ArgumentError::TooManySeconds { seconds, limit }),
-            seconds => self.number(seconds),
+            seconds => self.digits(seconds).map(|()| self),
         }
     }
 
@@ -109,34 +116,34 @@ impl<'c> Encoder<'c> {
         if bytes > Body::MAX_LEN {
             return Err(ArgumentError::BodyTooLong { bytes, limit: Body::MAX_LEN });
         }
-        self.number(bytes as u64)?;
+        self.digits(bytes as u64)?;
         self.check_shape(Some(bytes))?;
-        if bytes >= MOVED_FROM {
-            if let Body::Owned(bytes) = body {
-                return Ok(self.move_body(bytes));
-            }
+        let whole = self.len.wrapping_add(bytes).wrapping_add(4);
+        if whole <= Line::LEN {
+            self.body_in_line(&body, whole);
+        } else {
+            let (body_at, len) = self.out.take_body(self.len, body);
+            self.len = len;
+            self.body = body_at.map_or(Encoded::Joined, Encoded::Moved);
         }
-        let body_at = self.end_line(bytes.wrapping_add(2));
-        let room = self.out.room().get_mut(body_at..).unwrap_or_default();
-        if let Some((place, room)) = room.split_at_mut_checked(bytes) {
-            place.copy_from_slice(&body);
-            if let Some(body_end) = room.first_chunk_mut() {
-                *body_end = *b"\r\n";
-            }
-        }
-        self.len = body_at.wrapping_add(bytes).wrapping_add(2);
-        self.body = Encoded::Joined;
         Ok(self)
     }
 
-    fn move_body(&mut self, bytes: Vec<u8>) -> &mut Self {
-        let body_at = self.end_line(2);
-        if let Some(body_end) = self.out.room().get_mut(body_at..).and_then(<[u8]>::first_chunk_mut) {
-            *body_end = *b"\r\n";
+    /// Takes a body for which there is room behind the line.
+    #[inline(always)]
+    fn body_in_line(&mut self, body: &[u8], whole: usize) {
+        let rest = self.out.line.0.get_mut(self.len..).unwrap_or_default();
+        if let Some((line_end, rest)) = rest.split_first_chunk_mut() {
+            *line_end = *b"\r\n";
+            if let Some((place, rest)) = rest.split_at_mut_checked(body.len()) {
+                place.copy_from_slice(body);
+                if let Some(body_end) = rest.first_chunk_mut() {
+                    *body_end = *b"\r\n";
+                }
+            }
         }
-        self.len = body_at.wrapping_add(2);
-        self.body = Encoded::Moved(body_at, bytes);
-        self
+        self.len = whole;
+        self.body = Encoded::InLine;
     }
 
     /// Writes a command's word that the table vouches for.
@@ -155,47 +162,38 @@ impl<'c> Encoder<'c> {
     /// Ends the request, and says how many bytes it takes.
     #[inline(always)]
     pub(crate) fn finish(&mut self) -> Result<usize, ArgumentError> {
-        match &self.body {
-            Encoded::NoBody if self.len == 0 => Err(ArgumentError::Shape("nothing was written")),
-            Encoded::NoBody => {
-                self.check_shape(None)?;
-                self.len = self.end_line(0);
-                Ok(self.len)
+        if self.body == Encoded::NoBody {
+            if self.len == 0 {
+                return Err(ArgumentError::Shape("nothing was written"));
             }
-            Encoded::Joined => Ok(self.len),
-            Encoded::Moved(_, body) => Ok(self.len.saturating_add(body.len())),
+            self.check_shape(None)?;
+            if let Some(line_end) = self.out.line.0.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
+                *line_end = *b"\r\n";
+            }
+            self.len = self.len.wrapping_add(2);
+        }
+        match self.body {
+            Encoded::Moved(_) => Ok(self.len.saturating_add(self.out.pending.len())),
+            _ => Ok(self.len),
         }
     }
 
     /// Queues the finished request, and says whether it has a body.
     #[inline(always)]
     pub(crate) fn commit(self) -> bool {
-        let has_body = !matches!(self.body, Encoded::NoBody);
         match self.body {
-            Encoded::Moved(line, body) => self.out.commit_moved(line, body, self.len),
-            Encoded::NoBody | Encoded::Joined => self.out.commit(self.len),
+            Encoded::NoBody | Encoded::InLine => self.out.commit_line(self.len),
+            Encoded::Joined => self.out.commit(self.len),
+            Encoded::Moved(at) => self.out.commit_moved(at, self.len),
         }
-        has_body
+        self.body != Encoded::NoBody
     }
 
     /// Refuses what a server would take for the wrong number of lines: a `put` whose body it would read as commands, or
     /// would go on waiting for, and a body behind a command that has none.
     #[inline]
     fn check_shape(&self, body: Option<usize>) -> Result<(), ArgumentError> {
-        if self.vouched { Ok(()) } else { self.check_unvouched(body) }
-    }
-
-    fn check_unvouched(&self, body: Option<usize>) -> Result<(), ArgumentError> {
-        let line = self.out.line.0.get(..self.len).unwrap_or_default();
-        match (kind_of_verb(line), body) {
-            (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
-            (Some(Kind::Put), Some(_)) => match Command::parse_line(line) {
-                Ok(Command::Put { .. }) => Ok(()),
-                _ => Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body")),
-            },
-            (Some(_), Some(_)) => Err(ArgumentError::Shape("this command takes no body")),
-            _ => Ok(()),
-        }
+        if self.vouched { Ok(()) } else { check_unvouched(self.out.line.0.get(..self.len).unwrap_or_default(), body) }
     }
 
     #[inline]
@@ -205,13 +203,14 @@ impl<'c> Encoder<'c> {
         if let Some(place) = self.out.line.0.get_mut(start..).and_then(|rest| rest.get_mut(..piece.len())) {
             place.copy_from_slice(piece);
         }
-        self.written_to(end)
+        self.written_to(end)?;
+        Ok(self)
     }
 
     /// Where on the line the next argument goes: behind a space, unless it is the first.
-    #[inline]
+    #[inline(always)]
     fn next_argument(&mut self) -> Result<usize, ArgumentError> {
-        if !matches!(self.body, Encoded::NoBody) {
+        if self.body != Encoded::NoBody {
             return Err(ArgumentError::Shape("something follows the body"));
         }
         if self.len == 0 {
@@ -223,34 +222,26 @@ impl<'c> Encoder<'c> {
         Ok(self.len.wrapping_add(1))
     }
 
-    /// Ends the line and moves it to the queue's room, where so many bytes more are to follow. Says how long it is.
-    #[inline(always)]
-    fn end_line(&mut self, follow: usize) -> usize {
-        /// Nearly every line fits in these; to copy so many takes no loop and no call.
-        const SHORT: usize = 32;
-        let line = &mut self.out.line.0;
-        if let Some(line_end) = line.get_mut(self.len..).and_then(<[u8]>::first_chunk_mut) {
-            *line_end = *b"\r\n";
-        }
-        let len = self.len.wrapping_add(2);
-        self.out.reserve(len.wrapping_add(follow).max(SHORT));
-        let Transmit { line: Line(line), joined, filled, .. } = &mut *self.out;
-        let room = joined.get_mut(*filled..).unwrap_or_default();
-        match (line.first_chunk::<SHORT>(), room.first_chunk_mut::<SHORT>()) {
-            (Some(line), Some(room)) if len <= SHORT => *room = *line,
-            _ => iter::zip(room, line.iter().take(len)).for_each(|(to, from)| *to = *from),
-        }
-        len
-    }
-
     /// Takes note of what was written of the line, if it is not too long: then there was room for it.
-    #[inline]
-    fn written_to(&mut self, end: usize) -> Result<&mut Self, ArgumentError> {
+    #[inline(always)]
+    fn written_to(&mut self, end: usize) -> Result<(), ArgumentError> {
         if end > MAX_LINE - 2 {
             return Err(ArgumentError::LineTooLong { bytes: end.saturating_add(2), limit: MAX_LINE });
         }
         self.len = end;
-        Ok(self)
+        Ok(())
+    }
+}
+
+fn check_unvouched(line: &[u8], body: Option<usize>) -> Result<(), ArgumentError> {
+    match (kind_of_verb(line), body) {
+        (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
+        (Some(Kind::Put), Some(_)) => match Command::parse_line(line) {
+            Ok(Command::Put { .. }) => Ok(()),
+            _ => Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body")),
+        },
+        (Some(_), Some(_)) => Err(ArgumentError::Shape("this command takes no body")),
+        _ => Ok(()),
     }
 }
 

@@ -3,11 +3,11 @@
 
 macro_rules! define {
     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
-       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
+       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $(Reply::$variant:ident $(($value:tt))? => $result:expr,)* }
        replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
         $(request! {
             $(#[$doc])* $name [$($lt)?] $method $word ($($($arg: $ty $(<$of>)?),+)?) -> $reply
-            { $($pattern => $value,)* } $wait $echo
+            { $(Reply::$variant $(($value))? => $result,)* } $wait $echo
         })*
 
         /// The commands of the protocol.
@@ -97,7 +97,7 @@ macro_rules! define {
 /// One request struct and its impl.
 macro_rules! request {
     ($(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $method:ident $word:literal ($($arg:ident: $ty:ident $(<$of:lifetime>)?),*) -> $reply:ty
-     { $($pattern:pat => $value:expr,)* } $wait:ident $echo:ident) => {
+     { $(Reply::$variant:ident $(($value:tt))? => $result:expr,)* } $wait:ident $echo:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name $(<$lt>)? {
@@ -123,21 +123,35 @@ macro_rules! request {
                 request_expect!($wait $echo $name request)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError> {
                 encoder.command($word)?;
                 $(encode!($ty encoder self.$arg);)*
                 Ok(())
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(reply: Reply) -> Result<$reply, DecodeError> {
                 match reply {
-                    $($pattern => Ok($value),)*
+                    $(Reply::$variant $(($value))? => {
+                        used_up!($variant reply);
+                        Ok($result)
+                    })*
                     refusal => Err(refusal.into()),
                 }
             }
         }
+    };
+}
+
+/// Says that nothing of this reply is left to drop. To find that out by its value would cost more than to decode it.
+macro_rules! used_up {
+    (Reserved $reply:ident) => {};
+    (Found $reply:ident) => {};
+    (Ok $reply:ident) => {};
+    (Using $reply:ident) => {};
+    ($plain:ident $reply:ident) => {
+        core::mem::forget($reply)
     };
 }
 

@@ -1,0 +1,225 @@
+//! The transport under a client, and the moves that are made on it: write what is queued, read once.
+
+use std::{
+    io::{self, IoSlice},
+    iter,
+    time::Duration,
+};
+
+use beanstalk_proto::{
+    Error, Request,
+    client::{Alone, Connection},
+};
+
+use crate::transport::Transport;
+
+/// While requests and replies cross, a write that finds no room for so long is followed by a read.
+pub(crate) const TURN: Duration = Duration::from_millis(2);
+/// The shortest timeout that a socket takes: the nearest to not waiting at all.
+pub(crate) const NOW: Duration = Duration::from_micros(1);
+/// Pieces of the outbound queue for one write.
+const PIECES: usize = 16;
+
+/// A transport, and what is known of its timeouts, so that they are set only when they change.
+#[derive(Debug)]
+pub(crate) struct Wire<T> {
+    pub(crate) transport: T,
+    /// The timeouts that the transport has now; the outer `None` is "not set yet".
+    read_timeout: Option<Option<Duration>>,
+    write_timeout: Option<Option<Duration>>,
+    /// Whether both are the configured reply timeout.
+    settled: bool,
+}
+
+/// How one exchange ended.
+pub(crate) enum Once<R> {
+    /// The reply is here.
+    Replied(R),
+    /// The reply is here, and is no good.
+    Refused(Box<Error>),
+    /// Look for the reply. If it is not here, so much of the time it may take is over at least.
+    Waits(Duration),
+}
+
+impl<T: Transport> Wire<T> {
+    pub(crate) const fn new(transport: T) -> Self {
+        Self { transport, read_timeout: None, write_timeout: None, settled: false }
+    }
+
+    /// Sees to it that both timeouts are what a request wants that is alone.
+    #[cold]
+    fn settle(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.set_read_timeout(timeout)?;
+        self.set_write_timeout(timeout)?;
+        self.settled = true;
+        Ok(())
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.read_timeout != Some(timeout) {
+            self.settled = false;
+            self.transport.set_read_timeout(timeout)?;
+            self.read_timeout = Some(timeout);
+        }
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if self.write_timeout != Some(timeout) {
+            self.settled = false;
+            self.transport.set_write_timeout(timeout)?;
+            self.write_timeout = Some(timeout);
+        }
+        Ok(())
+    }
+
+    /// As [`Wire::exchange`], for a request that was sent alone: nearly always one write, and one read that brings the reply.
+    #[inline(always)]
+    pub(crate) fn exchange_alone<R: Request>(
+        &mut self,
+        connection: &mut Connection,
+        alone: &Alone<R>,
+    ) -> io::Result<Once<R::Reply>> {
+        if !self.settled {
+            self.settle(connection.config().reply_timeout)?;
+        }
+        let Some(line) = connection.transmit_line() else { return self.exchange_closely(connection).map(Once::Waits) };
+        match self.transport.write(line) {
+            Ok(n) if n == line.len() => {}
+            moved => return self.exchange_rest(connection, moved).map(Once::Waits),
+        }
+        if self.transport.flush().is_err() {
+            connection.transmitted(usize::MAX);
+            return self.exchange_closely(connection).map(Once::Waits);
+        }
+        connection.line_written_out();
+        let Some(buf) = connection.receive_buf_alone() else {
+            return self.exchange_closely(connection).map(Once::Waits);
+        };
+        match self.transport.read(buf) {
+            Ok(n) if n > 0 => match connection.received_alone(n, alone) {
+                Some(Ok(reply)) => Ok(Once::Replied(reply)),
+                Some(Err(error)) => Ok(Once::Refused(error)),
+                None => Ok(Once::Waits(Duration::ZERO)),
+            },
+            moved => self.read_rest(connection, moved).map(Once::Waits),
+        }
+    }
+
+    #[cold]
+    fn exchange_rest(&mut self, connection: &mut Connection, written: io::Result<usize>) -> io::Result<Duration> {
+        match written {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => {
+                connection.transmitted(n);
+                self.exchange_closely(connection)
+            }
+            Err(error) if is_timeout(&error) => Ok(too_late(connection)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.exchange_closely(connection),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[inline(never)]
+    fn exchange_closely(&mut self, connection: &mut Connection) -> io::Result<Duration> {
+        if !self.write_all(connection)? {
+            return Ok(too_late(connection));
+        }
+        let read = self.transport.read(connection.receive_buf());
+        self.read_rest(connection, read)
+    }
+
+    #[inline(never)]
+    fn read_rest(&mut self, connection: &mut Connection, read: io::Result<usize>) -> io::Result<Duration> {
+        match read {
+            Ok(0) => connection.received_eof(),
+            Ok(n) => connection.received(n),
+            Err(error) if is_timeout(&error) => return Ok(too_late(connection)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Duration::ZERO)
+    }
+
+    /// Writes what is queued, then reads once. While the transport takes no more, it only reads.
+    pub(crate) fn exchange(&mut self, connection: &mut Connection, left: Option<Duration>) -> io::Result<()> {
+        let written = self.write_all(connection)?;
+        let base = connection.config().reply_timeout;
+        let timeout = match (written, left, base) {
+            (false, ..) => Some(TURN),
+            // The base is set once; longer waits loop on it.
+            (true, Some(left), Some(base)) => Some(left.min(base)),
+            (true, left, base) => left.or(base),
+        };
+        self.read_once(connection, timeout).map(|_| ())
+    }
+
+    /// Writes until nothing is queued, then flushes; `false` if the transport takes no more for now.
+    pub(crate) fn write_all(&mut self, connection: &mut Connection) -> io::Result<bool> {
+        while connection.wants_transmit() {
+            // Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
+            let timeout = match connection.in_flight() {
+                0 | 1 => connection.config().reply_timeout,
+                _ => Some(TURN),
+            };
+            self.set_write_timeout(timeout)?;
+            match self.write_once(connection) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => connection.transmitted(n),
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if connection.wants_flush() {
+            match self.transport.flush() {
+                Ok(()) => connection.flushed(),
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes once, as many pieces as there are.
+    pub(crate) fn write_once(&mut self, connection: &Connection) -> io::Result<usize> {
+        let mut segments = connection.transmit();
+        if let Some(piece) = segments.single() {
+            return self.transport.write(piece);
+        }
+        let first = segments.next().unwrap_or_default();
+        let Some(second) = segments.next() else { return self.transport.write(first) };
+        let mut pieces = [IoSlice::new(&[]); PIECES];
+        let mut len = 0;
+        for (piece, segment) in iter::zip(&mut pieces, [first, second].into_iter().chain(segments)) {
+            *piece = IoSlice::new(segment);
+            len += 1;
+        }
+        self.transport.write_vectored(pieces.get(..len).unwrap_or_default())
+    }
+
+    /// Reads once; `false` if nothing came in time.
+    pub(crate) fn read_once(&mut self, connection: &mut Connection, timeout: Option<Duration>) -> io::Result<bool> {
+        if connection.is_ended() {
+            return Ok(false);
+        }
+        self.set_read_timeout(timeout)?;
+        match self.transport.read(connection.receive_buf()) {
+            Ok(0) => connection.received_eof(),
+            Ok(n) => connection.received(n),
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+}
+
+/// What is over of the time that a reply may take when one of the settled timeouts has passed.
+fn too_late(connection: &Connection) -> Duration {
+    connection.config().reply_timeout.unwrap_or_default()
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}

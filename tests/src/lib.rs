@@ -15,6 +15,7 @@ pub mod adapter;
 pub mod bare;
 pub mod daemon;
 pub mod differential;
+pub mod fire;
 pub mod hostile;
 pub mod peer;
 pub mod proxy;

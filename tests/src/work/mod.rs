@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use beanstalk_proto::client::tasks::{self, Runtime};
 use libtest_mimic::Trial;
 
-use crate::{Backend, daemon::Daemon, runner, server};
+use crate::{Backend, daemon::Daemon, fire::restart, runner, server};
 
 /// A runtime under test.
 pub trait Adapter: Runtime {
@@ -62,16 +62,6 @@ impl Stand {
     /// A server of its own that keeps its jobs through a restart, where there is such a one.
     pub fn durable(self) -> Option<Daemon> {
         (self.backend == Backend::Real).then(|| Daemon::start(self.backend, true))
-    }
-}
-
-/// Kills a server and starts it anew, without its jobs, at the same address.
-fn restart(server: &mut Daemon) {
-    let until = Instant::now() + Duration::from_secs(10);
-    // Somebody else's connection may have got its port meanwhile.
-    while !server.restart() {
-        assert!(Instant::now() < until, "the server does not start again");
-        std::thread::yield_now();
     }
 }
 

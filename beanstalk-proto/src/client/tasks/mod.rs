@@ -63,6 +63,11 @@ pub trait Runtime: Default + Send + Sync + 'static {
 
     /// Lets a task run, to its end.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// A seed that no two share, for delays that are to differ. A simulation has its own, so that it can be repeated.
+    fn seed(&self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
 }
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -87,11 +92,6 @@ impl Alarm {
         }
         polled
     }
-}
-
-/// A seed that no two share.
-fn seed() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 /// What is behind the locks here is whole after every step, so that a panic elsewhere does not spoil it.

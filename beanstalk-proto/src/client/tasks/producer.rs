@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::{fmt, time::Duration};
 
-use super::{Config, Runtime, seed, session::not_sent};
+use super::{Config, Runtime, session::not_sent};
 use crate::{
     address::Address,
     error::{Error, Lost},
@@ -78,8 +78,9 @@ impl<R: Runtime> Producer<R> {
     ///
     /// [`Error::Argument`] for what is no address.
     pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
-        let servers = Servers::new(config.backoff, config.patience, seed());
-        let mut producer = Self { runtime: R::default(), config, servers, links: Vec::new() };
+        let runtime = R::default();
+        let servers = Servers::new(config.backoff, config.patience, runtime.seed());
+        let mut producer = Self { runtime, config, servers, links: Vec::new() };
         for address in addresses {
             producer.add_server(address.as_ref())?;
         }

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 
-use super::{Config, JobHandle, Runtime, seed};
+use super::{Config, JobHandle, Runtime};
 use crate::{
     address::Address,
     error::{Error, Lost},
@@ -66,11 +66,12 @@ impl<R: Runtime> Session<R> {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        let runtime = R::default();
         Ok(Self {
-            runtime: R::default(),
             address: address.parse()?,
             config,
-            machine: policy::Session::new(&session, Tubes::default(), seed()),
+            machine: policy::Session::new(&session, Tubes::default(), runtime.seed()),
+            runtime,
             client: None,
             on_event: None,
             reclaim_jobs: false,

@@ -29,7 +29,6 @@ use super::{
     Alarm, Boxed, Driver, PollTransport, Runtime,
     desk::{Desk, HeldJob, Link, panic_message},
     hub::Hub,
-    seed,
 };
 use crate::{
     client::{Deadline, Ticket},
@@ -92,7 +91,7 @@ where
     E: Display,
 {
     let _ending = Ending { hub: Arc::clone(&hub), desk: Arc::clone(&desk) };
-    let machine = Worker::new(&hub.worker, seed());
+    let machine = Worker::new(&hub.worker, hub.runtime.seed());
     let (io, alarm) = (Io::Idle, Alarm::default());
     let mut slot = Slot { hub, desk, handler, machine, client: None, io, running: None, alarm };
     poll_fn(|cx| slot.poll(cx)).await;

@@ -26,8 +26,13 @@ pub const SERVERS: usize = 3;
 pub const TUBE: &str = "work";
 /// How long a producer rests between two jobs: about a thousand of them a second.
 pub const REST: Duration = Duration::from_micros(900);
-/// How long a job takes: slower than jobs come, so that there is always something to lose.
+/// How long a job takes: about as long as it takes until the next one comes for the same slot.
 pub const WORK: Duration = Duration::from_millis(3);
+
+/// How many seconds a producer's `n`th job is delayed: now and then one, so that each server always has something to lose.
+pub fn delay(n: u64) -> u32 {
+    u32::from(n % 10 == 0)
+}
 
 /// A job that was acknowledged.
 #[derive(Debug)]

@@ -42,7 +42,7 @@ async fn produce<R: Adapter>(tally: &Tally, addresses: &[String], producer: u64)
             return;
         }
         let (job, since) = (n * 2 + producer, Instant::now());
-        match servers.put(1024, 0, 60, job.to_string()).await {
+        match servers.put(1024, fire::delay(n), 60, job.to_string()).await {
             Ok((placed, _)) => tally.acknowledge(job, &names[&placed.server], since),
             Err(error) => tally.failed(&error),
         }

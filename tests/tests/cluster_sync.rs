@@ -29,7 +29,7 @@ fn produce(tally: &Tally, addresses: &[String], producer: u64) {
             return;
         }
         let (job, since) = (n * PRODUCERS + producer, Instant::now());
-        match servers.put(1024, 0, 60, job.to_string()) {
+        match servers.put(1024, fire::delay(n), 60, job.to_string()) {
             Ok((placed, _)) => tally.acknowledge(job, &names[&placed.server], since),
             Err(error) => tally.failed(&error),
         }

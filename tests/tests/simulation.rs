@@ -2,8 +2,6 @@
 //!
 //! `BEANSTALK_SIM_SEEDS` says how many seeds to run, `BEANSTALK_SIM_SEED` with which to begin; a failure names its own.
 
-use std::env;
-
 use beanstalk_tests::sim;
 
 /// Seeds that are always run.
@@ -11,11 +9,10 @@ const SEEDS: u64 = 200;
 
 #[test]
 fn whatever_the_network_and_the_clients_do_no_job_is_lost_and_no_reply_goes_astray() {
-    let seed = number("BEANSTALK_SIM_SEED");
-    let seeds = number("BEANSTALK_SIM_SEEDS").unwrap_or(if seed.is_some() { 1 } else { SEEDS });
-    let first = seed.unwrap_or_default();
+    let all = sim::seeds(SEEDS);
+    let seeds = all.end - all.start;
     let (mut calls, mut steps, mut unknown, mut to_end) = (0, 0, 0, 0);
-    for seed in first..first + seeds {
+    for seed in all {
         match sim::run(seed) {
             Ok(run) => {
                 calls += run.calls;
@@ -43,9 +40,4 @@ fn a_seed_replays_exactly() {
     hashes.sort_unstable();
     hashes.dedup();
     assert_eq!(hashes.len(), 20, "and another is another");
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }

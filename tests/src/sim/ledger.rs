@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use beanstalk_proto::{Command, Instant, JobId, Kind, Reply, ReplySet, TubeName, server::Event};
 use beanstalk_server::engine::Engine;
 
-use super::link::LinkId;
+use super::{
+    deeds::{Deed, What},
+    link::LinkId,
+};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -19,7 +22,7 @@ pub(super) struct Answered {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Ready { since: u64 },
     Delayed { until: u64 },
     Buried { order: u64 },
@@ -27,12 +30,12 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Job {
+pub(super) struct Job {
     tube: TubeName,
     priority: u32,
     ttr: u64,
-    body: Vec<u8>,
-    state: State,
+    pub(super) body: Vec<u8>,
+    pub(super) state: State,
 }
 
 #[derive(Debug)]
@@ -56,16 +59,18 @@ pub(super) struct Grant {
 /// The truth about every job.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    jobs: BTreeMap<JobId, Job>,
+    pub(super) jobs: BTreeMap<JobId, Job>,
     conns: BTreeMap<LinkId, Conn>,
-    paused: BTreeMap<TubeName, u64>,
+    pub(super) paused: BTreeMap<TubeName, u64>,
     put: BTreeSet<Vec<u8>>,
     /// Jobs that somebody waited for and was given before the command that made them ready was answered, and whether they
     /// were buried.
-    early: Vec<(JobId, bool)>,
+    pub(super) early: Vec<(JobId, bool)>,
     happened: u64,
     /// What each link was answered, but for its reserves.
     pub(super) answered: BTreeMap<LinkId, Vec<Answered>>,
+    /// What was done since somebody last looked, if somebody does.
+    pub(super) deeds: Option<Vec<Deed>>,
     /// When each link was last given a job.
     pub(super) grants: BTreeMap<(LinkId, JobId), Grant>,
     /// How often a link was given a job by a reserve of any sort.
@@ -144,7 +149,8 @@ impl Ledger {
         match (command, reply) {
             (Command::Put { .. }, Reply::Inserted(id)) if early(id) => {}
             (Command::Put { .. }, Reply::Inserted(id)) => self.insert(now, link, command, *id)?,
-            (Command::Release { id, .. }, Reply::Released) | (Command::KickJob { id }, Reply::Kicked) if early(id) => {}
+            (Command::KickJob { id }, Reply::Kicked) if early(id) => {}
+            (Command::Release { id, .. }, Reply::Released) if early(id) => self.note(What::Released, link, *id),
             (Command::Use { tube }, Reply::Using(_)) => conn.using = tube.clone(),
             (Command::Watch { tube }, Reply::Watching(n)) => {
                 conn.watching.insert(tube.clone());
@@ -167,12 +173,14 @@ impl Ledger {
                 self.reserve(now, link, job)?;
             }
             (Command::Delete { id }, Reply::Deleted) => {
+                self.note(What::Deleted, link, *id);
                 let job = self.jobs.remove(id).ok_or_else(|| format!("{id:?} was deleted and is not there"))?;
                 if matches!(job.state, State::Held { by, .. } if by != link) {
                     return Err(format!("link {link} deleted {id:?} from under {:?}", job.state));
                 }
             }
             (Command::Release { id, priority, delay }, Reply::Released) => {
+                self.note(What::Released, link, *id);
                 let job = self.held(link, *id)?;
                 job.priority = priority.0;
                 job.state = match *delay {
@@ -181,6 +189,7 @@ impl Ledger {
                 };
             }
             (Command::Bury { id, priority }, Reply::Buried) => {
+                self.note(What::Buried, link, *id);
                 self.happened += 1;
                 let order = self.happened;
                 let job = self.held(link, *id)?;
@@ -188,6 +197,7 @@ impl Ledger {
                 job.state = State::Buried { order };
             }
             (Command::Touch { id }, Reply::Touched) => {
+                self.note(What::Touched, link, *id);
                 let job = self.held(link, *id)?;
                 job.state = State::Held { by: link, until: now + job.ttr };
             }
@@ -225,11 +235,13 @@ impl Ledger {
             delay => State::Delayed { until: now + u64::from(delay) * SECOND },
         };
         let ttr = u64::from(*ttr).max(1) * SECOND;
-        let job = Job { tube: conn.using.clone(), priority: priority.0, ttr, body: body.clone(), state };
+        let using = conn.using.clone();
+        let job = Job { tube: using.clone(), priority: priority.0, ttr, body: body.clone(), state };
         if self.jobs.insert(id, job).is_some() {
             return Err(format!("id {id:?} was given to two jobs"));
         }
         self.known.push(id);
+        self.note(What::Inserted(using), link, id);
         Ok(())
     }
 
@@ -277,6 +289,7 @@ impl Ledger {
             return Err(format!("{id:?} is held by link {by} and was given to link {link}"));
         }
         job.state = State::Held { by: link, until: now + job.ttr };
+        self.note(What::Reserved, link, id);
         Ok(())
     }
 
@@ -328,13 +341,17 @@ impl Ledger {
     }
 
     /// Lets pass what has passed.
-    fn settle(&mut self, now: Instant) {
-        for job in self.jobs.values_mut() {
-            if let State::Delayed { until } | State::Held { until, .. } = job.state {
-                if until <= now.as_nanos() {
-                    job.state = State::Ready { since: until };
-                }
+    pub(super) fn settle(&mut self, now: Instant) {
+        for (&id, job) in &mut self.jobs {
+            let (State::Delayed { until } | State::Held { until, .. }) = job.state else { continue };
+            if until > now.as_nanos() {
+                continue;
             }
+            if let (State::Held { by, .. }, Some(deeds)) = (job.state, &mut self.deeds) {
+                let since = Instant::from_nanos(until - job.ttr);
+                deeds.push(Deed { what: What::Expired(since), link: by, id, body: job.body.clone() });
+            }
+            job.state = State::Ready { since: until };
         }
     }
 

@@ -99,6 +99,10 @@ pub(super) struct Link {
     pub(super) abandoned: bool,
     /// What the client does with it fails.
     pub(super) reset: bool,
+    /// Until when something on it took longer than on a good connection.
+    pub(super) rough_until: Instant,
+    /// Which task's it is.
+    pub(super) task: u64,
     /// `None` before it is accepted, and once the server is done with it.
     pub(super) server: Option<ServerEnd>,
 }

@@ -16,17 +16,23 @@
 mod behaviour;
 mod book;
 mod client;
+mod deeds;
+mod ends;
 mod ledger;
 mod link;
 mod network;
+mod outage;
 mod rng;
 mod stream;
 mod trace;
+pub mod work;
 mod world;
 
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    env,
+    ops::Range,
     pin::Pin,
     rc::Rc,
     sync::{
@@ -95,9 +101,26 @@ impl Wake for Woken {
 ///
 /// The first promise that was broken, and what led to it.
 pub fn run(seed: u64) -> Result<Run, String> {
-    // Text costs time; a seed can be run again.
-    run_told(seed, false).map_err(|_| {
-        let text = run_told(seed, true).err().unwrap_or_else(|| "it did not happen again!".to_string());
+    replayed(seed, run_told)
+}
+
+/// The seeds to run: as many as are always run, unless `BEANSTALK_SIM_SEEDS` says how many, or `BEANSTALK_SIM_SEED` with which
+/// to begin (and then it is one).
+pub fn seeds(always: u64) -> Range<u64> {
+    let number = |variable: &str| {
+        let text = env::var(variable).ok()?;
+        Some(text.parse::<u64>().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+    };
+    let first = number("BEANSTALK_SIM_SEED");
+    let seeds = number("BEANSTALK_SIM_SEEDS").unwrap_or(if first.is_some() { 1 } else { always });
+    let first = first.unwrap_or_default();
+    first..first + seeds
+}
+
+/// Runs a seed, and if a promise is broken runs it once more to tell how: text costs time.
+fn replayed<R>(seed: u64, run: fn(u64, bool) -> Result<R, String>) -> Result<R, String> {
+    run(seed, false).map_err(|_| {
+        let text = run(seed, true).err().unwrap_or_else(|| "it did not happen again!".to_string());
         format!("{text}\n\nBEANSTALK_SIM_SEED={seed} runs this again")
     })
 }

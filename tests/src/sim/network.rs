@@ -1,6 +1,6 @@
 //! How bytes cross the world, and what becomes of them on the way.
 
-use std::task::Waker;
+use std::{task::Waker, time::Duration};
 
 use beanstalk_proto::{Instant, server::Event};
 
@@ -8,6 +8,28 @@ use super::{
     link::{LinkId, Packet, Way},
     world::{Happening, World},
 };
+
+/// What takes longer than this on its way is not taken for a good connection's.
+const GOOD: Duration = Duration::from_millis(100);
+
+/// How bad things are while they are bad: each goes wrong once in so many times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weather {
+    /// A packet is very late.
+    pub(super) late: u64,
+    /// A connection is refused.
+    pub(super) refused: u64,
+    /// Of so many connections three are reset after a while, and two cut in one direction.
+    pub(super) five_break: u64,
+    /// In so many milliseconds, at the latest.
+    pub(super) within: u64,
+}
+
+impl Default for Weather {
+    fn default() -> Self {
+        Self { late: 40, refused: 8, five_break: 8, within: 20_000 }
+    }
+}
 
 impl World {
     /// How much moves at once.
@@ -48,10 +70,16 @@ impl World {
     }
 
     pub(super) fn send(&mut self, link: LinkId, way: Way, at: Instant, packet: Packet) {
-        let Some(pipe) = self.links.get_mut(&link).map(|link| link.pipe(way)).filter(|pipe| !pipe.broken) else {
+        let now = self.now;
+        let Some(end) = self.links.get_mut(&link) else { return };
+        if end.pipe(way).broken {
             return;
-        };
-        let at = at.max(pipe.last);
+        }
+        let at = at.max(end.pipe(way).last);
+        if at > now + GOOD {
+            end.rough_until = end.rough_until.max(at);
+        }
+        let pipe = end.pipe(way);
         pipe.last = at;
         pipe.bytes += if let Packet::Data(bytes) = &packet { bytes.len() } else { 0 };
         pipe.flight.push_back((at, packet));

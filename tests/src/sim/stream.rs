@@ -1,10 +1,9 @@
 //! A client's end of a link, as the asynchronous driver takes it, and the clients' view of time.
 
 use std::{
-    cell::{RefCell, RefMut},
     future::poll_fn,
     pin::pin,
-    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,19 +18,20 @@ use super::{
     world::{TimerId, World},
 };
 
-/// The world, as its clients hold it.
+/// The world, as its clients hold it. All of them are in one thread; the lock is for those who must promise that they could be
+/// in others.
 #[derive(Clone, Debug)]
-pub(super) struct Sim(Rc<RefCell<World>>);
+pub(super) struct Sim(Arc<Mutex<World>>);
 
 impl Sim {
     /// Shares a world.
     pub(super) fn new(world: World) -> Self {
-        Self(Rc::new(RefCell::new(world)))
+        Self(Arc::new(Mutex::new(world)))
     }
 
     /// The world. Never across an await.
-    pub(super) fn world(&self) -> RefMut<'_, World> {
-        self.0.borrow_mut()
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.try_lock().expect("nobody else to hold it")
     }
 
     /// What time it is.
@@ -41,8 +41,13 @@ impl Sim {
 
     /// Waits.
     pub(super) async fn sleep(&self, duration: Duration) {
-        let timer = Alarm::new(self);
         let at = self.now() + duration;
+        self.sleep_until(at).await;
+    }
+
+    /// Waits until then.
+    pub(super) async fn sleep_until(&self, at: Instant) {
+        let timer = Alarm::new(self);
         self.world().set_timer(timer.id, at);
         poll_fn(|cx| timer.poll(cx)).await;
     }

@@ -12,7 +12,7 @@ const KEPT: usize = 160;
 pub(super) struct Trace {
     hash: u64,
     events: u64,
-    told: Option<VecDeque<String>>,
+    told: Option<VecDeque<(Instant, String)>>,
 }
 
 impl Trace {
@@ -34,7 +34,7 @@ impl Trace {
             }
             let shown = &bytes[..bytes.len().min(150)];
             let seconds = now.as_nanos() as f64 / 1e9;
-            told.push_back(format!("{seconds:12.6} link {link:3} {what:14} {}", shown.escape_ascii()));
+            told.push_back((now, format!("{seconds:12.6} link {link:3} {what:14} {}", shown.escape_ascii())));
         }
     }
 
@@ -45,7 +45,12 @@ impl Trace {
 
     /// The last of what happened.
     pub(super) fn text(&self) -> String {
-        self.told.iter().flatten().map(String::as_str).collect::<Vec<_>>().join("\n")
+        self.told().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// The same, line by line, and when it was.
+    pub(super) fn told(&self) -> impl Iterator<Item = &(Instant, String)> {
+        self.told.iter().flatten()
     }
 
     /// FNV-1a.

@@ -20,6 +20,8 @@ use beanstalk_server::engine::{ConnId, Engine, Settings};
 use super::{
     ledger::Ledger,
     link::{Link, LinkId, Pipe, ServerEnd, Way},
+    network::Weather,
+    outage::Outage,
     rng::Rng,
     trace::Trace,
 };
@@ -43,15 +45,17 @@ pub(super) enum Happening {
     Reset(LinkId),
     /// The server is told of a reset.
     ServerReset(LinkId),
+    /// The client is told that the server is gone.
+    Died(LinkId),
     /// One direction ends, whatever its writer wanted.
     Cut(LinkId, Way),
     Timer(TimerId),
 }
 
 #[derive(Debug, Default)]
-struct Timer {
-    at: Instant,
-    waker: Option<Waker>,
+pub(super) struct Timer {
+    pub(super) at: Instant,
+    pub(super) waker: Option<Waker>,
 }
 
 /// All that the clients share.
@@ -63,6 +67,10 @@ pub(super) struct World {
     pub(super) rng: Rng,
     /// Whether things go wrong.
     pub(super) faults: bool,
+    /// How much goes wrong then.
+    pub(super) weather: Weather,
+    /// Why there is no server, if there is none.
+    pub(super) outage: Option<Outage>,
     /// Whether the clients are to come to an end.
     pub(super) finishing: bool,
     /// How long clients were kept from doing anything, all together.
@@ -75,29 +83,30 @@ pub(super) struct World {
     pub(super) violation: Option<String>,
     pub(super) engine: Engine,
     pub(super) links: BTreeMap<LinkId, Link>,
-    peers: BTreeMap<ConnId, LinkId>,
-    timers: BTreeMap<TimerId, Timer>,
+    pub(super) peers: BTreeMap<ConnId, LinkId>,
+    pub(super) timers: BTreeMap<TimerId, Timer>,
     queue: BinaryHeap<Reverse<(Instant, u64, Happening)>>,
-    numbered: u64,
+    pub(super) numbered: u64,
     pub(super) turns: Vec<LinkId>,
     /// Reads that found the end of a stream since anything happened.
-    ends: u32,
+    pub(super) ends: u32,
 }
 
 impl World {
     /// A server that nobody is connected to.
     pub(super) fn new(rng: Rng, trace: Trace) -> Self {
-        let settings = Settings { max_job_size: MAX_JOB_SIZE, ..Settings::default() };
         Self {
             now: Instant::ZERO,
             rng,
             faults: true,
+            weather: Weather::default(),
+            outage: None,
             finishing: false,
             stalled: Duration::ZERO,
             ledger: Ledger::default(),
             trace,
             violation: None,
-            engine: Engine::new(Instant::ZERO, settings),
+            engine: Self::empty_engine(Instant::ZERO),
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -106,6 +115,16 @@ impl World {
             turns: Vec::new(),
             ends: 0,
         }
+    }
+
+    pub(super) fn empty_engine(now: Instant) -> Engine {
+        Engine::new(now, Settings { max_job_size: MAX_JOB_SIZE, ..Settings::default() })
+    }
+
+    /// When the next thing happens.
+    pub(super) fn next_time(&self) -> Option<Instant> {
+        let next = self.queue.peek().map(|Reverse((at, ..))| *at);
+        [self.engine.poll_timeout(), next].into_iter().flatten().min().map(|at| at.max(self.now))
     }
 
     /// Lets the next thing happen. `false` if there is none.
@@ -147,6 +166,7 @@ impl World {
             Happening::Cut(link, way) if self.faults => self.cut(link, way),
             Happening::Reset(_) | Happening::Cut(..) => {}
             Happening::ServerReset(link) => self.server_reset(link),
+            Happening::Died(link) => self.reset(link),
             Happening::Timer(timer) => {
                 let now = self.now;
                 if let Some(timer) = self.timers.get_mut(&timer).filter(|timer| timer.at <= now) {
@@ -160,7 +180,7 @@ impl World {
         if !self.faults {
             return Duration::from_millis(1);
         }
-        let most = match self.rng.below(40) {
+        let most = match self.rng.below(self.weather.late) {
             0 => SLOWEST.as_nanos() as u64,
             1..6 => 50_000_000,
             _ => 2_000_000,
@@ -172,7 +192,7 @@ impl World {
     pub(super) fn connect(&mut self) -> Option<LinkId> {
         self.numbered += 1;
         let id = self.numbered;
-        let refused = self.faults && self.rng.one_in(8);
+        let refused = self.outage.is_some() || self.faults && self.rng.one_in(self.weather.refused);
         self.trace.note(self.now, if refused { "refused" } else { "connect" }, id, b"");
         if refused {
             return None;
@@ -183,8 +203,8 @@ impl World {
         self.links.insert(id, link);
         self.plan(accepted, Happening::Accept(id));
         if self.faults {
-            let end = self.now + Duration::from_millis(self.rng.between(1, 20_000));
-            match self.rng.below(8) {
+            let end = self.now + Duration::from_millis(self.rng.between(1, self.weather.within));
+            match self.rng.below(self.weather.five_break) {
                 0..3 => self.plan(end, Happening::Reset(id)),
                 3 => self.plan(end, Happening::Cut(id, Way::Up)),
                 4 => self.plan(end, Happening::Cut(id, Way::Down)),
@@ -194,99 +214,8 @@ impl World {
         Some(id)
     }
 
-    /// The client writes; `None` is for "not now", an error for a connection that is gone.
-    pub(super) fn client_write(&mut self, link: LinkId, bytes: &[u8], waker: &Waker) -> Result<Option<usize>, ()> {
-        let Some(end) = self.links.get_mut(&link) else { return Err(()) };
-        if end.reset {
-            return Err(());
-        }
-        if end.up.room() == 0 {
-            end.up.writer = Some(waker.clone());
-            return Ok(None);
-        }
-        Ok(Some(self.write(link, Way::Up, bytes)))
-    }
-
-    /// The client reads.
-    pub(super) fn client_read(&mut self, link: LinkId, out: &mut [u8], waker: &Waker) -> Result<Option<usize>, ()> {
-        let most = self.piece();
-        let Some(end) = self.links.get_mut(&link) else { return Err(()) };
-        let read = end.down.take(most, out);
-        match () {
-            () if read > 0 => {
-                self.turns.push(link);
-                self.trace.note(self.now, "client reads", link, &out[..read]);
-                self.plan(self.now, Happening::Arrive(link, Way::Up));
-                Ok(Some(read))
-            }
-            () if end.reset => Err(()),
-            () if end.down.fin => {
-                self.ends += 1;
-                if self.ends > 1000 {
-                    self.violate(format!("link {link}: a client reads on and on behind the end"));
-                    return Ok(None);
-                }
-                Ok(Some(0))
-            }
-            () => {
-                end.down.reader = Some(waker.clone());
-                Ok(None)
-            }
-        }
-    }
-
-    /// The client closes its writing half.
-    pub(super) fn client_fin(&mut self, link: LinkId) {
-        self.fin(link, Way::Up);
-    }
-
-    /// The client lets go of its connection: in order, or as a process that is killed.
-    pub(super) fn client_close(&mut self, link: LinkId) {
-        self.trace.note(self.now, "client closes", link, b"");
-        if self.faults && self.rng.one_in(3) {
-            self.reset(link);
-        } else {
-            self.fin(link, Way::Up);
-        }
-        if let Some(end) = self.links.get_mut(&link) {
-            end.abandoned = true;
-            end.down.cut();
-            end.down.held.clear();
-            end.down.bytes = 0;
-        }
-        self.plan(self.now, Happening::Arrive(link, Way::Up));
-        self.forget(link);
-    }
-
-    /// A timer that was never set.
-    pub(super) fn new_timer(&mut self) -> TimerId {
-        self.numbered += 1;
-        self.timers.insert(self.numbered, Timer::default());
-        self.numbered
-    }
-
-    /// Sets a timer, whatever it was set to.
-    pub(super) fn set_timer(&mut self, timer: TimerId, at: Instant) {
-        self.timers.insert(timer, Timer { at, waker: None });
-        self.plan(at, Happening::Timer(timer));
-    }
-
-    /// Whether a timer has gone off; if not, whom to wake.
-    pub(super) fn timer_is_due(&mut self, timer: TimerId, waker: &Waker) -> bool {
-        let now = self.now;
-        self.timers.get_mut(&timer).is_none_or(|timer| {
-            timer.waker = Some(waker.clone());
-            timer.at <= now
-        })
-    }
-
-    /// Forgets a timer.
-    pub(super) fn drop_timer(&mut self, timer: TimerId) {
-        self.timers.remove(&timer);
-    }
-
     fn accept(&mut self, link: LinkId) {
-        if self.links.get(&link).is_none_or(|end| end.reset) {
+        if self.outage.is_some() || self.links.get(&link).is_none_or(|end| end.reset) {
             return;
         }
         let id = self.engine.connect(self.now);

@@ -48,6 +48,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+        if let Some(piece) = segments.single() {
+            return Pin::new(&mut self.stream).poll_write(cx, piece);
+        }
         let (pieces, count) = segments.io_slices::<PIECES>();
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces.get(..count).unwrap_or_default())
     }

@@ -4,7 +4,7 @@ use core::task::{Context, Poll, ready};
 
 use super::{
     Closing, Connection,
-    driver::{PollTransport, Timer, poll_io, reply_timeout},
+    io::{PollTransport, Timer, poll_io, reply_timeout},
 };
 use crate::{
     error::{Error, Lost},

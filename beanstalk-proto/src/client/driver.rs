@@ -1,19 +1,16 @@
-//! What every asynchronous adapter needs between a [`Connection`] and a stream: when to write, flush, read and give up
-//! waiting, in terms of `core::task` alone.
+//! A [`Connection`] on a stream of a runtime: what the asynchronous adapters' clients are made of, in terms of
+//! `core::task` alone.
 //!
 //! An adapter implements [`PollTransport`] for its streams and timers, and its client holds a [`Driver`].
 //!
 //! ```text
-//!             ┌───────────────────────────────────────────────┐
-//!             ▼                                               │ something moved
-//!   is the reply here? ── no ──▶ write, flush, read: poll_io ─┤
-//!             │ yes                                           │ nothing can move
-//!             ▼                                               ▼
-//!           Ready                         the deadline: Pending, or Ready once it has passed
+//!               ┌──────────────────────────────────────┐
+//!               ▼                                      │ something came
+//!   look for the reply ── no ──▶ write, flush, read ───┤
+//!               │ yes                                  │ nothing can move
+//!               ▼                                      ▼
+//!             Ready                   the deadline: Pending, or Ready once it has passed
 //! ```
-//!
-//! One task does all of it on the unsplit stream, so reading goes on while a write or a flush is blocked: a peer that
-//! stops reading until its replies are read cannot stop us.
 
 use core::{
     fmt,
@@ -21,128 +18,17 @@ use core::{
     task::{Context, Poll, ready},
 };
 
-use super::{CallAll, Connection, Deadline, Ticket, disconnect::Disconnect};
+use super::{
+    CallAll, Connection, Deadline, Ticket,
+    disconnect::Disconnect,
+    io::{PollTransport, Timer, Turn, reply_timeout, turn},
+};
 use crate::{
     error::{Error, Lost, SendError},
-    request::{Expect, Request},
+    request::{Expect, Request, Wait},
     time::Instant,
-    transmit::Segments,
     types::Job,
 };
-
-/// A stream and a timer, as a runtime offers them.
-///
-/// A `poll_` method that gives [`Poll::Pending`] has arranged for the task to be woken.
-pub trait PollTransport: Unpin {
-    /// What the stream fails with.
-    type Error;
-
-    /// Reads once into `buf`; 0 is the end of the stream.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Self::Error>>;
-
-    /// Writes once, from the start of the first segment; there is at least one. 0 is the end of the stream.
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<Result<usize, Self::Error>>;
-
-    /// Hands out whatever the stream has taken and kept.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
-
-    /// Closes the writing half.
-    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
-
-    /// Says how a failure of the stream is told to the caller whose request it hit.
-    fn failure(error: Self::Error, lost: Lost) -> Error;
-
-    /// What time it is.
-    fn now(&self) -> Instant;
-
-    /// Sets the one timer to go off at `at`, whatever it was set to.
-    fn set_timer(&mut self, at: Instant);
-
-    /// Ready once the timer has gone off. Polled only after it was set, and not again before it is set anew.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()>;
-}
-
-/// Moves bytes both ways as far as they go: writes and flushes what it can and reads once.
-///
-/// Ready when something moved, or the connection has ended, after which the connection should be asked for replies and this be called again;
-/// pending when nothing can, and the task will be woken. Asking again until it is pending reads all there is.
-///
-/// # Errors
-///
-/// What the transport failed with. What it had received before is with the connection.
-pub fn poll_io<T: PollTransport>(
-    connection: &mut Connection,
-    transport: &mut T,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), T::Error>> {
-    let mut moved = false;
-    let mut write_error = None;
-    while connection.wants_transmit() && !connection.is_ended() {
-        match transport.poll_write(cx, connection.transmit()) {
-            Poll::Ready(Ok(0)) => connection.received_eof(),
-            Poll::Ready(Ok(n)) => connection.transmitted(n),
-            Poll::Ready(Err(error)) => {
-                write_error = Some(error);
-                break;
-            }
-            Poll::Pending => break,
-        }
-        moved = true;
-    }
-    if connection.wants_flush() && !connection.is_ended() {
-        match transport.poll_flush(cx) {
-            Poll::Ready(Ok(())) => {
-                connection.flushed();
-                moved = true;
-            }
-            Poll::Ready(Err(error)) => write_error = Some(error),
-            Poll::Pending => {}
-        }
-    }
-    while !connection.is_ended() {
-        let n = match (transport.poll_read(cx, connection.receive_buf()), write_error.is_some()) {
-            (Poll::Ready(Ok(n)), _) => n,
-            (Poll::Ready(Err(error)), false) => return Poll::Ready(Err(error)),
-            // The first failure is the one to tell.
-            (Poll::Ready(Err(_)) | Poll::Pending, true) => break,
-            (Poll::Pending, false) => return if moved { Poll::Ready(Ok(())) } else { Poll::Pending },
-        };
-        match n {
-            0 if write_error.is_some() => break,
-            0 => connection.received_eof(),
-            n => connection.received(n),
-        }
-        // A server that refuses to read on may still have answered: take that before telling of the failure.
-        if write_error.is_none() {
-            break;
-        }
-    }
-    Poll::Ready(write_error.map_or(Ok(()), Err))
-}
-
-/// One timer for many deadlines. It is set to the first, and when it goes off to the one that counts by then: calls
-/// that are answered in time, which is nearly all, cost no timer operation each.
-#[derive(Debug, Default)]
-pub(super) struct Timer {
-    set_to: Option<Instant>,
-}
-
-impl Timer {
-    /// Ready once it is `at`.
-    pub(super) fn poll<T: PollTransport>(&mut self, transport: &mut T, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.set_to.is_none_or(|set_to| set_to > at) {
-                transport.set_timer(at);
-                self.set_to = Some(at);
-            }
-            ready!(transport.poll_timer(cx));
-            self.set_to = None;
-            if transport.now() >= at {
-                return Poll::Ready(());
-            }
-        }
-    }
-}
 
 /// A connection on a transport: what an adapter's client is made of.
 pub struct Driver<T> {
@@ -173,9 +59,23 @@ impl<T: PollTransport> Driver<T> {
     /// # Errors
     ///
     /// All of [`Error`].
+    #[inline]
     pub async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        let mut held = self.start(request).await?;
-        poll_fn(|cx| held.poll_reply(cx)).await
+        if !self.is_clear() {
+            return self.queue(request).await?.reply().await;
+        }
+        let mut held = self.queue_at_once(request)?;
+        // It was just sent: there is no reply to look for yet.
+        loop {
+            match poll_fn(|cx| held.poll_came(cx)).await {
+                Waited::Came => match held.take() {
+                    Poll::Ready(Ok(reply)) => return Ok(reply),
+                    Poll::Ready(Err(error)) => return Err(error),
+                    Poll::Pending => {}
+                },
+                waited => return held.end(waited),
+            }
+        }
     }
 
     /// Sends a request, until its last byte is written and flushed.
@@ -184,7 +84,7 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// All of [`Error`] but what the server answers.
     pub async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        let mut held = self.start(request).await?;
+        let mut held = self.queue(request).await?;
         poll_fn(|cx| held.poll_written_out(cx)).await
     }
 
@@ -194,8 +94,7 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// All of [`Error`].
     pub async fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
-        let mut held = self.hold(ticket);
-        poll_fn(|cx| held.poll_reply(cx)).await
+        self.hold(ticket).reply().await
     }
 
     /// Sends many requests, pipelined.
@@ -232,8 +131,14 @@ impl<T: PollTransport> Driver<T> {
         T::failure(error, lost)
     }
 
+    #[inline]
     pub(super) fn poll_until(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
+    }
+
+    #[inline(never)]
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, T::Error> {
+        turn(&mut self.connection, &mut self.transport, cx)
     }
 
     /// Moves bytes until `done` has what it looks for in the connection.
@@ -242,22 +147,39 @@ impl<T: PollTransport> Driver<T> {
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Connection) -> Poll<R>,
     ) -> Poll<Result<R, T::Error>> {
+        let mut blocked = false;
         loop {
             if let Poll::Ready(found) = done(&mut self.connection) {
                 return Poll::Ready(Ok(found));
             }
-            if let Err(error) = ready!(poll_io(&mut self.connection, &mut self.transport, cx)) {
+            // Looking may have queued something.
+            if blocked && !self.connection.wants_transmit() {
+                return Poll::Pending;
+            }
+            match self.turn(cx) {
+                Ok(Turn::Came) => blocked = false,
+                Ok(Turn::Blocked { moved: true }) => blocked = true,
+                Ok(Turn::Blocked { moved: false }) => return Poll::Pending,
                 // It may have come with the last bytes before the failure.
-                return Poll::Ready(match done(&mut self.connection) {
-                    Poll::Ready(found) => Ok(found),
-                    Poll::Pending => Err(error),
-                });
+                Err(error) => {
+                    return Poll::Ready(match done(&mut self.connection) {
+                        Poll::Ready(found) => Ok(found),
+                        Poll::Pending => Err(error),
+                    });
+                }
             }
         }
     }
 
+    /// Whether nothing stands in a request's way, as is nearly always so: no limit, no reserve that waits, no job that
+    /// came for nobody.
+    #[inline(always)]
+    fn is_clear(&self) -> bool {
+        self.connection.has_room() && self.connection.parked.is_empty()
+    }
+
     /// Queues a request, once there is room for it.
-    async fn start<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
+    async fn queue<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
         let expect = request.expect();
         if let Err(refused) = self.connection.check_room(&expect) {
             if !matches!(refused, SendError::Full(_) | SendError::ReserveWaiting) {
@@ -270,12 +192,32 @@ impl<T: PollTransport> Driver<T> {
             poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
         }
         let adoptable = self.connection.check_room(&expect)?;
+        self.queue_as(request, expect, adoptable)
+    }
+
+    /// Queues a request that nothing stands in the way of.
+    #[inline(always)]
+    fn queue_at_once<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
+        let expect = request.expect();
+        self.queue_as(request, expect, None)
+    }
+
+    #[inline(always)]
+    fn queue_as<R: Request>(
+        &mut self,
+        request: R,
+        expect: Expect,
+        adoptable: Option<u64>,
+    ) -> Result<Held<'_, T, R::Reply>, Error> {
+        let waits = expect.wait != Wait::No;
         // One request over the limit is let pass: this is the only caller.
-        let ticket = self.connection.send_into(request, expect, adoptable, usize::MAX)?;
-        let mut held = self.hold(ticket);
-        // Waiting begins now for those behind it, too.
-        held.note_deadline();
-        Ok(held)
+        let seq = self.connection.send_into(request, expect, adoptable, usize::MAX)?.seq;
+        if waits {
+            // The waiting begins now for those behind it, too.
+            self.connection.deadline_of(seq, self.transport.now());
+        }
+        let ticket = Ticket::new(self.connection.identity, seq, R::decode);
+        Ok(self.hold(ticket))
     }
 
     /// Ready when sending makes sense, or no waiting will help. Requests that were abandoned take room until their
@@ -314,59 +256,103 @@ impl<T: PollTransport> Driver<T> {
         }
     }
 
-    fn hold<R>(&mut self, ticket: Ticket<R>) -> Held<'_, T, R> {
-        Held { driver: self, ticket: Some(ticket), deadline: None }
+    /// Moves bytes until some come, as long as the request with this number may wait for its reply.
+    #[inline(never)]
+    fn poll_came(&mut self, seq: u64, deadline: &mut Option<Deadline>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
+        match turn(&mut self.connection, &mut self.transport, cx) {
+            Ok(Turn::Came) => return Poll::Ready(Waited::Came),
+            Ok(Turn::Blocked { .. }) => {}
+            Err(error) => return Poll::Ready(Waited::Failed(error)),
+        }
+        let (at, waited) = match self.note_deadline(seq, deadline) {
+            Deadline::Never => return Poll::Pending,
+            Deadline::Fail(at) => (at, Waited::Late),
+            // What there was to read has just been read.
+            Deadline::GiveUp(at) => (at, Waited::GiveUp),
+        };
+        self.timer.poll(&mut self.transport, at, cx).map(|()| waited)
     }
+
+    #[inline]
+    fn note_deadline(&mut self, seq: u64, deadline: &mut Option<Deadline>) -> Deadline {
+        *deadline.get_or_insert_with(|| self.connection.deadline_of(seq, self.transport.now()))
+    }
+
+    fn hold<R>(&mut self, ticket: Ticket<R>) -> Held<'_, T, R> {
+        Held { driver: self, ticket, deadline: None }
+    }
+}
+
+/// What waiting for a reply came to.
+enum Waited<E> {
+    /// Bytes, or the end of the connection: the reply may be here.
+    Came,
+    /// It is late.
+    Late,
+    /// The caller's own deadline has passed.
+    GiveUp,
+    /// The transport failed.
+    Failed(E),
 }
 
 /// A ticket that is abandoned when nobody waits for it any more.
 struct Held<'d, T: PollTransport, R> {
     driver: &'d mut Driver<T>,
-    ticket: Option<Ticket<R>>,
+    ticket: Ticket<R>,
     deadline: Option<Deadline>,
 }
 
 impl<T: PollTransport, R> Held<'_, T, R> {
-    fn note_deadline(&mut self) -> Deadline {
-        let Some(ticket) = &self.ticket else { return Deadline::Never };
-        let driver = &mut *self.driver;
-        *self.deadline.get_or_insert_with(|| driver.connection.deadline(ticket, driver.transport.now()))
+    /// The reply, if it is here.
+    #[inline(always)]
+    fn take(&mut self) -> Poll<Result<R, Error>> {
+        self.driver.connection.poll_reply(&mut self.ticket)
     }
 
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, Error>> {
-        let Some(ticket) = &mut self.ticket else { return Poll::Pending };
-        match self.driver.poll_done(cx, |connection| connection.poll_reply(ticket)) {
-            Poll::Ready(Ok(result)) => {
-                self.ticket = None;
-                Poll::Ready(result)
+    /// Waits for the reply.
+    async fn reply(mut self) -> Result<R, Error> {
+        loop {
+            if let Poll::Ready(result) = self.take() {
+                return result;
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
-            Poll::Pending => match self.note_deadline() {
-                Deadline::Never => Poll::Pending,
-                Deadline::Fail(at) => self.poll_late(at, cx).map(Err),
-                Deadline::GiveUp(at) => {
-                    ready!(self.driver.poll_until(Some(at), cx));
-                    // What there was to read has just been read.
-                    self.ticket
-                        .take()
-                        .map_or(Poll::Pending, |ticket| Poll::Ready(self.driver.connection.give_up(ticket)))
-                }
+            match poll_fn(|cx| self.poll_came(cx)).await {
+                Waited::Came => {}
+                waited => return self.end(waited),
+            }
+        }
+    }
+
+    #[inline]
+    fn poll_came(&mut self, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
+        self.driver.poll_came(self.ticket.seq, &mut self.deadline, cx)
+    }
+
+    /// What becomes of a call whose reply does not come.
+    #[cold]
+    fn end(&mut self, waited: Waited<T::Error>) -> Result<R, Error> {
+        match waited {
+            Waited::Came | Waited::Late => Err(self.driver.connection.timed_out(&self.ticket)),
+            Waited::GiveUp => self.driver.connection.give_up(self.ticket.take()),
+            // It may have come with the last bytes before the failure.
+            Waited::Failed(error) => match self.take() {
+                Poll::Ready(result) => result,
+                Poll::Pending => Err(self.failed(error)),
             },
         }
     }
 
     fn poll_written_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ticket<R>, Error>> {
-        let Some(ticket) = &self.ticket else { return Poll::Pending };
         // If the connection has ended, the ticket says how.
-        let out =
-            self.driver.poll_done(cx, |connection| match connection.is_written_out(ticket) || connection.is_ended() {
+        let out = self.driver.poll_done(cx, |connection| {
+            match connection.is_written_out(&self.ticket) || connection.is_ended() {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
-            });
+            }
+        });
         match out {
-            Poll::Ready(Ok(())) => self.ticket.take().map_or(Poll::Pending, |ticket| Poll::Ready(Ok(ticket))),
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(self.ticket.take())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
-            Poll::Pending => match self.note_deadline() {
+            Poll::Pending => match self.driver.note_deadline(self.ticket.seq, &mut self.deadline) {
                 Deadline::Never | Deadline::GiveUp(_) => Poll::Pending,
                 Deadline::Fail(at) => self.poll_late(at, cx).map(Err),
             },
@@ -374,42 +360,22 @@ impl<T: PollTransport, R> Held<'_, T, R> {
     }
 
     /// The error of a request that got no reply by `at`, once it is so late.
+    #[inline]
     fn poll_late(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<Error> {
         ready!(self.driver.poll_until(Some(at), cx));
-        let lost = Lost::Unknown;
-        let connection = &self.driver.connection;
-        Poll::Ready(self.ticket.as_ref().map_or(Error::TimedOut { lost }, |ticket| connection.timed_out(ticket)))
+        Poll::Ready(self.driver.connection.timed_out(&self.ticket))
     }
 
     fn failed(&mut self, error: T::Error) -> Error {
-        let lost = self.lost();
+        let lost = self.driver.connection.lost(&self.ticket);
         self.driver.failed(error, lost)
-    }
-
-    fn lost(&self) -> Lost {
-        self.ticket.as_ref().map_or(Lost::Unknown, |ticket| self.driver.connection.lost(ticket))
     }
 }
 
 impl<T: PollTransport, R> Drop for Held<'_, T, R> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.driver.connection.abandon(ticket);
+        if !self.ticket.is_spent() {
+            self.driver.connection.abandon(self.ticket.take());
         }
-    }
-}
-
-pub(super) fn reply_timeout<T: PollTransport>(connection: &Connection, transport: &T) -> Option<Instant> {
-    connection.config().reply_timeout.map(|timeout| transport.now() + timeout)
-}
-
-#[cfg(feature = "std")]
-impl<'a> Segments<'a> {
-    /// The first pieces, for a vectored write, and how many there are.
-    #[must_use]
-    pub fn io_slices<const N: usize>(self) -> ([std::io::IoSlice<'a>; N], usize) {
-        let mut slices = [std::io::IoSlice::new(&[]); N];
-        let used = slices.iter_mut().zip(self).map(|(slice, piece)| *slice = std::io::IoSlice::new(piece)).count();
-        (slices, used)
     }
 }

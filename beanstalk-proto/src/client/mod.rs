@@ -24,6 +24,7 @@ mod call_all;
 mod config;
 mod disconnect;
 mod driver;
+mod io;
 #[cfg(feature = "std")]
 mod line;
 mod pipeline;
@@ -45,7 +46,8 @@ use core::{
 
 pub use call_all::CallAll;
 pub use config::{Config, Limits};
-pub use driver::{Driver, PollTransport, poll_io};
+pub use driver::Driver;
+pub use io::{PollTransport, poll_io};
 pub use pipeline::Pipeline;
 use reserve::Parked;
 #[cfg(feature = "std")]
@@ -491,8 +493,25 @@ impl Connection {
     ///
     /// The reply timeout counts from `now`. How long the server may wait on purpose, for this request and for those before
     /// it, counts from when it was first asked for: so ask right after [`Connection::send`], and again whenever it suits.
+    #[inline]
     pub fn deadline<T>(&mut self, ticket: &Ticket<T>, now: Instant) -> Deadline {
-        let Some(seq) = ticket.check(self.identity).ok() else { return Deadline::Never };
+        ticket.check(self.identity).map_or(Deadline::Never, |seq| self.deadline_of(seq, now))
+    }
+
+    /// As [`Connection::deadline`], by the ticket's number.
+    #[inline]
+    fn deadline_of(&mut self, seq: u64, now: Instant) -> Deadline {
+        if self.slots.may_wait() {
+            return self.deadline_among_waits(seq, now);
+        }
+        match (self.slots.get(seq), self.config.reply_timeout) {
+            (Some(_), Some(timeout)) => Deadline::Fail(now + timeout),
+            _ => Deadline::Never,
+        }
+    }
+
+    /// As [`Connection::deadline`], while there may be a request that the server keeps waiting.
+    fn deadline_among_waits(&mut self, seq: u64, now: Instant) -> Deadline {
         let mut from = now;
         self.slots.each_pending_wait_before(seq, |waits| {
             from = from.max(*waits.until.get_or_insert(from + waits.wait.duration()));

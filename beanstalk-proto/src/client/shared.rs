@@ -31,7 +31,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use super::{
     Config, Connection, Stream, Ticket,
     disconnect::Disconnect,
-    driver::{PollTransport, Timer, poll_io},
+    io::{PollTransport, Timer, poll_io},
     line::Line,
 };
 use crate::{

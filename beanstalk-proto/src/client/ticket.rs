@@ -53,6 +53,17 @@ impl<T> Ticket<T> {
         }
     }
 
+    pub(super) const fn is_spent(&self) -> bool {
+        self.seq == Self::SPENT
+    }
+
+    /// The ticket, leaving a spent one.
+    pub(super) const fn take(&mut self) -> Self {
+        let taken = Self { seq: self.seq, connection: self.connection, decode: self.decode, reply: PhantomData };
+        self.spend();
+        taken
+    }
+
     pub(super) const fn spend(&mut self) {
         self.seq = Self::SPENT;
     }

@@ -4,12 +4,13 @@ use std::{
     future::Future,
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use beanstalk_proto::{Error, Instant, Lost, Segments, client::PollTransport};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    task,
     time::{self, Sleep},
 };
 
@@ -23,11 +24,13 @@ pub struct Transport<S> {
     /// What the core's clock counts from.
     epoch: time::Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer will wake.
+    woken: Option<Waker>,
 }
 
 impl<S> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, epoch: time::Instant::now(), timer: None }
+        Self { stream, epoch: time::Instant::now(), timer: None, woken: None }
     }
 
     pub(crate) const fn stream(&self) -> &S {
@@ -45,6 +48,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+        if let Some(piece) = segments.single() {
+            return Pin::new(&mut self.stream).poll_write(cx, piece);
+        }
         let (pieces, count) = segments.io_slices::<PIECES>();
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces.get(..count).unwrap_or_default())
     }
@@ -70,13 +76,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         // Far enough that nobody will see it go off, and near enough for every clock.
         let at =
             self.epoch.checked_add(after).unwrap_or_else(|| time::Instant::now() + time::Duration::from_secs(1 << 30));
+        self.woken = None;
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(at),
             None => self.timer = Some(Box::pin(time::sleep_until(at))),
         }
     }
 
+    #[inline]
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        // Nearly always it is the same task that waits, and that it has to be woken is known.
+        if !timer.is_elapsed() && self.woken.as_ref().is_some_and(|woken| woken.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        // A task that has used up its share of time would be told to come again, and not be noted down.
+        let polled = Pin::new(&mut task::unconstrained(timer.as_mut())).poll(cx);
+        self.woken = polled.is_pending().then(|| cx.waker().clone());
+        polled
     }
 }

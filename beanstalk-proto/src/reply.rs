@@ -137,17 +137,13 @@ impl ReplySet {
         Self(self.0 & other.0)
     }
 
+    /// The kinds that say nothing but numbers and a body.
+    pub(crate) const DIRECT: Self = Self(Self::ALL.0 & !ReplyKind::Using.bit());
+
     /// The kinds that are no more than a line of a word and a number.
     pub(crate) const PLAIN: Self = {
-        let mut bits = 0;
-        let mut rest = ReplyKind::ALL;
-        while let [kind, tail @ ..] = rest {
-            if !kind.has_body() && !matches!(kind, ReplyKind::Using) {
-                bits |= kind.bit();
-            }
-            rest = tail;
-        }
-        Self(bits)
+        let bodies = Self::of(&[ReplyKind::Reserved, ReplyKind::Found, ReplyKind::Ok]);
+        Self(Self::DIRECT.0 & !bodies.0)
     };
 
     /// Whether a kind is in the set.

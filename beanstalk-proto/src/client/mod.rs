@@ -479,7 +479,7 @@ impl Connection {
                 pending => {
                     slot.state = pending;
                     slot.abandoned = true;
-                    slot.plain = ReplySet::EMPTY;
+                    slot.direct = ReplySet::EMPTY;
                     slot.set_adopted(None);
                     return;
                 }

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     error::{CommandError, DecodeError, Error, Excerpt, ProtocolError},
-    reply::{Head, MAX_LINE, OtherReply, Parsed, Reply, ReplyKind},
+    reply::{Head, MAX_LINE, OtherReply, Parsed, Reply, ReplyKind, ReplySet},
     request::{Request, Wait},
     scan,
     table::Kind,
-    types::JobId,
+    types::{Job, JobId},
 };
 
 /// The line of a reply whose body is on its way.
@@ -92,42 +92,78 @@ impl Connection {
         self.framer.fresh_buf()
     }
 
-    /// As [`Connection::received`]; and takes the reply to the one request in flight, if it is all that was received and no
-    /// more than a line. If it is not, [`Connection::poll_reply`] tells more.
+    /// As [`Connection::received`]; and takes the reply to the one request in flight, if it is all that was received. If it is
+    /// not, [`Connection::poll_reply`] tells more.
     ///
     /// A driver that waits for one reply at a time nearly always comes through here, so it does next to nothing. The error is
     /// boxed for the same reason as in [`Connection::send_alone`].
     #[doc(hidden)]
     #[inline(always)]
     pub fn received_alone<R: Request>(&mut self, n: usize, alone: &Alone<R>) -> Option<Result<R::Reply, Box<Error>>> {
-        let Some((head, kind)) = self.only_plain(n, alone.seq) else {
+        let Some((head, len)) = self.only_head(n, alone.seq) else {
             self.received(n);
             return None;
         };
+        let id = JobId(head.number);
         // These answer nearly everything; where the word is known, nothing is made of it but the result.
-        let result = match head.kind {
-            ReplyKind::Inserted => R::decode(Reply::Inserted(JobId(head.number))),
-            ReplyKind::Deleted => R::decode(Reply::Deleted),
-            _ => decode_line::<R>(head),
+        let result = if is_plain(&head) && len == n {
+            match head.kind {
+                ReplyKind::Inserted => R::decode(Reply::Inserted(id)),
+                ReplyKind::Deleted => R::decode(Reply::Deleted),
+                _ => decode_head::<R>(head, Vec::new()),
+            }
+        } else {
+            let Some(body) = self.only_body(head, len, n, alone.seq) else {
+                self.received(n);
+                return None;
+            };
+            match head.kind {
+                ReplyKind::Reserved => R::decode(Reply::Reserved(Job { id, body })),
+                _ => decode_head::<R>(head, body),
+            }
         };
         match result {
             Ok(reply) => Some(Ok(reply)),
-            Err(error) => Some(Err(decode_failed(kind, error))),
+            Err(error) => Some(Err(self.decode_failed(alone.seq, error))),
         }
     }
 
-    /// The plain reply to the only request in flight, if these bytes are all there is; then both are over and done with.
+    /// The reply line to the only request in flight, if it begins what was just read and may answer it. If it is all of it, both
+    /// are over and done with.
     #[inline(always)]
-    fn only_plain(&mut self, n: usize, seq: u64) -> Option<(Head, Option<Kind>)> {
+    fn only_head(&mut self, n: usize, seq: u64) -> Option<(Head, usize)> {
         let slot = self.slots.only(seq)?;
         let Parsed::Head(head, len) = Head::parse(self.framer.fresh(n)?) else { return None };
-        if len != n || !slot.plain.contains(head.kind) || !matches!(slot.state, State::Waiting) {
+        if !slot.direct.contains(head.kind) || !matches!(slot.state, State::Waiting) {
+            return None;
+        }
+        if is_plain(&head) && len == n {
+            mem::forget(mem::take(&mut slot.state));
+            self.slots.only_leaves();
+        }
+        Some((head, len))
+    }
+
+    /// The body behind the line, if it is here whole and nothing is behind it. Then the request is over and done with.
+    #[inline(never)]
+    fn only_body(&mut self, head: Head, len: usize, n: usize, seq: u64) -> Option<Vec<u8>> {
+        let limit = if self.untaken == 0 { self.config.limits.reply_body } else { 0 };
+        let body = self.framer.fresh(n)?.get(len..)?.strip_suffix(b"\r\n")?;
+        let slot = self.slots.only(seq)?;
+        let fits = head.kind.has_body() && body.len() as u64 == head.bytes && body.len() <= limit;
+        if !fits || slot.id.is_some_and(|id| id.0 != head.number) {
             return None;
         }
         mem::forget(mem::take(&mut slot.state));
-        let kind = slot.kind;
         self.slots.only_leaves();
-        Some((head, kind))
+        Some(body.to_vec())
+    }
+
+    /// The error of a request of the table, whose slot has just left.
+    #[cold]
+    fn decode_failed(&self, seq: u64, error: DecodeError) -> Box<Error> {
+        let kind = self.slots.left(seq).and_then(|slot| slot.kind);
+        Box::new(Error::from_decode(kind.map(Kind::word).unwrap_or_default(), error))
     }
 
     /// Takes note that the peer has closed its half: whatever has no reply by now fails with
@@ -188,7 +224,7 @@ impl Connection {
     fn head_arrived(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
         let Some((_, slot)) = self.slots.next_pending() else { return self.other_arrived(len) };
         // All checks for nearly every reply that has no body.
-        if matches!(slot.state, State::Waiting) && slot.plain.contains(head.kind) {
+        if matches!(slot.state, State::Waiting) && slot.direct.and(ReplySet::PLAIN).contains(head.kind) {
             mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
             self.framer.consume(len);
             return Ok(());
@@ -362,15 +398,15 @@ impl Connection {
     }
 }
 
-#[inline(never)]
-fn decode_line<R: Request>(head: Head) -> Result<R::Reply, DecodeError> {
-    R::decode(head.into_plain_reply())
+/// Whether the line is all there is of the reply.
+#[inline(always)]
+fn is_plain(head: &Head) -> bool {
+    ReplySet::PLAIN.contains(head.kind)
 }
 
-/// The error of a request of the table.
-#[cold]
-fn decode_failed(kind: Option<Kind>, error: DecodeError) -> Box<Error> {
-    Box::new(Error::from_decode(kind.map(Kind::word).unwrap_or_default(), error))
+#[inline(never)]
+fn decode_head<R: Request>(head: Head, body: Vec<u8>) -> Result<R::Reply, DecodeError> {
+    R::decode(head.into_reply(&[], body).unwrap_or(Reply::InternalError))
 }
 
 /// Whether this line may answer this request.

@@ -72,8 +72,8 @@ pub(super) struct Slot {
     pub(super) has_body: bool,
     pub(super) abandoned: bool,
     pub(super) replies: ReplySet,
-    /// Those of them that answer it with no other check, unless somebody went away.
-    pub(super) plain: ReplySet,
+    /// Those of them that answer it with no other check than that of an id, unless somebody went away.
+    pub(super) direct: ReplySet,
     pub(super) wait: Wait,
     /// Where in the outbound stream the request ends.
     pub(super) end: u64,
@@ -117,10 +117,10 @@ impl Slot {
         self.abandoned = false;
         self.replies = replies;
         // A `put` could also be answered so that it is fatal.
-        self.plain = match (&self.rare, kind, has_body) {
+        self.direct = match (&self.rare, kind, has_body) {
             (Some(_), ..) | (_, Some(Kind::Quit), _) => ReplySet::EMPTY,
             (None, _, true) => replies.and(INSERTED),
-            (None, _, false) => replies.and(ReplySet::PLAIN),
+            (None, _, false) => replies.and(ReplySet::DIRECT),
         };
         self.wait = wait;
         self.end = end;
@@ -272,6 +272,12 @@ impl Slots {
         if only { self.ring.get_mut(place) } else { None }
     }
 
+    /// The slot that a number stood for when the last one left.
+    #[cold]
+    pub(super) fn left(&self, seq: u64) -> Option<&Slot> {
+        self.ring.get(self.place(seq))
+    }
+
     /// The slot at the front, if it has this number.
     #[inline]
     pub(super) fn front(&mut self, seq: u64) -> Option<&mut Slot> {
@@ -324,7 +330,7 @@ impl Slots {
         }
     }
 
-    /// Lets the only one go.
+    /// Lets the only one go, which is free.
     #[inline(always)]
     pub(super) fn only_leaves(&mut self) {
         self.front = self.end;

@@ -141,18 +141,15 @@ pub(crate) fn write_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize 
     }
 }
 
-fn write_long_decimal(place: &mut [u8; MAX_DIGITS], mut number: u64) -> usize {
-    let digits = (number.ilog10() as usize).saturating_add(1);
-    let written = place.get_mut(..digits).unwrap_or_default();
-    let (odd, pairs) = written.split_at_mut(digits % 2);
-    for two in pairs.rchunks_exact_mut(2) {
-        two.copy_from_slice(&pair(number));
-        number /= 100;
+/// The last four digits behind all the others.
+fn write_long_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
+    let (first, last) = (number / 10_000, number % 10_000);
+    let digits = write_decimal(place, first);
+    if let Some([a, b, c, d]) = place.get_mut(digits..).and_then(<[u8]>::first_chunk_mut) {
+        [*a, *b] = pair(last / 100);
+        [*c, *d] = pair(last);
     }
-    for one in odd {
-        [_, *one] = pair(number);
-    }
-    digits
+    digits.wrapping_add(4)
 }
 
 /// Appends the digits of a number.

@@ -28,13 +28,25 @@ impl Default for Line {
     }
 }
 
+/// What the queue's lines and small bodies are in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// The buffer that all are joined in.
+    #[default]
+    Joined,
+    /// Still where it was made: it is one small request.
+    Line,
+    /// Still where it was made: it is one request with a large body.
+    LineAndBody,
+}
+
 /// What waits to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Transmit {
     /// Where a request writes its line: of a fixed size, so that checking its bounds costs next to nothing.
     pub(crate) line: Line,
-    /// Whether `line` holds what waits, which is one small request: `filled` and `joined_sent` count in it then.
-    in_line: bool,
+    /// Where what waits lies but for large bodies: `filled` and `joined_sent` count there.
+    place: Place,
     /// Lines, small bodies and the CRLFs behind large ones, as far as `filled`; behind that, room.
     pub(crate) joined: Vec<u8>,
     /// Where the room begins.
@@ -98,7 +110,7 @@ impl Transmit {
     /// Sees to it that a request can be written to the line.
     #[inline(always)]
     pub(crate) fn free_line(&mut self) {
-        if self.in_line {
+        if self.place != Place::Joined {
             self.leave_line();
         }
     }
@@ -107,7 +119,7 @@ impl Transmit {
     #[inline(never)]
     fn leave_line(&mut self) {
         let len = mem::take(&mut self.filled);
-        self.in_line = false;
+        self.place = Place::Joined;
         self.reserve(len);
         iter::zip(&mut self.joined, self.line.0.iter().take(len)).for_each(|(to, from)| *to = *from);
         self.filled = len;
@@ -117,7 +129,7 @@ impl Transmit {
     #[inline(always)]
     pub(crate) fn commit_line(&mut self, len: usize) {
         if self.queued == 0 {
-            self.in_line = true;
+            self.place = Place::Line;
             self.filled = len;
             self.count(len);
         } else {
@@ -141,7 +153,7 @@ impl Transmit {
     /// What the buffer holds, or the line that stands for it.
     #[inline(always)]
     fn buffer(&self) -> &[u8] {
-        if self.in_line { &self.line.0 } else { &self.joined }
+        if self.place == Place::Joined { &self.joined } else { &self.line.0 }
     }
 
     /// Queues the first `len` bytes of the room.
@@ -151,40 +163,51 @@ impl Transmit {
         self.count(len);
     }
 
-    /// Takes a body for which there is no room on the line, of which `len` bytes were written, and writes everything else to the
-    /// room. Says where the body belongs, if it was not copied there, and how much of the room was used.
+    /// Takes a body for which there is no room on the line, of which `len` bytes were written: copies it to the room of the buffer,
+    /// behind the line, or lets it move. Says behind how much of the line, if it moves, and how long the request is but for that.
     #[inline(never)]
     pub(crate) fn take_body(&mut self, len: usize, body: Body<'_>) -> (Option<usize>, usize) {
+        match body {
+            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => {
+                if let Some(ends) = self.line.0.get_mut(len..).and_then(<[u8]>::first_chunk_mut) {
+                    *ends = *b"\r\n\r\n";
+                }
+                self.pending = bytes;
+                (Some(len.wrapping_add(2)), len.wrapping_add(4))
+            }
+            body => (None, self.join_body(len, &body)),
+        }
+    }
+
+    fn join_body(&mut self, len: usize, body: &[u8]) -> usize {
         let body_at = len.saturating_add(2);
-        let moves = matches!(&body, Body::Owned(bytes) if bytes.len() >= MOVED_FROM);
-        let copied = if moves { 0 } else { body.len() };
-        let body_end = body_at.saturating_add(copied);
+        let body_end = body_at.saturating_add(body.len());
         let end = body_end.saturating_add(2);
         self.reserve(end);
         let Self { line: Line(line), joined, filled, .. } = &mut *self;
         let room = joined.get_mut(*filled..).unwrap_or_default();
-        let pieces =
-            [(0, line.get(..len)), (len, Some(b"\r\n")), (body_at, body.get(..copied)), (body_end, Some(b"\r\n"))];
-        for (at, piece) in pieces {
-            let piece: &[u8] = piece.unwrap_or_default();
+        let line = line.get(..len).unwrap_or_default();
+        for (at, piece) in [(0, line), (len, b"\r\n"), (body_at, body), (body_end, b"\r\n")] {
             if let Some(place) = room.get_mut(at..).and_then(|room| room.get_mut(..piece.len())) {
                 place.copy_from_slice(piece);
             }
         }
-        match body {
-            Body::Owned(bytes) if moves => {
-                self.pending = bytes;
-                (Some(body_at), end)
-            }
-            _ => (None, end),
-        }
+        end
     }
 
-    /// Queues the first `len` bytes of the room, and the body that is pending behind the first `at` of these.
+    /// Queues the first `len` bytes of the line, and the body that is pending behind the first `at` of these.
+    #[inline(never)]
     pub(crate) fn commit_moved(&mut self, at: usize, len: usize) {
         let bytes = mem::take(&mut self.pending);
+        let alone = self.queued == 0;
         self.push_moved(at, bytes);
-        self.commit(len);
+        if alone {
+            self.place = Place::LineAndBody;
+            self.filled = len;
+            self.count(len);
+        } else {
+            self.join_line(len);
+        }
     }
 
     fn push_moved(&mut self, at: usize, bytes: Vec<u8>) {
@@ -240,16 +263,17 @@ impl Transmit {
     /// All that waits, if it is one small request that nothing was written of.
     #[inline(always)]
     pub(crate) fn line(&self) -> Option<&[u8]> {
-        if self.in_line && self.joined_sent == 0 { self.line.0.get(..self.filled) } else { None }
+        if self.place == Place::Line && self.joined_sent == 0 { self.line.0.get(..self.filled) } else { None }
     }
 
     /// Takes everything off, if it is one small request.
     #[inline(always)]
     pub(crate) fn advance_line(&mut self) {
-        if self.in_line {
+        if self.place == Place::Line {
             self.queued = 0;
             self.filled = 0;
-            self.in_line = false;
+            self.joined_sent = 0;
+            self.place = Place::Joined;
         } else {
             self.advance_all();
         }
@@ -261,7 +285,7 @@ impl Transmit {
         self.queued = 0;
         self.filled = 0;
         self.joined_sent = 0;
-        self.in_line = false;
+        self.place = Place::Joined;
         if !self.moved.is_empty() || self.joined.len() > KEPT {
             self.release();
         }

@@ -83,10 +83,15 @@ impl<T: Transport> Wire<T> {
         if !self.settled {
             self.settle(connection.config().reply_timeout)?;
         }
-        let Some(line) = connection.transmit_line() else { return self.exchange_closely(connection).map(Once::Waits) };
-        match self.transport.write(line) {
-            Ok(n) if n == line.len() => {}
-            moved => return self.exchange_rest(connection, moved).map(Once::Waits),
+        match connection.transmit_line() {
+            Some(line) => match self.transport.write(line) {
+                Ok(n) if n == line.len() => {}
+                moved => return self.exchange_rest(connection, moved).map(Once::Waits),
+            },
+            None => match self.write_once(connection) {
+                Ok(n) if n == connection.queued() => {}
+                moved => return self.exchange_rest(connection, moved).map(Once::Waits),
+            },
         }
         if self.transport.flush().is_err() {
             connection.transmitted(usize::MAX);
@@ -183,19 +188,22 @@ impl<T: Transport> Wire<T> {
     }
 
     /// Writes once, as many pieces as there are.
+    #[inline(never)]
     pub(crate) fn write_once(&mut self, connection: &Connection) -> io::Result<usize> {
         let mut segments = connection.transmit();
         if let Some(piece) = segments.single() {
             return self.transport.write(piece);
         }
-        let first = segments.next().unwrap_or_default();
-        let Some(second) = segments.next() else { return self.transport.write(first) };
+        // A request with a large body is three: its line, the body, and the line end.
+        let mut few = [IoSlice::new(&[]); 3];
+        let len = gather(&mut few, &mut segments);
+        let Some(fourth) = segments.next() else {
+            return self.transport.write_vectored(few.get(..len).unwrap_or_default());
+        };
         let mut pieces = [IoSlice::new(&[]); PIECES];
-        let mut len = 0;
-        for (piece, segment) in iter::zip(&mut pieces, [first, second].into_iter().chain(segments)) {
-            *piece = IoSlice::new(segment);
-            len += 1;
-        }
+        pieces[..3].copy_from_slice(&few);
+        pieces[3] = IoSlice::new(fourth);
+        let len = gather(&mut pieces[4..], &mut segments).saturating_add(4);
         self.transport.write_vectored(pieces.get(..len).unwrap_or_default())
     }
 
@@ -213,6 +221,17 @@ impl<T: Transport> Wire<T> {
         }
         Ok(true)
     }
+}
+
+/// Fills the slices with pieces as far as they go, and says how many there are.
+#[inline(always)]
+fn gather<'a>(slices: &mut [IoSlice<'a>], pieces: &mut impl Iterator<Item = &'a [u8]>) -> usize {
+    let mut len = 0;
+    for (slice, piece) in iter::zip(slices, pieces) {
+        *slice = IoSlice::new(piece);
+        len += 1;
+    }
+    len
 }
 
 /// What is over of the time that a reply may take when one of the settled timeouts has passed.

@@ -32,7 +32,7 @@ enum Encoded {
     InLine,
     /// In the room of the queue, where its line was copied to.
     Joined,
-    /// In its own allocation, with the queue; the line before it takes so many bytes of the room.
+    /// In its own allocation, with the queue, behind so many bytes of the line.
     Moved(usize),
 }
 
@@ -122,9 +122,9 @@ impl<'c> Encoder<'c> {
         if whole <= Line::LEN {
             self.body_in_line(&body, whole);
         } else {
-            let (body_at, len) = self.out.take_body(self.len, body);
+            let (moved, len) = self.out.take_body(self.len, body);
             self.len = len;
-            self.body = body_at.map_or(Encoded::Joined, Encoded::Moved);
+            self.body = moved.map_or(Encoded::Joined, Encoded::Moved);
         }
         Ok(self)
     }

@@ -5,9 +5,10 @@
 
 mod head;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
-pub(crate) use head::{Head, Parsed};
+use head::Then;
+pub(crate) use head::{Head, name_in};
 
 use crate::{
     error::{ArgumentError, ProtocolError},
@@ -48,6 +49,8 @@ macro_rules! reply_kinds {
     };
 }
 
+// Those that a name or a body belongs to come last, here and in `Reply`: whether there is something to free, or more to come,
+// is then told by one comparison.
 reply_kinds! {
     /// `INSERTED <id>`
     Inserted "INSERTED" id
@@ -55,10 +58,6 @@ reply_kinds! {
     Buried "BURIED" bare
     /// `BURIED <id>`
     BuriedId "BURIED" id
-    /// `USING <tube>`
-    Using "USING" name
-    /// `RESERVED <id> <bytes>` and the body
-    Reserved "RESERVED" job
     /// `DEADLINE_SOON`
     DeadlineSoon "DEADLINE_SOON" bare
     /// `TIMED_OUT`
@@ -73,14 +72,10 @@ reply_kinds! {
     Watching "WATCHING" count
     /// `NOT_IGNORED`
     NotIgnored "NOT_IGNORED" bare
-    /// `FOUND <id> <bytes>` and the body
-    Found "FOUND" job
     /// `KICKED`
     Kicked "KICKED" bare
     /// `KICKED <count>`
     KickedCount "KICKED" count
-    /// `OK <bytes>` and the body
-    Ok "OK" body
     /// `PAUSED`
     Paused "PAUSED" bare
     /// `NOT_FOUND`
@@ -99,6 +94,14 @@ reply_kinds! {
     BadFormat "BAD_FORMAT" bare
     /// `UNKNOWN_COMMAND`
     UnknownCommand "UNKNOWN_COMMAND" bare
+    /// `USING <tube>`
+    Using "USING" name
+    /// `RESERVED <id> <bytes>` and the body
+    Reserved "RESERVED" job
+    /// `FOUND <id> <bytes>` and the body
+    Found "FOUND" job
+    /// `OK <bytes>` and the body
+    Ok "OK" body
 }
 
 /// A set of reply kinds.
@@ -160,8 +163,6 @@ pub enum Reply {
     Inserted(JobId),
     Buried,
     BuriedId(JobId),
-    Using(TubeName),
-    Reserved(Job),
     DeadlineSoon,
     TimedOut,
     Deleted,
@@ -169,10 +170,8 @@ pub enum Reply {
     Touched,
     Watching(u64),
     NotIgnored,
-    Found(Job),
     Kicked,
     KickedCount(u64),
-    Ok(Vec<u8>),
     Paused,
     NotFound,
     ExpectedCrlf,
@@ -184,6 +183,10 @@ pub enum Reply {
     UnknownCommand,
     /// No line at all: the server closed the connection, as `quit` asks. It is encoded as nothing.
     Closed,
+    Using(TubeName),
+    Reserved(Job),
+    Found(Job),
+    Ok(Vec<u8>),
     /// A reply this crate has no name for, to a raw command or one that the application defined.
     Other(OtherReply),
 }
@@ -191,6 +194,12 @@ pub enum Reply {
 /// A reply whose word is not one of [`ReplyKind`]: the whole line, and a body where one was expected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OtherReply {
+    /// Boxed, because it is rare and every [`Reply`] has the size of the largest.
+    parts: Box<OtherParts>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct OtherParts {
     line: Vec<u8>,
     body: Option<Vec<u8>>,
 }
@@ -215,29 +224,29 @@ impl OtherReply {
         if ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
             return Err(ArgumentError::Shape("the line starts with a word of the protocol"));
         }
-        Ok(Self { line, body })
+        Ok(Self::from_wire(line, body))
     }
 
     pub(crate) fn from_wire(line: Vec<u8>, body: Option<Vec<u8>>) -> Self {
-        Self { line, body }
+        Self { parts: Box::new(OtherParts { line, body }) }
     }
 
     /// The line as the server sent it, without CRLF.
     #[must_use]
     pub fn line(&self) -> &[u8] {
-        &self.line
+        &self.parts.line
     }
 
     /// The body, where the request said that there is one.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
-        self.body.as_deref()
+        self.parts.body.as_deref()
     }
 
     /// The line's first word.
     #[must_use]
     pub fn word(&self) -> &[u8] {
-        self.line.split(|&byte| byte == b' ').next().unwrap_or_default()
+        self.line().split(|&byte| byte == b' ').next().unwrap_or_default()
     }
 }
 
@@ -292,7 +301,7 @@ impl Reply {
         match self {
             Self::Reserved(job) | Self::Found(job) => Some(job.body),
             Self::Ok(body) => Some(body),
-            Self::Other(other) => other.body,
+            Self::Other(other) => other.parts.body,
             _ => None,
         }
     }
@@ -319,7 +328,7 @@ impl Reply {
                 scan::push_number(out, job.body.len() as u64);
             }
             Self::Ok(body) => scan::push_number(out, body.len() as u64),
-            Self::Other(other) => out.extend_from_slice(&other.line),
+            Self::Other(other) => out.extend_from_slice(other.line()),
             _ => {}
         }
         out.extend_from_slice(b"\r\n");
@@ -353,32 +362,47 @@ impl Reply {
     ///
     /// [`ProtocolError`] for what no server may send.
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
-        let (head, line_len) = match Head::parse(input) {
-            Parsed::Head(head, len) => (head, len),
-            Parsed::Unclear => {
-                let Some(line) = scan::first_line(input)? else { return Ok(None) };
-                let len = line.len().saturating_add(2);
-                return match Head::parse_complete(input.get(..len).unwrap_or(input))? {
-                    Some(head) => Ok(head.into_reply(line, Vec::new()).map(|reply| (reply, len))),
-                    None => Ok(Some((Self::Other(OtherReply::from_wire(line.to_vec(), None)), len))),
-                };
-            }
-        };
-        let line = input.get(..line_len.saturating_sub(2)).unwrap_or_default();
+        Head::parse_then(input, Complete)
+    }
+}
+
+/// Makes the whole reply out of what one pass has found.
+struct Complete;
+
+impl Then for Complete {
+    type Output = Result<Option<(Reply, usize)>, ProtocolError>;
+
+    #[inline(always)]
+    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
+        let len = input.len().wrapping_sub(rest.len());
         if !head.kind.has_body() {
-            return Ok(head.into_reply(line, Vec::new()).map(|reply| (reply, line_len)));
+            let line = input.get(..len.wrapping_sub(2)).unwrap_or(input);
+            return Ok(Some((head.into_line_reply(name_in(line)), len)));
         }
-        let rest = input.get(line_len..).unwrap_or_default();
-        let Ok(bytes) = usize::try_from(head.bytes) else { return Ok(None) };
-        let (Some(body), Some(trailer)) =
-            (rest.get(..bytes), bytes.checked_add(2).and_then(|end| rest.get(bytes..end)))
-        else {
-            return Ok(None);
-        };
+        let bytes = usize::try_from(head.bytes).unwrap_or(usize::MAX);
+        let Some((body, behind)) = rest.split_at_checked(bytes) else { return Ok(None) };
+        let Some(trailer) = behind.first_chunk::<2>() else { return Ok(None) };
         if trailer != b"\r\n" {
             return Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes });
         }
-        let len = line_len.saturating_add(bytes).saturating_add(2);
-        Ok(head.into_reply(line, body.to_vec()).map(|reply| (reply, len)))
+        let len = len.wrapping_add(bytes).wrapping_add(2);
+        Ok(Some((head.into_reply(&[], body.to_vec()), len)))
     }
+
+    #[inline(always)]
+    fn unclear(self, input: &[u8]) -> Self::Output {
+        parse_closely(input)
+    }
+}
+
+/// Finds out what a line is that is not a well-formed one of the protocol, or not complete.
+#[cold]
+#[inline(never)]
+fn parse_closely(input: &[u8]) -> Result<Option<(Reply, usize)>, ProtocolError> {
+    if input.is_empty() {
+        return Ok(None);
+    }
+    let Some(line) = scan::first_line(input)? else { return Ok(None) };
+    head::check_other(line)?;
+    Ok(Some((Reply::Other(OtherReply::from_wire(line.to_vec(), None)), line.len().saturating_add(2))))
 }

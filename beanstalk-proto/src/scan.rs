@@ -59,42 +59,70 @@ pub(crate) fn line_too_long(line: &[u8]) -> ProtocolError {
     ProtocolError::LineTooLong { line: Excerpt::new(line), limit: MAX_LINE }
 }
 
-/// A number as the protocol writes it: digits only, no leading zero, at most 2^64-1; and how many digits it took.
-#[inline]
-pub(crate) fn number_prefix(input: &[u8]) -> Option<(u64, usize)> {
-    let mut number: u64 = 0;
-    let mut digits: usize = 0;
-    // Nineteen digits always fit: most numbers end before anything need be checked.
-    for &byte in input.iter().take(MAX_DIGITS - 1) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-        digits = digits.wrapping_add(1);
+/// A number as the protocol writes it, and what is behind it: digits only, no leading zero, at most 2^64-1. A zero ends the
+/// number, so that what is behind it may be a digit: for no caller that is right.
+#[inline(never)]
+pub(crate) fn number_prefix(input: &[u8]) -> Option<(u64, &[u8])> {
+    let (first, mut rest) = input.split_first()?;
+    let mut number = match first {
+        b'0' => return Some((0, rest)),
+        b'1'..=b'9' => u64::from(first.wrapping_sub(b'0')),
+        _ => return None,
+    };
+    while let Some((byte @ b'0'..=b'9', behind)) = rest.split_first() {
+        number = number.checked_mul(10)?.checked_add(byte.wrapping_sub(b'0').into())?;
+        rest = behind;
     }
-    if digits == MAX_DIGITS - 1 {
-        return long_number_prefix(input, number);
-    }
-    let canonical = digits == 1 || (digits > 1 && input.first() != Some(&b'0'));
-    canonical.then_some((number, digits))
+    Some((number, rest))
 }
 
-/// As [`number_prefix`], from the value of the first nineteen digits on.
-#[cold]
-fn long_number_prefix(input: &[u8], mut number: u64) -> Option<(u64, usize)> {
-    let rest = input.get(MAX_DIGITS - 1..)?;
-    let mut digits = MAX_DIGITS - 1;
-    for digit in rest.iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|&digit| digit <= 9) {
-        number = number.checked_mul(10)?.checked_add(digit.into())?;
-        digits = digits.saturating_add(1);
+/// As [`number_prefix`] of `rest`, which is the end of `line`: all digits at once, if there are less than eight.
+#[inline(always)]
+pub(crate) fn number_in_line<'a>(line: &[u8], rest: &'a [u8]) -> Option<(u64, &'a [u8])> {
+    let eight = match rest.first_chunk::<8>() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        // Take the last eight bytes there are, and drop those in front: that leaves zeros behind.
+        None => {
+            let last = line.last_chunk::<8>().map_or(0, |last| u64::from_le_bytes(*last));
+            let missing = 8u32.wrapping_sub(rest.len() as u32).wrapping_mul(8);
+            last.checked_shr(missing).unwrap_or(0)
+        }
+    };
+    match short_number(eight) {
+        Some((number, digits)) => Some((number, rest.get(digits..)?)),
+        None => number_prefix(rest),
     }
-    (input.first() != Some(&b'0')).then_some((number, digits))
+}
+
+/// The number that eight bytes begin with, the first of them in the lowest place, and how many digits it has; unless all
+/// eight are digits, or the first is a zero or none.
+#[inline(always)]
+fn short_number(eight: u64) -> Option<(u64, usize)> {
+    const fn each(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    if !matches!(eight.to_le_bytes()[0], b'1'..=b'9') {
+        return None;
+    }
+    // What each digit stands for; every other byte is more than nine.
+    let values = eight ^ each(b'0');
+    // The highest bit of each byte that is more than nine. (Where a sum runs over, it spoils only bytes behind one of these.)
+    let others = (values | values.wrapping_add(each(0x80 - 10))) & each(0x80);
+    if others == 0 {
+        return None;
+    }
+    let bits = others.trailing_zeros() & !7;
+    // Zeros in front, and the last digit in the highest place; then neighbours are joined to two, four and eight digits.
+    let ones = values.wrapping_shl(64u32.wrapping_sub(bits));
+    let twos = ones.wrapping_mul(10).wrapping_add(ones >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = twos.wrapping_mul(100).wrapping_add(twos >> 16) & 0x0000_ffff_0000_ffff;
+    let number = fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff;
+    Some((number, (bits / 8) as usize))
 }
 
 /// A number and nothing else.
 pub(crate) fn number(input: &[u8]) -> Option<u64> {
-    number_prefix(input).filter(|&(_, digits)| digits == input.len()).map(|(number, _)| number)
+    number_prefix(input).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number)
 }
 
 /// The longest number: that of 2^64-1.
@@ -167,6 +195,8 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test says what it counts on")]
+
     use super::*;
 
     #[test]
@@ -191,6 +221,25 @@ mod tests {
             [&b""[..], b"00", b"01", b"+1", b"-1", b" 1", b"1 ", b"18446744073709551616", b"99999999999999999999"]
         {
             assert_eq!(number(bad), None, "{}", bad.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_number_in_a_line_is_the_same_wherever_it_stands_and_whatever_is_around_it() {
+        for digits in 0..=21 {
+            for first in [b'0', b'1', b'9', b'/', b':', b' ', 0, 0xb0, 0xff] {
+                let mut number: Vec<u8> = (0..digits).map(|digit| b'0' + digit % 10).collect();
+                if let Some(byte) = number.first_mut() {
+                    *byte = first;
+                }
+                for behind in [&b""[..], b"\r", b"\r\n", b" 0\r\n", b"/", b":::::::::", b"\xff\x80\x00\xb5123456789"] {
+                    for before in [&b""[..], b"OK ", b"INSERTED "] {
+                        let line = [before, &number, behind].concat();
+                        let rest = &line[before.len()..];
+                        assert_eq!(number_in_line(&line, rest), number_prefix(rest), "{}", line.escape_ascii());
+                    }
+                }
+            }
         }
     }
 

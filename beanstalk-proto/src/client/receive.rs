@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{CommandError, DecodeError, Error, Excerpt, ProtocolError},
-    reply::{Head, MAX_LINE, OtherReply, Parsed, Reply, ReplyKind, ReplySet},
+    reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet, name_in},
     request::{Request, Wait},
     scan,
     table::Kind,
@@ -67,9 +67,9 @@ impl Connection {
         self.framer.received(n);
         loop {
             let whole_line = !self.framer.is_in_body() && !self.framer.is_searching();
-            let result = match if whole_line { Head::parse(self.framer.unread()) } else { Parsed::Unclear } {
-                Parsed::Head(head, len) => self.head_arrived(head, len),
-                Parsed::Unclear => match self.next_reply() {
+            let result = match if whole_line { Head::parse(self.framer.unread()) } else { None } {
+                Some((head, len)) => self.head_arrived(head, len),
+                None => match self.next_reply() {
                     Some(result) => result,
                     None => return,
                 },
@@ -133,7 +133,7 @@ impl Connection {
     #[inline(always)]
     fn only_head(&mut self, n: usize, seq: u64) -> Option<(Head, usize)> {
         let slot = self.slots.only(seq)?;
-        let Parsed::Head(head, len) = Head::parse(self.framer.fresh(n)?) else { return None };
+        let (head, len) = Head::parse(self.framer.fresh(n)?)?;
         if !slot.direct.contains(head.kind) || !matches!(slot.state, State::Waiting) {
             return None;
         }
@@ -167,7 +167,7 @@ impl Connection {
     }
 
     /// Takes note that the peer has closed its half: whatever has no reply by now fails with
-    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
+    /// [`Error::Closed`]. Afterwards poll the tickets.
     pub fn received_eof(&mut self) {
         if self.is_ended() {
             return;
@@ -182,7 +182,7 @@ impl Connection {
     }
 
     /// Takes note that the transport has failed: whatever has no reply by now fails with
-    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
+    /// [`Error::Closed`]. Afterwards poll the tickets.
     pub fn abort(&mut self) {
         if !self.is_ended() {
             self.stream = Stream::Ended;
@@ -247,7 +247,7 @@ impl Connection {
             self.body_begins(Shape::Known(head), head.bytes, len);
             return Ok(());
         }
-        let reply = head.into_reply(line, Vec::new()).unwrap_or(Reply::InternalError);
+        let reply = head.into_reply(name_in(line), Vec::new());
         self.framer.consume(len);
         self.answer(reply);
         Ok(())
@@ -309,9 +309,9 @@ impl Connection {
         }
         let reply = match shape {
             Shape::Known(head) => head.into_reply(&[], whole.bytes),
-            Shape::Other(line) => Some(Reply::Other(OtherReply::from_wire(line, Some(whole.bytes)))),
+            Shape::Other(line) => Reply::Other(OtherReply::from_wire(line, Some(whole.bytes))),
         };
-        self.answer(reply.unwrap_or(Reply::InternalError));
+        self.answer(reply);
         Some(Ok(()))
     }
 
@@ -406,7 +406,7 @@ fn is_plain(head: &Head) -> bool {
 
 #[inline(never)]
 fn decode_head<R: Request>(head: Head, body: Vec<u8>) -> Result<R::Reply, DecodeError> {
-    R::decode(head.into_reply(&[], body).unwrap_or(Reply::InternalError))
+    R::decode(head.into_reply(&[], body))
 }
 
 /// Whether this line may answer this request.

@@ -27,6 +27,9 @@ const LONGEST_STALL: u64 = 3000;
 /// Names whoever connects: a worker, a producer, a session.
 pub(super) type Owner = u64;
 
+/// How often somebody may look at the clock within one poll.
+const LOOKS_AT_MOST: u64 = 100_000;
+
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the policies' tasks run on, and what they connect to.
@@ -39,6 +42,9 @@ pub(super) struct Cluster {
     owners: AtomicU64,
     /// Which task is being polled.
     current: AtomicU64,
+    /// How often somebody has looked at the clock within one poll.
+    looks: AtomicU64,
+    seed: u64,
     /// Whether everybody is to come to an end.
     finishing: AtomicBool,
     /// How many there are who have to be gone before the last worker begins.
@@ -49,7 +55,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// So many servers.
-    pub(super) fn new(servers: usize, rng: &mut Rng, tell: bool) -> Arc<Self> {
+    pub(super) fn new(servers: usize, seed: u64, rng: &mut Rng, tell: bool) -> Arc<Self> {
         let mut server = || {
             let mut world = World::new(rng.fork(), Trace::new(tell));
             world.ledger.deeds = Some(Vec::new());
@@ -62,6 +68,8 @@ impl Cluster {
             spawned: Mutex::default(),
             owners: AtomicU64::new(0),
             current: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
+            seed,
             finishing: AtomicBool::new(false),
             busy: AtomicU64::new(0),
             handles: Mutex::default(),
@@ -92,6 +100,14 @@ impl Cluster {
     /// What time it is, for all of them.
     pub(super) fn now(&self) -> Instant {
         self.servers[0].now()
+    }
+
+    /// What time it is for whoever is being polled. He may not ask for ever: nobody could stop him.
+    pub(super) fn look_at_clock(&self) -> Instant {
+        if self.looks.fetch_add(1, Ordering::Relaxed) > LOOKS_AT_MOST {
+            panic!("BEANSTALK_SIM_SEED={}: a poll goes round in circles at {:?}", self.seed, self.now());
+        }
+        self.now()
     }
 
     /// Waits.
@@ -303,6 +319,7 @@ impl Tasks {
         }
         life.woken.0.store(false, Ordering::Relaxed);
         self.cluster.current.store(*number, Ordering::Relaxed);
+        self.cluster.looks.store(0, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(&life.woken));
         let polled = life.future.as_mut().poll(&mut Context::from_waker(&waker));
         if polled == Poll::Ready(()) {

@@ -30,7 +30,7 @@ pub fn run(seed: u64) -> Result<Run, String> {
 
 fn play(seed: u64, tell: bool) -> Result<Run, String> {
     let mut rng = Rng::new(seed);
-    let cluster = Cluster::new(3, &mut rng, tell);
+    let cluster = Cluster::new(3, seed, &mut rng, tell);
     let _running = Running::new(&cluster);
     cluster.servers().iter().for_each(|server| server.world().faults = false);
     let mut tasks = Tasks::new(&cluster, rng.fork());

@@ -73,7 +73,7 @@ pub fn run(seed: u64) -> Result<Run, String> {
 
 fn play(seed: u64, tell: bool) -> Result<Run, String> {
     let mut rng = Rng::new(seed);
-    let cluster = Cluster::new(rng.between(1, 3) as usize, &mut rng, tell);
+    let cluster = Cluster::new(rng.between(1, 3) as usize, seed, &mut rng, tell);
     let _running = Running::new(&cluster);
     // From calm to stormy: what takes calm to show does not show in a storm, and the other way round.
     let calm = rng.pick(&[1, 1, 4, 20]);

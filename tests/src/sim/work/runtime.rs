@@ -86,7 +86,7 @@ impl Runtime for Virtual {
     }
 
     fn now(&self) -> Instant {
-        self.cluster.now()
+        self.cluster.look_at_clock()
     }
 
     fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static {

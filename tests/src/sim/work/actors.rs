@@ -203,6 +203,12 @@ async fn hold(cluster: &Cluster, rng: &mut Rng, mut job: JobHandle<'_, Virtual>,
         cluster.sleep(Duration::from_millis(rng.between(1, 400))).await;
         let _ = job.touch().await;
     }
+    if rng.one_in(4) {
+        // What is left half said must not take the job to another connection.
+        let tube = tube(rng);
+        let watch = job.session().watch(&tube);
+        cluster.servers()[0].cancel(watch, Duration::from_millis(rng.below(20)), rng.between(1, 4)).await;
+    }
     let said = |said| cluster.tally().said(&body, said);
     match rng.below(8) {
         0 => {

@@ -13,7 +13,8 @@
 //! What must hold, whatever happens:
 //!
 //! - a job that was acknowledged is done, or buried because somebody said so, or died with a server that remembers nothing;
-//! - none is deleted, released or buried unless its handler (or a session's user) came to that first;
+//! - none is deleted, released or buried unless its handler (or a session's user) came to that first, and none is deleted
+//!   on a connection that did not reserve it;
 //! - none is put twice, nor put after all when its producer was told that it is not;
 //! - none expires in a handler's hands on a connection that was good since the ttr last began anew;
 //! - nobody gets a job of a tube that he does not watch, nor puts one into a tube that he does not use;

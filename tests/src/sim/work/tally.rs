@@ -6,7 +6,7 @@
 //!   handlers: begun, done, failed, bury  ──┘                       └─ deleted, released, buried
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use beanstalk_proto::{Error, Instant, JobId, Lost, TubeName, policy::Metrics};
 
@@ -48,6 +48,8 @@ struct Page {
     /// How often it was begun, and when first.
     begun: u64,
     first_begun: Option<Instant>,
+    /// The connections that it was reserved on.
+    reserved_on: BTreeSet<(usize, LinkId)>,
     done: u64,
     retry: u64,
     bury: u64,
@@ -287,14 +289,23 @@ impl Tally {
                     () => None,
                 }
             }
-            What::Reserved => None,
+            What::Reserved => {
+                page.reserved_on.insert((server, deed.link));
+                None
+            }
             What::Touched => {
                 self.counts.touched += u64::from(is_worker);
                 None
             }
             What::Deleted => {
                 page.deleted += 1;
-                (page.done == 0).then(|| "was deleted, and nobody had done it".to_string())
+                match () {
+                    () if page.done == 0 => Some("was deleted, and nobody had done it".to_string()),
+                    () if !page.reserved_on.contains(&(server, deed.link)) => {
+                        Some("was deleted by its number alone".to_string())
+                    }
+                    () => None,
+                }
             }
             What::Released => {
                 page.released += 1;

@@ -21,7 +21,7 @@ use core::{
 use super::{
     CallAll, Connection, Deadline, Ticket,
     disconnect::Disconnect,
-    io::{PollTransport, Timer, Turn, reply_timeout, turn},
+    io::{Fetched, PollTransport, Timer, Turn, fetch, reply_timeout, turn},
 };
 use crate::{
     error::{Error, Lost, SendError},
@@ -61,21 +61,30 @@ impl<T: PollTransport> Driver<T> {
     /// All of [`Error`].
     #[inline]
     pub async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        if !self.is_clear() {
+        if !self.connection.is_idle() || !self.connection.parked.is_empty() {
             return self.queue(request).await?.reply().await;
         }
-        let mut held = self.queue_at_once(request)?;
-        // It was just sent: there is no reply to look for yet.
-        loop {
-            match poll_fn(|cx| held.poll_came(cx)).await {
-                Waited::Came => match held.take() {
-                    Poll::Ready(Ok(reply)) => return Ok(reply),
-                    Poll::Ready(Err(error)) => return Err(error),
-                    Poll::Pending => {}
-                },
-                waited => return held.end(waited),
+        let alone = match self.connection.send_alone(request) {
+            Ok(alone) => alone,
+            Err(error) => return Err((*error).into()),
+        };
+        let ticket = Ticket::new(self.connection.identity, alone.seq, R::decode);
+        let mut held = self.hold(ticket);
+        // Nearly always the first bytes to come are the reply, and all of it. Before that there is nothing to look for.
+        match poll_fn(|cx| held.poll_came(cx)).await {
+            Waited::Bytes(n) => {
+                if let Some(result) = held.driver.connection.received_alone(n, &alone) {
+                    held.ticket.spend();
+                    return match result {
+                        Ok(reply) => Ok(reply),
+                        Err(error) => Err(*error),
+                    };
+                }
             }
+            Waited::Ended => {}
+            waited => return held.end(waited),
         }
+        held.reply().await
     }
 
     /// Sends a request, until its last byte is written and flushed.
@@ -136,11 +145,6 @@ impl<T: PollTransport> Driver<T> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
     }
 
-    #[inline(never)]
-    fn turn(&mut self, cx: &mut Context<'_>) -> Result<Turn, T::Error> {
-        turn(&mut self.connection, &mut self.transport, cx)
-    }
-
     /// Moves bytes until `done` has what it looks for in the connection.
     pub(super) fn poll_done<R>(
         &mut self,
@@ -156,7 +160,7 @@ impl<T: PollTransport> Driver<T> {
             if blocked && !self.connection.wants_transmit() {
                 return Poll::Pending;
             }
-            match self.turn(cx) {
+            match turn(&mut self.connection, &mut self.transport, cx) {
                 Ok(Turn::Came) => blocked = false,
                 Ok(Turn::Blocked { moved: true }) => blocked = true,
                 Ok(Turn::Blocked { moved: false }) => return Poll::Pending,
@@ -169,13 +173,6 @@ impl<T: PollTransport> Driver<T> {
                 }
             }
         }
-    }
-
-    /// Whether nothing stands in a request's way, as is nearly always so: no limit, no reserve that waits, no job that
-    /// came for nobody.
-    #[inline(always)]
-    fn is_clear(&self) -> bool {
-        self.connection.has_room() && self.connection.parked.is_empty()
     }
 
     /// Queues a request, once there is room for it.
@@ -191,32 +188,13 @@ impl<T: PollTransport> Driver<T> {
         if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
             poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
         }
-        let adoptable = self.connection.check_room(&expect)?;
-        self.queue_as(request, expect, adoptable)
-    }
-
-    /// Queues a request that nothing stands in the way of.
-    #[inline(always)]
-    fn queue_at_once<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
-        let expect = request.expect();
-        self.queue_as(request, expect, None)
-    }
-
-    #[inline(always)]
-    fn queue_as<R: Request>(
-        &mut self,
-        request: R,
-        expect: Expect,
-        adoptable: Option<u64>,
-    ) -> Result<Held<'_, T, R::Reply>, Error> {
-        let waits = expect.wait != Wait::No;
+        let (waits, adoptable) = (expect.wait != Wait::No, self.connection.check_room(&expect)?);
         // One request over the limit is let pass: this is the only caller.
-        let seq = self.connection.send_into(request, expect, adoptable, usize::MAX)?.seq;
+        let ticket = self.connection.send_into(request, expect, adoptable, usize::MAX)?;
         if waits {
             // The waiting begins now for those behind it, too.
-            self.connection.deadline_of(seq, self.transport.now());
+            self.connection.deadline(&ticket, self.transport.now());
         }
-        let ticket = Ticket::new(self.connection.identity, seq, R::decode);
         Ok(self.hold(ticket))
     }
 
@@ -259,9 +237,10 @@ impl<T: PollTransport> Driver<T> {
     /// Moves bytes until some come, as long as the request with this number may wait for its reply.
     #[inline(never)]
     fn poll_came(&mut self, seq: u64, deadline: &mut Option<Deadline>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        match turn(&mut self.connection, &mut self.transport, cx) {
-            Ok(Turn::Came) => return Poll::Ready(Waited::Came),
-            Ok(Turn::Blocked { .. }) => {}
+        match fetch(&mut self.connection, &mut self.transport, cx) {
+            Ok(Fetched::Bytes(n)) => return Poll::Ready(Waited::Bytes(n)),
+            Ok(Fetched::Ended) => return Poll::Ready(Waited::Ended),
+            Ok(Fetched::Nothing { .. }) => {}
             Err(error) => return Poll::Ready(Waited::Failed(error)),
         }
         let (at, waited) = match self.note_deadline(seq, deadline) {
@@ -285,8 +264,10 @@ impl<T: PollTransport> Driver<T> {
 
 /// What waiting for a reply came to.
 enum Waited<E> {
-    /// Bytes, or the end of the connection: the reply may be here.
-    Came,
+    /// So many bytes came, of which the connection is to be told: the reply may be here.
+    Bytes(usize),
+    /// The connection has ended.
+    Ended,
     /// It is late.
     Late,
     /// The caller's own deadline has passed.
@@ -316,7 +297,8 @@ impl<T: PollTransport, R> Held<'_, T, R> {
                 return result;
             }
             match poll_fn(|cx| self.poll_came(cx)).await {
-                Waited::Came => {}
+                Waited::Bytes(n) => self.driver.connection.received(n),
+                Waited::Ended => {}
                 waited => return self.end(waited),
             }
         }
@@ -331,7 +313,7 @@ impl<T: PollTransport, R> Held<'_, T, R> {
     #[cold]
     fn end(&mut self, waited: Waited<T::Error>) -> Result<R, Error> {
         match waited {
-            Waited::Came | Waited::Late => Err(self.driver.connection.timed_out(&self.ticket)),
+            Waited::Bytes(_) | Waited::Ended | Waited::Late => Err(self.driver.connection.timed_out(&self.ticket)),
             Waited::GiveUp => self.driver.connection.give_up(self.ticket.take()),
             // It may have come with the last bytes before the failure.
             Waited::Failed(error) => match self.take() {

@@ -81,28 +81,55 @@ pub(super) enum Turn {
 }
 
 /// Writes and flushes what it can, and reads once.
-#[inline(always)]
+#[inline(never)]
 pub(super) fn turn<T: PollTransport>(
     connection: &mut Connection,
     transport: &mut T,
     cx: &mut Context<'_>,
 ) -> Result<Turn, T::Error> {
+    match fetch(connection, transport, cx)? {
+        Fetched::Bytes(n) => connection.received(n),
+        Fetched::Ended => {}
+        Fetched::Nothing { moved } => return Ok(Turn::Blocked { moved }),
+    }
+    Ok(Turn::Came)
+}
+
+/// What one turn has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fetched {
+    /// So many bytes, of which the connection is to be told.
+    Bytes(usize),
+    /// The connection has ended.
+    Ended,
+    /// Nothing, and the task will be woken; whether something was written or flushed.
+    Nothing { moved: bool },
+}
+
+/// As [`turn`], but leaves it to the caller to tell the connection of what was read.
+#[inline(always)]
+pub(super) fn fetch<T: PollTransport>(
+    connection: &mut Connection,
+    transport: &mut T,
+    cx: &mut Context<'_>,
+) -> Result<Fetched, T::Error> {
     let moved = match write_out(connection, transport, cx) {
         Ok(moved) => moved,
         Err(error) => return Err(read_out(connection, transport, cx, error)),
     };
     let buf = connection.receive_buf();
     if buf.is_empty() {
-        // It has ended.
-        return Ok(Turn::Came);
+        return Ok(Fetched::Ended);
     }
     match transport.poll_read(cx, buf) {
-        Poll::Ready(Ok(0)) => connection.received_eof(),
-        Poll::Ready(Ok(n)) => connection.received(n),
-        Poll::Ready(Err(error)) => return Err(error),
-        Poll::Pending => return Ok(Turn::Blocked { moved }),
+        Poll::Ready(Ok(0)) => {
+            connection.received_eof();
+            Ok(Fetched::Ended)
+        }
+        Poll::Ready(Ok(n)) => Ok(Fetched::Bytes(n)),
+        Poll::Ready(Err(error)) => Err(error),
+        Poll::Pending => Ok(Fetched::Nothing { moved }),
     }
-    Ok(Turn::Came)
 }
 
 /// Writes and flushes what it can: whether that was something.

@@ -88,7 +88,8 @@ impl<T: Transport> Client<T> {
     pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
         if !self.connection.is_idle() {
             let ticket = self.queue(request)?;
-            return self.wait(ticket, Instant::now());
+            let now = Instant::now();
+            return self.wait(ticket, now, now);
         }
         let alone = match self.connection.send_alone(request) {
             Ok(alone) => alone,
@@ -111,7 +112,7 @@ impl<T: Transport> Client<T> {
             return result;
         }
         let now = Instant::now();
-        self.wait(ticket, now.checked_sub(waited).unwrap_or(now))
+        self.wait(ticket, now.checked_sub(waited).unwrap_or(now), now)
     }
 
     beanstalk_proto::client_methods!(sync);
@@ -154,8 +155,53 @@ impl<T: Transport> Client<T> {
     pub fn reply<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
         match self.connection.poll_reply(&mut ticket) {
             Poll::Ready(result) => result,
-            Poll::Pending => self.wait(ticket, Instant::now()),
+            Poll::Pending => {
+                let now = Instant::now();
+                self.wait(ticket, now, now)
+            }
         }
+    }
+
+    /// Sends two requests in one write, and waits for the replies to both. So a worker finishes a job and reserves the next in
+    /// one round trip.
+    ///
+    /// The first does not stand in for the second: if the job to be deleted is not there any more
+    /// ([`NotFound`](beanstalk_proto::CommandError::NotFound)), the next one is reserved all the same.
+    ///
+    /// ```no_run
+    /// use beanstalk_sync::{Client, Delete, Reserve};
+    ///
+    /// # fn main() -> Result<(), beanstalk_sync::Error> {
+    /// let mut client = Client::connect("127.0.0.1:11300")?;
+    /// let mut next = client.reserve()?;
+    /// while let Some(job) = next.job() {
+    ///     println!("{}", job.text().unwrap_or("(not text)"));
+    ///     let (deleted, reserved) = client.call_both(Delete::new(job.id), Reserve::new())?;
+    ///     deleted?;
+    ///     next = reserved?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the first from being sent; then nothing was. Each of the two results is as of [`Client::call`].
+    #[allow(clippy::type_complexity, reason = "two results, either of which says what became of its own request")]
+    pub fn call_both<A: Request, B: Request>(
+        &mut self,
+        first: A,
+        second: B,
+    ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
+        let first = self.queue(first)?;
+        let second = self.connection.send(second);
+        let start = Instant::now();
+        let first = self.wait(first, start, start);
+        let second = match second {
+            Ok(ticket) => self.wait(ticket, start, Instant::now()),
+            Err(error) => Err(error.into()),
+        };
+        Ok((first, second))
     }
 
     /// Sends many requests, pipelined, and yields one result for each, in order. A refusal of one does not disturb the
@@ -241,14 +287,15 @@ impl<T: Transport> Client<T> {
     }
 
     /// Waits for the reply to a request that was sent at `start`, or whose reply was asked for then.
-    fn wait<R>(&mut self, mut ticket: Ticket<R>, start: Instant) -> Result<R, Error> {
+    fn wait<R>(&mut self, mut ticket: Ticket<R>, start: Instant, now: Instant) -> Result<R, Error> {
         let deadline = self.connection.deadline(&ticket, self.since_epoch(start));
+        let mut now = self.since_epoch(now);
         loop {
             if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
                 return result;
             }
-            match self.advance(deadline, self.now()) {
-                Ok(Waited::Moved) => {}
+            match self.advance(deadline, now) {
+                Ok(Waited::Moved) => now = self.now(),
                 Ok(Waited::GiveUp) => return self.connection.give_up(ticket),
                 Ok(Waited::TooLong) => {
                     let error = self.connection.timed_out(&ticket);

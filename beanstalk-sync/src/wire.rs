@@ -17,6 +17,8 @@ use crate::transport::Transport;
 pub(crate) const TURN: Duration = Duration::from_millis(2);
 /// The shortest timeout that a socket takes: the nearest to not waiting at all.
 pub(crate) const NOW: Duration = Duration::from_micros(1);
+/// How much too long a read may wait if that spares setting the timeout.
+const SLACK: Duration = Duration::from_millis(1);
 /// Pieces of the outbound queue for one write.
 const PIECES: usize = 16;
 
@@ -152,8 +154,9 @@ impl<T: Transport> Wire<T> {
         let base = connection.config().reply_timeout;
         let timeout = match (written, left, base) {
             (false, ..) => Some(TURN),
-            // The base is set once; longer waits loop on it.
-            (true, Some(left), Some(base)) => Some(left.min(base)),
+            // The base is set once; longer waits loop on it, and ones that are next to as long may last as long.
+            (true, Some(left), Some(base)) if left.saturating_add(SLACK) < base => Some(left),
+            (true, Some(_), Some(base)) => Some(base),
             (true, left, base) => left.or(base),
         };
         self.read_once(connection, timeout).map(|_| ())

@@ -1,7 +1,7 @@
 //! Our blocking client.
 
 use anyhow::Result;
-use beanstalk_sync::{Command, Put, Reply};
+use beanstalk_sync::{Command, Delete, Put, Reply, Reserve};
 
 use super::wire::{BIG, DEPTH, PRIORITY, SMALL, TTR};
 
@@ -46,12 +46,9 @@ impl Client {
     pub(super) fn drain_paired(&mut self, count: u64) {
         let mut id = self.reserve();
         for _ in 1..count {
-            let pair = [Command::Delete { id: id.into() }, Command::Reserve];
-            for result in self.0.call_all(pair) {
-                if let Reply::Reserved(job) = result.expect("an answer") {
-                    id = job.id.0;
-                }
-            }
+            let (deleted, next) = self.0.call_both(Delete::new(id), Reserve::new()).expect("room for two");
+            deleted.expect("the job was ours");
+            id = next.expect("an answer").job().expect("a job").id.0;
         }
         self.delete(id);
     }

@@ -149,8 +149,9 @@ impl<'c> Encoder<'c> {
     /// Writes a command's word that the table vouches for.
     #[inline]
     pub(crate) fn command(&mut self, word: &'static str) -> Result<&mut Self, ArgumentError> {
+        self.push(word.as_bytes())?;
         self.vouched = true;
-        self.push(word.as_bytes())
+        Ok(self)
     }
 
     /// Writes a whole line that was checked, but for its CRLF.
@@ -213,7 +214,8 @@ impl<'c> Encoder<'c> {
         if self.body != Encoded::NoBody {
             return Err(ArgumentError::Shape("something follows the body"));
         }
-        if self.len == 0 {
+        // A command of the table has written its word.
+        if !self.vouched && self.len == 0 {
             return Ok(0);
         }
         if let Some(space) = self.out.line.0.get_mut(self.len) {

@@ -1,20 +1,20 @@
 //! The receiving half of a client connection: bytes to replies, replies to slots.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::mem;
 
 use super::{
-    Alone, Connection, Stream,
+    Connection, Stream,
     reserve::Parked,
     slot::{Slot, State, TooBig},
 };
 use crate::{
-    error::{CommandError, DecodeError, Error, Excerpt, ProtocolError},
+    error::{CommandError, Excerpt, ProtocolError},
     reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet, name_in},
-    request::{Request, Wait},
+    request::Wait,
     scan,
     table::Kind,
-    types::{Job, JobId},
+    types::JobId,
 };
 
 /// The line of a reply whose body is on its way.
@@ -83,87 +83,6 @@ impl Connection {
                 return;
             }
         }
-    }
-
-    /// As [`Connection::receive_buf`], for the start of a reply. `None` if there is something before it.
-    #[doc(hidden)]
-    #[inline(always)]
-    pub fn receive_buf_alone(&mut self) -> Option<&mut [u8]> {
-        self.framer.fresh_buf()
-    }
-
-    /// As [`Connection::received`]; and takes the reply to the one request in flight, if it is all that was received. If it is
-    /// not, [`Connection::poll_reply`] tells more.
-    ///
-    /// A driver that waits for one reply at a time nearly always comes through here, so it does next to nothing. The error is
-    /// boxed for the same reason as in [`Connection::send_alone`].
-    #[doc(hidden)]
-    #[inline(always)]
-    pub fn received_alone<R: Request>(&mut self, n: usize, alone: &Alone<R>) -> Option<Result<R::Reply, Box<Error>>> {
-        let Some((head, len)) = self.only_head(n, alone.seq) else {
-            self.received(n);
-            return None;
-        };
-        let id = JobId(head.number);
-        // These answer nearly everything; where the word is known, nothing is made of it but the result.
-        let result = if is_plain(&head) && len == n {
-            match head.kind {
-                ReplyKind::Inserted => R::decode(Reply::Inserted(id)),
-                ReplyKind::Deleted => R::decode(Reply::Deleted),
-                _ => decode_head::<R>(head, Vec::new()),
-            }
-        } else {
-            let Some(body) = self.only_body(head, len, n, alone.seq) else {
-                self.received(n);
-                return None;
-            };
-            match head.kind {
-                ReplyKind::Reserved => R::decode(Reply::Reserved(Job { id, body })),
-                _ => decode_head::<R>(head, body),
-            }
-        };
-        match result {
-            Ok(reply) => Some(Ok(reply)),
-            Err(error) => Some(Err(self.decode_failed(alone.seq, error))),
-        }
-    }
-
-    /// The reply line to the only request in flight, if it begins what was just read and may answer it. If it is all of it, both
-    /// are over and done with.
-    #[inline(always)]
-    fn only_head(&mut self, n: usize, seq: u64) -> Option<(Head, usize)> {
-        let slot = self.slots.only(seq)?;
-        let (head, len) = Head::parse(self.framer.fresh(n)?)?;
-        if !slot.direct.contains(head.kind) || !matches!(slot.state, State::Waiting) {
-            return None;
-        }
-        if is_plain(&head) && len == n {
-            mem::forget(mem::take(&mut slot.state));
-            self.slots.only_leaves();
-        }
-        Some((head, len))
-    }
-
-    /// The body behind the line, if it is here whole and nothing is behind it. Then the request is over and done with.
-    #[inline(never)]
-    fn only_body(&mut self, head: Head, len: usize, n: usize, seq: u64) -> Option<Vec<u8>> {
-        let limit = if self.untaken == 0 { self.config.limits.reply_body } else { 0 };
-        let body = self.framer.fresh(n)?.get(len..)?.strip_suffix(b"\r\n")?;
-        let slot = self.slots.only(seq)?;
-        let fits = head.kind.has_body() && body.len() as u64 == head.bytes && body.len() <= limit;
-        if !fits || slot.id.is_some_and(|id| id.0 != head.number) {
-            return None;
-        }
-        mem::forget(mem::take(&mut slot.state));
-        self.slots.only_leaves();
-        Some(body.to_vec())
-    }
-
-    /// The error of a request of the table, whose slot has just left.
-    #[cold]
-    fn decode_failed(&self, seq: u64, error: DecodeError) -> Box<Error> {
-        let kind = self.slots.left(seq).and_then(|slot| slot.kind);
-        Box::new(Error::from_decode(kind.map(Kind::word).unwrap_or_default(), error))
     }
 
     /// Takes note that the peer has closed its half: whatever has no reply by now fails with
@@ -396,17 +315,6 @@ impl Connection {
             slot.state = State::Moved(next);
         }
     }
-}
-
-/// Whether the line is all there is of the reply.
-#[inline(always)]
-fn is_plain(head: &Head) -> bool {
-    ReplySet::PLAIN.contains(head.kind)
-}
-
-#[inline(never)]
-fn decode_head<R: Request>(head: Head, body: Vec<u8>) -> Result<R::Reply, DecodeError> {
-    R::decode(head.into_reply(&[], body))
 }
 
 /// Whether this line may answer this request.

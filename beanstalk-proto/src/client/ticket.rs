@@ -20,21 +20,6 @@ pub struct Ticket<T> {
     pub(super) reply: PhantomData<fn() -> T>,
 }
 
-/// A claim to the reply of the one request that was sent on an idle connection.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Alone<R> {
-    pub(super) seq: u64,
-    request: PhantomData<fn() -> R>,
-}
-
-impl<R> Alone<R> {
-    #[inline(always)]
-    pub(super) const fn new(seq: u64) -> Self {
-        Self { seq, request: PhantomData }
-    }
-}
-
 impl<T> Ticket<T> {
     const SPENT: u64 = u64::MAX;
 

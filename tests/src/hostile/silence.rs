@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_proto::{Command, Error, JobId, ListTubeUsed, Lost, Peek, Put, Reserve, Watch, client::Config};
+use beanstalk_proto::{
+    Command, Error, JobId, ListTubeUsed, Lost, Peek, Put, Reserve, ReserveJob, Watch,
+    client::{Config, Limits},
+};
 
 use super::{SHORT, impatient};
 use crate::{peer::Peer, script::Script};
@@ -18,6 +21,25 @@ fn timed_out(error: &Error, lost: Lost) {
     assert!(matches!(error, Error::TimedOut { lost: is } if *is == lost), "{error}");
     assert!(!error.is_fatal());
     assert!(error.to_string().starts_with("no reply in time; the request "), "{error}");
+}
+
+pub async fn a_job_too_big_that_came_for_nobody_is_told_of_without_asking<P: Peer>() {
+    let (go_on, told) = mpsc::channel();
+    let script = Script::play(move |remote| {
+        remote.line()?;
+        let _ = told.recv();
+        remote.say("RESERVED 7 20\r\ntwenty bytes of job.\r\n")?;
+        remote.line()?;
+        remote.say("WATCHING 2\r\n")?;
+        remote.wait_for_the_end()
+    });
+    let limits = Limits { reply_body: 10, ..Limits::default() };
+    let mut peer = P::connect(script.address(), Config { limits, ..impatient() }).await.unwrap();
+    timed_out(&peer.call(ReserveJob::new(7)).await.unwrap_err(), Lost::Unknown);
+    go_on.send(()).unwrap();
+    assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2);
+    let error = peer.call(Reserve::new()).await.unwrap_err();
+    assert!(matches!(error, Error::ReplyTooBig { id: Some(JobId(7)), bytes: 20, limit: 10, .. }), "{error}");
 }
 
 pub async fn a_peer_that_says_nothing_times_out_and_the_connection_stays_in_step<P: Peer>() {

@@ -7,7 +7,7 @@
 /// ```
 ///
 /// - `sync`: blocking, in an `impl Client` whose `call` takes a [`Request`](crate::Request).
-/// - `async`: the same, and with them `call`, `send`, `reply`, `call_all`, `take_orphaned` and `disconnect`, in an impl of a
+/// - `async`: the same, and with them `call`, `send`, `reply`, `call_both`, `call_all`, `take_orphaned` and `disconnect`, in an impl of a
 ///   client whose field `driver` is a [`client::Driver`](crate::client::Driver) over the type given.
 /// - `shared`: what a `SharedClient` offers, its field `shared` being a [`client::Shared`](crate::client::Shared).
 #[macro_export]
@@ -254,6 +254,46 @@ macro_rules! __async_calls {
         /// Says that nobody waits for this reply any more.
         pub fn abandon<R>(&mut self, ticket: $crate::client::Ticket<R>) {
             self.driver.abandon(ticket);
+        }
+
+        /// Sends two requests in one write, and waits for the replies to both. So a worker finishes a job and reserves the
+        /// next in one round trip.
+        ///
+        /// The first does not stand in for the second: if the job to be deleted is not there any more
+        /// ([`NotFound`](beanstalk_proto::CommandError::NotFound)), the next one is reserved all the same.
+        ///
+        /// # Cancel safety
+        ///
+        /// As `call`, for each of the two: if the future is dropped once it has been polled, both may still run, the replies
+        /// that have not come are dropped when they do, and a job that comes for nobody is kept for the next reserve.
+        ///
+        /// # Errors
+        ///
+        /// Whatever kept the first from being sent; then nothing was. Each of the two results is as of `call`: if only the
+        /// second could not be sent, its own result says so.
+        ///
+        /// ```no_run
+        #[doc = concat!("use ", env!("CARGO_CRATE_NAME"), "::{Client, Delete, Reserve};")]
+        ///
+        #[doc = concat!("# async fn example() -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
+        /// let mut client = Client::connect("127.0.0.1:11300").await?;
+        /// let mut next = client.reserve().await?;
+        /// while let Some(job) = next.job() {
+        ///     println!("{}", job.text().unwrap_or("(not text)"));
+        ///     let (deleted, reserved) = client.call_both(Delete::new(job.id), Reserve::new()).await?;
+        ///     deleted?;
+        ///     next = reserved?;
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
+        #[allow(clippy::type_complexity, reason = "two results, either of which says what became of its own request")]
+        pub async fn call_both<A: $crate::Request, B: $crate::Request>(
+            &mut self,
+            first: A,
+            second: B,
+        ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
+            self.driver.call_both(first, second).await
         }
 
         /// Sends many requests, pipelined, and yields one result for each, in order: call

@@ -86,8 +86,11 @@ mod transport;
 mod work;
 
 pub use beanstalk_proto::{
-    Address, ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, Priority, ProtocolError,
-    Put, PutOutcome, Raw, ReleaseOutcome, Reply, Request, Reserved, Seconds, TubeArg, TubeName, TubeNameError,
+    Address, ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick,
+    KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady,
+    Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob,
+    ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg, TubeName, TubeNameError, Use,
+    Watch,
     client::{
         CallAll, Config, Limits, Ticket,
         tasks::{HeldJob, ProducerConfig},

@@ -106,6 +106,34 @@ impl<T: PollTransport> Driver<T> {
         self.hold(ticket).reply().await
     }
 
+    /// Sends two requests in one write, and waits for the replies to both.
+    ///
+    /// # Errors
+    ///
+    /// What kept the first from being sent; then nothing was. If it is only the second that was kept back, its own result
+    /// says so.
+    #[allow(clippy::type_complexity, reason = "two results, either of which says what became of its own request")]
+    pub async fn call_both<A: Request, B: Request>(
+        &mut self,
+        first: A,
+        second: B,
+    ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
+        let expect = second.expect();
+        if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
+            poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
+        }
+        let first = self.queue(first).await?.ticket.take();
+        // From here to where both are held nothing is awaited, so both are abandoned or none.
+        match self.queue_now(second, expect) {
+            Ok(second) => {
+                let second = self.hold(second);
+                let first = second.driver.hold(first).reply().await;
+                Ok((first, second.reply().await))
+            }
+            Err(refused) => Ok((self.hold(first).reply().await, Err(refused))),
+        }
+    }
+
     /// Sends many requests, pipelined.
     pub fn call_all<I: Iterator<Item: Request>>(&mut self, requests: I) -> CallAll<'_, T, I> {
         CallAll::new(self, requests)
@@ -188,14 +216,20 @@ impl<T: PollTransport> Driver<T> {
         if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
             poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
         }
+        let ticket = self.queue_now(request, expect)?;
+        Ok(self.hold(ticket))
+    }
+
+    /// Queues a request if there is room for it now.
+    fn queue_now<R: Request>(&mut self, request: R, expect: Expect) -> Result<Ticket<R::Reply>, Error> {
         let (waits, adoptable) = (expect.wait != Wait::No, self.connection.check_room(&expect)?);
-        // One request over the limit is let pass: this is the only caller.
+        // One request over the limit is let pass: nobody else sends meanwhile.
         let ticket = self.connection.send_into(request, expect, adoptable, usize::MAX)?;
         if waits {
             // The waiting begins now for those behind it, too.
             self.connection.deadline(&ticket, self.transport.now());
         }
-        Ok(self.hold(ticket))
+        Ok(ticket)
     }
 
     /// Ready when sending makes sense, or no waiting will help. Requests that were abandoned take room until their

@@ -7,6 +7,7 @@
     clippy::arithmetic_side_effects
 )]
 
+mod both;
 mod cancel;
 mod executor;
 mod io;

@@ -86,7 +86,7 @@ impl Connection {
     }
 
     /// Takes note that the peer has closed its half: whatever has no reply by now fails with
-    /// [`Error::Closed`]. Afterwards poll the tickets.
+    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
     pub fn received_eof(&mut self) {
         if self.is_ended() {
             return;
@@ -101,7 +101,7 @@ impl Connection {
     }
 
     /// Takes note that the transport has failed: whatever has no reply by now fails with
-    /// [`Error::Closed`]. Afterwards poll the tickets.
+    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
     pub fn abort(&mut self) {
         if !self.is_ended() {
             self.stream = Stream::Ended;

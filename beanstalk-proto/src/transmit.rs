@@ -266,6 +266,17 @@ impl Transmit {
         if self.place == Place::Line && self.joined_sent == 0 { self.line.0.get(..self.filled) } else { None }
     }
 
+    /// All that waits, if it is one request with a large body that nothing was written of: its line, the body, the line end.
+    #[inline(always)]
+    pub(crate) fn line_and_body(&self) -> Option<[&[u8]; 3]> {
+        if self.place != Place::LineAndBody || self.joined_sent > 0 || self.moved_sent > 0 {
+            return None;
+        }
+        let body = self.moved.front()?;
+        let (line, line_end) = self.line.0.get(..self.filled)?.split_at_checked(body.at)?;
+        Some([line, &body.bytes, line_end])
+    }
+
     /// Takes everything off, if it is one small request.
     #[inline(always)]
     pub(crate) fn advance_line(&mut self) {
@@ -294,7 +305,9 @@ impl Transmit {
     /// Gives back the memory of what was written.
     #[cold]
     fn release(&mut self) {
-        self.moved.clear();
+        while let Some(body) = self.moved.pop_front() {
+            drop(body);
+        }
         self.moved_sent = 0;
         self.joined.truncate(KEPT);
         self.joined.shrink_to(KEPT);

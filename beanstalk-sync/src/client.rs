@@ -194,12 +194,13 @@ impl<T: Transport> Client<T> {
         second: B,
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
         let first = self.queue(first)?;
-        let second = self.connection.send(second);
+        // As for a request of its own: it may be about to take over a reserve whose job is here, unread.
+        let second = self.read_unread(&second).and_then(|()| Ok(self.connection.send(second)?));
         let start = Instant::now();
         let first = self.wait(first, start, start);
         let second = match second {
             Ok(ticket) => self.wait(ticket, start, Instant::now()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         Ok((first, second))
     }

@@ -90,7 +90,7 @@ impl<T: Transport> Wire<T> {
                 Ok(n) if n == line.len() => {}
                 moved => return self.exchange_rest(connection, moved).map(Once::Waits),
             },
-            None => match self.write_once(connection) {
+            None => match self.write_with_body(connection) {
                 Ok(n) if n == connection.queued() => {}
                 moved => return self.exchange_rest(connection, moved).map(Once::Waits),
             },
@@ -190,23 +190,28 @@ impl<T: Transport> Wire<T> {
         Ok(true)
     }
 
+    /// Writes once, a request with a large body.
+    #[inline(never)]
+    fn write_with_body(&mut self, connection: &Connection) -> io::Result<usize> {
+        match connection.transmit_line_and_body() {
+            Some(pieces) => self.transport.write_vectored(&pieces.map(IoSlice::new)),
+            None => self.write_once(connection),
+        }
+    }
+
     /// Writes once, as many pieces as there are.
     #[inline(never)]
     pub(crate) fn write_once(&mut self, connection: &Connection) -> io::Result<usize> {
-        let mut segments = connection.transmit();
+        let segments = connection.transmit();
         if let Some(piece) = segments.single() {
             return self.transport.write(piece);
         }
-        // A request with a large body is three: its line, the body, and the line end.
-        let mut few = [IoSlice::new(&[]); 3];
-        let len = gather(&mut few, &mut segments);
-        let Some(fourth) = segments.next() else {
-            return self.transport.write_vectored(few.get(..len).unwrap_or_default());
-        };
         let mut pieces = [IoSlice::new(&[]); PIECES];
-        pieces[..3].copy_from_slice(&few);
-        pieces[3] = IoSlice::new(fourth);
-        let len = gather(&mut pieces[4..], &mut segments).saturating_add(4);
+        let mut len = 0;
+        for (piece, segment) in iter::zip(&mut pieces, segments) {
+            *piece = IoSlice::new(segment);
+            len += 1;
+        }
         self.transport.write_vectored(pieces.get(..len).unwrap_or_default())
     }
 
@@ -224,17 +229,6 @@ impl<T: Transport> Wire<T> {
         }
         Ok(true)
     }
-}
-
-/// Fills the slices with pieces as far as they go, and says how many there are.
-#[inline(always)]
-fn gather<'a>(slices: &mut [IoSlice<'a>], pieces: &mut impl Iterator<Item = &'a [u8]>) -> usize {
-    let mut len = 0;
-    for (slice, piece) in iter::zip(slices, pieces) {
-        *slice = IoSlice::new(piece);
-        len += 1;
-    }
-    len
 }
 
 /// What is over of the time that a reply may take when one of the settled timeouts has passed.

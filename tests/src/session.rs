@@ -9,7 +9,7 @@ use beanstalk_proto::{
 
 use crate::{
     bare::Bare,
-    peer::Peer,
+    peer::{Both, Peer},
     server::{Backend, Options, Server},
 };
 
@@ -92,6 +92,13 @@ impl<P: Peer> Session<P> {
     /// See [`Peer::reply`].
     pub async fn reply<T>(&mut self, ticket: Ticket<T>) -> Result<T, Error> {
         self.peer.reply(ticket).await
+    }
+
+    /// See [`Peer::call_both`].
+    pub async fn call_both<A: Request, B: Request>(&mut self, first: A, second: B) -> Result<Both<A, B>, Error> {
+        self.note::<A>();
+        self.note::<B>();
+        self.peer.call_both(first, second).await
     }
 
     /// See [`Peer::call_all`]; takes every result.

@@ -44,12 +44,9 @@ macro_rules! ours_async {
             pub(super) async fn drain_paired(&mut self, count: u64) {
                 let mut id = self.reserve().await;
                 for _ in 1..count {
-                    let mut results = self.0.call_all([Command::Delete { id: id.into() }, Command::Reserve]);
-                    while let Some(result) = results.next().await {
-                        if let Reply::Reserved(job) = result.expect("an answer") {
-                            id = job.id.0;
-                        }
-                    }
+                    let (deleted, next) = self.0.call_both(Delete::new(id), Reserve::new()).await.expect("room for two");
+                    deleted.expect("the job was ours");
+                    id = next.expect("an answer").job().expect("a job").id.0;
                 }
                 self.delete(id).await;
             }
@@ -85,7 +82,7 @@ macro_rules! ours_async {
 
 pub(super) mod on_tokio {
     use anyhow::{Result, bail};
-    use beanstalk_tokio::{Command, Put, Reply};
+    use beanstalk_tokio::{Command, Delete, Put, Reply, Reserve};
     use std::{hint::black_box, mem};
 
     use super::super::{
@@ -135,7 +132,7 @@ pub(super) mod on_tokio {
 pub(super) mod on_async_std {
     use anyhow::{Result, bail};
     use async_std::task;
-    use beanstalk_async_std::{Command, Put, Reply};
+    use beanstalk_async_std::{Command, Delete, Put, Reply, Reserve};
     use std::{hint::black_box, mem};
 
     use super::super::{

@@ -5,7 +5,7 @@ use beanstalk_proto::{
     client::{Config, Ticket},
 };
 
-use super::Peer;
+use super::{Both, Peer};
 
 macro_rules! asynchronous {
     ($(#[$doc:meta])* $peer:ident($client:ty) named $name:literal on $scenario:ident => $block_on:expr;
@@ -35,6 +35,10 @@ macro_rules! asynchronous {
 
             async fn reply<T>(&mut self, ticket: Ticket<T>) -> Result<T, Error> {
                 self.0.reply(ticket).await
+            }
+
+            async fn call_both<A: Request, B: Request>(&mut self, first: A, second: B) -> Result<Both<A, B>, Error> {
+                self.0.call_both(first, second).await
             }
 
             async fn call_all<R: Request>(&mut self, requests: Vec<R>, take: usize) -> Vec<Result<R::Reply, Error>> {

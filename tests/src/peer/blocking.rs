@@ -11,7 +11,7 @@ use beanstalk_proto::{
 };
 use beanstalk_sync::Client;
 
-use super::Peer;
+use super::{Both, Peer};
 
 /// `beanstalk-sync`.
 pub struct Blocking(Client);
@@ -43,6 +43,10 @@ impl Peer for Blocking {
 
     async fn reply<T>(&mut self, ticket: Ticket<T>) -> Result<T, Error> {
         self.0.reply(ticket)
+    }
+
+    async fn call_both<A: Request, B: Request>(&mut self, first: A, second: B) -> Result<Both<A, B>, Error> {
+        self.0.call_both(first, second)
     }
 
     async fn call_all<R: Request>(&mut self, requests: Vec<R>, take: usize) -> Vec<Result<R::Reply, Error>> {

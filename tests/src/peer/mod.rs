@@ -13,6 +13,9 @@ pub use self::{
     blocking::Blocking,
 };
 
+/// What became of two requests that were sent together.
+pub type Both<A, B> = (Result<<A as Request>::Reply, Error>, Result<<B as Request>::Reply, Error>);
+
 /// A client under test, on its runtime.
 pub trait Peer: Sized + 'static {
     /// How tests call it.
@@ -32,6 +35,9 @@ pub trait Peer: Sized + 'static {
 
     /// Waits for a reply.
     async fn reply<T>(&mut self, ticket: Ticket<T>) -> Result<T, Error>;
+
+    /// Sends two requests in one write and waits for both replies.
+    async fn call_both<A: Request, B: Request>(&mut self, first: A, second: B) -> Result<Both<A, B>, Error>;
 
     /// Pipelines requests, takes the first `take` results, and drops what is left.
     async fn call_all<R: Request>(&mut self, requests: Vec<R>, take: usize) -> Vec<Result<R::Reply, Error>>;

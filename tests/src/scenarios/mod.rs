@@ -114,6 +114,7 @@ scenarios! {
         a_job_of_a_tube_not_watched_is_not_reserved [Ignore ReserveWithTimeout]
     }
     pipelines {
+        two_requests_together_get_a_result_each [Delete Reserve ReserveWithTimeout]
         replies_can_be_taken_in_any_order []
         a_request_is_with_the_server_once_send_returns [Reserve]
         mixed_commands_get_a_result_each_and_a_refusal_disturbs_none []

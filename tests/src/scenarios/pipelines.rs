@@ -1,8 +1,8 @@
 //! Several requests on their way at once.
 
 use beanstalk_proto::{
-    ArgumentError, Command, CommandError, DecodeError, Encoder, Expect, JobId, Kind, ListTubeUsed, Priority, Put, Raw,
-    Reply, Request, Reserve, Reserved, StatsJob, TubeName, Use, Watch,
+    ArgumentError, Command, CommandError, DecodeError, Delete, Encoder, Error, Expect, JobId, Kind, ListTubeUsed,
+    Priority, Put, Raw, Reply, Request, Reserve, ReserveWithTimeout, Reserved, Stats, StatsJob, TubeName, Use, Watch,
 };
 
 use crate::{peer::Peer, session::Stage};
@@ -20,6 +20,29 @@ pub async fn replies_can_be_taken_in_any_order<P: Peer>(stage: &Stage) {
     assert_eq!(client.reply(first).await.unwrap().id(), JobId(1));
     assert_eq!(client.reply(missing).await.unwrap_err().command_error(), Some(CommandError::NotFound));
     assert_eq!(client.list_tube_used().await.unwrap(), "t");
+}
+
+pub async fn two_requests_together_get_a_result_each<P: Peer>(stage: &Stage) {
+    let mut client = stage.connect::<P>().await;
+    for body in ["one", "two"] {
+        client.call(Put::of(body)).await.unwrap();
+    }
+    let first = client.reserve().await.unwrap().job().unwrap();
+    let (deleted, next) = client.call_both(Delete::new(first.id), Reserve::new()).await.unwrap();
+    deleted.unwrap();
+    let second = next.unwrap().job().unwrap();
+    assert_eq!((second.id, second.text().unwrap()), (JobId(2), "two"));
+    // A refusal of the one says nothing of the other.
+    let (deleted, next) = client.call_both(Delete::new(first.id), ReserveWithTimeout::new(0)).await.unwrap();
+    assert_eq!(deleted.unwrap_err().command_error(), Some(CommandError::NotFound));
+    assert_eq!(next.unwrap(), Reserved::TimedOut);
+    let (deleted, refused) = client.call_both(Delete::new(second.id), Use::new("no good")).await.unwrap();
+    deleted.unwrap();
+    assert!(matches!(refused.unwrap_err(), Error::Argument(_)));
+    // What keeps the first from being sent keeps both.
+    let error = client.call_both(Use::new("no good"), Put::of("three")).await.unwrap_err();
+    assert!(matches!(error, Error::Argument(_)), "{error}");
+    assert_eq!(client.call(Stats::new()).await.unwrap().total_jobs, Some(2));
 }
 
 pub async fn a_request_is_with_the_server_once_send_returns<P: Peer>(stage: &Stage) {

@@ -44,7 +44,8 @@ macro_rules! ours_async {
             pub(super) async fn drain_paired(&mut self, count: u64) {
                 let mut id = self.reserve().await;
                 for _ in 1..count {
-                    let (deleted, next) = self.0.call_both(Delete::new(id), Reserve::new()).await.expect("room for two");
+                    let (deleted, next) =
+                        self.0.call_both(Delete::new(id), Reserve::new()).await.expect("room for two");
                     deleted.expect("the job was ours");
                     id = next.expect("an answer").job().expect("a job").id.0;
                 }

@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod differential;
 pub mod fire;
 pub mod hostile;
+pub mod nobody;
 pub mod peer;
 pub mod proxy;
 pub mod runner;

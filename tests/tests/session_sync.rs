@@ -14,6 +14,7 @@ use beanstalk_sync::{
 };
 use beanstalk_tests::{
     daemon::Daemon,
+    nobody::Nobody,
     server::{Backend, Options, Server, installed},
 };
 
@@ -56,7 +57,8 @@ fn a_session_that_connects_again_has_its_tubes_back() {
 
 #[test]
 fn a_session_waits_for_its_server_no_longer_than_its_patience() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let nobody = Nobody::new();
+    let address = nobody.address();
     let config = SessionConfig { reconnect: Some(QUICK), patience: Some(Duration::from_millis(300)) };
     let mut session = Session::new(&address, config, Config::default()).unwrap();
     let start = Instant::now();
@@ -205,8 +207,8 @@ fn a_producer_spreads_jobs_and_tells_where_they_are() {
 fn a_producer_passes_over_servers_that_drain_or_are_dead() {
     for (a, b) in servers().zip(servers()) {
         a.drain();
-        let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let mut producer = Producer::new([a.address(), &dead, b.address()]).unwrap();
+        let nobody = Nobody::new();
+        let mut producer = Producer::new([a.address(), &nobody.address(), b.address()]).unwrap();
         let [draining, dead, healthy] = producer.servers().map(|(id, _)| id).collect::<Vec<_>>()[..] else {
             panic!("three servers")
         };

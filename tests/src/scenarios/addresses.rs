@@ -10,6 +10,7 @@ use beanstalk_proto::{ArgumentError, Error, Lost, client::Config};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn};
 
 use crate::{
+    nobody::Nobody,
     peer::Peer,
     server::{Options, Place},
     session::Stage,
@@ -38,9 +39,9 @@ pub async fn a_host_name_works_like_an_address<P: Peer>(stage: &Stage) {
 }
 
 pub async fn nobody_there_is_an_error_that_says_so<P: Peer>(_stage: &Stage) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Nobody::new();
     for (address, kind) in [
-        (free.to_string(), io::ErrorKind::ConnectionRefused),
+        (nobody.address(), io::ErrorKind::ConnectionRefused),
         ("unix:/nonexistent/socket".to_string(), io::ErrorKind::NotFound),
     ] {
         let Err(error) = P::connect(&address, Config::default()).await else { panic!("somebody is at {address}") };

@@ -343,7 +343,7 @@ impl Transmit {
 }
 
 impl<'a> Segments<'a> {
-    /// The one piece that is left, if it is only one: what is written need not be gathered then.
+    /// What is left, if it is in one piece: what is written need not be gathered then. Nothing at all is an empty piece.
     #[must_use]
     #[inline]
     pub fn single(&self) -> Option<&'a [u8]> {

@@ -51,7 +51,7 @@ impl<T: Transport, I: Iterator<Item: Request>> Iterator for CallAll<'_, T, I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // As for a single call: the job of a reserve that was abandoned may be here. A failure is told by the results.
-        let _ = self.client.read_unread(&Reserve::new());
+        let _ = self.client.make_room(&Reserve::new());
         loop {
             self.pipeline.fill(&mut self.client.connection);
             if let Poll::Ready(result) = self.pipeline.poll_next(&mut self.client.connection) {

@@ -14,7 +14,7 @@ use beanstalk_proto::{
 use crate::{
     call_all::CallAll,
     transport::{Stream, Transport},
-    wire::{NOW, Once, TURN, Wire},
+    wire::{NOW, Once, TURN, Wire, Wrote},
 };
 
 /// One connection to a server. Every command of the protocol is a method.
@@ -105,7 +105,7 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// Goes on with a call whose reply the first read did not bring whole, or which is more than a line.
+    /// Goes on with a call whose reply the first read did not bring whole and alone, or so that it needs a closer look.
     #[inline(never)]
     fn call_on<R>(&mut self, mut ticket: Ticket<R>, waited: Duration) -> Result<R, Error> {
         if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
@@ -131,13 +131,7 @@ impl<T: Transport> Client<T> {
             let expired = until.is_some_and(|until| self.now() >= until);
             let result = match expired {
                 true => Err(self.connection.timed_out(&ticket)),
-                false => self
-                    .wire
-                    .write_all(&mut self.connection)
-                    .and_then(|done| {
-                        if done { Ok(()) } else { self.wire.read_once(&mut self.connection, Some(TURN)).map(|_| ()) }
-                    })
-                    .map_err(|error| self.failed(error, self.connection.lost(&ticket))),
+                false => self.write_or_read().map_err(|error| self.failed(error, self.connection.lost(&ticket))),
             };
             if let Err(error) = result {
                 self.connection.abandon(ticket);
@@ -197,9 +191,13 @@ impl<T: Transport> Client<T> {
         // As for a request of its own: it may be about to take over a reserve whose job is here, unread.
         let second = self.read_unread(&second).and_then(|()| Ok(self.connection.send(second)?));
         let start = Instant::now();
+        if let Ok(second) = &second {
+            // Each has its own time, so what the server may wait for the second's sake counts from now.
+            self.connection.deadline(second, self.since_epoch(start));
+        }
         let first = self.wait(first, start, start);
         let second = match second {
-            Ok(ticket) => self.wait(ticket, start, Instant::now()),
+            Ok(ticket) => self.reply(ticket),
             Err(error) => Err(error),
         };
         Ok((first, second))
@@ -261,14 +259,31 @@ impl<T: Transport> Client<T> {
         &self.wire.transport
     }
 
-    /// Queues a request. If a reserve is in its way that nobody waits for any more, or is about to be taken over, its job
-    /// may be here, unread.
+    /// Queues a request, once there is room. If a reserve is in its way that nobody waits for any more, or is about to be taken
+    /// over, its job may be here, unread.
     #[inline]
     fn queue<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         if self.connection.in_flight() > 0 {
-            self.read_unread(&request)?;
+            self.make_room(&request)?;
         }
         Ok(self.connection.send(request)?)
+    }
+
+    /// Reads and writes, no longer than a reply may take, while the connection is full of requests that nobody waits for any more;
+    /// then reads what may change what becomes of this one.
+    pub(crate) fn make_room<R: Request>(&mut self, request: &R) -> Result<(), Error> {
+        let until = self.connection.config().reply_timeout.map(|timeout| Instant::now() + timeout);
+        while matches!(self.connection.check_send(request), Err(SendError::Full(_))) {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let moves = self.connection.wants_transmit() || self.connection.awaits_reply();
+            if !moves || left.is_some_and(|left| left.is_zero()) {
+                break;
+            }
+            if let Err(error) = self.wire.exchange(&mut self.connection, left) {
+                return Err(self.failed(error, Lost::NotSent));
+            }
+        }
+        self.read_unread(request)
     }
 
     /// Reads what is here, for as long as that may change what becomes of a request.
@@ -299,12 +314,23 @@ impl<T: Transport> Client<T> {
                 Ok(Waited::Moved) => now = self.now(),
                 Ok(Waited::GiveUp) => return self.connection.give_up(ticket),
                 Ok(Waited::TooLong) => {
+                    if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
+                        return result;
+                    }
                     let error = self.connection.timed_out(&ticket);
                     self.connection.abandon(ticket);
                     return Err(error);
                 }
                 Err(error) => return Err(self.broken(ticket, error)),
             }
+        }
+    }
+
+    /// Writes once; if there is no room, reads.
+    fn write_or_read(&mut self) -> io::Result<()> {
+        match self.wire.write_some(&mut self.connection, None)? {
+            Wrote::All | Wrote::Some => Ok(()),
+            Wrote::Nothing => self.wire.read_once(&mut self.connection, Some(TURN)).map(|_| ()),
         }
     }
 
@@ -325,9 +351,7 @@ impl<T: Transport> Client<T> {
         };
         let left = until.map(|until| until.saturating_duration_since(now));
         if left.is_some_and(|left| left.is_zero()) {
-            if waited == Waited::GiveUp {
-                self.wire.read_once(&mut self.connection, Some(NOW))?;
-            }
+            self.wire.read_once(&mut self.connection, Some(NOW))?;
             return Ok(waited);
         }
         self.wire.exchange(&mut self.connection, left)?;

@@ -14,7 +14,7 @@ use beanstalk_proto::Address;
 /// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
 ///
 /// A read or write that takes longer than its timeout fails with [`io::ErrorKind::WouldBlock`] or
-/// [`io::ErrorKind::TimedOut`] and has moved no byte. A wrapper passes the timeouts on to the socket it wraps:
+/// [`io::ErrorKind::TimedOut`], not earlier, and has moved no byte. A wrapper passes the timeouts on to the socket it wraps:
 ///
 /// ```
 /// use std::{io::{self, Read, Write}, net::TcpStream, time::Duration};

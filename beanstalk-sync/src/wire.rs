@@ -43,6 +43,17 @@ pub(crate) enum Once<R> {
     Waits(Duration),
 }
 
+/// How much of what was queued was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// All of it, and flushed.
+    All,
+    /// Some of it: there may be room for more.
+    Some,
+    /// Nothing: there was no room in time.
+    Nothing,
+}
+
 impl<T: Transport> Wire<T> {
     pub(crate) const fn new(transport: T) -> Self {
         Self { transport, read_timeout: None, write_timeout: None, settled: false }
@@ -83,111 +94,77 @@ impl<T: Transport> Wire<T> {
         alone: &Alone<R>,
     ) -> io::Result<Once<R::Reply>> {
         if !self.settled {
-            self.settle(connection.config().reply_timeout)?;
+            self.settle(base(connection))?;
         }
         match connection.transmit_line() {
             Some(line) => match self.transport.write(line) {
                 Ok(n) if n == line.len() => {}
-                moved => return self.exchange_rest(connection, moved).map(Once::Waits),
+                moved => return written(connection, moved).map(Once::Waits),
             },
             None => match self.write_with_body(connection) {
                 Ok(n) if n == connection.queued() => {}
-                moved => return self.exchange_rest(connection, moved).map(Once::Waits),
+                moved => return written(connection, moved).map(Once::Waits),
             },
         }
-        if self.transport.flush().is_err() {
+        if let Err(error) = self.transport.flush() {
             connection.transmitted(usize::MAX);
-            return self.exchange_closely(connection).map(Once::Waits);
+            return unless_in_time(connection, error).map(Once::Waits);
         }
         connection.line_written_out();
-        let Some(buf) = connection.receive_buf_alone() else {
-            return self.exchange_closely(connection).map(Once::Waits);
-        };
+        let Some(buf) = connection.receive_buf_alone() else { return Ok(Once::Waits(Duration::ZERO)) };
         match self.transport.read(buf) {
             Ok(n) if n > 0 => match connection.received_alone(n, alone) {
                 Some(Ok(reply)) => Ok(Once::Replied(reply)),
                 Some(Err(error)) => Ok(Once::Refused(error)),
                 None => Ok(Once::Waits(Duration::ZERO)),
             },
-            moved => self.read_rest(connection, moved).map(Once::Waits),
-        }
-    }
-
-    #[cold]
-    fn exchange_rest(&mut self, connection: &mut Connection, written: io::Result<usize>) -> io::Result<Duration> {
-        match written {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => {
-                connection.transmitted(n);
-                self.exchange_closely(connection)
+            Ok(_) => {
+                connection.received_eof();
+                Ok(Once::Waits(Duration::ZERO))
             }
-            Err(error) if is_timeout(&error) => Ok(too_late(connection)),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.exchange_closely(connection),
-            Err(error) => Err(error),
+            Err(error) => unless_in_time(connection, error).map(Once::Waits),
         }
     }
 
-    #[inline(never)]
-    fn exchange_closely(&mut self, connection: &mut Connection) -> io::Result<Duration> {
-        if !self.write_all(connection)? {
-            return Ok(too_late(connection));
-        }
-        let read = self.transport.read(connection.receive_buf());
-        self.read_rest(connection, read)
-    }
-
-    #[inline(never)]
-    fn read_rest(&mut self, connection: &mut Connection, read: io::Result<usize>) -> io::Result<Duration> {
-        match read {
-            Ok(0) => connection.received_eof(),
-            Ok(n) => connection.received(n),
-            Err(error) if is_timeout(&error) => return Ok(too_late(connection)),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        Ok(Duration::ZERO)
-    }
-
-    /// Writes what is queued, then reads once. While the transport takes no more, it only reads.
+    /// Writes once what is queued; if that was all, reads once. While the transport takes no more, it only reads.
     pub(crate) fn exchange(&mut self, connection: &mut Connection, left: Option<Duration>) -> io::Result<()> {
-        let written = self.write_all(connection)?;
-        let base = connection.config().reply_timeout;
-        let timeout = match (written, left, base) {
-            (false, ..) => Some(TURN),
-            // The base is set once; longer waits loop on it, and ones that are next to as long may last as long.
-            (true, Some(left), Some(base)) if left.saturating_add(SLACK) < base => Some(left),
-            (true, Some(_), Some(base)) => Some(base),
-            (true, left, base) => left.or(base),
+        let timeout = match self.write_some(connection, left)? {
+            // Whoever waits looks at the clock before the next write.
+            Wrote::Some => return Ok(()),
+            Wrote::Nothing => Some(TURN),
+            Wrote::All => within(connection, left),
         };
         self.read_once(connection, timeout).map(|_| ())
     }
 
-    /// Writes until nothing is queued, then flushes; `false` if the transport takes no more for now.
-    pub(crate) fn write_all(&mut self, connection: &mut Connection) -> io::Result<bool> {
-        while connection.wants_transmit() {
+    /// Writes once, and flushes if nothing is queued then.
+    pub(crate) fn write_some(&mut self, connection: &mut Connection, left: Option<Duration>) -> io::Result<Wrote> {
+        if connection.wants_transmit() {
             // Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
-            let timeout = match connection.in_flight() {
-                0 | 1 => connection.config().reply_timeout,
+            self.set_write_timeout(match connection.in_flight() {
+                0 | 1 => within(connection, left),
                 _ => Some(TURN),
-            };
-            self.set_write_timeout(timeout)?;
+            })?;
             match self.write_once(connection) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => connection.transmitted(n),
-                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) if is_timeout(&error) => return Ok(Wrote::Nothing),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
+            }
+            if connection.wants_transmit() {
+                return Ok(Wrote::Some);
             }
         }
         if connection.wants_flush() {
             match self.transport.flush() {
                 Ok(()) => connection.flushed(),
-                Err(error) if is_timeout(&error) => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+                Err(error) if is_timeout(&error) => return Ok(Wrote::Nothing),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Wrote::Some),
                 Err(error) => return Err(error),
             }
         }
-        Ok(true)
+        Ok(Wrote::All)
     }
 
     /// Writes once, a request with a large body.
@@ -231,9 +208,42 @@ impl<T: Transport> Wire<T> {
     }
 }
 
-/// What is over of the time that a reply may take when one of the settled timeouts has passed.
-fn too_late(connection: &Connection) -> Duration {
-    connection.config().reply_timeout.unwrap_or_default()
+/// The reply timeout, as a socket takes it: never zero.
+fn base(connection: &Connection) -> Option<Duration> {
+    connection.config().reply_timeout.map(|timeout| timeout.max(NOW))
+}
+
+/// The timeout for waiting so long. The base is set once; longer waits loop on it, and ones that are next to as long may last as
+/// long.
+fn within(connection: &Connection, left: Option<Duration>) -> Option<Duration> {
+    match (left, base(connection)) {
+        (Some(left), Some(base)) if left.saturating_add(SLACK) < base => Some(left.max(NOW)),
+        (Some(_), Some(base)) => Some(base),
+        (left, base) => left.or(base),
+    }
+}
+
+/// What is over of the time that a reply may take, after the write of a request that is alone has not taken all.
+#[cold]
+fn written(connection: &mut Connection, moved: io::Result<usize>) -> io::Result<Duration> {
+    match moved {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        Ok(n) => {
+            connection.transmitted(n);
+            Ok(Duration::ZERO)
+        }
+        Err(error) => unless_in_time(connection, error),
+    }
+}
+
+/// What is over of the time that a reply may take, after something took as long as its timeout, or was interrupted.
+#[cold]
+fn unless_in_time(connection: &Connection, error: io::Error) -> io::Result<Duration> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(base(connection).unwrap_or_default()),
+        io::ErrorKind::Interrupted => Ok(Duration::ZERO),
+        _ => Err(error),
+    }
 }
 
 fn is_timeout(error: &io::Error) -> bool {

@@ -69,6 +69,11 @@ impl Remote {
         self.stream.write_all(bytes.as_ref())
     }
 
+    /// Reads and drops so many bytes.
+    pub fn skip(&mut self, bytes: usize) -> io::Result<()> {
+        self.stream.read_exact(&mut vec![0; bytes])
+    }
+
     /// Reads and drops everything until the client closes.
     pub fn wait_for_the_end(&mut self) -> io::Result<()> {
         io::copy(&mut self.stream, &mut io::sink()).map(|_| ())

@@ -86,7 +86,7 @@ impl Connection {
         self.transmit.line()
     }
 
-    /// The request that was sent alone, if it has a large body: its line, the body, and the line end.
+    /// The request that was sent alone, if it has a body of its own allocation: its line, the body, and the line end.
     #[doc(hidden)]
     #[inline(always)]
     #[must_use]
@@ -94,7 +94,7 @@ impl Connection {
         self.transmit.line_and_body()
     }
 
-    /// As [`Connection::transmitted`] and [`Connection::flushed`], for all of [`Connection::transmit_line`].
+    /// As [`Connection::transmitted`] and [`Connection::flushed`], for all that waits.
     #[doc(hidden)]
     #[inline(always)]
     pub fn line_written_out(&mut self) {

@@ -61,7 +61,7 @@ impl<T: PollTransport> Driver<T> {
     /// All of [`Error`].
     #[inline]
     pub async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        if !self.connection.is_idle() || !self.connection.parked.is_empty() {
+        if !self.connection.is_idle() {
             return self.queue(request).await?.reply().await;
         }
         let alone = match self.connection.send_alone(request) {
@@ -118,11 +118,13 @@ impl<T: PollTransport> Driver<T> {
         first: A,
         second: B,
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
-        let expect = second.expect();
+        let (one, expect) = (first.expect(), second.expect());
+        self.make_room(&one).await?;
+        // Once there is room for the first: what made it may have brought the job of a reserve that the second takes over.
         if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
             poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
         }
-        let first = self.queue(first).await?.ticket.take();
+        let first = self.queue_now(first, one)?;
         // From here to where both are held nothing is awaited, so both are abandoned or none.
         match self.queue_now(second, expect) {
             Ok(second) => {
@@ -206,18 +208,24 @@ impl<T: PollTransport> Driver<T> {
     /// Queues a request, once there is room for it.
     async fn queue<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
         let expect = request.expect();
-        if let Err(refused) = self.connection.check_room(&expect) {
+        self.make_room(&expect).await?;
+        let ticket = self.queue_now(request, expect)?;
+        Ok(self.hold(ticket))
+    }
+
+    /// Waits until sending makes sense, or no waiting will help.
+    async fn make_room(&mut self, expect: &Expect) -> Result<(), Error> {
+        if let Err(refused) = self.connection.check_room(expect) {
             if !matches!(refused, SendError::Full(_) | SendError::ReserveWaiting) {
                 return Err(refused.into());
             }
             let until = self.reply_timeout();
-            poll_fn(|cx| self.poll_room(&expect, until, cx)).await?;
+            poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
         }
-        if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
-            poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
+        if matches!(self.connection.check_room(expect), Ok(Some(_))) {
+            poll_fn(|cx| self.poll_unread(expect, cx)).await?;
         }
-        let ticket = self.queue_now(request, expect)?;
-        Ok(self.hold(ticket))
+        Ok(())
     }
 
     /// Queues a request if there is room for it now.

@@ -335,9 +335,6 @@ impl Slots {
     pub(super) fn only_leaves(&mut self) {
         self.front = self.end;
         self.pending = self.end;
-        if self.ring.len() > KEPT {
-            self.ring = Vec::new();
-        }
     }
 
     /// Lets go what is free behind the front that has left.

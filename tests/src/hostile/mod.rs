@@ -63,6 +63,10 @@ misdeeds! {
         a_body_that_stops_in_the_middle_times_out
         a_reply_that_dribbles_past_the_timeout_times_out
         a_peer_that_never_reads_times_out_a_large_put
+        a_peer_that_reads_in_drips_times_out_a_large_put
+        a_peer_that_refuses_a_body_and_reads_no_further_is_heard
+        a_late_reply_makes_room_for_the_next_request
+        each_of_two_requests_has_its_own_time
         dropping_a_client_never_waits_for_its_peer
         disconnecting_from_a_peer_that_never_closes_times_out
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Command, Error, JobId, ListTubeUsed, Lost, Peek, Put, Reserve, ReserveJob, Watch,
+    Command, CommandError, Error, JobId, ListTubeUsed, Lost, Peek, Put, Reserve, ReserveJob, ReserveWithTimeout, Watch,
     client::{Config, Limits},
 };
 
@@ -113,6 +113,68 @@ pub async fn a_peer_that_never_reads_times_out_a_large_put<P: Peer>() {
     assert!(start.elapsed() >= SHORT && start.elapsed() < SOON, "{:?}", start.elapsed());
     timed_out(&peer.call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+pub async fn a_peer_that_reads_in_drips_times_out_a_large_put<P: Peer>() {
+    let script = Script::play(|remote| {
+        remote.line()?;
+        loop {
+            remote.skip(100_000)?;
+            thread::sleep(SHORT / 5);
+        }
+    });
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let start = Instant::now();
+    // At this rate it would take half a minute, and there is room for a little at any time.
+    timed_out(&peer.call(Put::of(vec![0; 64 << 20])).await.unwrap_err(), Lost::Unknown);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+pub async fn a_peer_that_refuses_a_body_and_reads_no_further_is_heard<P: Peer>() {
+    let (go_on, told) = mpsc::channel::<()>();
+    let script = Script::play(move |remote| {
+        remote.line()?;
+        remote.say("JOB_TOO_BIG\r\n")?;
+        let _ = told.recv();
+        Ok(())
+    });
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let error = peer.call(Put::of(vec![0; 32 << 20])).await.unwrap_err();
+    assert_eq!(error.command_error(), Some(CommandError::JobTooBig), "{error}");
+    drop(go_on);
+}
+
+pub async fn a_late_reply_makes_room_for_the_next_request<P: Peer>() {
+    let (go_on, told) = mpsc::channel();
+    let script = Script::play(move |remote| {
+        remote.line()?;
+        let _ = told.recv();
+        remote.say("USING late\r\n")?;
+        remote.line()?;
+        remote.say("WATCHING 2\r\n")?;
+        remote.wait_for_the_end()
+    });
+    let limits = Limits { in_flight: 1, ..Limits::default() };
+    let mut peer = P::connect(script.address(), Config { limits, ..impatient() }).await.unwrap();
+    timed_out(&peer.call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
+    go_on.send(()).unwrap();
+    assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2);
+}
+
+pub async fn each_of_two_requests_has_its_own_time<P: Peer>() {
+    let script = Script::play(|remote| {
+        remote.line()?;
+        remote.line()?;
+        thread::sleep(2 * SHORT);
+        remote.say("RESERVED 7 1\r\nx\r\n")?;
+        thread::sleep(SHORT / 4);
+        remote.say("FOUND 1 1\r\ny\r\n")?;
+        remote.wait_for_the_end()
+    });
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let (reserved, found) = peer.call_both(ReserveWithTimeout::new(5), Peek::new(1)).await.unwrap();
+    assert_eq!(reserved.unwrap().job().unwrap().id, JobId(7));
+    assert_eq!(found.unwrap().body, b"y");
 }
 
 pub async fn dropping_a_client_never_waits_for_its_peer<P: Peer>() {

@@ -4,7 +4,7 @@
 //! thing to be heard. A server may be late, by what a busy machine delays it; it may not be early.
 
 use std::{
-    thread,
+    panic, thread,
     time::{Duration, Instant},
 };
 
@@ -28,10 +28,23 @@ fn everywhere(scenario: fn(&mut Play)) {
             }
             thread::Builder::new()
                 .name(backend.name().into())
-                .spawn_scoped(scope, move || scenario(&mut Play::start(backend)))
+                .spawn_scoped(scope, move || play(backend, scenario))
                 .unwrap();
         }
     });
+}
+
+/// Plays a scenario; against a real beanstalkd up to three times, as it can forget a connection's deadlines for good: it clears
+/// its timer if it wakes in the very microsecond of one. What it does otherwise than expected it does each time.
+fn play(backend: Backend, scenario: fn(&mut Play)) {
+    let attempts = if backend == Backend::Real { 3 } else { 1 };
+    for _ in 1..attempts {
+        if panic::catch_unwind(|| scenario(&mut Play::start(backend))).is_ok() {
+            return;
+        }
+        println!("not as expected against {}; once more, on another server", backend.name());
+    }
+    scenario(&mut Play::start(backend));
 }
 
 struct Play {

@@ -3,8 +3,8 @@
 use std::{pin::pin, time::Duration};
 
 use beanstalk_proto::{
-    ArgumentError, CommandError, Delete, Error, JobId, Kind, Lost, Peek, Put, Raw, Reply, Reserve, ReserveWithTimeout,
-    Reserved,
+    ArgumentError, CommandError, Delete, Error, JobId, Kind, ListTubeUsed, Lost, Peek, Put, Raw, Reply, Reserve,
+    ReserveWithTimeout, Reserved,
     client::{Config, Driver, Limits},
 };
 
@@ -112,6 +112,26 @@ fn a_reserve_that_was_dropped_before_is_taken_over_only_once_what_is_here_was_re
     assert!(cut_after(2, driver.call(ReserveWithTimeout::new(5))).is_none());
     wire.offer(8);
     let (deleted, reserved) = run(driver.call_both(Delete::new(7), ReserveWithTimeout::new(5))).unwrap();
+    deleted.unwrap();
+    assert_eq!(id_of(reserved), Some(JobId(8)));
+    assert_eq!(wire.count(Kind::Touch), 1, "handed over unconfirmed");
+}
+
+#[test]
+fn what_comes_while_the_first_waits_for_room_is_read_before_the_second_takes_over() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    let limits = Limits { in_flight: 2, ..Limits::default() };
+    let mut driver = wire.driver_with(Config { limits, ..Config::default() });
+    assert!(cut_after(2, driver.call(ListTubeUsed::new())).is_none());
+    assert!(cut_after(2, driver.call(ReserveWithTimeout::new(5))).is_none());
+    let mut both = pin!(driver.call_both(Delete::new(7), ReserveWithTimeout::new(5)));
+    assert!(settle(both.as_mut()).is_none(), "there is no room for the first");
+    // The reply that makes room fills the pipe: the job is behind it, there for the next read.
+    wire.world().capacity = "USING default\r\n".len();
+    wire.offer(8);
+    wire.speak();
+    let (deleted, reserved) = settle(both.as_mut()).unwrap().unwrap();
     deleted.unwrap();
     assert_eq!(id_of(reserved), Some(JobId(8)));
     assert_eq!(wire.count(Kind::Touch), 1, "handed over unconfirmed");

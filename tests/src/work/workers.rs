@@ -5,6 +5,7 @@ use std::{
     convert::Infallible,
     future::pending,
     num::NonZeroU32,
+    panic,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -75,7 +76,11 @@ pub(super) async fn a_handler_that_errs_or_panics_is_retried_and_then_buried_wit
     let worker = builder.build().unwrap();
     let handle = worker.handle();
     let work = worker.run(|job| async move {
-        assert_eq!(job.text(), Ok("errs"), "it is {}", job.id);
+        // Past the panic hook: it would print, and find the names for a backtrace, which takes a runtime's thread for longer than
+        // the jobs of other tests can be without it.
+        if job.text() != Ok("errs") {
+            panic::resume_unwind(Box::new(format!("it is {}", job.id)));
+        }
         Err("no such thing")
     });
     let script = async {

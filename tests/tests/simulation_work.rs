@@ -4,7 +4,7 @@
 
 use beanstalk_tests::sim::{
     self,
-    work::{self, Counts, Run, dead},
+    workers::{self, Counts, Run, dead},
 };
 
 /// Seeds that are always run.
@@ -30,7 +30,7 @@ fn sum(always: u64, run: fn(u64) -> Result<Run, String>) -> (u64, Counts) {
 
 #[test]
 fn whatever_dies_no_job_is_lost_or_deleted_unprocessed_and_every_shutdown_ends_in_time() {
-    let (seeds, sum) = sum(SEEDS, work::run);
+    let (seeds, sum) = sum(SEEDS, workers::run);
     // What nothing happens in, proves nothing.
     let happened = [
         (sum.acknowledged, 50 * seeds),
@@ -58,8 +58,8 @@ fn a_dead_server_costs_its_own_jobs_delay_and_nothing_else() {
 fn a_seed_replays_exactly() {
     let mut hashes = Vec::new();
     for seed in 0..10 {
-        let run = work::run(seed).unwrap();
-        assert_eq!(run, work::run(seed).unwrap(), "seed {seed}");
+        let run = workers::run(seed).unwrap();
+        assert_eq!(run, workers::run(seed).unwrap(), "seed {seed}");
         hashes.push(run.hash);
     }
     hashes.sort_unstable();

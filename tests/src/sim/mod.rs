@@ -25,7 +25,7 @@ mod outage;
 mod rng;
 mod stream;
 mod trace;
-pub mod work;
+pub mod workers;
 mod world;
 
 use std::{

@@ -215,9 +215,12 @@ impl Transmit {
         self.moved.push_back(Moved { at: self.filled.saturating_add(at), bytes });
     }
 
-    /// Gives up the body of a request that was refused.
+    /// Gives up the body of a request that was refused, and what was made room for it.
     pub(crate) fn drop_pending(&mut self) {
         self.pending = Vec::new();
+        if self.queued == 0 && self.joined.len() > KEPT {
+            self.release();
+        }
     }
 
     /// Queues bytes.

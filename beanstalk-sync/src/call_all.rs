@@ -7,10 +7,7 @@ use beanstalk_proto::{
     client::{Deadline, Pipeline},
 };
 
-use crate::{
-    client::{Client, Waited},
-    transport::Transport,
-};
+use crate::{client::Client, transport::Transport, wait::Waited};
 
 /// The results of [`Client::call_all`], in the order of the requests.
 pub struct CallAll<'c, T: Transport, I: Iterator<Item: Request>> {

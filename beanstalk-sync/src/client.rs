@@ -1,20 +1,19 @@
 //! The blocking client: one connection, and the loop that moves its bytes.
 
 use std::{
-    io,
     task::Poll,
     time::{Duration, Instant},
 };
 
 use beanstalk_proto::{
-    Address, Error, Job, Lost, Request, SendError,
-    client::{Closing, Config, Connection, Deadline, Ticket},
+    Address, Error, Job, Lost, Request,
+    client::{Closing, Config, Connection, Ticket},
 };
 
 use crate::{
     call_all::CallAll,
     transport::{Stream, Transport},
-    wire::{NOW, Once, TURN, Wire, Wrote},
+    wire::{NOW, Once, Wire},
 };
 
 /// One connection to a server. Every command of the protocol is a method.
@@ -37,9 +36,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Client<T: Transport = Stream> {
     pub(crate) connection: Connection,
-    wire: Wire<T>,
+    pub(crate) wire: Wire<T>,
     /// What the core's clock counts from.
-    epoch: Instant,
+    pub(crate) epoch: Instant,
 }
 
 impl Client {
@@ -125,13 +124,12 @@ impl<T: Transport> Client<T> {
     /// As [`Client::call`], but for what the server answers.
     pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         let ticket = self.queue(request)?;
-        let start = self.now();
-        let until = self.connection.config().reply_timeout.map(|timeout| start + timeout);
+        let until = self.until();
         while !self.connection.is_written_out(&ticket) {
-            let expired = until.is_some_and(|until| self.now() >= until);
-            let result = match expired {
-                true => Err(self.connection.timed_out(&ticket)),
-                false => self.write_or_read().map_err(|error| self.failed(error, self.connection.lost(&ticket))),
+            let left = self.left(until);
+            let result = match left {
+                Some(Duration::ZERO) => Err(self.connection.timed_out(&ticket)),
+                left => self.write_or_read(left).map_err(|error| self.failed(error, self.connection.lost(&ticket))),
             };
             if let Err(error) = result {
                 self.connection.abandon(ticket);
@@ -189,7 +187,7 @@ impl<T: Transport> Client<T> {
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
         let first = self.queue(first)?;
         // As for a request of its own: it may be about to take over a reserve whose job is here, unread.
-        let second = self.read_unread(&second).and_then(|()| Ok(self.connection.send(second)?));
+        let second = self.read_unread(&second).and_then(|()| Ok(self.connection.send_over(second)?));
         let start = Instant::now();
         if let Ok(second) = &second {
             // Each has its own time, so what the server may wait for the second's sake counts from now.
@@ -242,10 +240,9 @@ impl<T: Transport> Client<T> {
         if self.connection.close() == Closing::HalfClose {
             self.wire.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
         }
-        let start = self.now();
-        let timeout = self.connection.config().reply_timeout;
+        let until = self.until();
         while !self.connection.is_ended() {
-            let left = timeout.map(|timeout| timeout.saturating_sub(self.now().saturating_duration_since(start)));
+            let left = self.left(until);
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Error::TimedOut { lost: Lost::Unknown });
             }
@@ -258,135 +255,6 @@ impl<T: Transport> Client<T> {
     pub fn get_ref(&self) -> &T {
         &self.wire.transport
     }
-
-    /// Queues a request, once there is room. If a reserve is in its way that nobody waits for any more, or is about to be taken
-    /// over, its job may be here, unread.
-    #[inline]
-    fn queue<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        if self.connection.in_flight() > 0 {
-            self.make_room(&request)?;
-        }
-        Ok(self.connection.send(request)?)
-    }
-
-    /// Reads and writes, no longer than a reply may take, while the connection is full of requests that nobody waits for any more;
-    /// then reads what may change what becomes of this one.
-    pub(crate) fn make_room<R: Request>(&mut self, request: &R) -> Result<(), Error> {
-        let until = self.connection.config().reply_timeout.map(|timeout| Instant::now() + timeout);
-        while matches!(self.connection.check_send(request), Err(SendError::Full(_))) {
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            let moves = self.connection.wants_transmit() || self.connection.awaits_reply();
-            if !moves || left.is_some_and(|left| left.is_zero()) {
-                break;
-            }
-            if let Err(error) = self.wire.exchange(&mut self.connection, left) {
-                return Err(self.failed(error, Lost::NotSent));
-            }
-        }
-        self.read_unread(request)
-    }
-
-    /// Reads what is here, for as long as that may change what becomes of a request.
-    pub(crate) fn read_unread<R: Request>(&mut self, request: &R) -> Result<(), Error> {
-        while self.connection.in_flight() > 0 {
-            let unread = match self.connection.check_send(request) {
-                Err(refused) => matches!(refused, SendError::ReserveWaiting),
-                Ok(()) => self.connection.would_adopt(request),
-            };
-            match unread.then(|| self.wire.read_once(&mut self.connection, Some(NOW))) {
-                Some(Ok(true)) => {}
-                Some(Err(error)) => return Err(self.failed(error, Lost::NotSent)),
-                Some(Ok(false)) | None => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for the reply to a request that was sent at `start`, or whose reply was asked for then.
-    fn wait<R>(&mut self, mut ticket: Ticket<R>, start: Instant, now: Instant) -> Result<R, Error> {
-        let deadline = self.connection.deadline(&ticket, self.since_epoch(start));
-        let mut now = self.since_epoch(now);
-        loop {
-            if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
-                return result;
-            }
-            match self.advance(deadline, now) {
-                Ok(Waited::Moved) => now = self.now(),
-                Ok(Waited::GiveUp) => return self.connection.give_up(ticket),
-                Ok(Waited::TooLong) => {
-                    if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
-                        return result;
-                    }
-                    let error = self.connection.timed_out(&ticket);
-                    self.connection.abandon(ticket);
-                    return Err(error);
-                }
-                Err(error) => return Err(self.broken(ticket, error)),
-            }
-        }
-    }
-
-    /// Writes once; if there is no room, reads.
-    fn write_or_read(&mut self) -> io::Result<()> {
-        match self.wire.write_some(&mut self.connection, None)? {
-            Wrote::All | Wrote::Some => Ok(()),
-            Wrote::Nothing => self.wire.read_once(&mut self.connection, Some(TURN)).map(|_| ()),
-        }
-    }
-
-    /// The error of a request that met the transport's failure.
-    #[cold]
-    fn broken<R>(&mut self, ticket: Ticket<R>, error: io::Error) -> Error {
-        let error = self.failed(error, self.connection.lost(&ticket));
-        self.connection.abandon(ticket);
-        error
-    }
-
-    /// Moves bytes until something was read, or says what the deadline asks for.
-    pub(crate) fn advance(&mut self, deadline: Deadline, now: beanstalk_proto::Instant) -> io::Result<Waited> {
-        let (until, waited) = match deadline {
-            Deadline::Never => (None, Waited::Moved),
-            Deadline::Fail(until) => (Some(until), Waited::TooLong),
-            Deadline::GiveUp(until) => (Some(until), Waited::GiveUp),
-        };
-        let left = until.map(|until| until.saturating_duration_since(now));
-        if left.is_some_and(|left| left.is_zero()) {
-            self.wire.read_once(&mut self.connection, Some(NOW))?;
-            return Ok(waited);
-        }
-        self.wire.exchange(&mut self.connection, left)?;
-        Ok(Waited::Moved)
-    }
-
-    /// Notes that the transport has failed, and makes the error of the call that met it.
-    pub(crate) fn failed(&mut self, error: io::Error, lost: Lost) -> Error {
-        self.connection.abort();
-        Error::Io { error, lost }
-    }
-
-    /// Looks, without waiting, whether the server has ended the connection.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.wire.read_once(&mut self.connection, Some(NOW)).is_err() || self.connection.is_ended()
-    }
-
-    pub(crate) fn now(&self) -> beanstalk_proto::Instant {
-        self.since_epoch(Instant::now())
-    }
-
-    fn since_epoch(&self, at: Instant) -> beanstalk_proto::Instant {
-        beanstalk_proto::Instant::ZERO + at.saturating_duration_since(self.epoch)
-    }
-}
-
-/// What came of waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
-    /// Bytes may have moved: look for the reply.
-    Moved,
-    /// The reply is overdue.
-    TooLong,
-    /// The caller's own deadline has passed.
-    GiveUp,
 }
 
 impl<T: Transport> Drop for Client<T> {

@@ -43,6 +43,7 @@ mod session;
 mod slot;
 mod transport;
 mod upkeep;
+mod wait;
 mod wire;
 mod worker;
 

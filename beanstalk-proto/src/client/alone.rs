@@ -164,7 +164,8 @@ impl Connection {
     /// The body behind the line, if it is here whole and nothing is behind it. Then the request is over and done with.
     #[inline(never)]
     fn only_body(&mut self, head: Head, len: usize, n: usize, seq: u64) -> Option<Vec<u8>> {
-        let limit = if self.untaken == 0 { self.config.limits.reply_body } else { 0 };
+        // Nothing else is untaken where a request is alone, so the limit on that allows any one reply.
+        let limit = self.config.limits.reply_body;
         let body = self.framer.fresh(n)?.get(len..)?.strip_suffix(b"\r\n")?;
         let slot = self.slots.only(seq)?;
         let fits = head.kind.has_body() && body.len() as u64 == head.bytes && body.len() <= limit;

@@ -124,9 +124,9 @@ impl<T: PollTransport> Driver<T> {
         if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
             poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
         }
-        let first = self.queue_now(first, one)?;
+        let first = self.queue_now(first, &one)?;
         // From here to where both are held nothing is awaited, so both are abandoned or none.
-        match self.queue_now(second, expect) {
+        match self.queue_over(second, &expect) {
             Ok(second) => {
                 let second = self.hold(second);
                 let first = second.driver.hold(first).reply().await;
@@ -209,7 +209,7 @@ impl<T: PollTransport> Driver<T> {
     async fn queue<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
         let expect = request.expect();
         self.make_room(&expect).await?;
-        let ticket = self.queue_now(request, expect)?;
+        let ticket = self.queue_now(request, &expect)?;
         Ok(self.hold(ticket))
     }
 
@@ -228,12 +228,16 @@ impl<T: PollTransport> Driver<T> {
         Ok(())
     }
 
-    /// Queues a request if there is room for it now.
-    fn queue_now<R: Request>(&mut self, request: R, expect: Expect) -> Result<Ticket<R::Reply>, Error> {
-        let (waits, adoptable) = (expect.wait != Wait::No, self.connection.check_room(&expect)?);
-        // One request over the limit is let pass: nobody else sends meanwhile.
-        let ticket = self.connection.send_into(request, expect, adoptable, usize::MAX)?;
-        if waits {
+    /// Queues a request if there is room for any now.
+    fn queue_now<R: Request>(&mut self, request: R, expect: &Expect) -> Result<Ticket<R::Reply>, Error> {
+        self.connection.check_room(expect)?;
+        self.queue_over(request, expect)
+    }
+
+    /// Queues a request, however much is queued: nobody else sends meanwhile.
+    fn queue_over<R: Request>(&mut self, request: R, expect: &Expect) -> Result<Ticket<R::Reply>, Error> {
+        let ticket = self.connection.send_over(request)?;
+        if expect.wait != Wait::No {
             // The waiting begins now for those behind it, too.
             self.connection.deadline(&ticket, self.transport.now());
         }

@@ -100,7 +100,11 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         match self.entries.pop_front()? {
             Entry::Refused(error) => Some(Err(error)),
             Entry::Sent(ticket) if give_up => Some(connection.give_up(ticket)),
-            Entry::Sent(ticket) => {
+            Entry::Sent(mut ticket) => {
+                // It may have come with the last bytes.
+                if let Poll::Ready(result) = connection.poll_reply(&mut ticket) {
+                    return Some(result.map_err(|error| self.one_cause(error)));
+                }
                 let error = connection.timed_out(&ticket);
                 connection.abandon(ticket);
                 Some(Err(error))

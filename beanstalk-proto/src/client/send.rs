@@ -24,6 +24,19 @@ impl Connection {
         self.send_into(request, expect, adoptable, self.config.limits.queued)
     }
 
+    /// As [`Connection::send`], however much is queued: for drivers that have found room for it or for the request before it, and
+    /// send nothing else meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`], but for [`Full::Queued`].
+    #[doc(hidden)]
+    pub fn send_over<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
+        let expect = request.expect();
+        let adoptable = if self.has_room() { None } else { self.check_slots(&expect)? };
+        self.send_into(request, expect, adoptable, usize::MAX)
+    }
+
     /// Queues a request that there is room for, unless it makes the queue longer than `limit`.
     #[inline(always)]
     pub(super) fn send_into<R: Request>(
@@ -109,6 +122,18 @@ impl Connection {
 
     #[cold]
     pub(super) fn check_room_closely(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
+        let adoptable = self.check_slots(expect)?;
+        let (bytes, limit) = (self.transmit.queued(), self.config.limits.queued);
+        match adoptable {
+            // What is taken over is not sent.
+            None if bytes >= limit => Err(Full::Queued { bytes, limit }.into()),
+            adoptable => Ok(adoptable),
+        }
+    }
+
+    /// As [`Connection::check_room`], without a look at what is queued.
+    #[cold]
+    fn check_slots(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         self.check_open()?;
         let adoptable = self.check_waiting(expect)?;
         let limits = &self.config.limits;
@@ -124,11 +149,7 @@ impl Connection {
         if self.slots.len() >= limits.in_flight {
             return Err(Full::InFlight { limit: limits.in_flight }.into());
         }
-        let bytes = self.transmit.queued();
-        if bytes >= limits.queued {
-            return Err(Full::Queued { bytes, limit: limits.queued }.into());
-        }
-        Ok(adoptable)
+        Ok(None)
     }
 
     #[inline(always)]

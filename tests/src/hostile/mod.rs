@@ -66,7 +66,9 @@ misdeeds! {
         a_peer_that_reads_in_drips_times_out_a_large_put
         a_peer_that_refuses_a_body_and_reads_no_further_is_heard
         a_late_reply_makes_room_for_the_next_request
+        a_put_that_was_not_read_in_time_does_not_keep_the_next_out
         each_of_two_requests_has_its_own_time
+        what_a_reserve_may_wait_counts_from_when_it_was_sent
         dropping_a_client_never_waits_for_its_peer
         disconnecting_from_a_peer_that_never_closes_times_out
     }

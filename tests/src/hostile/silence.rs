@@ -7,7 +7,8 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Command, CommandError, Error, JobId, ListTubeUsed, Lost, Peek, Put, Reserve, ReserveJob, ReserveWithTimeout, Watch,
+    Command, CommandError, Error, JobId, ListTubeUsed, Lost, Peek, Put, PutOutcome, Reserve, ReserveJob,
+    ReserveWithTimeout, Watch,
     client::{Config, Limits},
 };
 
@@ -23,16 +24,22 @@ fn timed_out(error: &Error, lost: Lost) {
     assert!(error.to_string().starts_with("no reply in time; the request "), "{error}");
 }
 
-pub async fn a_job_too_big_that_came_for_nobody_is_told_of_without_asking<P: Peer>() {
+/// A peer that gives this reply when it is told to, and then takes a `watch`.
+fn late(reply: &'static str) -> (mpsc::Sender<()>, Script) {
     let (go_on, told) = mpsc::channel();
     let script = Script::play(move |remote| {
         remote.line()?;
         let _ = told.recv();
-        remote.say("RESERVED 7 20\r\ntwenty bytes of job.\r\n")?;
-        remote.line()?;
+        remote.say(reply)?;
+        assert_eq!(remote.line()?, "watch t");
         remote.say("WATCHING 2\r\n")?;
         remote.wait_for_the_end()
     });
+    (go_on, script)
+}
+
+pub async fn a_job_too_big_that_came_for_nobody_is_told_of_without_asking<P: Peer>() {
+    let (go_on, script) = late("RESERVED 7 20\r\ntwenty bytes of job.\r\n");
     let limits = Limits { reply_body: 10, ..Limits::default() };
     let mut peer = P::connect(script.address(), Config { limits, ..impatient() }).await.unwrap();
     timed_out(&peer.call(ReserveJob::new(7)).await.unwrap_err(), Lost::Unknown);
@@ -43,15 +50,7 @@ pub async fn a_job_too_big_that_came_for_nobody_is_told_of_without_asking<P: Pee
 }
 
 pub async fn a_peer_that_says_nothing_times_out_and_the_connection_stays_in_step<P: Peer>() {
-    let (go_on, told) = mpsc::channel();
-    let script = Script::play(move |remote| {
-        remote.line()?;
-        let _ = told.recv();
-        remote.say("USING late\r\n")?;
-        remote.line()?;
-        remote.say("WATCHING 2\r\n")?;
-        remote.wait_for_the_end()
-    });
+    let (go_on, script) = late("USING late\r\n");
     let mut peer = P::connect(script.address(), impatient()).await.unwrap();
     let start = Instant::now();
     timed_out(&peer.call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
@@ -145,20 +144,37 @@ pub async fn a_peer_that_refuses_a_body_and_reads_no_further_is_heard<P: Peer>()
 }
 
 pub async fn a_late_reply_makes_room_for_the_next_request<P: Peer>() {
-    let (go_on, told) = mpsc::channel();
-    let script = Script::play(move |remote| {
-        remote.line()?;
-        let _ = told.recv();
-        remote.say("USING late\r\n")?;
-        remote.line()?;
-        remote.say("WATCHING 2\r\n")?;
-        remote.wait_for_the_end()
-    });
+    let (go_on, script) = late("USING late\r\n");
     let limits = Limits { in_flight: 1, ..Limits::default() };
     let mut peer = P::connect(script.address(), Config { limits, ..impatient() }).await.unwrap();
     timed_out(&peer.call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
     go_on.send(()).unwrap();
     assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2);
+}
+
+pub async fn a_put_that_was_not_read_in_time_does_not_keep_the_next_out<P: Peer>() {
+    const BODY: usize = 16 << 20;
+    // What is left of the first is more than may be queued; or it is less, and only with the second it is more.
+    for queued in [100, BODY + 1000] {
+        let (go_on, told) = mpsc::channel();
+        let script = Script::play(move |remote| {
+            remote.line()?;
+            let _ = told.recv();
+            for id in 1..=2 {
+                remote.skip(BODY + 2)?;
+                remote.say(format!("INSERTED {id}\r\n"))?;
+                remote.line()?;
+            }
+            remote.say("USING default\r\n")
+        });
+        let limits = Limits { queued, ..Limits::default() };
+        let mut peer = P::connect(script.address(), Config { limits, ..impatient() }).await.unwrap();
+        timed_out(&peer.call(Put::of(vec![0; BODY])).await.unwrap_err(), Lost::Unknown);
+        go_on.send(()).unwrap();
+        let both = peer.call_both(Put::of(vec![1; BODY]), ListTubeUsed::new()).await.unwrap();
+        assert_eq!(both.0.unwrap(), PutOutcome::Inserted(JobId(2)));
+        assert_eq!(both.1.unwrap(), "default");
+    }
 }
 
 pub async fn each_of_two_requests_has_its_own_time<P: Peer>() {
@@ -175,6 +191,28 @@ pub async fn each_of_two_requests_has_its_own_time<P: Peer>() {
     let (reserved, found) = peer.call_both(ReserveWithTimeout::new(5), Peek::new(1)).await.unwrap();
     assert_eq!(reserved.unwrap().job().unwrap().id, JobId(7));
     assert_eq!(found.unwrap().body, b"y");
+}
+
+pub async fn what_a_reserve_may_wait_counts_from_when_it_was_sent<P: Peer>() {
+    let timeout = Duration::from_secs(1);
+    let held = timeout * 4 / 5;
+    let script = Script::play(move |remote| {
+        remote.line()?;
+        remote.line()?;
+        thread::sleep(held);
+        remote.say("FOUND 1 1\r\ny\r\n")?;
+        remote.wait_for_the_end()
+    });
+    let config = Config { reply_timeout: Some(timeout), ..impatient() };
+    let mut peer = P::connect(script.address(), config).await.unwrap();
+    let start = Instant::now();
+    let (found, reserved) = peer.call_both(Peek::new(1), ReserveWithTimeout::new(1)).await.unwrap();
+    let took = start.elapsed();
+    assert_eq!(found.unwrap().body, b"y");
+    timed_out(&reserved.unwrap_err(), Lost::Unknown);
+    // A second of its own and the reply's, and not what the first took on top.
+    let due = Duration::from_secs(1) + timeout;
+    assert!(took >= due && took < due + held / 2, "{took:?}");
 }
 
 pub async fn dropping_a_client_never_waits_for_its_peer<P: Peer>() {

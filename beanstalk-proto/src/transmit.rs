@@ -1,5 +1,9 @@
 //! The outbound queue: lines and small bodies joined in one buffer, large bodies moved in and never copied.
 
+mod segments;
+
+pub use segments::Segments;
+
 use alloc::{collections::VecDeque, vec::Vec};
 use core::{iter, mem};
 
@@ -250,7 +254,7 @@ impl Transmit {
     /// What waits, in order, as few pieces as there are.
     #[inline]
     pub(crate) fn segments(&self) -> Segments<'_> {
-        Segments { queue: self, joined_at: self.joined_sent, moved_at: 0, moved_skip: self.moved_sent }
+        Segments::of(self)
     }
 
     /// Takes `n` written bytes off the front.
@@ -342,44 +346,6 @@ impl Transmit {
             self.filled = self.filled.saturating_sub(self.joined_sent);
             self.joined_sent = 0;
         }
-    }
-}
-
-impl<'a> Segments<'a> {
-    /// What is left, if it is in one piece: what is written need not be gathered then. Nothing at all is an empty piece.
-    #[must_use]
-    #[inline]
-    pub fn single(&self) -> Option<&'a [u8]> {
-        let queue = self.queue;
-        if queue.moved.is_empty() { queue.buffer().get(self.joined_at..queue.filled) } else { None }
-    }
-}
-
-/// The pieces of an outbound queue, in order; none is empty.
-#[derive(Clone, Debug)]
-pub struct Segments<'a> {
-    queue: &'a Transmit,
-    joined_at: usize,
-    moved_at: usize,
-    moved_skip: usize,
-}
-
-impl<'a> Iterator for Segments<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let body = self.queue.moved.get(self.moved_at);
-        let until = body.map_or(self.queue.filled, |body| body.at);
-        if self.joined_at < until {
-            let piece = self.queue.buffer().get(self.joined_at..until)?;
-            self.joined_at = until;
-            return Some(piece);
-        }
-        let piece = body?.bytes.get(self.moved_skip..)?;
-        self.moved_at = self.moved_at.saturating_add(1);
-        self.moved_skip = 0;
-        Some(piece)
     }
 }
 

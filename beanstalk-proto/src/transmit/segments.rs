@@ -1,0 +1,46 @@
+//! What waits to be written, piece by piece.
+
+use super::Transmit;
+
+/// The pieces of an outbound queue, in order; none is empty.
+#[derive(Clone, Debug)]
+pub struct Segments<'a> {
+    queue: &'a Transmit,
+    joined_at: usize,
+    moved_at: usize,
+    moved_skip: usize,
+}
+
+impl<'a> Segments<'a> {
+    #[inline]
+    pub(super) fn of(queue: &'a Transmit) -> Self {
+        Self { queue, joined_at: queue.joined_sent, moved_at: 0, moved_skip: queue.moved_sent }
+    }
+
+    /// What is left, if it is in one piece: what is written need not be gathered then. Nothing at all is an empty piece.
+    #[must_use]
+    #[inline]
+    pub fn single(&self) -> Option<&'a [u8]> {
+        let queue = self.queue;
+        if queue.moved.is_empty() { queue.buffer().get(self.joined_at..queue.filled) } else { None }
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let body = self.queue.moved.get(self.moved_at);
+        let until = body.map_or(self.queue.filled, |body| body.at);
+        if self.joined_at < until {
+            let piece = self.queue.buffer().get(self.joined_at..until)?;
+            self.joined_at = until;
+            return Some(piece);
+        }
+        let piece = body?.bytes.get(self.moved_skip..)?;
+        self.moved_at = self.moved_at.saturating_add(1);
+        self.moved_skip = 0;
+        Some(piece)
+    }
+}

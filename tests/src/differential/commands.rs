@@ -36,7 +36,7 @@ impl Said {
 }
 
 /// In so many bytes at a time a real server throws away a line that is too long.
-const WINDOW: usize = 224;
+pub(super) const WINDOW: usize = 224;
 
 const TUBES: &[&str] = &["default", "default", "a", "a", "b", "c", "d-+/;.$_()", "0", "long"];
 const BAD_TUBES: &[&str] =

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use beanstalk_proto::{
-    Dialect, Reply,
+    Dialect, Reply, ReplyKind,
     server::{Config, Connection, Event},
 };
 
 use super::{
-    commands::{self, Known, Said},
+    commands::{self, Known, Said, WINDOW},
     link::Heard,
     pair::{Difference, Pair},
     random::Random,
@@ -40,6 +40,9 @@ pub(super) fn run(seed: u64) -> Result<Done, (Difference, Script)> {
     };
     for number in 0..STEPS {
         let step = author.next(number);
+        if author.meets_a_quirk {
+            break;
+        }
         script.steps.push(step.clone());
         match pair.step(&step) {
             Ok(replies) => author.hear(&replies),
@@ -65,6 +68,8 @@ struct Author {
     may_drain: bool,
     /// So many more are to wait for one tube, before jobs come to it: who is served first is a matter of order.
     gathering: usize,
+    /// What it has just made would show a quirk that is known.
+    meets_a_quirk: bool,
 }
 
 /// A connection, as the author sees it.
@@ -75,32 +80,42 @@ struct Conn {
     expected: usize,
     heard: usize,
     out_of_step: bool,
+    /// Bytes said since the last command ended.
+    unread: usize,
 }
 
 impl Conn {
     fn new(max_job_size: usize) -> Self {
         let max_job_size = max_job_size.try_into().expect("a small size");
         let reader = Connection::new(Config { max_job_size, dialect: Dialect::V1_12, ..Config::default() });
-        Self { reader, expected: 0, heard: 0, out_of_step: false }
+        Self { reader, expected: 0, heard: 0, out_of_step: false, unread: 0 }
     }
 
-    fn say(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && self.reader.wants_input() {
-            let buf = self.reader.receive_buf();
-            let len = bytes.len().min(buf.len());
-            let (read, rest) = bytes.split_at(len);
-            buf[..len].copy_from_slice(read);
-            bytes = rest;
-            self.reader.received(len);
+    /// Returns whether CR and LF of an overlong line straddle a window, so that a real server would not see its end.
+    fn say(&mut self, bytes: &[u8]) -> bool {
+        let mut straddles = false;
+        for &byte in bytes {
+            if !self.reader.wants_input() {
+                break;
+            }
+            self.reader.receive_buf()[0] = byte;
+            self.reader.received(1);
+            self.unread += 1;
             while let Some(event) = self.reader.poll_event() {
+                if let Event::Refused(refused) = &event {
+                    let overlong = refused.reply.kind() == Some(ReplyKind::BadFormat) && self.unread > WINDOW;
+                    straddles |= overlong && self.unread % WINDOW == 1;
+                }
                 // The end that a quit is answered with counts too.
                 if matches!(event, Event::Command(_) | Event::Refused(_) | Event::Closed) {
                     self.expected += 1;
+                    self.unread = 0;
                     self.reader.respond(Reply::NotFound);
                     self.reader.transmitted(self.reader.backlog());
                 }
             }
         }
+        straddles
     }
 
     fn is_stuck(&self) -> bool {
@@ -124,7 +139,16 @@ impl Author {
             hasty: random.permille(500),
         };
         let may_drain = random.permille(100);
-        Self { random, max_job_size, known, conns: BTreeMap::new(), next_conn: 0, may_drain, gathering: 0 }
+        Self {
+            random,
+            max_job_size,
+            known,
+            conns: BTreeMap::new(),
+            next_conn: 0,
+            may_drain,
+            gathering: 0,
+            meets_a_quirk: false,
+        }
     }
 
     fn next(&mut self, number: usize) -> Step {
@@ -251,7 +275,7 @@ impl Author {
     fn send(&mut self, conn: usize, said: &[Said]) -> Step {
         let bytes: Vec<u8> = said.iter().flat_map(|said| said.bytes.iter().copied()).collect();
         let state = self.conns.get_mut(&conn).expect("it is connected");
-        state.say(&bytes);
+        self.meets_a_quirk |= state.say(&bytes);
         state.out_of_step |= said.iter().any(|said| said.derails);
         Step::Send { conn, pieces: self.cut(bytes) }
     }

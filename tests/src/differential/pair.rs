@@ -92,7 +92,7 @@ impl Pair {
         self.compare_all(&ours)?;
         let answered = actor.is_some_and(|actor| ours.iter().any(|(conn, _)| *conn == actor));
         let settled = match step {
-            Step::Vanish(_) => self.await_connections(),
+            Step::Vanish(_) => self.await_connections(&ours),
             _ if answered => Ok(()),
             _ => self.theirs.settle(),
         };
@@ -151,9 +151,10 @@ impl Pair {
         }
     }
 
-    /// Waits until both have seen that somebody left.
-    fn await_connections(&mut self) -> io::Result<()> {
-        let left = self.ours.conns().len() as u64 + 1;
+    /// Waits until both have seen that somebody left: with that a job may have come to somebody who quits next.
+    fn await_connections(&mut self, replies: &[(usize, Heard)]) -> io::Result<()> {
+        let quit = replies.iter().filter(|(_, heard)| *heard == Heard::End).count();
+        let left = (self.ours.conns().len() - quit) as u64 + 1;
         self.ours.await_connections(left)?;
         self.theirs.await_connections(left)
     }

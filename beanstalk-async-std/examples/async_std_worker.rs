@@ -1,8 +1,8 @@
 //! A worker at work: pages to fetch, some of which are slow, fail at first, or are not there at all.
 //!
 //! ```text
-//! cargo run --release -p beanstalk-async-std --example worker                          # the embedded server
-//! cargo run --release -p beanstalk-async-std --example worker -- --server 127.0.0.1:11300 --jobs 5000
+//! cargo run --release -p beanstalk-async-std --example async_std_worker                          # the embedded server
+//! cargo run --release -p beanstalk-async-std --example async_std_worker -- --server 127.0.0.1:11300 --jobs 5000
 //! ```
 //!
 //! Watch the worker touch a job of one second that takes three, try failed ones again, survive a handler that panics, bury

@@ -1,7 +1,7 @@
 //! Puts jobs: some one by one, many at once.
 //!
 //! ```text
-//! cargo run -p beanstalk-async-std --example producer [address]
+//! cargo run -p beanstalk-async-std --example async_std_producer [address]
 //! ```
 //!
 //! Without an address it starts a server of its own.

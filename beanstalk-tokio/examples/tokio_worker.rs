@@ -1,8 +1,8 @@
 //! A worker at work: pages to fetch, some of which are slow, fail at first, or are not there at all.
 //!
 //! ```text
-//! cargo run --release -p beanstalk-tokio --example worker                          # the embedded server
-//! cargo run --release -p beanstalk-tokio --example worker -- --server 127.0.0.1:11300 --jobs 5000
+//! cargo run --release -p beanstalk-tokio --example tokio_worker                          # the embedded server
+//! cargo run --release -p beanstalk-tokio --example tokio_worker -- --server 127.0.0.1:11300 --jobs 5000
 //! ```
 //!
 //! Watch the worker touch a job of one second that takes three, try failed ones again, survive a handler that panics, bury

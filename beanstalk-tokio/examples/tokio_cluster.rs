@@ -1,8 +1,8 @@
 //! Several servers as one: a producer spreads jobs over them, a worker serves them all.
 //!
 //! ```text
-//! cargo run --release -p beanstalk-tokio --example cluster                        # three embedded servers
-//! cargo run --release -p beanstalk-tokio --example cluster -- --server 127.0.0.1:11300 --server 127.0.0.1:11301
+//! cargo run --release -p beanstalk-tokio --example tokio_cluster                        # three embedded servers
+//! cargo run --release -p beanstalk-tokio --example tokio_cluster -- --server 127.0.0.1:11300 --server 127.0.0.1:11301
 //! ```
 //!
 //! Embedded servers refuse jobs for half a second each, in turn, and half-way a fourth one joins. No job is lost, and jobs

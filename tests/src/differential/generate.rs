@@ -275,17 +275,20 @@ impl Author {
     fn send(&mut self, conn: usize, said: &[Said]) -> Step {
         let bytes: Vec<u8> = said.iter().flat_map(|said| said.bytes.iter().copied()).collect();
         let state = self.conns.get_mut(&conn).expect("it is connected");
+        let may_lie_unread = state.is_stuck() || bytes.windows(7).any(|word| word == b"reserve");
         self.meets_a_quirk |= state.say(&bytes);
         state.out_of_step |= said.iter().any(|said| said.derails);
-        Step::Send { conn, pieces: self.cut(bytes) }
+        Step::Send { conn, pieces: self.cut(bytes, may_lie_unread) }
     }
 
-    fn cut(&mut self, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+    /// What nobody reads goes in few pieces: the system sends the eleventh only when the first is acknowledged, and takes its
+    /// time with that.
+    fn cut(&mut self, bytes: Vec<u8>, few: bool) -> Vec<Vec<u8>> {
         let cuts = match self.random.below(20) {
             0..15 => 0,
             15..18 => 1,
             18 => 1 + self.random.below(4),
-            _ if bytes.len() < 40 => return bytes.into_iter().map(|byte| vec![byte]).collect(),
+            _ if bytes.len() < 40 && !few => return bytes.into_iter().map(|byte| vec![byte]).collect(),
             _ => 2,
         };
         let mut places: Vec<usize> = (0..cuts).map(|_| self.random.below(bytes.len() + 1)).collect();

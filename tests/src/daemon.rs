@@ -1,7 +1,6 @@
 //! A server that dies and comes back at the same address.
 
 use std::{
-    net::TcpListener,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -11,6 +10,7 @@ use beanstalk_server::EmbeddedServer;
 
 use crate::{
     bare::Bare,
+    port,
     server::{Backend, installed},
     temp::TempDir,
 };
@@ -45,7 +45,7 @@ impl Daemon {
         // Between finding a free port and listening on it somebody else may take it.
         for _ in 0..100 {
             let binlog = durable.then(|| TempDir::new().expect("a temporary directory"));
-            let mut daemon = Self { backend, port: free_port(), binlog, running: None };
+            let mut daemon = Self { backend, port: port::unused("127.0.0.1"), binlog, running: None };
             if daemon.restart() {
                 return daemon;
             }
@@ -110,9 +110,4 @@ fn listens(process: &mut Child, address: &str) -> bool {
         thread::sleep(Duration::from_millis(1));
     }
     false
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }

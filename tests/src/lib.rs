@@ -19,6 +19,7 @@ pub mod fire;
 pub mod hostile;
 pub mod nobody;
 pub mod peer;
+mod port;
 pub mod proxy;
 pub mod runner;
 pub mod scenarios;

@@ -259,8 +259,7 @@ fn a_pause_outlasts_a_timeout() {
 /// jobs expired, and then that timeout passed: a quirk that is not copied, since a job is lost to the others.
 #[test]
 fn a_held_job_expires_though_its_holder_was_warned_of_another() {
-    fn play(backend: Backend, outcome: &str, at: u64) {
-        let mut play = Play::start(backend);
+    fn scenario(play: &mut Play, outcome: &str, at: u64) {
         let (mut holder, mut other) = (play.connect(), play.connect());
         play.begin();
         hold(&mut holder, 1, 2);
@@ -274,9 +273,9 @@ fn a_held_job_expires_though_its_holder_was_warned_of_another() {
         play.at(at, &mut other, outcome);
     }
     thread::scope(|scope| {
-        scope.spawn(|| play(Backend::Embedded, "RESERVED 2 1\r\nx\r\n", 5));
+        scope.spawn(|| play(Backend::Embedded, |play| scenario(play, "RESERVED 2 1\r\nx\r\n", 5)));
         if server::installed().is_some() {
-            scope.spawn(|| play(Backend::Real, "TIMED_OUT\r\n", 6));
+            scope.spawn(|| play(Backend::Real, |play| scenario(play, "TIMED_OUT\r\n", 6)));
         }
     });
 }

@@ -3,7 +3,6 @@
 use std::{
     env,
     io::{self, Write},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -17,7 +16,7 @@ use nix::{
 };
 
 use super::{Options, Place};
-use crate::bare::Bare;
+use crate::{bare::Bare, port};
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -104,9 +103,9 @@ fn listen_flags(place: Place, socket: Option<&Path>) -> (Vec<String>, String) {
             return (vec!["-l".into(), address.clone()], address);
         }
     };
-    let listener = TcpListener::bind((host, 0)).expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    (vec!["-l".into(), host.into(), "-p".into(), address.port().to_string()], address.to_string())
+    let port = port::unused(host);
+    let address = if place == Place::V6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    (vec!["-l".into(), host.into(), "-p".into(), port.to_string()], address)
 }
 
 /// Waits until this very process answers; `false` if it has ended, as it does where its port is taken.

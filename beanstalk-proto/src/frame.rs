@@ -198,8 +198,10 @@ impl Incoming {
         let filled = usize::try_from(self.filled).unwrap_or(usize::MAX);
         if self.bytes.len() <= filled {
             let target = self.target();
-            if target as u64 == self.total {
-                self.bytes.reserve_exact(target.saturating_sub(self.bytes.len()));
+            if target > self.bytes.capacity() {
+                let total = usize::try_from(self.total).unwrap_or(usize::MAX);
+                let capacity = filled.saturating_mul(2).max(target).min(total);
+                self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
             }
             self.bytes.resize(target, 0);
         }
@@ -265,6 +267,18 @@ mod tests {
             let mut framer = Framer::default();
             framer.start_body(u64::from(u32::MAX), true);
             assert_eq!(arrive(&mut framer, 3_000_000, most), None);
+        }
+    }
+
+    #[test]
+    fn a_body_takes_no_more_than_itself_and_its_line_end() {
+        for len in [100, 50_000, AHEAD, 100_000, 150_000, 1 << 20, 3_000_000] {
+            for most in [1000, usize::MAX] {
+                let mut framer = Framer::default();
+                framer.start_body(len as u64, true);
+                let whole = arrive(&mut framer, len + TRAILER, most).unwrap();
+                assert_eq!((whole.bytes.len(), whole.bytes.capacity()), (len, len + TRAILER), "read {most} at a time");
+            }
         }
     }
 

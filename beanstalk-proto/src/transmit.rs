@@ -9,6 +9,8 @@ use core::{iter, mem};
 
 use crate::types::Body;
 
+/// CR LF.
+const LINE_END: usize = 2;
 /// An owned body of at least this many bytes is written from its own allocation.
 const MOVED_FROM: usize = 4096;
 /// The buffer's first size.
@@ -40,7 +42,7 @@ enum Place {
     Joined,
     /// Still where it was made: it is one small request.
     Line,
-    /// Still where it was made: it is one request with a large body.
+    /// Still where it was made: it is one request with a large body, which is pending still and comes before the last line end.
     LineAndBody,
 }
 
@@ -57,7 +59,7 @@ pub(crate) struct Transmit {
     pub(crate) filled: usize,
     /// How much of `joined` was written.
     joined_sent: usize,
-    /// A large body that is only to be queued once its request is whole.
+    /// A large body that is only to be queued once its request is whole, or that of the request in the line.
     pub(crate) pending: Vec<u8>,
     /// Large bodies, each with its place in `joined`.
     moved: VecDeque<Moved>,
@@ -123,7 +125,9 @@ impl Transmit {
     #[inline(never)]
     fn leave_line(&mut self) {
         let len = mem::take(&mut self.filled);
-        self.place = Place::Joined;
+        if mem::take(&mut self.place) == Place::LineAndBody {
+            self.push_pending(len);
+        }
         self.reserve(len);
         iter::zip(&mut self.joined, self.line.0.iter().take(len)).for_each(|(to, from)| *to = *from);
         self.filled = len;
@@ -168,21 +172,22 @@ impl Transmit {
     }
 
     /// Takes a body for which there is no room on the line, of which `len` bytes were written: copies it to the room of the buffer,
-    /// behind the line, or lets it move. Says behind how much of the line, if it moves, and how long the request is but for that.
-    #[inline(never)]
-    pub(crate) fn take_body(&mut self, len: usize, body: Body<'_>) -> (Option<usize>, usize) {
+    /// behind the line, or lets it move. Says whether it moves, and how long the request is but for that.
+    #[inline(always)]
+    pub(crate) fn take_body(&mut self, len: usize, body: Body<'_>) -> (bool, usize) {
         match body {
             Body::Owned(bytes) if bytes.len() >= MOVED_FROM => {
                 if let Some(ends) = self.line.0.get_mut(len..).and_then(<[u8]>::first_chunk_mut) {
                     *ends = *b"\r\n\r\n";
                 }
                 self.pending = bytes;
-                (Some(len.wrapping_add(2)), len.wrapping_add(4))
+                (true, len.wrapping_add(4))
             }
-            body => (None, self.join_body(len, &body)),
+            body => (false, self.join_body(len, &body)),
         }
     }
 
+    #[inline(never)]
     fn join_body(&mut self, len: usize, body: &[u8]) -> usize {
         let body_at = len.saturating_add(2);
         let body_end = body_at.saturating_add(body.len());
@@ -199,24 +204,29 @@ impl Transmit {
         end
     }
 
-    /// Queues the first `len` bytes of the line, and the body that is pending behind the first `at` of these.
-    #[inline(never)]
-    pub(crate) fn commit_moved(&mut self, at: usize, len: usize) {
-        let bytes = mem::take(&mut self.pending);
-        let alone = self.queued == 0;
-        self.push_moved(at, bytes);
-        if alone {
+    /// Queues the first `len` bytes of the line, and before the last line end of these the body that is pending.
+    #[inline(always)]
+    pub(crate) fn commit_moved(&mut self, len: usize) {
+        if self.queued == 0 {
             self.place = Place::LineAndBody;
             self.filled = len;
-            self.count(len);
+            self.count(len.wrapping_add(self.pending.len()));
         } else {
-            self.join_line(len);
+            self.join_moved(len);
         }
     }
 
-    fn push_moved(&mut self, at: usize, bytes: Vec<u8>) {
-        self.count(bytes.len());
-        self.moved.push_back(Moved { at: self.filled.saturating_add(at), bytes });
+    #[inline(never)]
+    fn join_moved(&mut self, len: usize) {
+        self.count(self.pending.len());
+        self.push_pending(len);
+        self.join_line(len);
+    }
+
+    /// Lets the body that is pending move to its place before the last line end of so many bytes.
+    fn push_pending(&mut self, len: usize) {
+        let at = self.filled.saturating_add(len).saturating_sub(LINE_END);
+        self.moved.push_back(Moved { at, bytes: mem::take(&mut self.pending) });
     }
 
     /// Gives up the body of a request that was refused, and what was made room for it.
@@ -239,7 +249,10 @@ impl Transmit {
     /// Queues a body and its CRLF.
     pub(crate) fn push_body(&mut self, body: Body<'_>) {
         match body {
-            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => self.push_moved(0, bytes),
+            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => {
+                self.count(bytes.len());
+                self.moved.push_back(Moved { at: self.filled, bytes });
+            }
             small => self.push_line(&small),
         }
         self.push_line(b"\r\n");
@@ -273,15 +286,14 @@ impl Transmit {
         if self.place == Place::Line && self.joined_sent == 0 { self.line.0.get(..self.filled) } else { None }
     }
 
-    /// All that waits, if it is one request with a large body that nothing was written of: its line, the body, the line end.
-    #[inline(always)]
-    pub(crate) fn line_and_body(&self) -> Option<[&[u8]; 3]> {
-        if self.place != Place::LineAndBody || self.joined_sent > 0 || self.moved_sent > 0 {
+    /// The one request with a large body that waits: its line, the body, the line end.
+    #[inline]
+    fn line_and_body(&self) -> Option<[&[u8]; 3]> {
+        if self.place != Place::LineAndBody {
             return None;
         }
-        let body = self.moved.front()?;
-        let (line, line_end) = self.line.0.get(..self.filled)?.split_at_checked(body.at)?;
-        Some([line, &body.bytes, line_end])
+        let (line, line_end) = self.line.0.get(..self.filled)?.split_last_chunk::<LINE_END>()?;
+        Some([line, &self.pending, line_end])
     }
 
     /// Takes everything off, if it is one small request.
@@ -303,7 +315,10 @@ impl Transmit {
         self.queued = 0;
         self.filled = 0;
         self.joined_sent = 0;
-        self.place = Place::Joined;
+        if mem::take(&mut self.place) == Place::LineAndBody {
+            self.pending = Vec::new();
+            self.moved_sent = 0;
+        }
         if !self.moved.is_empty() || self.joined.len() > KEPT {
             self.release();
         }
@@ -320,21 +335,41 @@ impl Transmit {
         self.joined.shrink_to(KEPT);
     }
 
+    /// A large body, counted from the first, and its place among everything else.
+    #[inline]
+    fn moved(&self, index: usize) -> Option<(usize, &[u8])> {
+        match (self.place, index) {
+            (Place::LineAndBody, 0) => Some((self.filled.saturating_sub(LINE_END), &self.pending)),
+            _ => self.moved.get(index).map(|body| (body.at, &body.bytes[..])),
+        }
+    }
+
+    /// Drops the first large body, which was written.
+    fn drop_moved(&mut self) {
+        self.moved_sent = 0;
+        if self.place == Place::LineAndBody {
+            self.pending = Vec::new();
+            self.place = Place::Line;
+        } else {
+            self.moved.pop_front();
+        }
+    }
+
     fn advance_within(&mut self, mut n: usize) {
         self.queued = self.queued.saturating_sub(n);
         while n > 0 {
-            let until = self.moved.front().map_or(self.filled, |body| body.at);
+            let body = self.moved(0).map(|(at, bytes)| (at, bytes.len()));
+            let until = body.map_or(self.filled, |(at, _)| at);
             let joined = until.saturating_sub(self.joined_sent).min(n);
             self.joined_sent = self.joined_sent.saturating_add(joined);
             n = n.saturating_sub(joined);
-            if let (true, Some(body)) = (self.joined_sent == until, self.moved.front()) {
-                let left = body.bytes.len().saturating_sub(self.moved_sent);
+            if let (true, Some((_, len))) = (self.joined_sent == until, body) {
+                let left = len.saturating_sub(self.moved_sent);
                 let taken = left.min(n);
                 n = n.saturating_sub(taken);
                 self.moved_sent = self.moved_sent.saturating_add(taken);
                 if taken == left {
-                    self.moved.pop_front();
-                    self.moved_sent = 0;
+                    self.drop_moved();
                 }
             }
         }

@@ -2,12 +2,11 @@
 
 use std::{
     io::{self, IoSlice},
-    iter,
     time::Duration,
 };
 
 use beanstalk_proto::{
-    Error, Request,
+    Error, Request, Segments,
     client::{Alone, Connection},
 };
 
@@ -101,7 +100,7 @@ impl<T: Transport> Wire<T> {
                 Ok(n) if n == line.len() => {}
                 moved => return written(connection, moved).map(Once::Waits),
             },
-            None => match self.write_with_body(connection) {
+            None => match self.write_once(connection) {
                 Ok(n) if n == connection.queued() => {}
                 moved => return written(connection, moved).map(Once::Waits),
             },
@@ -167,29 +166,23 @@ impl<T: Transport> Wire<T> {
         Ok(Wrote::All)
     }
 
-    /// Writes once, a request with a large body.
-    #[inline(never)]
-    fn write_with_body(&mut self, connection: &Connection) -> io::Result<usize> {
-        match connection.transmit_line_and_body() {
-            Some(pieces) => self.transport.write_vectored(&pieces.map(IoSlice::new)),
-            None => self.write_once(connection),
-        }
-    }
-
     /// Writes once, as many pieces as there are.
     #[inline(never)]
     pub(crate) fn write_once(&mut self, connection: &Connection) -> io::Result<usize> {
         let segments = connection.transmit();
-        if let Some(piece) = segments.single() {
-            return self.transport.write(piece);
+        if let Some(pieces) = segments.line_and_body() {
+            return self.transport.write_vectored(&pieces.map(IoSlice::new));
         }
-        let mut pieces = [IoSlice::new(&[]); PIECES];
-        let mut len = 0;
-        for (piece, segment) in iter::zip(&mut pieces, segments) {
-            *piece = IoSlice::new(segment);
-            len += 1;
+        match segments.single() {
+            Some(piece) => self.transport.write(piece),
+            None => self.write_gathered(segments),
         }
-        self.transport.write_vectored(pieces.get(..len).unwrap_or_default())
+    }
+
+    #[inline(never)]
+    fn write_gathered(&mut self, segments: Segments<'_>) -> io::Result<usize> {
+        let (pieces, count) = segments.io_slices::<PIECES>();
+        self.transport.write_vectored(pieces.get(..count).unwrap_or_default())
     }
 
     /// Reads once; `false` if nothing came in time.

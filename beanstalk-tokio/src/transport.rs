@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, Waker, ready},
 };
@@ -50,6 +50,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         if let Some(piece) = segments.single() {
             return Pin::new(&mut self.stream).poll_write(cx, piece);
+        }
+        if let Some(pieces) = segments.line_and_body() {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, &pieces.map(IoSlice::new));
         }
         let (pieces, count) = segments.io_slices::<PIECES>();
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces.get(..count).unwrap_or_default())

@@ -86,14 +86,6 @@ impl Connection {
         self.transmit.line()
     }
 
-    /// The request that was sent alone, if it has a body of its own allocation: its line, the body, and the line end.
-    #[doc(hidden)]
-    #[inline(always)]
-    #[must_use]
-    pub fn transmit_line_and_body(&self) -> Option<[&[u8]; 3]> {
-        self.transmit.line_and_body()
-    }
-
     /// As [`Connection::transmitted`] and [`Connection::flushed`], for all that waits.
     #[doc(hidden)]
     #[inline(always)]

@@ -32,8 +32,8 @@ enum Encoded {
     InLine,
     /// In the room of the queue, where its line was copied to.
     Joined,
-    /// In its own allocation, with the queue, behind so many bytes of the line.
-    Moved(usize),
+    /// In its own allocation, with the queue, before the line end behind it.
+    Moved,
 }
 
 impl<'c> Encoder<'c> {
@@ -124,7 +124,7 @@ impl<'c> Encoder<'c> {
         } else {
             let (moved, len) = self.out.take_body(self.len, body);
             self.len = len;
-            self.body = moved.map_or(Encoded::Joined, Encoded::Moved);
+            self.body = if moved { Encoded::Moved } else { Encoded::Joined };
         }
         Ok(self)
     }
@@ -174,7 +174,7 @@ impl<'c> Encoder<'c> {
             self.len = self.len.wrapping_add(2);
         }
         match self.body {
-            Encoded::Moved(_) => Ok(self.len.saturating_add(self.out.pending.len())),
+            Encoded::Moved => Ok(self.len.saturating_add(self.out.pending.len())),
             _ => Ok(self.len),
         }
     }
@@ -185,7 +185,7 @@ impl<'c> Encoder<'c> {
         match self.body {
             Encoded::NoBody | Encoded::InLine => self.out.commit_line(self.len),
             Encoded::Joined => self.out.commit(self.len),
-            Encoded::Moved(at) => self.out.commit_moved(at, self.len),
+            Encoded::Moved => self.out.commit_moved(self.len),
         }
         self.body != Encoded::NoBody
     }

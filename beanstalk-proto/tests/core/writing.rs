@@ -88,6 +88,31 @@ fn a_large_owned_body_is_written_from_its_own_allocation_and_a_borrowed_one_is_n
 }
 
 #[test]
+fn a_large_body_alone_may_be_cut_off_and_followed_anywhere() {
+    let (line, body) = (&b"put 1024 0 60 5000\r\n"[..], vec![b'x'; 5000]);
+    let whole = [line, &body, b"\r\n"].concat();
+    let ends = [0, line.len(), line.len() + body.len(), whole.len()];
+    for cut in ends.iter().flat_map(|end| end.saturating_sub(1)..=end + 1).filter(|&cut| cut <= whole.len()) {
+        for follow in [None, Some("jobs"), Some("no good")] {
+            let mut connection = connection();
+            let _put = send(&mut connection, Put::of(body.clone()));
+            connection.transmitted(cut);
+            let mut expected = whole[cut..].to_vec();
+            if let Some(tube) = follow {
+                match connection.send(Watch::new(tube)) {
+                    Ok(_) => expected.extend_from_slice(b"watch jobs\r\n"),
+                    Err(error) => assert!(matches!(error, SendError::Argument(_)), "{error}"),
+                }
+            }
+            assert_eq!(connection.queued(), expected.len(), "cut at {cut}, followed by {follow:?}");
+            assert!(drain(&mut connection, |all| all) == expected, "cut at {cut}, followed by {follow:?}");
+            let _next = send(&mut connection, Put::of(body.clone()));
+            assert!(written(&mut connection) == whole, "cut at {cut}, followed by {follow:?}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_argument_leaves_the_queue_as_it_was() {
     let mut connection = connection();
     let mut kick = send(&mut connection, Kick::new(1));

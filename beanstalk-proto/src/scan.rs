@@ -128,8 +128,8 @@ pub(crate) fn number(input: &[u8]) -> Option<u64> {
 /// The longest number: that of 2^64-1.
 pub(crate) const MAX_DIGITS: usize = 20;
 
-/// Every number of two digits.
-const PAIRS: [[u8; 2]; 100] = {
+/// Every number of two digits. A `static`, so that there is one of it wherever numbers are written.
+static PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [*b"00"; 100];
     let mut rest: &mut [[u8; 2]] = &mut pairs;
     let (mut tens, mut ones) = (b'0', b'0');
@@ -141,41 +141,52 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-#[inline]
+/// The two digits of a number below 100.
+#[inline(always)]
 fn pair(number: u64) -> [u8; 2] {
     #[allow(clippy::cast_possible_truncation, reason = "it is less than 100")]
-    PAIRS.get((number % 100) as usize).copied().unwrap_or_default()
+    PAIRS.get(number as usize).copied().unwrap_or_default()
 }
 
 /// Writes a number to the start of its place, and says how many digits it has. Most arguments have one to four.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn write_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
-    if number < 10 {
-        [_, place[0]] = pair(number);
-        1
-    } else if number < 100 {
-        [place[0], place[1]] = pair(number);
-        2
-    } else if number < 1000 {
-        [_, place[0]] = pair(number / 100);
-        [place[1], place[2]] = pair(number);
-        3
+    if number < 100 {
+        write_short_decimal(place, number)
     } else if number < 10_000 {
-        [place[0], place[1]] = pair(number / 100);
-        [place[2], place[3]] = pair(number);
-        4
+        // A hundredth, for numbers up to 43,698.
+        let hundreds = number.wrapping_mul(5243) >> 19;
+        let digits = write_short_decimal(place, hundreds);
+        if let Some(last) = place.get_mut(digits..).and_then(<[u8]>::first_chunk_mut) {
+            *last = pair(number.wrapping_sub(hundreds.wrapping_mul(100)));
+        }
+        digits.wrapping_add(2)
     } else {
         write_long_decimal(place, number)
     }
 }
 
+/// One or two digits.
+#[inline(always)]
+fn write_short_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
+    let [tens, ones] = pair(number);
+    if number < 10 {
+        place[0] = ones;
+        1
+    } else {
+        [place[0], place[1]] = [tens, ones];
+        2
+    }
+}
+
 /// The last four digits behind all the others.
+#[inline(never)]
 fn write_long_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
     let (first, last) = (number / 10_000, number % 10_000);
     let digits = write_decimal(place, first);
     if let Some([a, b, c, d]) = place.get_mut(digits..).and_then(<[u8]>::first_chunk_mut) {
         [*a, *b] = pair(last / 100);
-        [*c, *d] = pair(last);
+        [*c, *d] = pair(last % 100);
     }
     digits.wrapping_add(4)
 }
@@ -245,9 +256,8 @@ mod tests {
 
     #[test]
     fn digits_are_what_the_standard_library_writes() {
-        for number in
-            [0, 9, 10, 99, 100, 101, 999, 1000, 1024, 9999, 10_000, 12345, 100_000, u64::from(u32::MAX), u64::MAX]
-        {
+        let long = [12_345, 100_000, 99_999_999, 100_000_000, u64::from(u32::MAX), u64::MAX];
+        for number in (0..=10_010).chain(long) {
             let mut out = Vec::new();
             push_decimal(&mut out, number);
             assert_eq!(out, alloc::format!("{number}").as_bytes());

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Reply, ReplyKind};
+use super::{Reply, ReplyKind, kinds::Shape};
 use crate::{
     error::{Excerpt, ProtocolError},
     scan,
@@ -41,22 +41,6 @@ impl Head {
     /// complete, not well formed, or not of the protocol: find its end to tell which.
     #[inline]
     pub(crate) fn parse(input: &[u8]) -> Option<(Self, usize)> {
-        struct Found;
-
-        impl Then for Found {
-            type Output = Option<(Head, usize)>;
-
-            #[inline(always)]
-            fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
-                Some((head, input.len().wrapping_sub(rest.len())))
-            }
-
-            #[inline(always)]
-            fn unclear(self, _: &[u8]) -> Self::Output {
-                None
-            }
-        }
-
         Self::parse_then(input, Found)
     }
 
@@ -67,31 +51,31 @@ impl Head {
         let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
         let line = Line { input, then };
         match tag(*first) {
-            INSE => line.with_number(b"INSERTED ", ReplyKind::Inserted),
-            RESE => line.with_job(b"RESERVED ", ReplyKind::Reserved),
-            DELE => line.bare(b"DELETED\r\n", ReplyKind::Deleted),
-            FOUN => line.with_job(b"FOUND ", ReplyKind::Found),
-            RELE => line.bare(b"RELEASED\r\n", ReplyKind::Released),
-            TOUC => line.bare(b"TOUCHED\r\n", ReplyKind::Touched),
-            TIME => line.bare(b"TIMED_OUT\r\n", ReplyKind::TimedOut),
-            USIN => line.with_name(b"USING ", ReplyKind::Using),
-            WATC => line.with_number(b"WATCHING ", ReplyKind::Watching),
-            BURI if line.has(6, b' ') => line.with_number(b"BURIED ", ReplyKind::BuriedId),
-            BURI => line.bare(b"BURIED\r\n", ReplyKind::Buried),
-            KICK if line.has(6, b' ') => line.with_number(b"KICKED ", ReplyKind::KickedCount),
-            KICK => line.bare(b"KICKED\r\n", ReplyKind::Kicked),
-            NOT_ if line.has(4, b'F') => line.bare(b"NOT_FOUND\r\n", ReplyKind::NotFound),
-            NOT_ => line.bare(b"NOT_IGNORED\r\n", ReplyKind::NotIgnored),
-            DEAD => line.bare(b"DEADLINE_SOON\r\n", ReplyKind::DeadlineSoon),
-            PAUS => line.bare(b"PAUSED\r\n", ReplyKind::Paused),
-            EXPE => line.bare(b"EXPECTED_CRLF\r\n", ReplyKind::ExpectedCrlf),
-            JOB_ => line.bare(b"JOB_TOO_BIG\r\n", ReplyKind::JobTooBig),
-            DRAI => line.bare(b"DRAINING\r\n", ReplyKind::Draining),
-            OUT_ => line.bare(b"OUT_OF_MEMORY\r\n", ReplyKind::OutOfMemory),
-            INTE => line.bare(b"INTERNAL_ERROR\r\n", ReplyKind::InternalError),
-            BAD_ => line.bare(b"BAD_FORMAT\r\n", ReplyKind::BadFormat),
-            UNKN => line.bare(b"UNKNOWN_COMMAND\r\n", ReplyKind::UnknownCommand),
-            _ => line.with_length(b"OK ", ReplyKind::Ok),
+            INSE => line.says(ReplyKind::Inserted),
+            RESE => line.says(ReplyKind::Reserved),
+            DELE => line.says(ReplyKind::Deleted),
+            FOUN => line.says(ReplyKind::Found),
+            RELE => line.says(ReplyKind::Released),
+            TOUC => line.says(ReplyKind::Touched),
+            TIME => line.says(ReplyKind::TimedOut),
+            USIN => line.says(ReplyKind::Using),
+            WATC => line.says(ReplyKind::Watching),
+            BURI if line.has(6, b' ') => line.says(ReplyKind::BuriedId),
+            BURI => line.says(ReplyKind::Buried),
+            KICK if line.has(6, b' ') => line.says(ReplyKind::KickedCount),
+            KICK => line.says(ReplyKind::Kicked),
+            NOT_ if line.has(4, b'F') => line.says(ReplyKind::NotFound),
+            NOT_ => line.says(ReplyKind::NotIgnored),
+            DEAD => line.says(ReplyKind::DeadlineSoon),
+            PAUS => line.says(ReplyKind::Paused),
+            EXPE => line.says(ReplyKind::ExpectedCrlf),
+            JOB_ => line.says(ReplyKind::JobTooBig),
+            DRAI => line.says(ReplyKind::Draining),
+            OUT_ => line.says(ReplyKind::OutOfMemory),
+            INTE => line.says(ReplyKind::InternalError),
+            BAD_ => line.says(ReplyKind::BadFormat),
+            UNKN => line.says(ReplyKind::UnknownCommand),
+            _ => line.says(ReplyKind::Ok),
         }
     }
 
@@ -181,6 +165,23 @@ pub(crate) trait Then {
     fn unclear(self, input: &[u8]) -> Self::Output;
 }
 
+/// Gives what was found, and the length of the line with CRLF.
+struct Found;
+
+impl Then for Found {
+    type Output = Option<(Head, usize)>;
+
+    #[inline(always)]
+    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
+        Some((head, input.len().wrapping_sub(rest.len())))
+    }
+
+    #[inline(always)]
+    fn unclear(self, _: &[u8]) -> Self::Output {
+        None
+    }
+}
+
 /// A line that may not be complete, and what to do with it.
 struct Line<'a, T> {
     input: &'a [u8],
@@ -194,38 +195,8 @@ impl<T: Then> Line<'_, T> {
     }
 
     #[inline(always)]
-    fn bare(self, line: &[u8], kind: ReplyKind) -> T::Output {
-        let rest = self.input.strip_prefix(line);
-        self.end(kind, rest.map(|rest| (0, 0, rest)))
-    }
-
-    #[inline(always)]
-    fn with_number(self, word: &[u8], kind: ReplyKind) -> T::Output {
-        let found = number(self.input, word);
-        self.end(kind, found)
-    }
-
-    #[inline(always)]
-    fn with_job(self, word: &[u8], kind: ReplyKind) -> T::Output {
-        let found = job(self.input, word);
-        self.end(kind, found)
-    }
-
-    #[inline(always)]
-    fn with_length(self, word: &[u8], kind: ReplyKind) -> T::Output {
-        let found = body(self.input, word);
-        self.end(kind, found)
-    }
-
-    #[inline(always)]
-    fn with_name(self, word: &[u8], kind: ReplyKind) -> T::Output {
-        let found = name(self.input, word);
-        self.end(kind, found)
-    }
-
-    #[inline(always)]
-    fn end(self, kind: ReplyKind, found: Option<Values<'_>>) -> T::Output {
-        let Some((number, bytes, rest)) = found else { return self.then.unclear(self.input) };
+    fn says(self, kind: ReplyKind) -> T::Output {
+        let Some((number, bytes, rest)) = values(self.input, kind) else { return self.then.unclear(self.input) };
         self.then.found(Head { kind, number, bytes }, self.input, rest)
     }
 }
@@ -233,41 +204,55 @@ impl<T: Then> Line<'_, T> {
 /// The id or count, the length of the body, and what is behind the line.
 type Values<'a> = (u64, u64, &'a [u8]);
 
+/// The values of the line, if it says this.
 #[inline(always)]
-fn number<'a>(input: &'a [u8], word: &[u8]) -> Option<Values<'a>> {
-    let (number, rest) = scan::number_in_line(input, input.strip_prefix(word)?)?;
-    Some((number, 0, rest.strip_prefix(b"\r\n")?))
+fn values(input: &[u8], kind: ReplyKind) -> Option<Values<'_>> {
+    let rest = input.strip_prefix(kind.start())?;
+    match kind.shape() {
+        Shape::Nothing => Some((0, 0, rest)),
+        Shape::Number => number(input, rest),
+        Shape::Job => job(input, rest),
+        Shape::Length => length(input, rest).map(|(bytes, rest)| (0, bytes, rest)),
+        Shape::Name => name(rest),
+    }
 }
 
 #[inline(always)]
-fn job<'a>(input: &'a [u8], word: &[u8]) -> Option<Values<'a>> {
-    let (number, rest) = scan::number_in_line(input, input.strip_prefix(word)?)?;
-    let bytes = rest.strip_prefix(b" ")?;
+fn number<'a>(input: &[u8], rest: &'a [u8]) -> Option<Values<'a>> {
+    let (number, rest) = scan::number_in_line(input, rest)?;
+    Some((number, 0, behind_line_end(rest)?))
+}
+
+#[inline(always)]
+fn job<'a>(input: &[u8], rest: &'a [u8]) -> Option<Values<'a>> {
+    let (number, rest) = scan::number_in_line(input, rest)?;
+    let (b' ', bytes) = rest.split_first()? else { return None };
     length(input, bytes).map(|(bytes, rest)| (number, bytes, rest))
-}
-
-#[inline(always)]
-fn body<'a>(input: &'a [u8], word: &[u8]) -> Option<Values<'a>> {
-    length(input, input.strip_prefix(word)?).map(|(bytes, rest)| (0, bytes, rest))
 }
 
 /// The length of a body, which ends a line: a number of 32 bits.
 #[inline(always)]
 fn length<'a>(input: &[u8], rest: &'a [u8]) -> Option<(u64, &'a [u8])> {
-    let (bytes, rest) = match rest.strip_prefix(b"0") {
-        Some(rest) => (0, rest),
-        None => scan::number_in_line(input, rest)?,
+    let (bytes, rest) = match rest.split_first() {
+        Some((b'0', rest)) => (0, rest),
+        _ => scan::number_in_line(input, rest)?,
     };
     if bytes > scan::MAX_LENGTH {
         return None;
     }
-    Some((bytes, rest.strip_prefix(b"\r\n")?))
+    Some((bytes, behind_line_end(rest)?))
 }
 
 #[inline(always)]
-fn name<'a>(input: &'a [u8], word: &[u8]) -> Option<Values<'a>> {
-    let (_, rest) = TubeName::split_prefix(input.strip_prefix(word)?)?;
-    Some((0, 0, rest.strip_prefix(b"\r\n")?))
+fn name(rest: &[u8]) -> Option<Values<'_>> {
+    let (_, rest) = TubeName::split_prefix(rest)?;
+    Some((0, 0, behind_line_end(rest)?))
+}
+
+#[inline(always)]
+fn behind_line_end(rest: &[u8]) -> Option<&[u8]> {
+    let (line_end, behind) = rest.split_first_chunk()?;
+    if line_end == b"\r\n" { Some(behind) } else { None }
 }
 
 #[cfg(test)]

@@ -22,6 +22,16 @@ macro_rules! reply_kinds {
                 matches!(self, Self::Reserved | Self::Found | Self::Ok)
             }
 
+            /// What is behind the word.
+            pub(super) const fn shape(self) -> Shape {
+                match self { $(Self::$kind => Shape::$shape),* }
+            }
+
+            /// How its line begins: the word, and the space or the line end behind it.
+            pub(super) const fn start(self) -> &'static [u8] {
+                match self { $(Self::$kind => start!($word $shape)),* }
+            }
+
             const fn bit(self) -> u32 {
                 1 << self as u32
             }
@@ -29,59 +39,82 @@ macro_rules! reply_kinds {
     };
 }
 
+/// What is behind the word of a reply line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Nothing,
+    /// An id or a count.
+    Number,
+    /// An id and the length of a body.
+    Job,
+    /// The length of a body.
+    Length,
+    /// The name of a tube.
+    Name,
+}
+
+macro_rules! start {
+    ($word:literal Nothing) => {
+        concat!($word, "\r\n").as_bytes()
+    };
+    ($word:literal $shape:ident) => {
+        concat!($word, " ").as_bytes()
+    };
+}
+
 // Those that a name or a body belongs to come last, here and in `Reply`: whether there is something to free, or more to come,
 // is then told by one comparison.
 reply_kinds! {
     /// `INSERTED <id>`
-    Inserted "INSERTED" id
+    Inserted "INSERTED" Number
     /// `BURIED`
-    Buried "BURIED" bare
+    Buried "BURIED" Nothing
     /// `BURIED <id>`
-    BuriedId "BURIED" id
+    BuriedId "BURIED" Number
     /// `DEADLINE_SOON`
-    DeadlineSoon "DEADLINE_SOON" bare
+    DeadlineSoon "DEADLINE_SOON" Nothing
     /// `TIMED_OUT`
-    TimedOut "TIMED_OUT" bare
+    TimedOut "TIMED_OUT" Nothing
     /// `DELETED`
-    Deleted "DELETED" bare
+    Deleted "DELETED" Nothing
     /// `RELEASED`
-    Released "RELEASED" bare
+    Released "RELEASED" Nothing
     /// `TOUCHED`
-    Touched "TOUCHED" bare
+    Touched "TOUCHED" Nothing
     /// `WATCHING <count>`
-    Watching "WATCHING" count
+    Watching "WATCHING" Number
     /// `NOT_IGNORED`
-    NotIgnored "NOT_IGNORED" bare
+    NotIgnored "NOT_IGNORED" Nothing
     /// `KICKED`
-    Kicked "KICKED" bare
+    Kicked "KICKED" Nothing
     /// `KICKED <count>`
-    KickedCount "KICKED" count
+    KickedCount "KICKED" Number
     /// `PAUSED`
-    Paused "PAUSED" bare
+    Paused "PAUSED" Nothing
     /// `NOT_FOUND`
-    NotFound "NOT_FOUND" bare
+    NotFound "NOT_FOUND" Nothing
     /// `EXPECTED_CRLF`
-    ExpectedCrlf "EXPECTED_CRLF" bare
+    ExpectedCrlf "EXPECTED_CRLF" Nothing
     /// `JOB_TOO_BIG`
-    JobTooBig "JOB_TOO_BIG" bare
+    JobTooBig "JOB_TOO_BIG" Nothing
     /// `DRAINING`
-    Draining "DRAINING" bare
+    Draining "DRAINING" Nothing
     /// `OUT_OF_MEMORY`
-    OutOfMemory "OUT_OF_MEMORY" bare
+    OutOfMemory "OUT_OF_MEMORY" Nothing
     /// `INTERNAL_ERROR`
-    InternalError "INTERNAL_ERROR" bare
+    InternalError "INTERNAL_ERROR" Nothing
     /// `BAD_FORMAT`
-    BadFormat "BAD_FORMAT" bare
+    BadFormat "BAD_FORMAT" Nothing
     /// `UNKNOWN_COMMAND`
-    UnknownCommand "UNKNOWN_COMMAND" bare
+    UnknownCommand "UNKNOWN_COMMAND" Nothing
     /// `USING <tube>`
-    Using "USING" name
+    Using "USING" Name
     /// `RESERVED <id> <bytes>` and the body
-    Reserved "RESERVED" job
+    Reserved "RESERVED" Job
     /// `FOUND <id> <bytes>` and the body
-    Found "FOUND" job
+    Found "FOUND" Job
     /// `OK <bytes>` and the body
-    Ok "OK" body
+    Ok "OK" Length
 }
 
 /// A set of reply kinds.

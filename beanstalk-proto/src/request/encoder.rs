@@ -73,9 +73,11 @@ impl<'c> Encoder<'c> {
     #[inline(always)]
     fn digits(&mut self, number: u64) -> Result<(), ArgumentError> {
         let start = self.next_argument()?;
-        // Where there is no room, neither is there on the line.
-        let place = self.out.line.0.get_mut(start..).and_then(<[u8]>::first_chunk_mut);
-        let digits = place.map_or(MAX_LINE, |place| scan::write_decimal(place, number));
+        let digits = match self.out.line.0.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
+            Some(place) => scan::write_decimal(place, number),
+            // Where there is no room, neither is there on the line.
+            None => MAX_LINE,
+        };
         self.written_to(start.wrapping_add(digits))
     }
 

@@ -109,6 +109,12 @@ impl Framer {
         if self.end == 0 && self.incoming.is_none() { self.scratch.get(..n) } else { None }
     }
 
+    /// The first `n` bytes of what [`Framer::fresh_buf`] has lent.
+    #[inline(always)]
+    pub(crate) fn lent(&self, n: usize) -> Option<&[u8]> {
+        self.scratch.get(..n)
+    }
+
     /// Whether a body is on its way, rather than a line.
     #[inline]
     pub(crate) const fn is_in_body(&self) -> bool {

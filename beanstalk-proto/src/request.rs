@@ -186,6 +186,15 @@ impl Expect {
         self
     }
 
+    /// What nearly always answers it, if nothing need be checked of that but an id.
+    #[inline(always)]
+    pub(crate) fn usual(&self) -> Option<ReplyKind> {
+        match (&self.kind, &self.other, &self.echo) {
+            (Some(kind), OtherReplies::None, Echo::None | Echo::Id(_)) => kind.usual(),
+            _ => None,
+        }
+    }
+
     /// Whether it is one of the two commands that wait for any job.
     pub(crate) const fn is_reserve(&self) -> bool {
         matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))

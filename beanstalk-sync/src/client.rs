@@ -13,7 +13,7 @@ use beanstalk_proto::{
 use crate::{
     call_all::CallAll,
     transport::{Stream, Transport},
-    wire::{NOW, Once, Wire},
+    wire::{NOW, Wire},
 };
 
 /// One connection to a server. Every command of the protocol is a method.
@@ -86,32 +86,20 @@ impl<T: Transport> Client<T> {
     /// comes, and a job that it brings is kept for the next reserve.
     pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
         if !self.connection.is_idle() {
-            let ticket = self.queue(request)?;
-            let now = Instant::now();
-            return self.wait(ticket, now, now);
+            return self.call_behind(request);
         }
-        let alone = match self.connection.send_alone(request) {
-            Ok(alone) => alone,
-            Err(error) => return Err((*error).into()),
-        };
-        // Nearly always the first read brings the reply. It waits no longer than any request that was just sent may take,
-        // so nothing need be known of deadlines, nor of the time, before it.
-        match self.wire.exchange_alone(&mut self.connection, &alone) {
-            Ok(Once::Replied(reply)) => Ok(reply),
-            Ok(Once::Refused(error)) => Err(*error),
-            Ok(Once::Waits(waited)) => self.call_on(self.connection.ticket_of(alone), waited),
-            Err(error) => Err(self.broken(self.connection.ticket_of(alone), error)),
+        match self.connection.begin_exchange(request) {
+            Ok(exchange) => self.exchange(exchange),
+            Err(error) => Err((*error).into()),
         }
     }
 
-    /// Goes on with a call whose reply the first read did not bring whole and alone, or so that it needs a closer look.
+    /// As [`Client::call`], while there is more to do than to send this request and read its reply.
     #[inline(never)]
-    fn call_on<R>(&mut self, mut ticket: Ticket<R>, waited: Duration) -> Result<R, Error> {
-        if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
-            return result;
-        }
+    fn call_behind<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
+        let ticket = self.queue(request)?;
         let now = Instant::now();
-        self.wait(ticket, now.checked_sub(waited).unwrap_or(now), now)
+        self.wait(ticket, now, now)
     }
 
     beanstalk_proto::client_methods!(sync);

@@ -35,6 +35,7 @@
 
 mod call_all;
 mod client;
+mod exchange;
 mod held;
 mod job_handle;
 mod listener;

@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_proto::{
-    Error, Request, Segments,
-    client::{Alone, Connection},
-};
+use beanstalk_proto::{Segments, client::Connection};
 
 use crate::transport::Transport;
 
@@ -32,16 +29,6 @@ pub(crate) struct Wire<T> {
     settled: bool,
 }
 
-/// How one exchange ended.
-pub(crate) enum Once<R> {
-    /// The reply is here.
-    Replied(R),
-    /// The reply is here, and is no good.
-    Refused(Box<Error>),
-    /// Look for the reply. If it is not here, so much of the time it may take is over at least.
-    Waits(Duration),
-}
-
 /// How much of what was queued was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrote {
@@ -58,9 +45,16 @@ impl<T: Transport> Wire<T> {
         Self { transport, read_timeout: None, write_timeout: None, settled: false }
     }
 
-    /// Sees to it that both timeouts are what a request wants that is alone.
+    /// Whether both timeouts are what a request wants that is alone.
+    #[inline(always)]
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Sees to it that they are.
     #[cold]
-    fn settle(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn settle(&mut self, connection: &Connection) -> io::Result<()> {
+        let timeout = base(connection);
         self.set_read_timeout(timeout)?;
         self.set_write_timeout(timeout)?;
         self.settled = true;
@@ -83,46 +77,6 @@ impl<T: Transport> Wire<T> {
             self.write_timeout = Some(timeout);
         }
         Ok(())
-    }
-
-    /// As [`Wire::exchange`], for a request that was sent alone: nearly always one write, and one read that brings the reply.
-    #[inline(always)]
-    pub(crate) fn exchange_alone<R: Request>(
-        &mut self,
-        connection: &mut Connection,
-        alone: &Alone<R>,
-    ) -> io::Result<Once<R::Reply>> {
-        if !self.settled {
-            self.settle(base(connection))?;
-        }
-        match connection.transmit_line() {
-            Some(line) => match self.transport.write(line) {
-                Ok(n) if n == line.len() => {}
-                moved => return written(connection, moved).map(Once::Waits),
-            },
-            None => match self.write_once(connection) {
-                Ok(n) if n == connection.queued() => {}
-                moved => return written(connection, moved).map(Once::Waits),
-            },
-        }
-        if let Err(error) = self.transport.flush() {
-            connection.transmitted(usize::MAX);
-            return unless_in_time(connection, error).map(Once::Waits);
-        }
-        connection.line_written_out();
-        let Some(buf) = connection.receive_buf_alone() else { return Ok(Once::Waits(Duration::ZERO)) };
-        match self.transport.read(buf) {
-            Ok(n) if n > 0 => match connection.received_alone(n, alone) {
-                Some(Ok(reply)) => Ok(Once::Replied(reply)),
-                Some(Err(error)) => Ok(Once::Refused(error)),
-                None => Ok(Once::Waits(Duration::ZERO)),
-            },
-            Ok(_) => {
-                connection.received_eof();
-                Ok(Once::Waits(Duration::ZERO))
-            }
-            Err(error) => unless_in_time(connection, error).map(Once::Waits),
-        }
     }
 
     /// Writes once what is queued; if that was all, reads once. While the transport takes no more, it only reads.
@@ -202,7 +156,7 @@ impl<T: Transport> Wire<T> {
 }
 
 /// The reply timeout, as a socket takes it: never zero.
-fn base(connection: &Connection) -> Option<Duration> {
+pub(crate) fn base(connection: &Connection) -> Option<Duration> {
     connection.config().reply_timeout.map(|timeout| timeout.max(NOW))
 }
 
@@ -213,29 +167,6 @@ fn within(connection: &Connection, left: Option<Duration>) -> Option<Duration> {
         (Some(left), Some(base)) if left.saturating_add(SLACK) < base => Some(left.max(NOW)),
         (Some(_), Some(base)) => Some(base),
         (left, base) => left.or(base),
-    }
-}
-
-/// What is over of the time that a reply may take, after the write of a request that is alone has not taken all.
-#[cold]
-fn written(connection: &mut Connection, moved: io::Result<usize>) -> io::Result<Duration> {
-    match moved {
-        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-        Ok(n) => {
-            connection.transmitted(n);
-            Ok(Duration::ZERO)
-        }
-        Err(error) => unless_in_time(connection, error),
-    }
-}
-
-/// What is over of the time that a reply may take, after something took as long as its timeout, or was interrupted.
-#[cold]
-fn unless_in_time(connection: &Connection, error: io::Error) -> io::Result<Duration> {
-    match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(base(connection).unwrap_or_default()),
-        io::ErrorKind::Interrupted => Ok(Duration::ZERO),
-        _ => Err(error),
     }
 }
 

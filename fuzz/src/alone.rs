@@ -1,4 +1,4 @@
-//! Two client connections get the same requests, the same bytes in the same pieces and the same polls. One goes the short way
+//! Two client connections get the same requests, the same bytes in the same pieces and the same polls. One goes a short way
 //! whenever it is idle, as the adapters do, the other never: they say the same, give the same results, and are in the same
 //! state after each round.
 
@@ -6,7 +6,7 @@ use std::{fmt::Debug, task::Poll};
 
 use beanstalk_proto::{
     Command, Error, Job, Reply, ReplyKind, SendError,
-    client::{Alone, Config, Connection, Limits, Ticket},
+    client::{Alone, Config, Connection, Exchange, Limits, Ticket},
 };
 
 use crate::{
@@ -18,6 +18,7 @@ const MOST_ROUNDS: usize = 100;
 
 /// How a request was sent.
 enum Sent {
+    Exchange(Exchange<Command>),
     Alone(Alone<Command>),
     Queued(Ticket<Reply>),
 }
@@ -35,7 +36,7 @@ pub fn run(data: &[u8]) {
     let (mut long, mut short) = (Connection::new(config), Connection::new(config));
     let mut rounds = 0;
     while !source.is_empty() && rounds < MOST_ROUNDS {
-        round(&mut source, &mut cut, &mut long, &mut short);
+        round(&mut source, &mut cut, &mut long, &mut short, rounds);
         let state = |connection: &Connection| (connection.in_flight(), connection.queued(), connection.is_ended());
         assert_eq!(state(&long), state(&short));
         assert_eq!(long.is_idle(), short.is_idle());
@@ -45,7 +46,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(long.take_orphaned(), short.take_orphaned());
 }
 
-fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &mut Connection) {
+fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &mut Connection, number: usize) {
     let command = match source.u8() {
         0..80 => Command::ReserveWithTimeout { timeout: 1 },
         80..120 => Command::Reserve,
@@ -53,7 +54,7 @@ fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &
     };
     let ticket = long.send(command.clone());
     let sent = match short.is_idle() {
-        true => short.send_alone(command.clone()).map(Sent::Alone).map_err(|error| *error),
+        true => send(short, command.clone(), number),
         false => short.send(command.clone()).map(Sent::Queued),
     };
     let (ticket, sent) = match (ticket, sent) {
@@ -72,7 +73,7 @@ fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &
         _ => input.len(),
     };
     let (first, rest) = input.split_at(first);
-    let taken = read(short, first, cut, sent.as_ref());
+    let (taken, sent) = read(short, first, cut, sent);
     drive::feed(long, first, &mut Cut::Whole);
     drive::feed(long, rest, &mut cut.clone());
     drive::feed(short, rest, cut);
@@ -88,23 +89,35 @@ fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &
     }
 }
 
-/// Writes out what waits, the short way if the request was sent so.
+/// Sends a request a short way, each in turn.
+fn send(short: &mut Connection, command: Command, number: usize) -> Result<Sent, SendError> {
+    let sent = match number % 4 {
+        0 => short.send_alone(command).map(Sent::Alone),
+        1 => short.begin_exchange(command).map(|exchange| Sent::Queued(short.leave_exchange(exchange))),
+        _ => short.begin_exchange(command).map(Sent::Exchange),
+    };
+    sent.map_err(|error| *error)
+}
+
+/// Writes out what waits, a short way if the request was sent so.
 fn write(long: &mut Connection, short: &mut Connection, sent: Option<&Sent>) {
     let bytes = drive::sent(long);
     long.flushed();
-    let pieces = match sent {
-        Some(Sent::Alone(_)) => {
-            short.transmit_line().map(<[u8]>::to_vec).or_else(|| Some(short.transmit().line_and_body()?.concat()))
-        }
-        _ => None,
+    let line = match sent {
+        Some(Sent::Exchange(exchange)) => short.exchange_line(exchange),
+        _ => short.transmit_line(),
     };
-    match pieces {
-        Some(pieces) => {
+    let pieces = line.map(<[u8]>::to_vec).or_else(|| Some(short.transmit().line_and_body()?.concat()));
+    match (sent, pieces) {
+        (Some(sent @ (Sent::Exchange(_) | Sent::Alone(_))), Some(pieces)) => {
             assert_eq!(pieces, bytes);
-            short.line_written_out();
+            match sent {
+                Sent::Exchange(exchange) => short.exchange_written(exchange),
+                _ => short.line_written_out(),
+            }
             assert!(!short.wants_transmit() && !short.wants_flush());
         }
-        None => {
+        _ => {
             assert_eq!(drive::sent(short), bytes);
             short.flushed();
         }
@@ -144,21 +157,48 @@ fn input(source: &mut Source<'_>, command: &Command) -> Vec<u8> {
     input
 }
 
-/// Reads the first piece, the short way if the request was sent so, and what comes of it.
-fn read(short: &mut Connection, first: &[u8], cut: &mut Cut, sent: Option<&Sent>) -> Option<Result<Reply, Error>> {
-    let Some(Sent::Alone(alone)) = sent else {
+/// Reads the first piece, a short way if the request was sent so, and what comes of it.
+fn read(
+    short: &mut Connection,
+    first: &[u8],
+    cut: &mut Cut,
+    sent: Option<Sent>,
+) -> (Option<Result<Reply, Error>>, Option<Sent>) {
+    let Some(sent @ (Sent::Exchange(_) | Sent::Alone(_))) = sent else {
         drive::feed(short, first, &mut cut.clone());
-        return None;
+        return (None, sent);
     };
     let Some(buf) = short.receive_buf_alone().filter(|_| !first.is_empty()) else {
+        let sent = leave(short, sent);
         drive::feed(short, first, &mut Cut::Whole);
-        return None;
+        return (None, Some(sent));
     };
     let n = first.len().min(buf.len());
     buf[..n].copy_from_slice(&first[..n]);
-    let result = short.received_alone(n, alone);
+    let result = match &sent {
+        Sent::Exchange(exchange) => short.received_in_exchange(n, exchange),
+        Sent::Alone(alone) => short.received_alone(n, alone),
+        Sent::Queued(_) => None,
+    };
+    let sent = match (&result, sent) {
+        (None, sent @ Sent::Exchange(_)) => {
+            let sent = leave(short, sent);
+            short.received(n);
+            sent
+        }
+        (_, sent) => sent,
+    };
     drive::feed(short, &first[n..], &mut Cut::Whole);
-    result.map(|result| result.map_err(|error| *error))
+    (result.map(|result| result.map_err(|error| *error)), Some(sent))
+}
+
+/// Goes on with an exchange, which was written, as with any other request.
+fn leave(short: &mut Connection, sent: Sent) -> Sent {
+    let Sent::Exchange(exchange) = sent else { return sent };
+    let ticket = short.leave_exchange(exchange);
+    short.transmitted(usize::MAX);
+    short.flushed();
+    Sent::Queued(ticket)
 }
 
 /// Polls both, and abandons what has no reply.

@@ -25,6 +25,7 @@ mod call_all;
 mod config;
 mod disconnect;
 mod driver;
+mod exchange;
 mod io;
 #[cfg(feature = "std")]
 mod line;
@@ -50,6 +51,7 @@ pub use alone::Alone;
 pub use call_all::CallAll;
 pub use config::{Config, Limits};
 pub use driver::Driver;
+pub use exchange::Exchange;
 pub use io::{PollTransport, poll_io};
 pub use pipeline::Pipeline;
 use reserve::Parked;

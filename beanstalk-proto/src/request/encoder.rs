@@ -192,6 +192,16 @@ impl<'c> Encoder<'c> {
         self.body != Encoded::NoBody
     }
 
+    /// As [`Encoder::commit`], but leaves the request in the line if it is all there. Says also how long it is then.
+    #[inline(always)]
+    pub(crate) fn commit_unless_in_line(self) -> (bool, Option<usize>) {
+        match self.body {
+            Encoded::NoBody => (false, Some(self.len)),
+            Encoded::InLine => (true, Some(self.len)),
+            Encoded::Joined | Encoded::Moved => (self.commit(), None),
+        }
+    }
+
     /// Refuses what a server would take for the wrong number of lines: a `put` whose body it would read as commands, or
     /// would go on waiting for, and a body behind a command that has none.
     #[inline]

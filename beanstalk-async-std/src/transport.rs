@@ -42,6 +42,7 @@ impl<S: fmt::Debug> fmt::Debug for Transport<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Error = io::Error;
+    type Time = time::Instant;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
@@ -70,8 +71,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         Error::Io { error, lost }
     }
 
-    fn now(&self) -> Instant {
-        Instant::ZERO + self.epoch.elapsed()
+    fn clock(&self) -> time::Instant {
+        time::Instant::now()
+    }
+
+    fn time_of(&self, shown: time::Instant) -> Instant {
+        Instant::ZERO + shown.saturating_duration_since(self.epoch)
     }
 
     fn set_timer(&mut self, at: Instant) {

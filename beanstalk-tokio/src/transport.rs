@@ -40,24 +40,24 @@ impl<S> Transport<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Error = io::Error;
+    type Time = time::Instant;
 
+    #[inline(always)]
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
         Poll::Ready(Ok(buf.filled().len()))
     }
 
+    #[inline(always)]
     fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         if let Some(piece) = segments.single() {
             return Pin::new(&mut self.stream).poll_write(cx, piece);
         }
-        if let Some(pieces) = segments.line_and_body() {
-            return Pin::new(&mut self.stream).poll_write_vectored(cx, &pieces.map(IoSlice::new));
-        }
-        let (pieces, count) = segments.io_slices::<PIECES>();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces.get(..count).unwrap_or_default())
+        self.poll_gather(cx, segments)
     }
 
+    #[inline(always)]
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -70,8 +70,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         Error::Io { error, lost }
     }
 
-    fn now(&self) -> Instant {
-        Instant::ZERO + self.epoch.elapsed()
+    #[inline]
+    fn clock(&self) -> time::Instant {
+        time::Instant::now()
+    }
+
+    fn time_of(&self, shown: time::Instant) -> Instant {
+        Instant::ZERO + shown.saturating_duration_since(self.epoch)
     }
 
     fn set_timer(&mut self, at: Instant) {
@@ -86,14 +91,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        let Some(timer) = &self.timer else { return Poll::Pending };
         // Nearly always it is the same task that waits, and that it has to be woken is known.
         if !timer.is_elapsed() && self.woken.as_ref().is_some_and(|woken| woken.will_wake(cx.waker())) {
             return Poll::Pending;
         }
-        // A task that has used up its share of time would be told to come again, and not be noted down.
+        self.poll_timer_anew(cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
+    fn poll_gather(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+        if let Some(pieces) = segments.line_and_body() {
+            return Pin::new(&mut self.stream).poll_write_vectored(cx, &pieces.map(IoSlice::new));
+        }
+        let (pieces, count) = segments.io_slices::<PIECES>();
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces.get(..count).unwrap_or_default())
+    }
+
+    #[cold]
+    fn poll_timer_anew(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
+        // A task that has used up its share of time would be told to come again, and not be noted down. (So is one of which the
+        // runtime takes a dump, but that is with `tokio_unstable` and its `taskdump` only.)
         let polled = Pin::new(&mut task::unconstrained(timer.as_mut())).poll(cx);
         self.woken = polled.is_pending().then(|| cx.waker().clone());
         polled

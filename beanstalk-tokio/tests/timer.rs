@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_tokio::{Client, Config, Error};
+use beanstalk_tokio::{Client, Config, Error, Reserved};
 use tokio::{
-    io::{DuplexStream, duplex},
+    io::{AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
     time::{Instant, timeout},
 };
@@ -48,6 +48,18 @@ async fn a_timer_set_for_an_earlier_call_ends_no_later_one_early() {
     let (mut client, _far) = mute();
     for _ in 0..3 {
         assert!(timeout(REPLY / 2, client.delete(1)).await.is_err());
+    }
+    assert_late(Instant::now(), client.delete(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_set_for_a_reserve_lets_no_later_call_wait_for_longer() {
+    let (mut client, mut far) = mute();
+    {
+        let mut reserve = pin!(client.reserve_with_timeout(30));
+        assert!(poll_fn(|cx| Poll::Ready(reserve.as_mut().poll(cx))).await.is_pending());
+        far.write_all(b"TIMED_OUT\r\n").await.unwrap();
+        assert_eq!(reserve.await.unwrap(), Reserved::TimedOut);
     }
     assert_late(Instant::now(), client.delete(1)).await;
 }

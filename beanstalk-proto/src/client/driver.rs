@@ -12,6 +12,7 @@
 //!             Ready                   the deadline: Pending, or Ready once it has passed
 //! ```
 
+mod alone;
 mod held;
 
 use core::{
@@ -20,7 +21,7 @@ use core::{
     task::{Context, Poll},
 };
 
-use held::{Held, Waited};
+use held::{Held, Patience, Waited};
 
 use super::{
     CallAll, Connection, Deadline, Ticket,
@@ -50,7 +51,8 @@ impl<T> fmt::Debug for Driver<T> {
 impl<T: PollTransport> Driver<T> {
     /// Drives a connection over this transport.
     pub fn new(connection: Connection, transport: T) -> Self {
-        Self { connection, transport, timer: Timer::default() }
+        let timer = Timer::new(connection.config.reply_timeout);
+        Self { connection, transport, timer }
     }
 
     /// The transport.
@@ -63,32 +65,46 @@ impl<T: PollTransport> Driver<T> {
     /// # Errors
     ///
     /// All of [`Error`].
-    #[inline]
-    pub async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        if !self.connection.is_idle() {
-            return self.queue(request).await?.reply().await;
-        }
-        let alone = match self.connection.send_alone(request) {
-            Ok(alone) => alone,
-            Err(error) => return Err((*error).into()),
-        };
-        let ticket = Ticket::new(self.connection.identity, alone.seq, R::decode);
-        let mut held = self.hold(ticket);
-        // Nearly always the first bytes to come are the reply, and all of it. Before that there is nothing to look for.
-        match poll_fn(|cx| held.poll_came(cx)).await {
-            Waited::Bytes(n) => {
-                if let Some(result) = held.driver.connection.received_alone(n, &alone) {
-                    held.ticket.spend();
-                    return match result {
-                        Ok(reply) => Ok(reply),
-                        Err(error) => Err(*error),
-                    };
-                }
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds what it is given twice, and moves it from here to there"
+    )]
+    pub fn call<R: Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
+        async move {
+            if !self.connection.is_idle() {
+                return self.queue(request).await?.reply().await;
             }
-            Waited::Ended => {}
-            waited => return held.end(waited),
+            let endless = request.expect().wait == Wait::Forever;
+            let alone = match self.connection.send_alone(request) {
+                Ok(alone) => alone,
+                Err(error) => return Err((*error).into()),
+            };
+            let ticket = Ticket::new(self.connection.identity, alone.seq, R::decode);
+            let mut held = self.hold(ticket);
+            if endless {
+                held.waits_for_ever();
+            }
+            match poll_fn(|cx| Poll::Ready(held.write_alone(cx))).await {
+                Ok(true) => {}
+                Ok(false) => return held.reply().await,
+                Err(error) => return held.end(Waited::Failed(error)),
+            }
+            // Nearly always the first bytes to come are the reply, and all of it. Before that there is nothing to look for.
+            match poll_fn(|cx| held.poll_came_alone(cx)).await {
+                Waited::Bytes(n) => {
+                    if let Some(result) = held.driver.connection.received_alone(n, &alone) {
+                        held.ticket.spend();
+                        return match result {
+                            Ok(reply) => Ok(reply),
+                            Err(error) => Err(*error),
+                        };
+                    }
+                }
+                Waited::Ended => {}
+                waited => return held.end(waited),
+            }
+            held.reply().await
         }
-        held.reply().await
     }
 
     /// Sends a request, until its last byte is written and flushed.
@@ -286,25 +302,35 @@ impl<T: PollTransport> Driver<T> {
 
     /// Moves bytes until some come, as long as the request with this number may wait for its reply.
     #[inline(never)]
-    fn poll_came(&mut self, seq: u64, deadline: &mut Option<Deadline>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
+    fn poll_came(&mut self, seq: u64, patience: &mut Patience<T>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
         match fetch(&mut self.connection, &mut self.transport, cx) {
-            Ok(Fetched::Bytes(n)) => return Poll::Ready(Waited::Bytes(n)),
-            Ok(Fetched::Ended) => return Poll::Ready(Waited::Ended),
-            Ok(Fetched::Nothing { .. }) => {}
-            Err(error) => return Poll::Ready(Waited::Failed(error)),
+            Ok(Fetched::Bytes(n)) => Poll::Ready(Waited::Bytes(n)),
+            Ok(Fetched::Ended) => Poll::Ready(Waited::Ended),
+            // What there was to read has just been read.
+            Ok(Fetched::Nothing { .. }) => self.poll_late(seq, patience, cx),
+            Err(error) => Poll::Ready(Waited::Failed(error)),
         }
-        let (at, waited) = match self.note_deadline(seq, deadline) {
+    }
+
+    /// Ready when the reply to the request with this number, of which nothing is here, is late.
+    fn poll_late(&mut self, seq: u64, patience: &mut Patience<T>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
+        let (at, waited) = match self.deadline(seq, patience) {
             Deadline::Never => return Poll::Pending,
             Deadline::Fail(at) => (at, Waited::Late),
-            // What there was to read has just been read.
             Deadline::GiveUp(at) => (at, Waited::GiveUp),
         };
         self.timer.poll(&mut self.transport, at, cx).map(|()| waited)
     }
 
-    #[inline]
-    fn note_deadline(&mut self, seq: u64, deadline: &mut Option<Deadline>) -> Deadline {
-        *deadline.get_or_insert_with(|| self.connection.deadline_of(seq, self.transport.now()))
+    fn deadline(&mut self, seq: u64, patience: &mut Patience<T>) -> Deadline {
+        let since = match *patience {
+            Patience::Until(deadline) => return deadline,
+            Patience::Since(since) => since,
+            Patience::Fresh => self.transport.clock(),
+        };
+        let deadline = self.connection.deadline_of(seq, self.transport.time_of(since));
+        *patience = Patience::Until(deadline);
+        deadline
     }
 
     fn hold<R>(&mut self, ticket: Ticket<R>) -> Held<'_, T, R> {

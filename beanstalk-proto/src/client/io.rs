@@ -10,7 +10,10 @@
 //! One task does all of it on the unsplit stream, so reading goes on while a write or a flush is blocked: a peer that
 //! stops reading until its replies are read cannot stop us.
 
-use core::task::{Context, Poll, ready};
+use core::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use super::Connection;
 use crate::{
@@ -25,6 +28,8 @@ use crate::{
 pub trait PollTransport: Unpin {
     /// What the stream fails with.
     type Error;
+    /// What the runtime's clock shows.
+    type Time: Copy + Send;
 
     /// Reads once into `buf`; 0 is the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Self::Error>>;
@@ -41,8 +46,16 @@ pub trait PollTransport: Unpin {
     /// Says how a failure of the stream is told to the caller whose request it hit.
     fn failure(error: Self::Error, lost: Lost) -> Error;
 
+    /// What the clock shows. Every call that has to wait looks at it, and nearly none has to know what time that is.
+    fn clock(&self) -> Self::Time;
+
+    /// What time it was when the clock showed this.
+    fn time_of(&self, shown: Self::Time) -> Instant;
+
     /// What time it is.
-    fn now(&self) -> Instant;
+    fn now(&self) -> Instant {
+        self.time_of(self.clock())
+    }
 
     /// Sets the one timer to go off at `at`, whatever it was set to.
     fn set_timer(&mut self, at: Instant);
@@ -158,7 +171,7 @@ fn write_out<T: PollTransport>(
 
 /// A server that refuses to read on may still have answered: takes that before the failure is told.
 #[cold]
-fn read_out<T: PollTransport>(
+pub(super) fn read_out<T: PollTransport>(
     connection: &mut Connection,
     transport: &mut T,
     cx: &mut Context<'_>,
@@ -179,9 +192,17 @@ fn read_out<T: PollTransport>(
 #[derive(Debug, Default)]
 pub(super) struct Timer {
     set_to: Option<Instant>,
+    /// How long a reply may take.
+    reply_timeout: Option<Duration>,
+    /// Whether it was set that far ahead at most, so that it goes off before a reply is late that is waited for from now on.
+    soon: bool,
 }
 
 impl Timer {
+    pub(super) fn new(reply_timeout: Option<Duration>) -> Self {
+        Self { reply_timeout, ..Self::default() }
+    }
+
     /// Ready once it is `at`.
     #[inline]
     pub(super) fn poll<T: PollTransport>(&mut self, transport: &mut T, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
@@ -192,16 +213,38 @@ impl Timer {
         }
     }
 
+    /// Whether the task will be woken before a reply is late that is waited for from now on, as far as can be told without asking
+    /// what time it is. If not, [`Timer::poll`] sees to it.
+    #[inline(always)]
+    pub(super) fn is_soon<T: PollTransport>(&mut self, transport: &mut T, cx: &mut Context<'_>) -> bool {
+        if !self.soon {
+            return false;
+        }
+        if transport.poll_timer(cx).is_ready() {
+            self.unset();
+        }
+        self.soon
+    }
+
     /// As [`Timer::poll`], for a timer that is not set, goes off too late, or has gone off.
     #[cold]
     fn poll_anew<T: PollTransport>(&mut self, transport: &mut T, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        while transport.now() < at {
+        loop {
+            let ahead = at.saturating_duration_since(transport.now());
+            if ahead.is_zero() {
+                self.unset();
+                return Poll::Ready(());
+            }
             transport.set_timer(at);
             self.set_to = Some(at);
+            self.soon = self.reply_timeout.is_some_and(|timeout| ahead <= timeout);
             ready!(transport.poll_timer(cx));
         }
+    }
+
+    fn unset(&mut self) {
         self.set_to = None;
-        Poll::Ready(())
+        self.soon = false;
     }
 }
 

@@ -224,6 +224,7 @@ impl World {
 
 impl PollTransport for Wire {
     type Error = io::Error;
+    type Time = Instant;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut world = self.world();
@@ -300,8 +301,12 @@ impl PollTransport for Wire {
         Error::Io { error, lost }
     }
 
-    fn now(&self) -> Instant {
+    fn clock(&self) -> Instant {
         self.world().now
+    }
+
+    fn time_of(&self, shown: Instant) -> Instant {
+        shown
     }
 
     fn set_timer(&mut self, at: Instant) {

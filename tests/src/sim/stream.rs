@@ -134,6 +134,7 @@ fn io<T>(result: Result<Option<T>, ()>) -> Poll<Result<T, ()>> {
 
 impl PollTransport for Stream {
     type Error = ();
+    type Time = Instant;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, ()>> {
         io(self.sim.world().client_read(self.link, buf, cx.waker()))
@@ -157,8 +158,12 @@ impl PollTransport for Stream {
         Error::Io { error: std::io::ErrorKind::ConnectionReset.into(), lost }
     }
 
-    fn now(&self) -> Instant {
+    fn clock(&self) -> Instant {
         self.sim.now()
+    }
+
+    fn time_of(&self, shown: Instant) -> Instant {
+        shown
     }
 
     fn set_timer(&mut self, at: Instant) {

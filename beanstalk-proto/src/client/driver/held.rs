@@ -26,16 +26,27 @@ pub(super) enum Waited<E> {
     Failed(E),
 }
 
+/// How long a call may wait.
+#[derive(Clone, Copy)]
+pub(super) enum Patience<T: PollTransport> {
+    /// Not asked for: it has not had to wait.
+    Fresh,
+    /// As long as a reply may take from when the clock showed this.
+    Since(T::Time),
+    /// Until then.
+    Until(Deadline),
+}
+
 /// A ticket that is abandoned when nobody waits for it any more.
 pub(super) struct Held<'d, T: PollTransport, R> {
     pub(super) driver: &'d mut Driver<T>,
     pub(super) ticket: Ticket<R>,
-    deadline: Option<Deadline>,
+    pub(super) patience: Patience<T>,
 }
 
 impl<'d, T: PollTransport, R> Held<'d, T, R> {
     pub(super) fn new(driver: &'d mut Driver<T>, ticket: Ticket<R>) -> Self {
-        Self { driver, ticket, deadline: None }
+        Self { driver, ticket, patience: Patience::Fresh }
     }
 
     /// The reply, if it is here.
@@ -60,7 +71,7 @@ impl<'d, T: PollTransport, R> Held<'d, T, R> {
 
     #[inline]
     pub(super) fn poll_came(&mut self, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        self.driver.poll_came(self.ticket.seq, &mut self.deadline, cx)
+        self.driver.poll_came(self.ticket.seq, &mut self.patience, cx)
     }
 
     /// What becomes of a call whose reply does not come.
@@ -88,7 +99,7 @@ impl<'d, T: PollTransport, R> Held<'d, T, R> {
         match out {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(self.ticket.take())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
-            Poll::Pending => match self.driver.note_deadline(self.ticket.seq, &mut self.deadline) {
+            Poll::Pending => match self.driver.deadline(self.ticket.seq, &mut self.patience) {
                 Deadline::Never | Deadline::GiveUp(_) => Poll::Pending,
                 Deadline::Fail(at) => self.poll_late(at, cx).map(Err),
             },

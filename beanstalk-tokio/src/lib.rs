@@ -103,7 +103,7 @@ pub use beanstalk_proto::{
 pub use client::Client;
 pub use runtime::Tokio;
 pub use shared::{Driver, SharedClient};
-pub use stream::Stream;
+pub use stream::{Socket, Stream};
 pub use transport::Transport;
 pub use work::{
     JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle, clear_tube, move_jobs, wait_until_empty,

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io,
+    io, mem,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -12,14 +12,33 @@ use beanstalk_proto::{Address, Error, Lost};
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     time,
 };
 
-/// A socket that [`Client::connect`](crate::Client::connect) has connected.
+/// What [`Client::connect`](crate::Client::connect) has connected.
 #[derive(Debug)]
-pub enum Stream {
+pub struct Stream {
+    socket: Socket,
+    /// Whether the last look for something to read was in vain.
+    waited: bool,
+}
+
+macro_rules! either {
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Socket::Unix($stream) => $call,
+        }
+    };
+}
+
+/// A socket that is connected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Socket {
     /// TCP, with `TCP_NODELAY` set.
     Tcp(TcpStream),
     /// A Unix socket.
@@ -28,12 +47,22 @@ pub enum Stream {
 }
 
 impl Stream {
-    pub(crate) async fn connect(address: &str, timeout: Option<Duration>) -> Result<Self, Error> {
-        let address = address.parse()?;
-        within(timeout, Self::open(address)).await.map_err(|error| Error::Io { error, lost: Lost::NotSent })
+    /// The socket.
+    pub const fn socket(&self) -> &Socket {
+        &self.socket
     }
 
-    async fn open(address: Address) -> io::Result<Self> {
+    pub(crate) async fn connect(address: &str, timeout: Option<Duration>) -> Result<Self, Error> {
+        let address = address.parse()?;
+        match within(timeout, Socket::connect(address)).await {
+            Ok(socket) => Ok(Self { socket, waited: false }),
+            Err(error) => Err(Error::Io { error, lost: Lost::NotSent }),
+        }
+    }
+}
+
+impl Socket {
+    async fn connect(address: Address) -> io::Result<Self> {
         match address {
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host, port)).await?;
@@ -47,12 +76,28 @@ impl Stream {
         }
     }
 
-    fn either(self: Pin<&mut Self>) -> Pin<&mut (dyn Socket + Send)> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::<&mut TcpStream>::new(stream),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::<&mut UnixStream>::new(stream),
-        }
+    #[inline(never)]
+    fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        either!(self, stream => stream.try_write(buf))
+    }
+
+    fn try_write_vectored(&self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        either!(self, stream => stream.try_write_vectored(bufs))
+    }
+
+    /// Reads what is here. If that does not fill the buffer there is no more, and the runtime is told so: as its own reads do,
+    /// this saves the system call that would find nothing.
+    #[inline(never)]
+    fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut read = Err(io::ErrorKind::WouldBlock.into());
+        let _drained = either!(self, stream => stream.try_io(Interest::READABLE, || {
+            read = stream.try_read(buf);
+            match read {
+                Ok(n) if n > 0 && n < buf.len() => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        }));
+        read
     }
 }
 
@@ -63,38 +108,62 @@ async fn within<T>(timeout: Option<Duration>, work: impl Future<Output = io::Res
     }
 }
 
-trait Socket: AsyncRead + AsyncWrite {}
+fn would_block<T>(result: &io::Result<T>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
 
-impl<S: AsyncRead + AsyncWrite> Socket for S {}
-
+// The runtime's own way to read and write first looks whether the task has had its share of time. That is left to reads that did
+// not have to wait: a task that waits lets others run. And every turn of a connection ends with a read.
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.either().poll_read(cx, buf)
+    #[inline(always)]
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if mem::take(&mut self.waited) {
+            let read = self.socket.try_read(buf.initialize_unfilled());
+            if !would_block(&read) {
+                return Poll::Ready(read.map(|n| buf.advance(n)));
+            }
+        }
+        let read = either!(&mut self.socket, stream => Pin::new(stream).poll_read(cx, buf));
+        self.waited = read.is_pending();
+        read
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.either().poll_write(cx, buf)
+    #[inline(always)]
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.socket.try_write(buf);
+        if would_block(&written) {
+            either!(&mut self.socket, stream => Pin::new(stream).poll_write(cx, buf))
+        } else {
+            Poll::Ready(written)
+        }
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.either().poll_write_vectored(cx, bufs)
+        let written = self.socket.try_write_vectored(bufs);
+        if would_block(&written) {
+            either!(&mut self.socket, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        } else {
+            Poll::Ready(written)
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.either().poll_flush(cx)
+    #[inline(always)]
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket keeps nothing back.
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.either().poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(&mut self.socket, stream => Pin::new(stream).poll_shutdown(cx))
     }
 }

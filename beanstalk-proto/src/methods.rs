@@ -85,8 +85,12 @@ macro_rules! __async_methods {
             /// # Ok(())
             /// # }
             /// ```
-            pub async fn $method$(<$lt>)?(&mut self $($(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)+)?) -> Result<$reply, Error> {
-                self.call($crate::$name::new($($($arg),+)?)).await
+            // Not an `async fn`, so that what is awaited is the driver's future and no layer around it.
+            pub fn $method$(<$lt>)?(
+                &mut self
+                $($(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)+)?
+            ) -> impl Future<Output = Result<$reply, Error>> {
+                self.call($crate::$name::new($($($arg),+)?))
             }
         )*
     };
@@ -217,8 +221,8 @@ macro_rules! __async_calls {
         /// # Errors
         ///
         /// Everything that [`Error`](beanstalk_proto::Error) lists. After a timeout the connection is still in step.
-        pub async fn call<R: $crate::Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-            self.driver.call(request).await
+        pub fn call<R: $crate::Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
+            self.driver.call(request)
         }
 
         /// Sends a request: resolves when its last byte was written and flushed, and gives the ticket for the reply.

@@ -18,9 +18,9 @@ use crate::{
     error::{Error, Lost},
 };
 
-/// The future that moves the bytes of a [`Shared`]; spawn it.
+/// The future that moves the bytes of a [`Shared`](super::Shared); spawn it.
 ///
-/// It ends in order when the last [`Shared`] is gone. When it fails, or is dropped, every waiting call fails with
+/// It ends in order when the last [`Shared`](super::Shared) is gone. When it fails, or is dropped, every waiting call fails with
 /// [`Error::Closed`] (or [`Error::Protocol`]), which says whether its request can have run.
 pub struct SharedDriver<T> {
     hub: Arc<Hub>,

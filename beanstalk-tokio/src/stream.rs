@@ -86,14 +86,15 @@ impl Socket {
     }
 
     /// Reads what is here. If that does not fill the buffer there is no more, and the runtime is told so: as its own reads do,
-    /// this saves the system call that would find nothing.
+    /// this saves the system call that would find nothing. But it does that only where the system tells of what comes later
+    /// whether or not a read has found nothing before, as `epoll` does.
     #[inline(never)]
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         let mut read = Err(io::ErrorKind::WouldBlock.into());
         let _drained = either!(self, stream => stream.try_io(Interest::READABLE, || {
             read = stream.try_read(buf);
             match read {
-                Ok(n) if n > 0 && n < buf.len() => Err(io::ErrorKind::WouldBlock.into()),
+                Ok(n) if n > 0 && n < buf.len() && cfg!(target_os = "linux") => Err(io::ErrorKind::WouldBlock.into()),
                 _ => Ok(()),
             }
         }));

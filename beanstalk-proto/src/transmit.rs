@@ -1,6 +1,7 @@
 //! The outbound queue: lines and small bodies joined in one buffer, large bodies moved in and never copied.
 
 mod segments;
+mod written;
 
 pub use segments::Segments;
 
@@ -270,22 +271,6 @@ impl Transmit {
         Segments::of(self)
     }
 
-    /// Takes `n` written bytes off the front.
-    #[inline]
-    pub(crate) fn advance(&mut self, n: usize) {
-        if n < self.queued {
-            self.advance_within(n);
-        } else {
-            self.advance_all();
-        }
-    }
-
-    /// All that waits, if it is one small request that nothing was written of.
-    #[inline(always)]
-    pub(crate) fn line(&self) -> Option<&[u8]> {
-        if self.place == Place::Line && self.joined_sent == 0 { self.line.0.get(..self.filled) } else { None }
-    }
-
     /// The one request with a large body that waits: its line, the body, the line end.
     #[inline]
     fn line_and_body(&self) -> Option<[&[u8]; 3]> {
@@ -296,90 +281,12 @@ impl Transmit {
         Some([line, &self.pending, line_end])
     }
 
-    /// Takes everything off, if it is one small request.
-    #[inline(always)]
-    pub(crate) fn advance_line(&mut self) {
-        if self.place == Place::Line {
-            self.queued = 0;
-            self.filled = 0;
-            self.joined_sent = 0;
-            self.place = Place::Joined;
-        } else {
-            self.advance_all();
-        }
-    }
-
-    /// Takes everything off.
-    #[inline(always)]
-    pub(crate) fn advance_all(&mut self) {
-        self.queued = 0;
-        self.filled = 0;
-        self.joined_sent = 0;
-        if mem::take(&mut self.place) == Place::LineAndBody {
-            self.pending = Vec::new();
-            self.moved_sent = 0;
-        }
-        if !self.moved.is_empty() || self.joined.len() > KEPT {
-            self.release();
-        }
-    }
-
-    /// Gives back the memory of what was written.
-    #[cold]
-    fn release(&mut self) {
-        while let Some(body) = self.moved.pop_front() {
-            drop(body);
-        }
-        self.moved_sent = 0;
-        self.joined.truncate(KEPT);
-        self.joined.shrink_to(KEPT);
-    }
-
     /// A large body, counted from the first, and its place among everything else.
     #[inline]
     fn moved(&self, index: usize) -> Option<(usize, &[u8])> {
         match (self.place, index) {
             (Place::LineAndBody, 0) => Some((self.filled.saturating_sub(LINE_END), &self.pending)),
             _ => self.moved.get(index).map(|body| (body.at, &body.bytes[..])),
-        }
-    }
-
-    /// Drops the first large body, which was written.
-    fn drop_moved(&mut self) {
-        self.moved_sent = 0;
-        if self.place == Place::LineAndBody {
-            self.pending = Vec::new();
-            self.place = Place::Line;
-        } else {
-            self.moved.pop_front();
-        }
-    }
-
-    fn advance_within(&mut self, mut n: usize) {
-        self.queued = self.queued.saturating_sub(n);
-        while n > 0 {
-            let body = self.moved(0).map(|(at, bytes)| (at, bytes.len()));
-            let until = body.map_or(self.filled, |(at, _)| at);
-            let joined = until.saturating_sub(self.joined_sent).min(n);
-            self.joined_sent = self.joined_sent.saturating_add(joined);
-            n = n.saturating_sub(joined);
-            if let (true, Some((_, len))) = (self.joined_sent == until, body) {
-                let left = len.saturating_sub(self.moved_sent);
-                let taken = left.min(n);
-                n = n.saturating_sub(taken);
-                self.moved_sent = self.moved_sent.saturating_add(taken);
-                if taken == left {
-                    self.drop_moved();
-                }
-            }
-        }
-        if self.joined_sent >= COMPACT_FROM && self.joined_sent > self.filled / 2 {
-            self.joined.copy_within(self.joined_sent..self.filled, 0);
-            for body in &mut self.moved {
-                body.at = body.at.saturating_sub(self.joined_sent);
-            }
-            self.filled = self.filled.saturating_sub(self.joined_sent);
-            self.joined_sent = 0;
         }
     }
 }
@@ -396,6 +303,15 @@ mod tests {
         }
         assert!(queue.joined.capacity() > 4 * KEPT);
         queue.advance(usize::MAX);
+        assert!(queue.joined.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn what_was_refused_does_not_stay_in_memory() {
+        let mut queue = Transmit::default();
+        queue.take_body(0, Body::Borrowed(&[0; 4 * KEPT]));
+        assert!(queue.joined.capacity() >= 4 * KEPT);
+        queue.drop_pending();
         assert!(queue.joined.capacity() <= KEPT);
     }
 

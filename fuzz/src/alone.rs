@@ -83,7 +83,7 @@ fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &
     }
     match (ticket, taken, sent) {
         (Some(mut ticket), Some(result), _) => same(&long.poll_reply(&mut ticket), &Poll::Ready(result)),
-        (Some(ticket), None, Some(Sent::Alone(alone))) => poll(long, ticket, short, short.ticket_of(alone)),
+        (Some(ticket), None, Some(Sent::Alone(alone))) => poll(long, ticket, short, short.ticket_of(&alone)),
         (Some(ticket), None, Some(Sent::Queued(other))) => poll(long, ticket, short, other),
         _ => {}
     }
@@ -105,7 +105,7 @@ fn write(long: &mut Connection, short: &mut Connection, sent: Option<&Sent>) {
     long.flushed();
     let line = match sent {
         Some(Sent::Exchange(exchange)) => short.exchange_line(exchange),
-        _ => short.transmit_line(),
+        _ => short.transmit().single(),
     };
     let pieces = line.map(<[u8]>::to_vec).or_else(|| Some(short.transmit().line_and_body()?.concat()));
     match (sent, pieces) {
@@ -139,7 +139,7 @@ fn input(source: &mut Source<'_>, command: &Command) -> Vec<u8> {
             Reply::Found(Job { id: echo, .. }) | Reply::Reserved(Job { id: echo, .. }),
         ) = (command, &mut reply)
         {
-            if source.below(16) > 0 {
+            if source.below(4) > 0 {
                 *echo = *id;
             }
         }

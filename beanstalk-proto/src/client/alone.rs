@@ -1,10 +1,10 @@
 //! The short way of a request that is alone: sent on an idle connection, and its reply read at once.
 //!
 //! ```text
-//!   is_idle ──▶ send_alone ──▶ transmit_line ──▶ line_written_out ──▶ receive_buf_alone ──▶ received_alone ──▶ the result
-//!                                    │ in pieces                              │ not drained        │ not whole, or not alone
-//!                                    ▼                                        ▼                    ▼
-//!                               transmit, transmitted, receive_buf, received, and the ticket's poll_reply
+//!   is_idle ──▶ send_alone ──▶ transmit ──▶ line_written_out ──▶ receive_buf_alone ──▶ received_alone ──▶ the result
+//!                                 │ not all of it written                │ not drained        │ not whole, or not alone
+//!                                 ▼                                      ▼                    ▼
+//!                            transmitted, transmit, receive_buf, received, and the ticket's poll_reply
 //! ```
 //!
 //! It does what the functions below it do, for the case that nearly every call is: nothing to wait behind, one piece to write,
@@ -74,16 +74,8 @@ impl Connection {
 
     /// The ticket of a request that was sent alone.
     #[doc(hidden)]
-    pub fn ticket_of<R: Request>(&self, alone: Alone<R>) -> Ticket<R::Reply> {
+    pub fn ticket_of<R: Request>(&self, alone: &Alone<R>) -> Ticket<R::Reply> {
         Ticket::new(self.identity, alone.seq, R::decode)
-    }
-
-    /// The request that was sent alone, if it is all in one place.
-    #[doc(hidden)]
-    #[inline(always)]
-    #[must_use]
-    pub fn transmit_line(&self) -> Option<&[u8]> {
-        self.transmit.line()
     }
 
     /// As [`Connection::transmitted`] and [`Connection::flushed`], for all that waits.

@@ -79,7 +79,7 @@ impl<T: PollTransport> Driver<T> {
                 Ok(alone) => alone,
                 Err(error) => return Err((*error).into()),
             };
-            let ticket = Ticket::new(self.connection.identity, alone.seq, R::decode);
+            let ticket = self.connection.ticket_of(&alone);
             let mut held = self.hold(ticket);
             if endless {
                 held.waits_for_ever();

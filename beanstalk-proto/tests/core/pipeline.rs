@@ -122,6 +122,20 @@ fn after_a_failure_that_the_driver_told_of_all_are_closed() {
 }
 
 #[test]
+fn a_result_that_came_with_the_last_bytes_is_not_late() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..2).map(Kick::new));
+    pipeline.fill(&mut connection);
+    written(&mut connection);
+    feed(&mut connection, b"KICKED 5\r\n");
+    assert!(matches!(pipeline.end_wait(&mut connection, false), Some(Ok(5))));
+    assert!(matches!(pipeline.end_wait(&mut connection, false), Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
+    assert!(pipeline.end_wait(&mut connection, false).is_none());
+    feed(&mut connection, b"KICKED 6\r\n");
+    assert_in_step(&mut connection);
+}
+
+#[test]
 fn what_is_behind_a_reserve_is_held_back_until_it_has_its_job() {
     let mut connection = connection();
     let commands = [Command::Stats, Command::Reserve, Command::Delete { id: JobId(7) }, Command::Reserve];

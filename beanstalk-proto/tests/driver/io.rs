@@ -3,8 +3,8 @@
 use std::{pin::pin, time::Duration};
 
 use beanstalk_proto::{
-    Command, Error, Kind, Lost, Peek, Priority, Put, Reply, Reserve, Reserved, Stats,
-    client::{Config, Limits},
+    Command, Error, Kind, Lost, Peek, Priority, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Stats,
+    client::{Config, Driver, Limits},
 };
 
 use crate::{
@@ -79,6 +79,46 @@ fn a_request_that_was_late_before_it_was_written_may_run_all_the_same() {
     wire.world().capacity = usize::MAX;
     assert_eq!(run(driver.call(Peek::new(2))).unwrap().id, 2.into());
     assert_eq!(wire.count(Kind::Put), 1, "it was written after its caller had gone");
+}
+
+/// A call that has to wait, so that the timer is set for it, and gets its reply half a second later.
+fn set_the_timer(wire: &Wire, driver: &mut Driver<Wire>) {
+    wire.world().silent = true;
+    let mut call = pin!(driver.call(Peek::new(1)));
+    assert!(settle(call.as_mut()).is_none());
+    wire.advance(Duration::from_millis(500));
+    wire.speak();
+    assert!(settle(call.as_mut()).unwrap().is_ok());
+}
+
+#[test]
+fn a_timer_that_was_set_for_another_call_ends_none_too_soon_and_lets_none_wait_longer() {
+    let wire = Wire::new();
+    let mut driver = wire.driver_with(timeout(1_000));
+    set_the_timer(&wire, &mut driver);
+    wire.world().silent = true;
+    let mut call = pin!(driver.call(Peek::new(2)));
+    assert!(settle(call.as_mut()).is_none());
+    wire.advance(Duration::from_millis(999));
+    assert!(settle(call.as_mut()).is_none(), "the timer went off for the call before it");
+    wire.advance(Duration::from_millis(1));
+    assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { .. }))));
+}
+
+#[test]
+fn what_an_abandoned_reserve_may_wait_counts_from_when_it_was_sent() {
+    let wire = Wire::new();
+    let mut driver = wire.driver_with(timeout(1_000));
+    set_the_timer(&wire, &mut driver);
+    assert!(cut_after(1, driver.call(ReserveWithTimeout::new(10))).is_none());
+    wire.advance(Duration::from_secs(8));
+    // The server reads it when those ten seconds are over, and then it has its own.
+    let mut call = pin!(driver.call(Peek::new(1)));
+    assert!(settle(call.as_mut()).is_none());
+    wire.advance(Duration::from_millis(2_999));
+    assert!(settle(call.as_mut()).is_none());
+    wire.advance(Duration::from_millis(1));
+    assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { .. }))));
 }
 
 #[test]

@@ -215,6 +215,22 @@ pub async fn what_a_reserve_may_wait_counts_from_when_it_was_sent<P: Peer>() {
     assert!(took >= due && took < due + held / 2, "{took:?}");
 }
 
+pub async fn timeouts_may_be_as_long_as_can_be_said<P: Peer>() {
+    let script = Script::play(|remote| {
+        remote.line()?;
+        remote.line()?;
+        remote.say("USING default\r\nWATCHING 2\r\n")?;
+        remote.line().map(|_| ())
+    });
+    let (connect_timeout, reply_timeout) = (Some(Duration::MAX), Some(Duration::MAX));
+    let config = Config { connect_timeout, reply_timeout, ..impatient() };
+    let mut peer = P::connect(script.address(), config).await.unwrap();
+    let ticket = peer.send(ListTubeUsed::new()).await.unwrap();
+    assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2);
+    assert_eq!(peer.reply(ticket).await.unwrap(), "default");
+    peer.disconnect().await.unwrap();
+}
+
 pub async fn dropping_a_client_never_waits_for_its_peer<P: Peer>() {
     for body in [0, 32 << 20] {
         let (_deaf, script) = deaf();

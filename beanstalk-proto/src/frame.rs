@@ -103,12 +103,6 @@ impl Framer {
         if self.end == 0 && self.incoming.is_none() { Some(&mut self.scratch) } else { None }
     }
 
-    /// The `n` bytes that were just read, if nothing else has arrived that was not used: then they begin a line.
-    #[inline(always)]
-    pub(crate) fn fresh(&self, n: usize) -> Option<&[u8]> {
-        if self.end == 0 && self.incoming.is_none() { self.scratch.get(..n) } else { None }
-    }
-
     /// The first `n` bytes of what [`Framer::fresh_buf`] has lent.
     #[inline(always)]
     pub(crate) fn lent(&self, n: usize) -> Option<&[u8]> {

@@ -68,6 +68,14 @@ pub trait Request {
     ///
     /// The server's refusal: `Err(reply.into())` for every reply that is none of the good ones.
     fn decode(reply: Reply) -> Result<Self::Reply, DecodeError>;
+
+    /// What nearly always answers it, if nothing need be checked of that but an id: what it expects says so, and where it is
+    /// always the same, the compiler should know.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn usual(expect: &Expect) -> Option<ReplyKind> {
+        expect.usual()
+    }
 }
 
 /// Whether the server may keep a request waiting on purpose, and for how long.
@@ -186,9 +194,9 @@ impl Expect {
         self
     }
 
-    /// What nearly always answers it, if nothing need be checked of that but an id.
+    /// See [`Request::usual`].
     #[inline(always)]
-    pub(crate) fn usual(&self) -> Option<ReplyKind> {
+    fn usual(&self) -> Option<ReplyKind> {
         match (&self.kind, &self.other, &self.echo) {
             (Some(kind), OtherReplies::None, Echo::None | Echo::Id(_)) => kind.usual(),
             _ => None,

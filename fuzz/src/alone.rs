@@ -6,7 +6,7 @@ use std::{fmt::Debug, task::Poll};
 
 use beanstalk_proto::{
     Command, Error, Job, Reply, ReplyKind, SendError,
-    client::{Alone, Config, Connection, Exchange, Limits, Ticket},
+    client::{Config, Connection, Exchange, Limits, Ticket},
 };
 
 use crate::{
@@ -19,7 +19,6 @@ const MOST_ROUNDS: usize = 100;
 /// How a request was sent.
 enum Sent {
     Exchange(Exchange<Command>),
-    Alone(Alone<Command>),
     Queued(Ticket<Reply>),
 }
 
@@ -83,7 +82,6 @@ fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &
     }
     match (ticket, taken, sent) {
         (Some(mut ticket), Some(result), _) => same(&long.poll_reply(&mut ticket), &Poll::Ready(result)),
-        (Some(ticket), None, Some(Sent::Alone(alone))) => poll(long, ticket, short, short.ticket_of(&alone)),
         (Some(ticket), None, Some(Sent::Queued(other))) => poll(long, ticket, short, other),
         _ => {}
     }
@@ -91,9 +89,8 @@ fn round(source: &mut Source<'_>, cut: &mut Cut, long: &mut Connection, short: &
 
 /// Sends a request a short way, each in turn.
 fn send(short: &mut Connection, command: Command, number: usize) -> Result<Sent, SendError> {
-    let sent = match number % 4 {
-        0 => short.send_alone(command).map(Sent::Alone),
-        1 => short.begin_exchange(command).map(|exchange| Sent::Queued(short.leave_exchange(exchange))),
+    let sent = match number % 3 {
+        0 => short.begin_exchange(command).map(|exchange| Sent::Queued(short.leave_exchange(exchange))),
         _ => short.begin_exchange(command).map(Sent::Exchange),
     };
     sent.map_err(|error| *error)
@@ -103,18 +100,12 @@ fn send(short: &mut Connection, command: Command, number: usize) -> Result<Sent,
 fn write(long: &mut Connection, short: &mut Connection, sent: Option<&Sent>) {
     let bytes = drive::sent(long);
     long.flushed();
-    let line = match sent {
-        Some(Sent::Exchange(exchange)) => short.exchange_line(exchange),
-        _ => short.transmit().single(),
-    };
-    let pieces = line.map(<[u8]>::to_vec).or_else(|| Some(short.transmit().line_and_body()?.concat()));
-    match (sent, pieces) {
-        (Some(sent @ (Sent::Exchange(_) | Sent::Alone(_))), Some(pieces)) => {
-            assert_eq!(pieces, bytes);
-            match sent {
-                Sent::Exchange(exchange) => short.exchange_written(exchange),
-                _ => short.line_written_out(),
-            }
+    match sent {
+        Some(Sent::Exchange(exchange)) => {
+            let line = short.exchange_line(exchange).or_else(|| short.transmit().single()).map(<[u8]>::to_vec);
+            let pieces = line.or_else(|| Some(short.transmit().line_and_body()?.concat()));
+            assert_eq!(pieces, Some(bytes));
+            short.exchange_written(exchange);
             assert!(!short.wants_transmit() && !short.wants_flush());
         }
         _ => {
@@ -164,37 +155,31 @@ fn read(
     cut: &mut Cut,
     sent: Option<Sent>,
 ) -> (Option<Result<Reply, Error>>, Option<Sent>) {
-    let Some(sent @ (Sent::Exchange(_) | Sent::Alone(_))) = sent else {
+    let Some(Sent::Exchange(exchange)) = sent else {
         drive::feed(short, first, &mut cut.clone());
         return (None, sent);
     };
     let Some(buf) = short.receive_buf_alone().filter(|_| !first.is_empty()) else {
-        let sent = leave(short, sent);
+        let sent = leave(short, exchange);
         drive::feed(short, first, &mut Cut::Whole);
         return (None, Some(sent));
     };
     let n = first.len().min(buf.len());
     buf[..n].copy_from_slice(&first[..n]);
-    let result = match &sent {
-        Sent::Exchange(exchange) => short.received_in_exchange(n, exchange),
-        Sent::Alone(alone) => short.received_alone(n, alone),
-        Sent::Queued(_) => None,
-    };
-    let sent = match (&result, sent) {
-        (None, sent @ Sent::Exchange(_)) => {
-            let sent = leave(short, sent);
+    let (result, sent) = match short.received_in_exchange(n, &exchange) {
+        Some(result) => (Some(result.map_err(|error| *error)), None),
+        None => {
+            let sent = leave(short, exchange);
             short.received(n);
-            sent
+            (None, Some(sent))
         }
-        (_, sent) => sent,
     };
     drive::feed(short, &first[n..], &mut Cut::Whole);
-    (result.map(|result| result.map_err(|error| *error)), Some(sent))
+    (result, sent)
 }
 
 /// Goes on with an exchange, which was written, as with any other request.
-fn leave(short: &mut Connection, sent: Sent) -> Sent {
-    let Sent::Exchange(exchange) = sent else { return sent };
+fn leave(short: &mut Connection, exchange: Exchange<Command>) -> Sent {
     let ticket = short.leave_exchange(exchange);
     short.transmitted(usize::MAX);
     short.flushed();

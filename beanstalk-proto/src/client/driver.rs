@@ -12,7 +12,7 @@
 //!             Ready                   the deadline: Pending, or Ready once it has passed
 //! ```
 
-mod alone;
+mod exchange;
 mod held;
 
 use core::{
@@ -21,6 +21,7 @@ use core::{
     task::{Context, Poll},
 };
 
+use exchange::Sent;
 use held::{Held, Patience, Waited};
 
 use super::{
@@ -74,36 +75,24 @@ impl<T: PollTransport> Driver<T> {
             if !self.connection.is_idle() {
                 return self.queue(request).await?.reply().await;
             }
-            let endless = request.expect().wait == Wait::Forever;
-            let alone = match self.connection.send_alone(request) {
-                Ok(alone) => alone,
-                Err(error) => return Err((*error).into()),
+            let mut sent = match self.connection.begin_exchange(request) {
+                Ok(exchange) => Sent::new(self, exchange),
+                Err(error) => return failed(*error),
             };
-            let ticket = self.connection.ticket_of(&alone);
-            let mut held = self.hold(ticket);
-            if endless {
-                held.waits_for_ever();
-            }
-            match poll_fn(|cx| Poll::Ready(held.write_alone(cx))).await {
-                Ok(true) => {}
-                Ok(false) => return held.reply().await,
-                Err(error) => return held.end(Waited::Failed(error)),
-            }
-            // Nearly always the first bytes to come are the reply, and all of it. Before that there is nothing to look for.
-            match poll_fn(|cx| held.poll_came_alone(cx)).await {
-                Waited::Bytes(n) => {
-                    if let Some(result) = held.driver.connection.received_alone(n, &alone) {
-                        held.ticket.spend();
-                        return match result {
-                            Ok(reply) => Ok(reply),
-                            Err(error) => Err(*error),
-                        };
-                    }
+            let came = match poll_fn(|cx| Poll::Ready(sent.write(cx))).await {
+                Ok(true) => poll_fn(|cx| sent.poll_read(cx)).await,
+                Ok(false) => Ok(0),
+                Err(error) => Err(error),
+            };
+            if let Ok(n) = came {
+                if let Some(result) = sent.result(n) {
+                    return match result {
+                        Ok(reply) => Ok(reply),
+                        Err(error) => failed(*error),
+                    };
                 }
-                Waited::Ended => {}
-                waited => return held.end(waited),
             }
-            held.reply().await
+            sent.leave(came).await
         }
     }
 
@@ -336,4 +325,11 @@ impl<T: PollTransport> Driver<T> {
     fn hold<R>(&mut self, ticket: Ticket<R>) -> Held<'_, T, R> {
         Held::new(self, ticket)
     }
+}
+
+/// Makes the result of a call that failed. What nearly always comes back shares no code with it, and so is moved less.
+#[cold]
+#[inline(never)]
+fn failed<R>(error: impl Into<Error>) -> Result<R, Error> {
+    Err(error.into())
 }

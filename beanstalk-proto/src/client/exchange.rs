@@ -1,4 +1,5 @@
-//! The shortest way of a request: written at once, and its reply read at once, by a driver that does nothing else meanwhile.
+//! The short way of a request: sent on an idle connection, written at once, and its reply read at once, by a driver that does nothing
+//! else meanwhile.
 //!
 //! ```text
 //!   is_idle ──▶ begin_exchange ──▶ exchange_line ──▶ exchange_written ──▶ receive_buf_alone ──▶ received_in_exchange ──▶ the result
@@ -9,12 +10,12 @@
 //! ```
 //!
 //! Whoever waits for the reply where the request was sent needs no slot to find it by, nor a queue for what is written in one
-//! piece, nor more than the one reply that nearly always comes. If anything else happens, [`Connection::leave_exchange`] makes up
-//! for all of that, and the connection is as if the request had been sent with [`Connection::send`]. Nothing of it is for
-//! applications, so it is hidden from the documentation.
+//! piece, nor more than the one reply that nearly always comes. If anything else happens, and be it that nobody waits any more,
+//! [`Connection::leave_exchange`] makes up for all of that, and the connection is as if the request had been sent with
+//! [`Connection::send`]. Nothing of it is for applications, so it is hidden from the documentation.
 //!
-//! While an exchange goes on the stream counts as ended. Nobody sees that, unless the driver panics between its steps: then
-//! nobody knows what of the request was written, and nothing may follow it.
+//! While an exchange goes on the stream counts as ended. Nobody sees that, unless the driver panics between its steps, or the future
+//! of a call is neither polled nor dropped: then nobody knows what of the request was written, and nothing may follow it.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{marker::PhantomData, mem};
@@ -22,9 +23,10 @@ use core::{marker::PhantomData, mem};
 use super::{Connection, Stream, Ticket};
 use crate::{
     error::{DecodeError, Error, SendError},
-    reply::Head,
-    request::{Echo, Encoder, Expect, Request},
+    reply::{Head, ReplySet},
+    request::{Echo, Encoder, Expect, Request, Wait},
     table::Kind,
+    transmit::Segments,
     types::JobId,
 };
 
@@ -40,7 +42,31 @@ pub struct Exchange<R> {
     request: PhantomData<fn() -> R>,
 }
 
+impl<R> Exchange<R> {
+    /// How long the server may wait before it answers.
+    #[inline(always)]
+    pub(super) const fn wait(&self) -> Wait {
+        self.expect.wait
+    }
+
+    /// Moves it out of where it is.
+    pub(super) fn take(&mut self) -> Self {
+        let nothing =
+            Self { expect: Expect::new("", ReplySet::EMPTY), has_body: false, line: None, request: PhantomData };
+        mem::replace(self, nothing)
+    }
+}
+
 impl Connection {
+    /// Whether nothing is in flight, queued or parked, and any request can be sent.
+    #[doc(hidden)]
+    #[inline(always)]
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let nothing = self.slots.len() == 0 && self.transmit.queued() == 0 && self.parked.is_empty();
+        nothing && matches!(self.stream, Stream::Open) && self.takes_one
+    }
+
     /// Writes a request to the line, on a connection that [is idle](Connection::is_idle). One that the line has no room for is
     /// queued. The error is boxed, so that what nearly always comes back stays in registers.
     ///
@@ -71,13 +97,30 @@ impl Connection {
         self.transmit.line.0.get(..exchange.line?)
     }
 
+    /// The request, and how long it is.
+    #[inline(always)]
+    pub(super) fn exchange_transmit<R>(&self, exchange: &Exchange<R>) -> (Segments<'_>, usize) {
+        match self.exchange_line(exchange) {
+            Some(line) => (Segments::line(line), line.len()),
+            None => (self.transmit(), self.queued()),
+        }
+    }
+
     /// Takes note that the request was written, all of it, and flushed.
     #[doc(hidden)]
     #[inline(always)]
     pub fn exchange_written<R>(&mut self, exchange: &Exchange<R>) {
         if exchange.line.is_none() {
-            self.line_written_out();
+            self.transmit.advance_line();
+            self.flushed = self.transmit.end();
         }
+    }
+
+    /// As [`Connection::receive_buf`], for the start of a reply. `None` if there is something before it.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn receive_buf_alone(&mut self) -> Option<&mut [u8]> {
+        self.framer.fresh_buf()
     }
 
     /// The result, if the `n` bytes that were read to [`Connection::receive_buf_alone`] are the reply that nearly always comes, and
@@ -90,7 +133,7 @@ impl Connection {
         n: usize,
         exchange: &Exchange<R>,
     ) -> Option<Result<R::Reply, Box<Error>>> {
-        let usual = exchange.expect.usual()?;
+        let usual = R::usual(&exchange.expect)?;
         let input = self.framer.lent(n)?;
         let (head, len) = Head::parse_as(usual, input)?;
         let result = if usual.has_body() {

@@ -128,7 +128,10 @@ pub(super) fn fetch<T: PollTransport>(
 ) -> Result<Fetched, T::Error> {
     let moved = match write_out(connection, transport, cx) {
         Ok(moved) => moved,
-        Err(error) => return Err(read_out(connection, transport, cx, error)),
+        Err(error) => {
+            read_out(connection, transport, cx);
+            return Err(error);
+        }
     };
     let buf = connection.receive_buf();
     if buf.is_empty() {
@@ -169,14 +172,9 @@ fn write_out<T: PollTransport>(
     Ok(moved)
 }
 
-/// A server that refuses to read on may still have answered: takes that before the failure is told.
+/// A server that refuses to read on may still have answered: takes that before the failure to write is told.
 #[cold]
-pub(super) fn read_out<T: PollTransport>(
-    connection: &mut Connection,
-    transport: &mut T,
-    cx: &mut Context<'_>,
-    first: T::Error,
-) -> T::Error {
+pub(super) fn read_out<T: PollTransport>(connection: &mut Connection, transport: &mut T, cx: &mut Context<'_>) {
     while !connection.is_ended() {
         match transport.poll_read(cx, connection.receive_buf()) {
             Poll::Ready(Ok(n)) if n > 0 => connection.received(n),
@@ -184,7 +182,6 @@ pub(super) fn read_out<T: PollTransport>(
             Poll::Ready(_) | Poll::Pending => break,
         }
     }
-    first
 }
 
 /// One timer for many deadlines. It is set to the first, and when it goes off to the one that counts by then: calls

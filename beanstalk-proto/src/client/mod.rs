@@ -20,7 +20,6 @@
 //! reserve confirms with `touch` that it is still ours before it hands it over. [`Connection::take_orphaned`] lists
 //! the parked jobs.
 
-mod alone;
 mod call_all;
 mod config;
 mod disconnect;
@@ -47,7 +46,6 @@ use core::{
     task::Poll,
 };
 
-pub use alone::Alone;
 pub use call_all::CallAll;
 pub use config::{Config, Limits};
 pub use driver::Driver;

@@ -264,20 +264,6 @@ impl Slots {
         if self.holds(seq) { self.ring.get_mut(place) } else { None }
     }
 
-    /// The slot that is the only one, if it has this number.
-    #[inline(always)]
-    pub(super) fn only(&mut self, seq: u64) -> Option<&mut Slot> {
-        let place = self.place(seq);
-        let only = seq == self.front && seq.wrapping_add(1) == self.end;
-        if only { self.ring.get_mut(place) } else { None }
-    }
-
-    /// The slot that a number stood for when the last one left.
-    #[cold]
-    pub(super) fn left(&self, seq: u64) -> Option<&Slot> {
-        self.ring.get(self.place(seq))
-    }
-
     /// The slot at the front, if it has this number.
     #[inline]
     pub(super) fn front(&mut self, seq: u64) -> Option<&mut Slot> {
@@ -328,13 +314,6 @@ impl Slots {
         if self.front == self.end && self.ring.len() > KEPT {
             self.ring = Vec::new();
         }
-    }
-
-    /// Lets the only one go, which is free.
-    #[inline(always)]
-    pub(super) fn only_leaves(&mut self) {
-        self.front = self.end;
-        self.pending = self.end;
     }
 
     /// Lets go what is free behind the front that has left.

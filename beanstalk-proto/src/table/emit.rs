@@ -152,6 +152,11 @@ macro_rules! request {
                     refusal => Err(refusal.into()),
                 }
             }
+
+            #[inline(always)]
+            fn usual(_: &Expect) -> Option<ReplyKind> {
+                Kind::$name.usual()
+            }
         }
     };
 }

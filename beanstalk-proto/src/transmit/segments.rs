@@ -1,10 +1,24 @@
 //! What waits to be written, piece by piece.
 
+use core::mem;
+
 use super::Transmit;
 
 /// The pieces of an outbound queue, in order; none is empty.
 #[derive(Clone, Debug)]
-pub struct Segments<'a> {
+pub struct Segments<'a>(Left<'a>);
+
+/// What is left of them.
+#[derive(Clone, Debug)]
+enum Left<'a> {
+    /// One at most: nearly always it is all in one place.
+    Single(&'a [u8]),
+    Many(Many<'a>),
+}
+
+/// Pieces with large bodies among them.
+#[derive(Clone, Debug)]
+struct Many<'a> {
     queue: &'a Transmit,
     joined_at: usize,
     moved_at: usize,
@@ -14,15 +28,29 @@ pub struct Segments<'a> {
 impl<'a> Segments<'a> {
     #[inline]
     pub(super) fn of(queue: &'a Transmit) -> Self {
-        Self { queue, joined_at: queue.joined_sent, moved_at: 0, moved_skip: queue.moved_sent }
+        Self(match queue.moved(0) {
+            None => Left::Single(queue.buffer().get(queue.joined_sent..queue.filled).unwrap_or_default()),
+            Some(_) => {
+                let (joined_at, moved_skip) = (queue.joined_sent, queue.moved_sent);
+                Left::Many(Many { queue, joined_at, moved_at: 0, moved_skip })
+            }
+        })
+    }
+
+    /// A request that is not in the queue.
+    #[inline(always)]
+    pub(crate) const fn line(line: &'a [u8]) -> Self {
+        Self(Left::Single(line))
     }
 
     /// What is left, if it is in one piece: what is written need not be gathered then. Nothing at all is an empty piece.
     #[must_use]
     #[inline]
-    pub fn single(&self) -> Option<&'a [u8]> {
-        let queue = self.queue;
-        if queue.moved(0).is_none() { queue.buffer().get(self.joined_at..queue.filled) } else { None }
+    pub const fn single(&self) -> Option<&'a [u8]> {
+        match &self.0 {
+            Left::Single(piece) => Some(piece),
+            Left::Many(_) => None,
+        }
     }
 
     /// What is left, if it is one request with a large body and nothing of it was taken: its line, the body, and the line end. For a
@@ -30,13 +58,27 @@ impl<'a> Segments<'a> {
     #[must_use]
     #[inline]
     pub fn line_and_body(&self) -> Option<[&'a [u8]; 3]> {
-        if self.joined_at == 0 { self.queue.line_and_body() } else { None }
+        match &self.0 {
+            Left::Many(many) if many.joined_at == 0 => many.queue.line_and_body(),
+            _ => None,
+        }
     }
 }
 
 impl<'a> Iterator for Segments<'a> {
     type Item = &'a [u8];
 
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match &mut self.0 {
+            Left::Single([]) => None,
+            Left::Single(piece) => Some(mem::take(piece)),
+            Left::Many(many) => many.next(),
+        }
+    }
+}
+
+impl<'a> Many<'a> {
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let body = self.queue.moved(self.moved_at);

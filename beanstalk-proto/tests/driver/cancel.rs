@@ -1,9 +1,9 @@
 //! Dropping a call at any poll leaves the connection in step and loses no job.
 
-use std::pin::pin;
+use std::{mem, pin::pin};
 
 use beanstalk_proto::{
-    Command, Error, JobId, Kind, Peek, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Touch, client::Driver,
+    Command, Error, JobId, Kind, Lost, Peek, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Touch, client::Driver,
 };
 
 use crate::{
@@ -50,11 +50,19 @@ fn check_in_step(driver: &mut Driver<Wire>, context: &str) {
     }
 }
 
+/// Both ways are taken: a request that is written whole has no slot as long as nothing comes of the reply.
 fn cancel_at_every_poll(kind: Kind, comes: Comes) {
+    for whole in [false, true] {
+        cancel_at_every_poll_of(kind, comes, whole);
+    }
+}
+
+fn cancel_at_every_poll_of(kind: Kind, comes: Comes, whole: bool) {
     let command = sample(kind, TIMEOUT);
     for polls in 0..MANY {
-        let context = format!("{kind:?} cut after {polls} polls, the job {comes:?}");
+        let context = format!("{kind:?}, written whole: {whole}, cut after {polls} polls, the job {comes:?}");
         let wire = Wire::yielding();
+        wire.world().writes_whole = whole;
         let mut driver = wire.driver();
         if comes == Comes::Before && waits(&command) {
             wire.offer(7);
@@ -66,7 +74,7 @@ fn cancel_at_every_poll(kind: Kind, comes: Comes) {
                 true => assert!(matches!(reply, Reply::Reserved(job) if job.id == JobId(7)), "{context}"),
                 false => assert_eq!(reply, reply_to(&command), "{context}"),
             }
-            assert!(polls > 4, "{context}: it did not yield");
+            assert!(whole || polls > 4, "{context}: it did not yield");
             return;
         }
         if kind == Kind::Quit {
@@ -260,4 +268,15 @@ fn a_reserve_that_takes_over_keeps_its_own_time() {
     assert!(matches!(run(driver.call(ReserveWithTimeout::new(0))), Ok(Reserved::Job(job)) if job.id == JobId(4)));
     // It was here before anybody asked, so it had to be confirmed.
     assert_eq!(wire.world().commands, [Command::Reserve, Command::Touch { id: JobId(4) }]);
+}
+
+#[test]
+fn after_a_call_that_is_leaked_nothing_is_sent() {
+    let wire = Wire::new();
+    let mut driver = wire.driver();
+    let mut call = Box::pin(driver.call(Reserve::new()));
+    assert!(settle(call.as_mut()).is_none());
+    mem::forget(call);
+    assert!(matches!(run(driver.call(Peek::new(2))), Err(Error::Closed { lost: Lost::NotSent })));
+    assert_eq!(wire.count(Kind::Peek), 0);
 }

@@ -146,6 +146,22 @@ fn a_failure_is_told_once_and_then_the_connection_is_closed() {
     wire.world().write_fails = true;
     let mut driver = wire.driver();
     assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Io { lost: Lost::NotSent, .. })));
+
+    // What was written and not flushed may be on its way.
+    let wire = Wire::new();
+    wire.world().silent = true;
+    wire.world().flush_fails = true;
+    let mut driver = wire.driver();
+    assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Io { lost: Lost::Unknown, .. })));
+    assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Closed { lost: Lost::NotSent })));
+}
+
+#[test]
+fn a_reply_that_is_here_when_the_flush_fails_counts() {
+    let wire = Wire::new();
+    wire.world().flush_fails = true;
+    let mut driver = wire.driver();
+    assert_eq!(run(driver.call(Peek::new(1))).unwrap().id, 1.into());
 }
 
 #[test]

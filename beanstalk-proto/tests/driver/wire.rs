@@ -29,14 +29,17 @@ pub(crate) struct World {
     pub(crate) capacity: usize,
     /// A byte in each direction, or a flush, for every poll of the task; then Pending, with a wake.
     pub(crate) yields: bool,
+    /// But what the client writes goes at once all the same.
+    pub(crate) writes_whole: bool,
     /// The polls of the task in which that happened last.
     read_at: usize,
     written_at: usize,
     flushed_at: usize,
     /// A flush never completes.
     pub(crate) flush_blocked: bool,
-    /// The next write or read fails.
+    /// The next write, flush or read fails.
     pub(crate) write_fails: bool,
+    pub(crate) flush_fails: bool,
     pub(crate) read_fails: bool,
     /// The server answers nothing.
     pub(crate) silent: bool,
@@ -66,11 +69,13 @@ impl Wire {
             outbox: VecDeque::new(),
             capacity: usize::MAX,
             yields: false,
+            writes_whole: false,
             read_at: 0,
             written_at: 0,
             flushed_at: 0,
             flush_blocked: false,
             write_fails: false,
+            flush_fails: false,
             read_fails: false,
             silent: false,
             unanswered: None,
@@ -260,12 +265,13 @@ impl PollTransport for Wire {
             world.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if world.yields && world.written_at == polls() {
+        let trickles = world.yields && !world.writes_whole;
+        if trickles && world.written_at == polls() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         world.written_at = polls();
-        let bytes: Vec<u8> = segments.flatten().copied().take(if world.yields { 1 } else { room }).collect();
+        let bytes: Vec<u8> = segments.flatten().copied().take(if trickles { 1 } else { room }).collect();
         world.inbox.extend(&bytes);
         world.writes += 1;
         world.turn();
@@ -274,10 +280,13 @@ impl PollTransport for Wire {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut world = self.world();
+        if world.flush_fails {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         if world.flush_blocked {
             return Poll::Pending;
         }
-        if world.yields && world.flushed_at == polls() {
+        if world.yields && !world.writes_whole && world.flushed_at == polls() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -27,7 +27,6 @@ pub(super) enum Waited<E> {
 }
 
 /// How long a call may wait.
-#[derive(Clone, Copy)]
 pub(super) enum Patience<T: PollTransport> {
     /// Not asked for: it has not had to wait.
     Fresh,
@@ -70,7 +69,7 @@ impl<'d, T: PollTransport, R> Held<'d, T, R> {
     }
 
     #[inline]
-    pub(super) fn poll_came(&mut self, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
+    fn poll_came(&mut self, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
         self.driver.poll_came(self.ticket.seq, &mut self.patience, cx)
     }
 

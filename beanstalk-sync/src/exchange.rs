@@ -1,4 +1,4 @@
-//! The shortest way of a call: one write, and one read that brings the reply.
+//! The short way of a call: one write, and one read that brings the reply.
 //!
 //! ```text
 //!   write ──▶ flush ──▶ read ──▶ the result

@@ -30,7 +30,7 @@ use crate::{
     types::JobId,
 };
 
-/// A request that is neither queued nor in a slot. It is over with its result, or becomes a [`Ticket`].
+/// A request that is not in a slot, nor queued unless it is long. It is over with its result, or becomes a [`Ticket`].
 #[doc(hidden)]
 #[derive(Debug)]
 #[must_use = "it ends with its reply, or with `leave_exchange`"]
@@ -111,7 +111,7 @@ impl Connection {
     #[inline(always)]
     pub fn exchange_written<R>(&mut self, exchange: &Exchange<R>) {
         if exchange.line.is_none() {
-            self.transmit.advance_line();
+            self.transmit.advance_all();
             self.flushed = self.transmit.end();
         }
     }

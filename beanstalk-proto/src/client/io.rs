@@ -27,7 +27,7 @@ use crate::{
 /// A `poll_` method that gives [`Poll::Pending`] has arranged for the task to be woken.
 pub trait PollTransport: Unpin {
     /// What the stream fails with.
-    type Error;
+    type Error: Send;
     /// What the runtime's clock shows.
     type Time: Copy + Send;
 

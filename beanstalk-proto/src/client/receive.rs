@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{CommandError, Excerpt, ProtocolError},
-    reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet, name_in},
+    reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, name_in},
     request::Wait,
     scan,
     table::Kind,
@@ -143,7 +143,7 @@ impl Connection {
     fn head_arrived(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
         let Some((_, slot)) = self.slots.next_pending() else { return self.other_arrived(len) };
         // All checks for nearly every reply that has no body.
-        if matches!(slot.state, State::Waiting) && slot.direct.and(ReplySet::PLAIN).contains(head.kind) {
+        if matches!(slot.state, State::Waiting) && slot.direct.contains(head.kind) {
             mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
             self.framer.consume(len);
             return Ok(());

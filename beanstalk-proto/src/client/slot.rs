@@ -65,14 +65,14 @@ pub(super) struct Adopted {
 
 const INSERTED: ReplySet = ReplySet::of(&[ReplyKind::Inserted]);
 
-/// One request in flight. Every command makes one, so it is small, and what only few requests have is boxed.
+/// One request in flight. There may be many, so it is small, and what only few requests have is boxed.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) kind: Option<Kind>,
     pub(super) has_body: bool,
     pub(super) abandoned: bool,
     pub(super) replies: ReplySet,
-    /// Those of them that answer it with no other check than that of an id, unless somebody went away.
+    /// Those of them that are only a line and answer it with no other check, unless somebody went away.
     pub(super) direct: ReplySet,
     pub(super) wait: Wait,
     /// Where in the outbound stream the request ends.
@@ -120,7 +120,7 @@ impl Slot {
         self.direct = match (&self.rare, kind, has_body) {
             (Some(_), ..) | (_, Some(Kind::Quit), _) => ReplySet::EMPTY,
             (None, _, true) => replies.and(INSERTED),
-            (None, _, false) => replies.and(ReplySet::DIRECT),
+            (None, _, false) => replies.and(ReplySet::PLAIN),
         };
         self.wait = wait;
         self.end = end;

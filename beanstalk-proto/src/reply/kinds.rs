@@ -153,13 +153,10 @@ impl ReplySet {
         Self(self.0 & other.0)
     }
 
-    /// The kinds that say nothing but numbers and a body.
-    pub(crate) const DIRECT: Self = Self(Self::ALL.0 & !ReplyKind::Using.bit());
-
     /// The kinds that are no more than a line of a word and a number.
     pub(crate) const PLAIN: Self = {
-        let bodies = Self::of(&[ReplyKind::Reserved, ReplyKind::Found, ReplyKind::Ok]);
-        Self(Self::DIRECT.0 & !bodies.0)
+        let more = Self::of(&[ReplyKind::Reserved, ReplyKind::Found, ReplyKind::Ok, ReplyKind::Using]);
+        Self(Self::ALL.0 & !more.0)
     };
 
     /// Whether a kind is in the set.

@@ -16,19 +16,6 @@ impl Transmit {
         }
     }
 
-    /// Takes everything off, if it is one small request.
-    #[inline(always)]
-    pub(crate) fn advance_line(&mut self) {
-        if self.place == Place::Line {
-            self.queued = 0;
-            self.filled = 0;
-            self.joined_sent = 0;
-            self.place = Place::Joined;
-        } else {
-            self.advance_all();
-        }
-    }
-
     /// Takes everything off.
     #[inline(always)]
     pub(crate) fn advance_all(&mut self) {

@@ -50,7 +50,7 @@ fn check_in_step(driver: &mut Driver<Wire>, context: &str) {
     }
 }
 
-/// Both ways are taken: a request that is written whole has no slot as long as nothing comes of the reply.
+/// Both ways are taken: a request that is written whole while the timer is set has no slot until something comes of the reply.
 fn cancel_at_every_poll(kind: Kind, comes: Comes) {
     for whole in [false, true] {
         cancel_at_every_poll_of(kind, comes, whole);
@@ -61,9 +61,13 @@ fn cancel_at_every_poll_of(kind: Kind, comes: Comes, whole: bool) {
     let command = sample(kind, TIMEOUT);
     for polls in 0..MANY {
         let context = format!("{kind:?}, written whole: {whole}, cut after {polls} polls, the job {comes:?}");
-        let wire = Wire::yielding();
-        wire.world().writes_whole = whole;
+        let wire = Wire::new();
         let mut driver = wire.driver();
+        if whole {
+            wire.set_the_timer(&mut driver);
+        }
+        wire.world().yields = true;
+        wire.world().writes_whole = whole;
         if comes == Comes::Before && waits(&command) {
             wire.offer(7);
         }

@@ -1,10 +1,15 @@
 //! When bytes move, when they do not, and what is said when they cannot.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
+    time::Duration,
+};
 
 use beanstalk_proto::{
-    Command, Error, Kind, Lost, Peek, Priority, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Stats,
-    client::{Config, Driver, Limits},
+    ArgumentError, Command, DecodeError, Delete, Encoder, Error, Expect, Kind, Lost, Peek, Priority, Put, Reply,
+    Request, Reserve, ReserveWithTimeout, Reserved, Stats, Touch,
+    client::{Config, Limits},
 };
 
 use crate::{
@@ -81,21 +86,11 @@ fn a_request_that_was_late_before_it_was_written_may_run_all_the_same() {
     assert_eq!(wire.count(Kind::Put), 1, "it was written after its caller had gone");
 }
 
-/// A call that has to wait, so that the timer is set for it, and gets its reply half a second later.
-fn set_the_timer(wire: &Wire, driver: &mut Driver<Wire>) {
-    wire.world().silent = true;
-    let mut call = pin!(driver.call(Peek::new(1)));
-    assert!(settle(call.as_mut()).is_none());
-    wire.advance(Duration::from_millis(500));
-    wire.speak();
-    assert!(settle(call.as_mut()).unwrap().is_ok());
-}
-
 #[test]
 fn a_timer_that_was_set_for_another_call_ends_none_too_soon_and_lets_none_wait_longer() {
     let wire = Wire::new();
     let mut driver = wire.driver_with(timeout(1_000));
-    set_the_timer(&wire, &mut driver);
+    wire.set_the_timer(&mut driver);
     wire.world().silent = true;
     let mut call = pin!(driver.call(Peek::new(2)));
     assert!(settle(call.as_mut()).is_none());
@@ -109,7 +104,7 @@ fn a_timer_that_was_set_for_another_call_ends_none_too_soon_and_lets_none_wait_l
 fn what_an_abandoned_reserve_may_wait_counts_from_when_it_was_sent() {
     let wire = Wire::new();
     let mut driver = wire.driver_with(timeout(1_000));
-    set_the_timer(&wire, &mut driver);
+    wire.set_the_timer(&mut driver);
     assert!(cut_after(1, driver.call(ReserveWithTimeout::new(10))).is_none());
     wire.advance(Duration::from_secs(8));
     // The server reads it when those ten seconds are over, and then it has its own.
@@ -154,6 +149,41 @@ fn a_failure_is_told_once_and_then_the_connection_is_closed() {
     let mut driver = wire.driver();
     assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Io { lost: Lost::Unknown, .. })));
     assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Closed { lost: Lost::NotSent })));
+}
+
+/// A request that makes nothing of its reply.
+struct Panics;
+
+impl Request for Panics {
+    type Reply = ();
+
+    fn expect(&self) -> Expect {
+        Expect::of(Kind::Delete)
+    }
+
+    fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError> {
+        Delete::new(1).encode(encoder)
+    }
+
+    fn decode(_: Reply) -> Result<(), DecodeError> {
+        resume_unwind(Box::new("as it was told"))
+    }
+}
+
+#[test]
+fn nothing_is_sent_behind_a_reply_that_was_read_and_not_understood() {
+    let wire = Wire::new();
+    let mut driver = wire.driver();
+    wire.set_the_timer(&mut driver);
+    {
+        wire.world().silent = true;
+        let mut call = pin!(driver.call(Panics));
+        assert!(settle(call.as_mut()).is_none());
+        wire.speak();
+        assert!(catch_unwind(AssertUnwindSafe(|| settle(call.as_mut()))).is_err());
+    }
+    assert!(matches!(run(driver.call(Touch::new(1))), Err(Error::Closed { lost: Lost::NotSent })));
+    assert_eq!(wire.count(Kind::Touch), 0);
 }
 
 #[test]

@@ -3,18 +3,22 @@
 use std::{
     collections::VecDeque,
     io,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use beanstalk_proto::{
-    Command, Error, Instant, Job, JobId, Kind, Lost, Reply, Segments,
+    Command, Error, Instant, Job, JobId, Kind, Lost, Peek, Reply, Segments,
     client::{Config, Connection, Driver, PollTransport},
     server::{self, Event},
 };
 
-use crate::{executor::polls, replies::reply_to};
+use crate::{
+    executor::{polls, settle},
+    replies::reply_to,
+};
 
 /// One end of it; the world behind it is shared, so that a test can look in and meddle.
 #[derive(Clone)]
@@ -29,7 +33,7 @@ pub(crate) struct World {
     pub(crate) capacity: usize,
     /// A byte in each direction, or a flush, for every poll of the task; then Pending, with a wake.
     pub(crate) yields: bool,
-    /// But what the client writes goes at once all the same.
+    /// But what the client writes goes at once all the same, and nothing is read in that poll.
     pub(crate) writes_whole: bool,
     /// The polls of the task in which that happened last.
     read_at: usize,
@@ -131,6 +135,16 @@ impl Wire {
         let mut world = self.world();
         world.now = world.now + by;
         world.wake();
+    }
+
+    /// Sends a request that has to wait, so that the timer is set for it, and gets its reply half a second later.
+    pub(crate) fn set_the_timer(&self, driver: &mut Driver<Self>) {
+        self.world().silent = true;
+        let mut call = pin!(driver.call(Peek::new(1)));
+        assert!(settle(call.as_mut()).is_none());
+        self.advance(Duration::from_millis(500));
+        self.speak();
+        assert!(settle(call.as_mut()).unwrap().is_ok());
     }
 
     /// The server hangs up.
@@ -271,6 +285,9 @@ impl PollTransport for Wire {
             return Poll::Pending;
         }
         world.written_at = polls();
+        if world.writes_whole {
+            world.read_at = polls();
+        }
         let bytes: Vec<u8> = segments.flatten().copied().take(if trickles { 1 } else { room }).collect();
         world.inbox.extend(&bytes);
         world.writes += 1;

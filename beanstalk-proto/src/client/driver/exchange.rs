@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   write ──▶ flush ──▶ read ── nothing yet ──▶ the clock, and a timer that was set before ──▶ Pending
-//!     │ not all │ failed  │ failed, not whole, or another reply           │ none, or it went off
+//!     │ not all │ not yet │ not whole, or another reply                   │ none, or it went off
+//!     │ failed  │ failed  │ failed                                        │
 //!     └─────────┴─────────┴───────┬───────────────────────────────────────┘
 //!                                 ▼                             dropped
 //!             leave: a ticket, and the turns of `held.rs`  ◀──────────────  (the ticket is abandoned)
@@ -28,21 +29,26 @@ use crate::{
     request::{Request, Wait},
 };
 
-/// An exchange, for as long as somebody waits for it. If nobody does any more, it has a slot, and its ticket is abandoned.
+/// An exchange, for as long as somebody waits for it. If nobody does any more, it has a slot, and its ticket is abandoned. But if the
+/// transport or the request panics, it stays an exchange, and so ends the connection.
 pub(super) struct Sent<'d, T: PollTransport, R: Request> {
     driver: &'d mut Driver<T>,
     exchange: Exchange<R>,
     patience: Patience<T>,
     /// How much was written, if it is to be left before it is out.
     written: usize,
-    /// It is written and flushed, and neither has its result nor goes on otherwise.
+    /// It is written and flushed.
     is_out: bool,
+    /// Nothing can be read yet: the call may be dropped.
+    waits: bool,
+    /// The transport has nothing more to read.
+    ended: bool,
 }
 
 impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
     #[inline(always)]
     pub(super) fn new(driver: &'d mut Driver<T>, exchange: Exchange<R>) -> Self {
-        Self { driver, exchange, patience: Patience::Fresh, written: 0, is_out: false }
+        Self { driver, exchange, patience: Patience::Fresh, written: 0, is_out: false, waits: false, ended: false }
     }
 
     /// Writes the request, if it goes in one write, and flushes: whether that is done.
@@ -74,11 +80,16 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
     #[inline(always)]
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, T::Error>> {
         let Driver { connection, transport, .. } = &mut *self.driver;
+        self.waits = false;
         let Some(buf) = connection.receive_buf_alone() else { return Poll::Ready(Ok(0)) };
-        match transport.poll_read(cx, buf) {
-            Poll::Pending if !self.is_patient(cx) => Poll::Ready(Ok(0)),
-            read => read,
+        let read = transport.poll_read(cx, buf);
+        match &read {
+            Poll::Ready(Ok(0)) => self.ended = true,
+            Poll::Ready(_) => {}
+            Poll::Pending if self.is_patient(cx) => self.waits = true,
+            Poll::Pending => return Poll::Ready(Ok(0)),
         }
+        read
     }
 
     #[inline(always)]
@@ -96,24 +107,22 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
     /// The result, if the `n` bytes that came are the reply that nearly always comes, and all of it.
     #[inline(always)]
     pub(super) fn result(&mut self, n: usize) -> Option<Result<R::Reply, Box<Error>>> {
-        let result = self.driver.connection.received_in_exchange(n, &self.exchange)?;
-        self.is_out = false;
-        Some(result)
+        self.driver.connection.received_in_exchange(n, &self.exchange)
     }
 
     /// Goes on with the request as with any other, after so much was read, or the transport failed.
     pub(super) async fn leave(mut self, came: Result<usize, T::Error>) -> Result<R::Reply, Error> {
-        let was_out = self.is_out;
         let ticket = self.take_ticket();
+        let Self { is_out, ended, .. } = self;
         let patience = mem::replace(&mut self.patience, Patience::Fresh);
         let mut held = Held { driver: &mut *self.driver, ticket, patience };
         let Driver { connection, transport, .. } = &mut *held.driver;
         match came {
-            // Whether it is the end is asked again.
+            Ok(_) if ended => connection.received_eof(),
             Ok(0) => {}
             Ok(n) => connection.received(n),
             Err(error) => {
-                if !was_out {
+                if !is_out {
                     poll_fn(|cx| {
                         read_out(connection, transport, cx);
                         Poll::Ready(())
@@ -131,7 +140,7 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
     fn take_ticket(&mut self) -> Ticket<R::Reply> {
         let Driver { connection, .. } = &mut *self.driver;
         let ticket = connection.leave_exchange(self.exchange.take());
-        if mem::take(&mut self.is_out) {
+        if self.is_out {
             connection.transmitted(usize::MAX);
             connection.flushed();
         } else {
@@ -155,7 +164,7 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
 impl<T: PollTransport, R: Request> Drop for Sent<'_, T, R> {
     #[inline(always)]
     fn drop(&mut self) {
-        if self.is_out {
+        if self.waits {
             self.abandon();
         }
     }

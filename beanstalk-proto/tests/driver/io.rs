@@ -15,7 +15,7 @@ use beanstalk_proto::{
 use crate::{
     executor::{cut_after, run, settle},
     replies::{reply_to, sample},
-    wire::Wire,
+    wire::{Wire, World},
 };
 
 fn timeout(millis: u64) -> Config {
@@ -184,6 +184,28 @@ fn nothing_is_sent_behind_a_reply_that_was_read_and_not_understood() {
     }
     assert!(matches!(run(driver.call(Touch::new(1))), Err(Error::Closed { lost: Lost::NotSent })));
     assert_eq!(wire.count(Kind::Touch), 0);
+}
+
+#[test]
+fn nothing_is_sent_behind_a_call_whose_transport_panicked() {
+    for panics in [|world: &mut World| world.write_panics = true, |world: &mut World| world.read_panics = true] {
+        let wire = Wire::new();
+        let mut driver = wire.driver();
+        panics(&mut wire.world());
+        assert!(catch_unwind(AssertUnwindSafe(|| run(driver.call(Delete::new(1))))).is_err());
+        assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Closed { lost: Lost::NotSent })));
+        assert_eq!(wire.count(Kind::Peek), 0);
+    }
+}
+
+#[test]
+fn the_end_of_the_stream_need_be_read_only_once() {
+    let wire = Wire::new();
+    let mut driver = wire.driver();
+    let mut call = pin!(driver.call(Reserve::new()));
+    assert!(settle(call.as_mut()).is_none());
+    wire.hang_up();
+    assert!(matches!(settle(call.as_mut()), Some(Err(Error::Closed { lost: Lost::Unknown }))));
 }
 
 #[test]

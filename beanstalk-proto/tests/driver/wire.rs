@@ -2,7 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
+    panic::resume_unwind,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
@@ -44,6 +45,9 @@ pub(crate) struct World {
     /// The next write, flush or read fails.
     pub(crate) write_fails: bool,
     pub(crate) flush_fails: bool,
+    /// The next write or read panics.
+    pub(crate) write_panics: bool,
+    pub(crate) read_panics: bool,
     pub(crate) read_fails: bool,
     /// The server answers nothing.
     pub(crate) silent: bool,
@@ -58,8 +62,9 @@ pub(crate) struct World {
     pub(crate) lost: Vec<JobId>,
     pub(crate) commands: Vec<Command>,
     pub(crate) writes: usize,
-    /// The server has closed.
+    /// The server has closed, and the client has read so far.
     pub(crate) closed: bool,
+    end_told: bool,
     now: Instant,
     timer: Option<Instant>,
     waker: Option<Waker>,
@@ -80,6 +85,8 @@ impl Wire {
             flush_blocked: false,
             write_fails: false,
             flush_fails: false,
+            write_panics: false,
+            read_panics: false,
             read_fails: false,
             silent: false,
             unanswered: None,
@@ -90,6 +97,7 @@ impl Wire {
             commands: Vec::new(),
             writes: 0,
             closed: false,
+            end_told: false,
             now: Instant::from_nanos(1),
             timer: None,
             waker: None,
@@ -247,12 +255,17 @@ impl PollTransport for Wire {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut world = self.world();
+        if mem::take(&mut world.read_panics) {
+            drop(world);
+            resume_unwind(Box::new("as it was told"));
+        }
         world.turn();
         if world.outbox.is_empty() {
             if world.read_fails {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
             }
-            if world.closed {
+            // It says so once.
+            if world.closed && !mem::replace(&mut world.end_told, true) {
                 return Poll::Ready(Ok(0));
             }
             world.waker = Some(cx.waker().clone());
@@ -271,6 +284,10 @@ impl PollTransport for Wire {
 
     fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         let mut world = self.world();
+        if mem::take(&mut world.write_panics) {
+            drop(world);
+            resume_unwind(Box::new("as it was told"));
+        }
         if world.write_fails {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }

@@ -3,10 +3,8 @@
 use std::{future::Future, time};
 
 use async_std::task;
-use beanstalk_proto::{
-    Address, Error, Instant,
-    client::{Config, Driver, tasks::Runtime},
-};
+use beanstalk_driver::{Address, Driver, Runtime};
+use beanstalk_proto::{Error, Instant, client::Config};
 
 use crate::{client::Client, stream::Stream, transport::Transport};
 

@@ -6,10 +6,8 @@ use std::{
     task::{Context, Poll},
 };
 
-use beanstalk_proto::{
-    Error,
-    client::{Config, Shared, SharedDriver},
-};
+use beanstalk_driver::{Shared, SharedDriver};
+use beanstalk_proto::{Error, client::Config};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use crate::{stream::Stream, transport::Transport};
@@ -82,7 +80,7 @@ impl SharedClient {
         (Self { shared }, Driver { driver })
     }
 
-    beanstalk_proto::client_methods!(shared);
+    beanstalk_driver::client_methods!(shared);
 }
 
 /// The future that moves the bytes of a [`SharedClient`]: spawn it.

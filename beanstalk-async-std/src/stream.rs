@@ -12,7 +12,8 @@ use std::{
 #[cfg(unix)]
 use async_std::os::unix::net::UnixStream;
 use async_std::{future, net::TcpStream};
-use beanstalk_proto::{Address, Error, Lost};
+use beanstalk_driver::Address;
+use beanstalk_proto::{Error, Lost};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// A socket that [`Client::connect`](crate::Client::connect) has connected.

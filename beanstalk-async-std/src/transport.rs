@@ -10,7 +10,8 @@ use std::{
 };
 
 use async_std::task;
-use beanstalk_proto::{Error, Instant, Lost, Segments, client::PollTransport};
+use beanstalk_driver::PollTransport;
+use beanstalk_proto::{Error, Instant, Lost, Segments};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// Pieces of the outbound queue for one write.

@@ -183,7 +183,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn from_decode(command: &'static str, error: DecodeError) -> Self {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn from_decode(command: &'static str, error: DecodeError) -> Self {
         match error {
             DecodeError::Command(error) => Self::Command { command, error },
             DecodeError::Stats(error) => Self::Stats { command, error },

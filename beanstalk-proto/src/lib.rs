@@ -12,8 +12,7 @@
 //! | the commands | [`Put`], [`Reserve`], [`Delete`], … and [`Command`], which holds any of them |
 //! | a command that has no name here | [`Raw`], or a [`Request`] of your own |
 //! | many requests at once | [`client::Pipeline`] |
-//! | an adapter for another async runtime | [`client::Driver`] |
-//! | reconnecting, heartbeats, workers, many servers: the decisions | [`policy`] |
+//! | an adapter for another runtime; reconnecting, workers | the crate `beanstalk-driver` |
 //! | statistics | [`stats`] |
 //!
 //! # A complete run loop
@@ -107,13 +106,10 @@ extern crate std;
 #[allow(unused_extern_crates, reason = "only documentation links use it")]
 extern crate self as beanstalk_proto;
 
-mod address;
 pub mod client;
 mod command;
 mod error;
 mod frame;
-mod methods;
-pub mod policy;
 mod reply;
 mod request;
 mod scan;
@@ -124,14 +120,15 @@ mod time;
 mod transmit;
 mod types;
 
-pub use address::Address;
 pub use command::{Dialect, Refused, TIMEOUT_FOREVER};
 pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
     TubeNameError,
 };
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
-pub use request::{Echo, Encoder, Expect, OtherReplies, Raw, ReplyShape, Request, Wait};
+pub use request::{Echo, Encoder, Expect, OtherReplies, Raw, ReplyShape, Request, Wait, encode};
+#[doc(hidden)]
+pub use table::Sharing;
 pub use table::{
     Bury, Command, Delete, Ignore, Kick, KickJob, Kind, ListTubeUsed, ListTubes, ListTubesWatched, PauseTube, Peek,
     PeekBuried, PeekDelayed, PeekReady, Put, Quit, Release, Reserve, ReserveJob, ReserveWithTimeout, Stats, StatsJob,

@@ -36,8 +36,8 @@ mod raw;
 
 use core::time::Duration;
 
-pub use encoder::Encoder;
 pub(crate) use encoder::check_line;
+pub use encoder::{Encoder, encode};
 pub use raw::Raw;
 
 use crate::{
@@ -92,7 +92,8 @@ pub enum Wait {
 
 impl Wait {
     /// How long the server may wait if it has an end.
-    pub(crate) fn duration(self) -> Duration {
+    #[must_use]
+    pub fn duration(self) -> Duration {
         match self {
             Self::Seconds(seconds) => Duration::from_secs(seconds.into()),
             Self::No | Self::Forever => Duration::ZERO,
@@ -148,6 +149,24 @@ pub struct Expect {
 }
 
 impl Expect {
+    /// Which command of the table it is, if it is one.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
+    /// How long the server may wait on purpose before it answers.
+    #[must_use]
+    pub const fn waits(&self) -> Wait {
+        self.wait
+    }
+
+    /// The request's name in errors.
+    #[must_use]
+    pub const fn command(&self) -> &'static str {
+        self.command
+    }
+
     /// Expects one of these replies, or one of the general errors. `command` names the request in errors.
     #[must_use]
     pub const fn new(command: &'static str, replies: ReplySet) -> Self {

@@ -29,8 +29,7 @@ mod put;
 use alloc::vec::Vec;
 
 use self::kinds::MAX_TIMEOUT;
-#[cfg(feature = "std")]
-pub(crate) use self::kinds::Sharing;
+pub use self::kinds::Sharing;
 use crate::{
     command::{Args, Line, Refused},
     error::{ArgumentError, DecodeError},

@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use beanstalk_driver::Address;
 use beanstalk_proto::{
-    Address, Error, Job, Lost, Request,
+    Error, Job, Lost, Request,
     client::{Closing, Config, Connection, Ticket},
 };
 
@@ -102,7 +103,7 @@ impl<T: Transport> Client<T> {
         self.wait(ticket, now, now)
     }
 
-    beanstalk_proto::client_methods!(sync);
+    beanstalk_driver::client_methods!(sync);
 
     /// Sends a request, and returns when the transport has taken it whole. Several sends before the first
     /// [`Client::reply`] are a pipeline.

@@ -2,7 +2,8 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use beanstalk_proto::{Address, Error, Job, StatsJob, TubeName, stats::JobStats};
+use beanstalk_driver::Address;
+use beanstalk_proto::{Error, Job, StatsJob, TubeName, stats::JobStats};
 
 use crate::slot::Slot;
 

@@ -10,9 +10,10 @@
 
 use std::{fmt, ops::Deref};
 
+use beanstalk_driver::Address;
 use beanstalk_proto::{
-    Address, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request,
-    ReserveJob, Seconds, StatsJob, Touch, TubeName, stats::JobStats,
+    Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request, ReserveJob,
+    Seconds, StatsJob, Touch, TubeName, stats::JobStats,
 };
 
 use crate::session::Session;

@@ -48,16 +48,19 @@ mod wait;
 mod wire;
 mod worker;
 
-pub use beanstalk_proto::{
-    Address, ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick,
-    KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady,
-    Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob,
-    ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg, TubeName, TubeNameError, Use,
-    Watch,
-    client::{Config, Limits, Ticket},
+pub use beanstalk_driver::{
+    Address,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
+};
+pub use beanstalk_proto::{
+    ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick, KickJob,
+    ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady, Priority,
+    ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob,
+    ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg, TubeName, TubeNameError, Use,
+    Watch,
+    client::{Config, Limits, Ticket},
     stats,
 };
 pub use call_all::CallAll;

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use beanstalk_proto::policy::WorkerEvent;
+use beanstalk_driver::policy::WorkerEvent;
 
 type Tell = Box<dyn Fn(&WorkerEvent) + Send + Sync>;
 
@@ -22,7 +22,7 @@ impl Listener {
 
 #[cfg(feature = "tracing")]
 fn trace(event: &WorkerEvent) {
-    use beanstalk_proto::policy::Event;
+    use beanstalk_driver::policy::Event;
     match event {
         WorkerEvent::Connection { event: Event::Lost { .. }, .. } | WorkerEvent::Failed { .. } => {
             tracing::warn!("{event}");

@@ -1,7 +1,7 @@
 //! Putting jobs on several servers as if they were one.
 //!
 //! Which server takes a job, and when one that failed is asked again, is decided in
-//! [`beanstalk_proto::policy::Servers`]; here it is carried out.
+//! [`beanstalk_driver::policy::Servers`]; here it is carried out.
 
 use std::{
     collections::{BTreeMap, hash_map::RandomState},
@@ -11,10 +11,12 @@ use std::{
     time::{self, Duration},
 };
 
-use beanstalk_proto::{
-    Address, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName,
-    client::Config,
+use beanstalk_driver::{
+    Address,
     policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
+};
+use beanstalk_proto::{
+    Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, client::Config,
 };
 
 use crate::client::Client;

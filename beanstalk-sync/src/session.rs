@@ -1,6 +1,6 @@
 //! A client that connects again by itself, and puts its tubes back in place.
 //!
-//! What is repeated and what is not is told in [`beanstalk_proto::policy::Session`], which decides; here it is carried out.
+//! What is repeated and what is not is told in [`beanstalk_driver::policy::Session`], which decides; here it is carried out.
 
 use std::{
     collections::hash_map::RandomState,
@@ -10,11 +10,11 @@ use std::{
     time::{self, Duration},
 };
 
-use beanstalk_proto::{
-    Address, Error, Instant, Lost, Request, ReserveWithTimeout, Seconds,
-    client::Config,
-    policy::{self, Call, Event, Next, SessionConfig, Step, Tubes},
+use beanstalk_driver::{
+    Address, policy,
+    policy::{Call, Event, Next, SessionConfig, Step, Tubes},
 };
+use beanstalk_proto::{Error, Instant, Lost, Request, ReserveWithTimeout, Seconds, client::Config};
 
 use crate::{client::Client, job_handle::JobHandle};
 
@@ -145,7 +145,7 @@ impl Session {
         }
     }
 
-    beanstalk_proto::client_methods!(sync);
+    beanstalk_driver::client_methods!(sync);
 
     /// Reserves a job, waiting for it as long as this: `reserve-with-timeout`. `None` if none came in time, or if one that
     /// is held already has less than a second left (`DEADLINE_SOON`).

@@ -26,11 +26,11 @@ use std::{
     time::{self, Duration},
 };
 
-use beanstalk_proto::{
-    Address, Command, Error, Instant, Job, Lost, Request, TubeName,
-    client::Config,
-    policy::{self, Action, Metrics, Verdict, WorkerConfig, WorkerEvent},
+use beanstalk_driver::{
+    Address, policy,
+    policy::{Action, Metrics, Verdict, WorkerConfig, WorkerEvent},
 };
+use beanstalk_proto::{Command, Error, Instant, Job, Lost, Request, TubeName, client::Config};
 
 use crate::{client::Client, held::HeldJob, listener::Listener, transport::Stream};
 

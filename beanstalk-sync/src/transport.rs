@@ -9,7 +9,7 @@ use std::{
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 
-use beanstalk_proto::Address;
+use beanstalk_driver::Address;
 
 /// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
 ///

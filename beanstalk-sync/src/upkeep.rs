@@ -1,16 +1,14 @@
 //! Looking after tubes: emptying one, moving jobs elsewhere, waiting until one is empty.
 //!
-//! The steps are those of [`beanstalk_proto::policy`]'s machines; here they are carried out.
+//! The steps are those of [`beanstalk_driver::policy`]'s machines; here they are carried out.
 
 use std::{
     thread,
     time::{Duration, Instant},
 };
 
-use beanstalk_proto::{
-    Error, TubeArg,
-    policy::{ClearTube, MoveJobs, Queue, Side, is_empty},
-};
+use beanstalk_driver::policy::{ClearTube, MoveJobs, Queue, Side, is_empty};
+use beanstalk_proto::{Error, TubeArg};
 
 use crate::{client::Client, transport::Transport};
 

@@ -18,11 +18,11 @@ use std::{
     time::{self, Duration},
 };
 
-use beanstalk_proto::{
-    Address, ArgumentError, Error, TubeArg,
-    client::Config,
+use beanstalk_driver::{
+    Address,
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
+use beanstalk_proto::{ArgumentError, Error, TubeArg, client::Config};
 
 use crate::{
     held::HeldJob,

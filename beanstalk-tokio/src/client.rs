@@ -1,8 +1,9 @@
 //! The client for one task: one connection.
 
+use beanstalk_driver::Driver;
 use beanstalk_proto::{
     Error,
-    client::{Config, Connection, Driver},
+    client::{Config, Connection},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -85,5 +86,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.driver.transport().stream()
     }
 
-    beanstalk_proto::client_methods!(async over Transport<S>);
+    beanstalk_driver::client_methods!(async over Transport<S>);
 }

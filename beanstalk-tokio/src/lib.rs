@@ -85,19 +85,19 @@ mod stream;
 mod transport;
 mod work;
 
-pub use beanstalk_proto::{
-    Address, ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick,
-    KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady,
-    Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob,
-    ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg, TubeName, TubeNameError, Use,
-    Watch,
-    client::{
-        CallAll, Config, Limits, Ticket,
-        tasks::{HeldJob, ProducerConfig},
-    },
+pub use beanstalk_driver::{
+    Address, CallAll, HeldJob, ProducerConfig,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
+};
+pub use beanstalk_proto::{
+    ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick, KickJob,
+    ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady, Priority,
+    ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob,
+    ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg, TubeName, TubeNameError, Use,
+    Watch,
+    client::{Config, Limits, Ticket},
     stats,
 };
 pub use client::Client;

@@ -2,10 +2,8 @@
 
 use std::future::Future;
 
-use beanstalk_proto::{
-    Address, Error, Instant,
-    client::{self, Config, tasks::Runtime},
-};
+use beanstalk_driver::{Address, Driver, Runtime};
+use beanstalk_proto::{Error, Instant, client::Config};
 use tokio::time;
 
 use crate::{client::Client, stream::Stream, transport::Transport};
@@ -31,7 +29,7 @@ impl Runtime for Tokio {
         Client::connect_with(&address.to_string(), config).await
     }
 
-    fn driver(client: &mut Client) -> &mut client::Driver<Transport<Stream>> {
+    fn driver(client: &mut Client) -> &mut Driver<Transport<Stream>> {
         &mut client.driver
     }
 

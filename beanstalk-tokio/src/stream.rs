@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_proto::{Address, Error, Lost};
+use beanstalk_driver::Address;
+use beanstalk_proto::{Error, Lost};
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{

@@ -7,7 +7,8 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use beanstalk_proto::{Error, Instant, Lost, Segments, client::PollTransport};
+use beanstalk_driver::PollTransport;
+use beanstalk_proto::{Error, Instant, Lost, Segments};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task,

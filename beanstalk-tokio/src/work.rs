@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use beanstalk_proto::{Error, TubeArg, client::tasks, policy::Queue};
+use beanstalk_driver::{self as tasks, policy::Queue};
+use beanstalk_proto::{Error, TubeArg};
 
 use crate::{Client, Tokio};
 

@@ -16,7 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_proto::{Error, Lost, policy::Metrics};
+use beanstalk_driver::policy::Metrics;
+use beanstalk_proto::{Error, Lost};
 
 use crate::{daemon::Daemon, server::Backend};
 

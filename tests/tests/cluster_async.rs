@@ -10,13 +10,11 @@ use std::{
 };
 
 use beanstalk_async_std::AsyncStd;
-use beanstalk_proto::{
-    client::{
-        Config,
-        tasks::{self, HeldJob, Producer, ProducerConfig, Session, Worker, WorkerHandle},
-    },
+use beanstalk_driver::{
+    self as tasks, HeldJob, Producer, ProducerConfig, Session, Worker, WorkerHandle,
     policy::{Backoff, ServerId, Verdict},
 };
+use beanstalk_proto::client::Config;
 use beanstalk_tests::{
     daemon::Daemon,
     fire::{self, TUBE, Tally, WORK},

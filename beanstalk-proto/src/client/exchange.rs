@@ -45,12 +45,15 @@ pub struct Exchange<R> {
 impl<R> Exchange<R> {
     /// How long the server may wait before it answers.
     #[inline(always)]
-    pub(super) const fn wait(&self) -> Wait {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn wait(&self) -> Wait {
         self.expect.wait
     }
 
     /// Moves it out of where it is.
-    pub(super) fn take(&mut self) -> Self {
+    #[doc(hidden)]
+    pub fn take(&mut self) -> Self {
         let nothing =
             Self { expect: Expect::new("", ReplySet::EMPTY), has_body: false, line: None, request: PhantomData };
         mem::replace(self, nothing)
@@ -99,7 +102,9 @@ impl Connection {
 
     /// The request, and how long it is.
     #[inline(always)]
-    pub(super) fn exchange_transmit<R>(&self, exchange: &Exchange<R>) -> (Segments<'_>, usize) {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn exchange_transmit<R>(&self, exchange: &Exchange<R>) -> (Segments<'_>, usize) {
         match self.exchange_line(exchange) {
             Some(line) => (Segments::line(line), line.len()),
             None => (self.transmit(), self.queued()),

@@ -20,23 +20,13 @@
 //! reserve confirms with `touch` that it is still ours before it hands it over. [`Connection::take_orphaned`] lists
 //! the parked jobs.
 
-mod call_all;
 mod config;
-mod disconnect;
-mod driver;
 mod exchange;
-mod io;
-#[cfg(feature = "std")]
-mod line;
 mod pipeline;
 mod receive;
 mod reserve;
 mod send;
-#[cfg(feature = "std")]
-mod shared;
 mod slot;
-#[cfg(feature = "std")]
-pub mod tasks;
 mod ticket;
 
 use alloc::collections::VecDeque;
@@ -46,15 +36,10 @@ use core::{
     task::Poll,
 };
 
-pub use call_all::CallAll;
 pub use config::{Config, Limits};
-pub use driver::Driver;
 pub use exchange::Exchange;
-pub use io::{PollTransport, poll_io};
 pub use pipeline::Pipeline;
 use reserve::Parked;
-#[cfg(feature = "std")]
-pub use shared::{Shared, SharedDriver};
 use slot::{Adopted, Slots, State, TooBig};
 pub use ticket::Ticket;
 
@@ -203,6 +188,24 @@ impl Connection {
         self.slots.next_pending().is_some()
     }
 
+    /// The number of the first request that has no reply yet.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn first_unanswered(&mut self) -> Option<u64> {
+        self.slots.next_pending().map(|(seq, _)| seq)
+    }
+
+    /// What ended the connection, if something has.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn end_cause(&self, lost: Lost) -> Option<Error> {
+        match &self.stream {
+            Stream::Open | Stream::Quitting => None,
+            Stream::Ended => Some(Error::Closed { lost }),
+            Stream::Poisoned(error) => Some(Error::Protocol { error: error.clone(), lost }),
+        }
+    }
+
     /// How many requests are in flight: sent, and their reply not taken.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -311,7 +314,8 @@ impl Connection {
 
     /// As [`Connection::deadline`], by the ticket's number.
     #[inline]
-    fn deadline_of(&mut self, seq: u64, now: Instant) -> Deadline {
+    #[doc(hidden)]
+    pub fn deadline_of(&mut self, seq: u64, now: Instant) -> Deadline {
         if self.slots.may_wait() {
             return self.deadline_among_waits(seq, now);
         }

@@ -39,7 +39,8 @@ impl Connection {
 
     /// Queues a request that there is room for, unless it makes the queue longer than `limit`.
     #[inline(always)]
-    pub(super) fn send_into<R: Request>(
+    #[doc(hidden)]
+    pub fn send_into<R: Request>(
         &mut self,
         request: R,
         expect: Expect,
@@ -107,8 +108,9 @@ impl Connection {
     }
 
     /// Whether a request may be sent now, and which abandoned reserve it could take over.
+    #[doc(hidden)]
     #[inline]
-    pub(super) fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
+    pub fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         if self.has_room() { Ok(None) } else { self.check_room_closely(expect) }
     }
 

@@ -21,7 +21,18 @@ pub struct Ticket<T> {
 }
 
 impl<T> Ticket<T> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+
     const SPENT: u64 = u64::MAX;
+
+    #[doc(hidden)]
+    pub fn untyped(self) -> Ticket<Reply> {
+        Ticket::new(self.connection, self.seq, Ok)
+    }
 
     pub(super) fn new(connection: usize, seq: u64, decode: fn(Reply) -> Result<T, DecodeError>) -> Self {
         Self { seq, connection, decode, reply: PhantomData }
@@ -38,12 +49,15 @@ impl<T> Ticket<T> {
         }
     }
 
-    pub(super) const fn is_spent(&self) -> bool {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn is_spent(&self) -> bool {
         self.seq == Self::SPENT
     }
 
     /// The ticket, leaving a spent one.
-    pub(super) const fn take(&mut self) -> Self {
+    #[doc(hidden)]
+    pub const fn take(&mut self) -> Self {
         let taken = Self { seq: self.seq, connection: self.connection, decode: self.decode, reply: PhantomData };
         self.spend();
         taken

@@ -1,9 +1,12 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
+use alloc::vec::Vec;
+
 use crate::{
     command::Command,
     error::ArgumentError,
     reply::MAX_LINE,
+    request::Request,
     scan,
     table::Kind,
     transmit::{Line, Transmit},
@@ -34,6 +37,20 @@ enum Encoded {
     Joined,
     /// In its own allocation, with the queue, before the line end behind it.
     Moved,
+}
+
+/// Returns the bytes of a request, as a connection would send them.
+///
+/// # Errors
+///
+/// As [`Request::encode`](crate::Request::encode).
+pub fn encode<R: Request>(request: R) -> Result<Vec<u8>, ArgumentError> {
+    let mut out = Transmit::default();
+    let mut encoder = Encoder::new(&mut out);
+    request.encode(&mut encoder)?;
+    encoder.finish()?;
+    encoder.commit();
+    Ok(out.segments().flatten().copied().collect())
 }
 
 impl<'c> Encoder<'c> {

@@ -32,8 +32,9 @@ macro_rules! define {
             }
 
             /// How a connection that tasks share offers it.
-            #[cfg(feature = "std")]
-            pub(crate) const fn sharing(self) -> Sharing {
+            #[doc(hidden)]
+            #[must_use]
+            pub const fn sharing(self) -> Sharing {
                 match self { $(Self::$name => sharing!($shared)),* }
             }
 

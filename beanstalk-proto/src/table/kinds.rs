@@ -6,9 +6,9 @@
 pub(crate) const MAX_TIMEOUT: u32 = i32::MAX.unsigned_abs();
 
 /// How a command can be sent on a connection that tasks share, each with tubes of its own.
-#[cfg(feature = "std")]
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sharing {
+pub enum Sharing {
     /// It neither waits nor has to do with the connection's tubes.
     AsIs,
     /// It is about the tube in use.
@@ -75,7 +75,6 @@ macro_rules! wait {
     };
 }
 
-#[cfg(feature = "std")]
 macro_rules! sharing {
     (as_is) => {
         Sharing::AsIs

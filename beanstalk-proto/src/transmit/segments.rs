@@ -94,3 +94,14 @@ impl<'a> Many<'a> {
         Some(piece)
     }
 }
+
+#[cfg(feature = "std")]
+impl<'a> Segments<'a> {
+    /// The first pieces, for a vectored write, and how many there are.
+    #[must_use]
+    pub fn io_slices<const N: usize>(self) -> ([std::io::IoSlice<'a>; N], usize) {
+        let mut slices = [std::io::IoSlice::new(&[]); N];
+        let used = slices.iter_mut().zip(self).map(|(slice, piece)| *slice = std::io::IoSlice::new(piece)).count();
+        (slices, used)
+    }
+}

@@ -1,7 +1,8 @@
 //! The asynchronous clients, each on its runtime.
 
+use beanstalk_driver::Address;
 use beanstalk_proto::{
-    Address, Error, Job, Lost, Request,
+    Error, Job, Lost, Request,
     client::{Config, Ticket},
 };
 

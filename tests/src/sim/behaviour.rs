@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use beanstalk_driver::{Driver, PollTransport, poll_io};
 use beanstalk_proto::{
     Command, Error, Instant, Reply,
-    client::{Connection, Deadline, Driver, PollTransport, Ticket, poll_io},
+    client::{Connection, Deadline, Ticket},
 };
 
 use super::{

@@ -2,9 +2,10 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use beanstalk_driver::Driver;
 use beanstalk_proto::{
     Command, Error, Instant, JobId, Priority, Reply, TubeName,
-    client::{Config, Driver, Limits},
+    client::{Config, Limits},
 };
 
 use super::{

@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
+use beanstalk_driver::{Driver, PollTransport};
 use beanstalk_proto::{
     Error, Instant, Lost, Segments,
-    client::{Config, Connection, Driver, PollTransport},
+    client::{Config, Connection},
 };
 
 use super::{

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_proto::{
-    Lost,
-    client::tasks::{HeldJob, Producer, ProducerConfig, Worker},
+use beanstalk_driver::{
+    HeldJob, Producer, ProducerConfig, Worker,
     policy::{Backoff, Verdict},
 };
+use beanstalk_proto::Lost;
 use smol::{channel, future::zip};
 
 use super::{Adapter, Stand, eventually, restart};

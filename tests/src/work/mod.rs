@@ -10,7 +10,7 @@ pub mod workers;
 
 use std::time::{Duration, Instant};
 
-use beanstalk_proto::client::tasks::{self, Runtime};
+use beanstalk_driver::{self as tasks, Runtime};
 use libtest_mimic::Trial;
 
 use crate::{Backend, daemon::Daemon, fire::restart, runner, server};

@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use beanstalk_proto::{
-    Error, Lost, StatsTube,
-    client::tasks::{Producer, ProducerConfig},
+use beanstalk_driver::{
+    Producer, ProducerConfig,
     policy::{Backoff, ServerId},
 };
+use beanstalk_proto::{Error, Lost, StatsTube};
 
 use crate::daemon::Daemon;
 

@@ -8,12 +8,11 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_proto::{
-    CommandError, Error, Lost, TubeName,
-    client::{Config, tasks::Session},
+use beanstalk_driver::{
+    Session,
     policy::{Backoff, Event, SessionConfig},
-    stats::JobState,
 };
+use beanstalk_proto::{CommandError, Error, Lost, TubeName, client::Config, stats::JobState};
 
 use crate::daemon::Daemon;
 

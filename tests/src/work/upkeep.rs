@@ -2,14 +2,8 @@
 
 use std::time::Duration;
 
-use beanstalk_proto::{
-    Address,
-    client::{
-        Config,
-        tasks::{Session, clear_tube, move_jobs, wait_until_empty},
-    },
-    policy::Queue,
-};
+use beanstalk_driver::{Address, Session, clear_tube, move_jobs, policy::Queue, wait_until_empty};
+use beanstalk_proto::client::Config;
 use smol::future::zip;
 
 use crate::daemon::Daemon;

@@ -10,12 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_proto::{
-    Error, JobId,
-    client::tasks::{HeldJob, Worker, WorkerBuilder},
+use beanstalk_driver::{
+    HeldJob, Worker, WorkerBuilder,
     policy::{Backoff, RetryPolicy, Verdict, WorkerEvent},
-    stats::JobState,
 };
+use beanstalk_proto::{Error, JobId, stats::JobState};
 use smol::{channel, future::zip};
 
 use crate::daemon::Daemon;

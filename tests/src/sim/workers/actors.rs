@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use beanstalk_proto::{
-    TubeName,
-    client::tasks::{JobHandle, Producer, ProducerConfig, Session},
+use beanstalk_driver::{
+    JobHandle, Producer, ProducerConfig, Session,
     policy::{Backoff, SessionConfig},
 };
+use beanstalk_proto::TubeName;
 
 use super::{
     super::{Rng, outage::Outage, world::MAX_JOB_SIZE},

@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_proto::{
-    Instant, TubeName,
-    client::tasks::{HeldJob, Worker, WorkerBuilder, WorkerHandle},
+use beanstalk_driver::{
+    HeldJob, Worker, WorkerBuilder, WorkerHandle,
     policy::{RetryPolicy, Verdict},
 };
+use beanstalk_proto::{Instant, TubeName};
 use smol::future::zip;
 
 use super::{

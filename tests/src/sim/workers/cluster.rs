@@ -10,10 +10,8 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_proto::{
-    Instant,
-    client::{Config, tasks::WorkerHandle},
-};
+use beanstalk_driver::WorkerHandle;
+use beanstalk_proto::{Instant, client::Config};
 
 use super::{
     super::{Rng, Woken, outage::Outage, stream::Sim, trace::Trace, world::World},

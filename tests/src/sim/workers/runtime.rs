@@ -2,9 +2,10 @@
 
 use std::{cell::RefCell, future::Future, io, sync::Arc, time::Duration};
 
+use beanstalk_driver::{Address, Driver, Runtime};
 use beanstalk_proto::{
-    Address, Error, Instant, Lost,
-    client::{Config, Connection, Driver, tasks::Runtime},
+    Error, Instant, Lost,
+    client::{Config, Connection},
 };
 
 use super::{

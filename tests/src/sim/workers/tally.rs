@@ -8,7 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use beanstalk_proto::{Error, Instant, JobId, Lost, TubeName, policy::Metrics};
+use beanstalk_driver::policy::Metrics;
+use beanstalk_proto::{Error, Instant, JobId, Lost, TubeName};
 
 use super::{
     super::{

@@ -1,0 +1,5 @@
+//! Reaching a server.
+
+mod address;
+
+pub use address::Address;

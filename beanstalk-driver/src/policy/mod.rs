@@ -1,0 +1,48 @@
+//! Decisions that outlive a connection: when to reconnect and what to say again, when to touch a job, what becomes of
+//! one that failed, which of several servers to ask.
+//!
+//! ```text
+//!   Servers ── which server ─▶ Session ── when to connect, what to replay ─▶ a connection
+//!                                 ▲
+//!   Worker ── one slot ───────────┤
+//!      ├── Heartbeat ── when to touch
+//!      └── RetryPolicy ── release or bury
+//! ```
+//!
+//! Each is a machine without I/O, clock or randomness: [`Instant`](beanstalk_proto::Instant)s and a seed are given from outside, so
+//! that the same inputs give the same decisions. What the adapters call workers, sessions and producers only carries
+//! these out: the words and the behaviour are the same in all of them.
+//!
+//! Closing a connection is how jobs are given back in haste: the server makes what it held ready at once, with its
+//! priority, and counts nothing against it.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "a test that goes wrong may panic"
+    )
+)]
+
+mod backoff;
+mod hash;
+mod heartbeat;
+mod retry;
+mod servers;
+mod session;
+mod tubes;
+mod upkeep;
+mod worker;
+
+pub use backoff::{Backoff, Delays};
+pub use heartbeat::{Beat, Heartbeat};
+pub use retry::{Failed, RetryPolicy};
+pub use servers::{Pick, Placed, ServerId, Servers};
+pub use session::{Call, Event, Next, Session, SessionConfig, Step};
+pub use tubes::{Selection, Tubes};
+pub use upkeep::{ClearTube, MoveJobs, Queue, Side, is_empty};
+pub use worker::{Action, Metrics, Verdict, Worker, WorkerConfig, WorkerEvent};

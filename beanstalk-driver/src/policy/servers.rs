@@ -1,0 +1,183 @@
+//! Several servers as one place to put jobs: whose turn it is, who is out, where a key belongs.
+//!
+//! ```text
+//!             connection lost, DRAINING, OUT_OF_MEMORY
+//!   Healthy ──────────────────────────────────────────▶ Out, until a delay has passed
+//!      ▲                                                 │ then it is asked again
+//!      └───────────── it takes a job ◀───────────────────┘
+//! ```
+//!
+//! beanstalkd servers know nothing of each other: a job lives on the one that took it, and only that one can find it by
+//! its id. So a job's place is a [`Placed`].
+//!
+//! Without a key, healthy servers take turns. With one, each server gets a weight for it, and the heaviest that is healthy
+//! takes the job ("rendezvous hashing"): jobs of a key stay together, and when a server goes, only its keys move, to all
+//! the others evenly. The weight is SplitMix64's step applied to the 64-bit FNV-1a of the server's name, a zero byte and
+//! the key; the same names give the same places in every program.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::{cmp::Reverse, fmt, time::Duration};
+
+use super::{
+    backoff::{Backoff, Delays},
+    hash,
+    session::{Next, breaks},
+};
+use beanstalk_proto::{CommandError, Error, Instant, JobId, Lost};
+
+/// Names a server of a set. A number is never used again within its set, even if its server is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(u64);
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A job among several servers: ids are unique in one server only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Placed {
+    /// The server that has it.
+    pub server: ServerId,
+    /// Its id there.
+    pub id: JobId,
+}
+
+/// Which server to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// This one; then [`Servers::handle_result`].
+    Server(ServerId),
+    /// None is healthy until then.
+    WaitUntil(Instant),
+    /// There is none, or none in time.
+    GiveUp,
+}
+
+#[derive(Debug)]
+struct Server {
+    id: ServerId,
+    name: Box<str>,
+    delays: Delays,
+    out_until: Option<Instant>,
+}
+
+impl Server {
+    fn is_out(&self, now: Instant) -> bool {
+        self.out_until.is_some_and(|until| now < until)
+    }
+
+    fn weight(&self, key: &[u8]) -> u64 {
+        hash::scatter(hash::fnv1a([self.name.as_bytes(), b"\0", key]))
+    }
+}
+
+/// A set of servers.
+#[derive(Debug)]
+pub struct Servers {
+    servers: Vec<Server>,
+    backoff: Backoff,
+    patience: Option<Duration>,
+    random: u64,
+    next_id: u64,
+    /// Whose turn was last.
+    last: Option<ServerId>,
+}
+
+impl Servers {
+    /// A set without servers. One that failed is asked again after `backoff`; a job waits for a healthy one no longer than
+    /// `patience`.
+    #[must_use]
+    pub const fn new(backoff: Backoff, patience: Option<Duration>, seed: u64) -> Self {
+        Self { servers: Vec::new(), backoff, patience, random: seed, next_id: 0, last: None }
+    }
+
+    /// Adds a server, or finds the one that has this name. Names are what keys are hashed with: write an address the same
+    /// way everywhere.
+    pub fn add(&mut self, name: &str) -> ServerId {
+        if let Some(server) = self.servers.iter().find(|server| &*server.name == name) {
+            return server.id;
+        }
+        let id = ServerId(self.next_id);
+        self.next_id = self.next_id.saturating_add(1);
+        self.random = hash::scatter(self.random);
+        let delays = Delays::new(self.backoff, self.random);
+        self.servers.push(Server { id, name: name.into(), delays, out_until: None });
+        id
+    }
+
+    /// Removes a server and says whether there was one.
+    pub fn remove(&mut self, id: ServerId) -> bool {
+        let before = self.servers.len();
+        self.servers.retain(|server| server.id != id);
+        self.servers.len() < before
+    }
+
+    /// The servers and their names, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (ServerId, &str)> {
+        self.servers.iter().map(|server| (server.id, &*server.name))
+    }
+
+    /// Whether a server is taken for healthy.
+    #[must_use]
+    pub fn is_healthy(&self, id: ServerId, now: Instant) -> bool {
+        self.servers.iter().any(|server| server.id == id && !server.is_out(now))
+    }
+
+    /// Which server to ask for a job that has waited since `since`. Ask again after [`Servers::handle_result`] says so, and
+    /// when the time has come.
+    pub fn pick(&mut self, key: Option<&[u8]>, since: Instant, now: Instant) -> Pick {
+        let healthy = self.servers.iter().filter(|server| !server.is_out(now));
+        let chosen = match key {
+            Some(key) => healthy.max_by_key(|server| (server.weight(key), Reverse(&server.name))),
+            // Ids grow: the next one after the last, else the first of all.
+            None => healthy.min_by_key(|server| (Some(server.id) <= self.last, server.id)),
+        };
+        if let Some(server) = chosen {
+            if key.is_none() {
+                self.last = Some(server.id);
+            }
+            return Pick::Server(server.id);
+        }
+        let impatient_at = self.patience.map(|patience| since + patience);
+        match self.servers.iter().filter_map(|server| server.out_until).min() {
+            Some(until) if impatient_at.is_none_or(|at| until <= at) => Pick::WaitUntil(until),
+            _ => Pick::GiveUp,
+        }
+    }
+
+    /// What came of asking a server, and whether the job should go elsewhere. It should when the server did not take it
+    /// and cannot have; a put that may have arrived never goes twice.
+    ///
+    /// After an error that is fatal or a timeout the connection must be dropped: only then is it true that what was not
+    /// sent never will be.
+    pub fn handle_result(&mut self, id: ServerId, result: Result<(), &Error>, now: Instant) -> Next {
+        let refuses =
+            |error: &Error| matches!(error.command_error(), Some(CommandError::Draining | CommandError::OutOfMemory));
+        let server = self.servers.iter_mut().find(|server| server.id == id);
+        match result {
+            Err(error) if breaks(error) || refuses(error) => {
+                if let Some(server) = server {
+                    server.out_until = Some(now + server.delays.next_delay());
+                }
+                match refuses(error) || error.lost() == Some(Lost::NotSent) {
+                    true => Next::Repeat,
+                    false => Next::Return,
+                }
+            }
+            _ => {
+                // An argument or a limit of our own says nothing about the server.
+                let answered = result.err().is_none_or(|error| error.lost().is_none());
+                if let (Some(server), true) = (server, answered) {
+                    server.delays.reset();
+                    server.out_until = None;
+                }
+                Next::Return
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,350 @@
+//! A client that outlives its connections: when to connect again, what to say first, and what to repeat.
+//!
+//! ```text
+//!          handle_connected            the last replay answered
+//!   Down ──────────────────▶ Restoring ────────────────────────▶ Up
+//!    ▲ │ it is not time yet:     │                               │
+//!    │ └─▶ WaitUntil             │                               │
+//!    └────── handle_lost ────────┴───────────────────────────────┤
+//!                                                                │ quit, or no reconnecting
+//!                                                                ▼
+//!                                                              Ended
+//! ```
+//!
+//! Whoever drives it does before each request what [`Session::poll_step`] says until that is [`Step::Ready`], sends the
+//! request, and asks [`Session::handle_result`] whether to do all of it once more. Steps have no effect by themselves,
+//! so a caller that goes away in the middle of one leaves nothing behind: the next call is told the same step.
+//!
+//! # What is repeated
+//!
+//! | request | broken off, and cannot have run | broken off, and may have run |
+//! |---|---|---|
+//! | reads (`peek…`, `stats…`, `list-…`), `use`, `watch`, `ignore` | repeated | repeated |
+//! | `put`, `reserve…`, `kick`, `pause-tube` | repeated | fails |
+//! | `delete`, `release`, `bury`, `touch`, `reserve-job`, `kick-job`, and what has no name here | fails | fails |
+//!
+//! The last row is about a job by its number. What this connection held is held no more, and a server that was restarted
+//! without a binlog counts from 1 again: the number may stand for another job by now, which a repeated `delete` would
+//! remove unprocessed.
+
+use alloc::{
+    boxed::Box,
+    collections::VecDeque,
+    string::{String, ToString},
+};
+use core::time::Duration;
+
+use super::{
+    backoff::{Backoff, Delays},
+    tubes::{Selection, Tubes},
+};
+use beanstalk_proto::{Command, Error, Instant, Kind, Lost, Request};
+
+/// How a session behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// How long to wait between attempts to connect. `None` does not reconnect: what breaks the connection ends the
+    /// session.
+    pub reconnect: Option<Backoff>,
+    /// How long a call waits for a connection and repeats what was broken off: 30 s unless changed. `None` waits as long
+    /// as it takes.
+    pub patience: Option<Duration>,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self { reconnect: Some(Backoff::default()), patience: Some(Duration::from_secs(30)) }
+    }
+}
+
+/// What happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// There is a connection.
+    Connected,
+    /// Its tubes are restored: requests go through.
+    Restored,
+    /// The connection broke, or could not be made.
+    Lost {
+        /// The error.
+        reason: Box<str>,
+    },
+    /// The next attempt to connect is made after this delay.
+    Retrying {
+        /// How many attempts have failed in a row.
+        attempt: u32,
+        /// How long until the next.
+        delay: Duration,
+    },
+    /// There will be no other connection.
+    Ended,
+}
+
+/// What to do before a request can be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Drop the connection there may be and make one; then [`Session::handle_connected`] or [`Session::handle_lost`].
+    Connect,
+    /// Send this and wait for its reply; then [`Session::handle_replayed`] or [`Session::handle_lost`].
+    Replay(Command),
+    /// Send the request.
+    Ready,
+    /// Nothing until then.
+    WaitUntil(Instant),
+    /// The call fails with [`Error::Closed`], and was not sent: the session has ended, or patience has.
+    GiveUp,
+}
+
+/// What to do with a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Give it to the caller.
+    Return,
+    /// Do it once more, from [`Session::poll_step`] on (or [`Servers::pick`](super::Servers::pick)).
+    Repeat,
+}
+
+/// When a request may be repeated that was broken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    Always,
+    IfNotSent,
+    Never,
+}
+
+/// What a session must know of a request.
+#[derive(Clone, Debug)]
+pub struct Call {
+    since: Instant,
+    kind: Option<Kind>,
+    selection: Option<Selection>,
+}
+
+impl Call {
+    /// A call of this request that begins now.
+    #[must_use]
+    pub fn new<R: Request + Clone>(request: &R, now: Instant) -> Self {
+        Self { since: now, kind: request.expect().kind(), selection: Selection::of(request) }
+    }
+
+    fn repeat(&self) -> Repeat {
+        match self.kind {
+            Some(
+                Kind::Peek
+                | Kind::PeekReady
+                | Kind::PeekDelayed
+                | Kind::PeekBuried
+                | Kind::StatsJob
+                | Kind::StatsTube
+                | Kind::Stats
+                | Kind::ListTubes
+                | Kind::ListTubeUsed
+                | Kind::ListTubesWatched
+                | Kind::Use
+                | Kind::Watch
+                | Kind::Ignore,
+            ) => Repeat::Always,
+            Some(Kind::Put | Kind::Reserve | Kind::ReserveWithTimeout | Kind::Kick | Kind::PauseTube) => {
+                Repeat::IfNotSent
+            }
+            Some(
+                Kind::Delete | Kind::Release | Kind::Bury | Kind::Touch | Kind::ReserveJob | Kind::KickJob | Kind::Quit,
+            )
+            | None => Repeat::Never,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Link {
+    Down { retry_at: Instant },
+    Restoring { since: Instant, left: VecDeque<Command> },
+    Up { since: Instant },
+    Ended,
+}
+
+/// A client's connections, one after the other, as a state machine.
+#[derive(Clone, Debug)]
+pub struct Session {
+    reconnect: bool,
+    patience: Option<Duration>,
+    delays: Delays,
+    tubes: Tubes,
+    link: Link,
+    connections: u64,
+    events: VecDeque<Event>,
+}
+
+impl Session {
+    /// Events kept for [`Session::poll_event`]; the oldest go first.
+    const MAX_EVENTS: usize = 64;
+
+    /// A session without a connection yet. The seed is for the delays: no two sessions should share one.
+    #[must_use]
+    pub fn new(config: &SessionConfig, tubes: Tubes, seed: u64) -> Self {
+        Self {
+            reconnect: config.reconnect.is_some(),
+            patience: config.patience,
+            delays: Delays::new(config.reconnect.unwrap_or_default(), seed),
+            tubes,
+            link: Link::Down { retry_at: Instant::ZERO },
+            connections: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What to do next for a call. Ask again after each `handle_` and when the time has come.
+    #[must_use]
+    pub fn poll_step(&self, call: &Call, now: Instant) -> Step {
+        self.step(call.since, now)
+    }
+
+    /// As [`Session::poll_step`], for a caller whose patience began at `since`.
+    pub(super) fn step(&self, since: Instant, now: Instant) -> Step {
+        let impatient_at = self.patience.map(|patience| since + patience);
+        match &self.link {
+            Link::Up { .. } => Step::Ready,
+            Link::Ended => Step::GiveUp,
+            _ if impatient_at.is_some_and(|at| at <= now) => Step::GiveUp,
+            Link::Down { retry_at } if *retry_at > now => {
+                Step::WaitUntil(impatient_at.map_or(*retry_at, |at| at.min(*retry_at)))
+            }
+            Link::Down { .. } => Step::Connect,
+            Link::Restoring { left, .. } => left.front().cloned().map_or(Step::Ready, Step::Replay),
+        }
+    }
+
+    /// There is a connection that nothing was said on yet.
+    pub fn handle_connected(&mut self, now: Instant) {
+        if matches!(self.link, Link::Ended) {
+            return;
+        }
+        self.connections = self.connections.saturating_add(1);
+        self.tell(Event::Connected);
+        self.link = Link::Restoring { since: now, left: self.tubes.replay().into() };
+        self.restored_if_done();
+    }
+
+    /// The server has agreed to [`Step::Replay`].
+    pub fn handle_replayed(&mut self) {
+        if let Link::Restoring { left, .. } = &mut self.link {
+            left.pop_front();
+        }
+        self.restored_if_done();
+    }
+
+    /// The connection broke, was given up, could not be made, or the server refused a replay. Drop it if there is one.
+    pub fn handle_lost(&mut self, error: &Error, now: Instant) {
+        let since = match &self.link {
+            Link::Ended => return,
+            Link::Down { .. } => None,
+            Link::Restoring { since, .. } | Link::Up { since } => Some(*since),
+        };
+        // A connection that was only ever waited on has proved itself by lasting.
+        if since.is_some_and(|since| now.saturating_duration_since(since) > self.delays.ceiling()) {
+            self.delays.reset();
+        }
+        self.tell(Event::Lost { reason: String::into_boxed_str(error.to_string()) });
+        if !self.reconnect {
+            self.end();
+            return;
+        }
+        let delay = self.delays.next_delay();
+        self.link = Link::Down { retry_at: now + delay };
+        self.tell(Event::Retrying { attempt: self.delays.attempts(), delay });
+    }
+
+    /// What came of a call: remembers tubes, notices a broken connection (drop it then), and says whether to repeat it.
+    ///
+    /// A reply that did not come in time counts as a broken connection: nobody could tell a slow server from one that
+    /// has vanished, and what waits on both sides would never be put right. Such a call is not repeated.
+    pub fn handle_result(&mut self, call: &Call, result: Result<(), &Error>, now: Instant) -> Next {
+        let error = match result {
+            Ok(()) => {
+                self.handle_answer();
+                if let Some(selection) = &call.selection {
+                    self.tubes.select(selection);
+                }
+                if call.kind == Some(Kind::Quit) {
+                    self.end();
+                }
+                return Next::Return;
+            }
+            Err(error) => error,
+        };
+        if !breaks(error) {
+            if error.lost().is_none() {
+                self.handle_answer();
+            }
+            return Next::Return;
+        }
+        self.handle_lost(error, now);
+        let may = match call.repeat() {
+            Repeat::Always => true,
+            Repeat::IfNotSent => error.lost() == Some(Lost::NotSent),
+            Repeat::Never => false,
+        };
+        // What the server answers nonsense to, it would answer nonsense to again.
+        let broken_off = !matches!(error, Error::TimedOut { .. } | Error::Protocol { .. });
+        let patient = self.patience.is_none_or(|patience| now < call.since + patience);
+        match may && broken_off && patient && self.reconnect {
+            true => Next::Repeat,
+            false => Next::Return,
+        }
+    }
+
+    /// The server has answered something other than a replay: delays are short again.
+    pub(super) const fn handle_answer(&mut self) {
+        self.delays.reset();
+    }
+
+    /// Ends the session: there will be no other connection.
+    pub fn end(&mut self) {
+        if !matches!(self.link, Link::Ended) {
+            self.link = Link::Ended;
+            self.tell(Event::Ended);
+        }
+    }
+
+    /// The next thing that happened. The last 64 are kept.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The tubes that it uses and watches.
+    #[must_use]
+    pub const fn tubes(&self) -> &Tubes {
+        &self.tubes
+    }
+
+    /// How many connections there were so far. Jobs reserved on an earlier one are held no more.
+    #[must_use]
+    pub const fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    fn restored_if_done(&mut self) {
+        match &self.link {
+            Link::Restoring { since, left } if left.is_empty() => {
+                self.link = Link::Up { since: *since };
+                self.tell(Event::Restored);
+            }
+            _ => {}
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if self.events.len() >= Self::MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}
+
+/// Whether a connection must be dropped after this error: it is broken, or nobody knows when it will answer.
+pub(super) fn breaks(error: &Error) -> bool {
+    error.is_fatal() || matches!(error, Error::TimedOut { .. })
+}
+
+#[cfg(test)]
+mod tests;

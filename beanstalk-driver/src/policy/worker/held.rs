@@ -1,0 +1,147 @@
+//! The job that a slot has in hand.
+//!
+//! ```text
+//!            the connection broke            peek: the same body          reserve-job
+//!   Ours ───────────────────────▶ Missing ─────────────────────▶ Found ─────────────▶ Ours
+//!     │                              │                             │
+//!     └── NOT_FOUND, or no reclaim ──┴─────────────────────────────┴──▶ Lost
+//! ```
+
+use super::{Awaited, Failed, RetryPolicy, Verdict};
+use crate::policy::{
+    hash,
+    heartbeat::{Beat, Heartbeat},
+};
+use beanstalk_proto::{Command, Instant, Job, JobId, Priority, Seconds, stats::JobStats};
+
+/// Whether the job is this connection's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    Ours,
+    Missing,
+    Found,
+    Lost,
+}
+
+/// How far its handler is.
+#[derive(Clone, Debug)]
+pub(super) enum Run {
+    /// It was not handed over yet.
+    Waiting(Job),
+    Running,
+    Finished(Verdict),
+}
+
+/// What finishing it needs to know.
+#[derive(Clone, Copy, Debug)]
+struct Facts {
+    priority: Priority,
+    failures: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    id: JobId,
+    /// Tells its body from others', if it may have to be taken back.
+    body: Option<u64>,
+    pub(super) hold: Hold,
+    pub(super) run: Run,
+    pub(super) heartbeat: Heartbeat,
+    facts: Option<Facts>,
+}
+
+impl Held {
+    /// A job that was just reserved.
+    pub(super) fn new(job: Job, reclaim: bool, now: Instant) -> Self {
+        Self {
+            id: job.id,
+            body: reclaim.then(|| hash::fnv1a([&job.body[..]])),
+            hold: Hold::Ours,
+            run: Run::Waiting(job),
+            heartbeat: Heartbeat::new(now),
+            facts: None,
+        }
+    }
+
+    /// A job whose body is over this client's limit: it is buried, or it would come back for ever.
+    pub(super) fn unreadable(id: JobId, now: Instant) -> Self {
+        let run = Run::Finished(Verdict::Bury);
+        Self { id, body: None, hold: Hold::Ours, run, heartbeat: Heartbeat::new(now), facts: None }
+    }
+
+    /// Hands the job over to its handler, once.
+    pub(super) fn start(&mut self) -> Option<Job> {
+        match core::mem::replace(&mut self.run, Run::Running) {
+            Run::Waiting(job) => Some(job),
+            run => {
+                self.run = run;
+                None
+            }
+        }
+    }
+
+    pub(super) const fn is_running(&self) -> bool {
+        matches!(self.run, Run::Running)
+    }
+
+    pub(super) const fn is_not_begun(&self) -> bool {
+        matches!(self.run, Run::Waiting(_))
+    }
+
+    /// Whether a job that was found under its number has its body.
+    pub(super) fn is_same(&self, job: &Job) -> bool {
+        self.body == Some(hash::fnv1a([&job.body[..]]))
+    }
+
+    pub(super) fn handle_reclaimed(&mut self, now: Instant) {
+        self.hold = Hold::Ours;
+        self.heartbeat = Heartbeat::new(now);
+    }
+
+    pub(super) fn handle_stats(&mut self, stats: &JobStats, now: Instant) {
+        let priority = stats.pri.unwrap_or_default();
+        self.facts = Some(Facts { priority, failures: RetryPolicy::failures(stats) });
+        match stats.ttr {
+            Some(_) => self.heartbeat.handle_stats(stats),
+            None => self.heartbeat.handle_refused(now),
+        }
+    }
+
+    /// What to send about it now.
+    pub(super) fn next_command(&mut self, retry: &RetryPolicy, now: Instant) -> Option<(Awaited, Command)> {
+        let id = self.id;
+        match (self.hold, &self.run) {
+            (Hold::Lost, _) | (Hold::Ours, Run::Waiting(_)) => None,
+            (Hold::Missing, _) => Some((Awaited::Peek, Command::Peek { id })),
+            (Hold::Found, _) => Some((Awaited::Reclaim, Command::ReserveJob { id })),
+            (Hold::Ours, Run::Finished(verdict)) => Some(self.finish(*verdict, retry)),
+            (Hold::Ours, Run::Running) => match self.heartbeat.poll_beat(now)? {
+                Beat::Touch => Some((Awaited::Touch, Command::Touch { id })),
+                Beat::Learn => Some((Awaited::Learn, Command::StatsJob { id })),
+            },
+        }
+    }
+
+    /// Carries a verdict out; all but `Done` need the job's priority first.
+    fn finish(&self, verdict: Verdict, retry: &RetryPolicy) -> (Awaited, Command) {
+        let id = self.id;
+        let Some(Facts { priority, failures }) = self.facts else {
+            let command = if verdict == Verdict::Done { Command::Delete { id } } else { Command::StatsJob { id } };
+            return (if verdict == Verdict::Done { Awaited::Verdict } else { Awaited::Learn }, command);
+        };
+        let release = |after: Seconds| {
+            let delay = u32::try_from(after.get()).unwrap_or(u32::MAX);
+            Command::Release { id, priority, delay }
+        };
+        let command = match verdict {
+            Verdict::Done => Command::Delete { id },
+            Verdict::RetryAfter(delay) => release(delay),
+            Verdict::Failed => match retry.failed(failures) {
+                Failed::Release(delay) => release(delay),
+                Failed::Bury => Command::Bury { id, priority },
+            },
+            Verdict::Bury => Command::Bury { id, priority },
+        };
+        (Awaited::Verdict, command)
+    }
+}

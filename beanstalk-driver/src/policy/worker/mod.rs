@@ -1,0 +1,370 @@
+//! One slot of a worker: one connection, one job at a time.
+//!
+//! ```text
+//!            ┌──────────────────── reply to the verdict's command ◀── delete, release, bury ◀─┐
+//!            ▼                                                                                │
+//!   ─▶ Idle: reserve ── RESERVED ─▶ Start ─▶ Running: touch when due ── handle_finished ─▶ Finishing
+//!            │                                  │                                             │
+//!            │                                  └── the connection broke, NOT_FOUND ──────────┤
+//!            │                                                                                ▼
+//!            │                                              the job is lost: its verdict changes nothing
+//!            ▼
+//!   shutdown: Stop at once when idle, else when the verdict is carried out, and at the deadline in any case
+//! ```
+//!
+//! Whoever drives it repeats one rule: **after every `handle_`, and whenever a time has come that
+//! [`Action::Wait`] named, carry out [`Worker::poll_action`] until it is `Wait` again.** A command is outstanding at most
+//! one at a time, so a heartbeat never crosses another command; the handler runs beside all of this.
+//!
+//! # Waiting for a job
+//!
+//! An idle slot reserves with a timeout, again and again: each reply shows that the server is still there, which a
+//! `reserve` without one never would. To stop while it waits, the slot doesn't wait for the slice to end but closes the
+//! connection. Should a job come at this very moment, the server has it back at once, ready, with its priority, and
+//! counts nothing against it; so what is left at the deadline of a shutdown is given back in the same way.
+//!
+//! # When the connection breaks
+//!
+//! The server makes the job ready again, so somebody else may get it: the job is lost to this slot, whatever its handler
+//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back: `peek`, to see that the number still
+//! stands for the same body (after a restart without a binlog it may not), and then `reserve-job`. It does not once the
+//! verdict was sent: that may have been carried out, and a job released twice would count two failures for one.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{
+    backoff::Backoff,
+    retry::{Failed, RetryPolicy},
+    session::{Event, Session, SessionConfig, Step, breaks},
+    tubes::Tubes,
+};
+use beanstalk_proto::{Command, CommandError, Error, Instant, Job, Lost, Reply, Seconds, TubeName, stats::JobStats};
+
+mod event;
+mod held;
+mod metrics;
+
+pub use event::WorkerEvent;
+use held::{Held, Hold, Run};
+pub use metrics::Metrics;
+use metrics::bump;
+
+/// How a worker works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// The tubes to take jobs from; `default` if there are none.
+    pub tubes: Vec<TubeName>,
+    /// How long to wait between attempts to connect.
+    pub backoff: Backoff,
+    /// What becomes of jobs that fail.
+    pub retry: RetryPolicy,
+    /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed
+    /// after this and the reply timeout.
+    pub reserve_slice: u32,
+    /// Whether to take the job in hand back after the connection broke. Needs servers from 1.12 on.
+    pub reclaim: bool,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            tubes: Vec::new(),
+            backoff: Backoff::default(),
+            retry: RetryPolicy::default(),
+            reserve_slice: 10,
+            reclaim: false,
+        }
+    }
+}
+
+/// What a handler says of its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done: `delete`.
+    Done,
+    /// Again, after this delay: `release`, however often it was released before.
+    RetryAfter(Seconds),
+    /// It failed: `release` or `bury`, as the [`RetryPolicy`] says. So ends a handler that fails or panics.
+    Failed,
+    /// Set it aside: `bury`.
+    Bury,
+}
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make a connection; then [`Worker::handle_connected`] or [`Worker::handle_disconnected`].
+    Connect,
+    /// Send this; then [`Worker::handle_reply`].
+    Send(Command),
+    /// Let the handler begin; then [`Worker::handle_finished`].
+    Start(Job),
+    /// Nothing, until something is handled or until then.
+    Wait(Option<Instant>),
+    /// Drop the connection, waiting for nothing.
+    Close,
+    /// The end: drop the connection, and the handler if it still runs. It says so for ever.
+    Stop,
+}
+
+/// What the reply will be to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Connection,
+    Replay,
+    Reserve,
+    Peek,
+    Reclaim,
+    Touch,
+    Learn,
+    Verdict,
+}
+
+/// One slot of a worker, as a state machine.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    retry: RetryPolicy,
+    reserve_slice: u32,
+    reclaim: bool,
+    session: Session,
+    held: Option<Held>,
+    awaited: Option<Awaited>,
+    /// The connection is of no use any more and not closed yet.
+    closing: bool,
+    /// No reserve until then.
+    pause: Instant,
+    shutdown: Option<Instant>,
+    stopped: bool,
+    metrics: Metrics,
+}
+
+impl Worker {
+    /// A slot without a connection yet. The seed is for the delays: no two slots should share one.
+    #[must_use]
+    pub fn new(config: &WorkerConfig, seed: u64) -> Self {
+        let session = SessionConfig { reconnect: Some(config.backoff), patience: None };
+        Self {
+            retry: config.retry,
+            reserve_slice: config.reserve_slice,
+            reclaim: config.reclaim,
+            session: Session::new(&session, Tubes::watching(config.tubes.iter().cloned()), seed),
+            held: None,
+            awaited: None,
+            closing: false,
+            pause: Instant::ZERO,
+            shutdown: None,
+            stopped: false,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// What to do now. Call it again after carrying it out, until it is [`Action::Wait`].
+    pub fn poll_action(&mut self, now: Instant) -> Action {
+        if self.stopped || self.is_over(now) {
+            self.stop();
+            return Action::Stop;
+        }
+        if core::mem::take(&mut self.closing) {
+            return Action::Close;
+        }
+        if let Some(job) = self.held.as_mut().and_then(Held::start) {
+            return Action::Start(job);
+        }
+        if self.awaited.is_some() || self.is_idle_until_the_handler_ends() {
+            return Action::Wait(self.shutdown);
+        }
+        match self.session.step(now, now) {
+            Step::Ready => self.work(now),
+            Step::Connect => {
+                self.awaited = Some(Awaited::Connection);
+                Action::Connect
+            }
+            Step::Replay(command) => self.send(Awaited::Replay, command),
+            Step::WaitUntil(until) => self.wait(until),
+            Step::GiveUp => Action::Wait(self.shutdown),
+        }
+    }
+
+    /// There is a connection.
+    pub fn handle_connected(&mut self, now: Instant) {
+        if self.awaited == Some(Awaited::Connection) {
+            self.awaited = None;
+            self.session.handle_connected(now);
+        }
+    }
+
+    /// The connection could not be made, or broke while no reply was awaited.
+    pub fn handle_disconnected(&mut self, error: &Error, now: Instant) {
+        self.closing = self.awaited != Some(Awaited::Connection);
+        self.awaited = None;
+        self.session.handle_lost(error, now);
+        match &mut self.held {
+            Some(held) if self.reclaim && held.hold != Hold::Lost => held.hold = Hold::Missing,
+            _ => self.lose_job(),
+        }
+    }
+
+    /// What came of [`Action::Send`].
+    pub fn handle_reply(&mut self, result: Result<Reply, Error>, now: Instant) {
+        let Some(awaited) = self.awaited.take() else { return };
+        match result {
+            Ok(reply) => self.answered(awaited, reply, now),
+            // The job is held, and nobody here can read it.
+            Err(Error::ReplyTooBig { id: Some(id), .. }) if awaited == Awaited::Reserve => {
+                self.session.handle_answer();
+                self.hold(Held::unreadable(id, now));
+            }
+            Err(error) => self.refused(awaited, &error, now),
+        }
+    }
+
+    /// The handler has ended.
+    pub fn handle_finished(&mut self, verdict: Verdict) {
+        match &mut self.held {
+            Some(held) if held.hold == Hold::Lost => self.held = None,
+            Some(held) if matches!(held.run, Run::Running) => held.run = Run::Finished(verdict),
+            _ => {}
+        }
+    }
+
+    /// Stops: no further job is reserved, what is in hand may be finished until the deadline. Of several deadlines the
+    /// earliest counts.
+    pub fn handle_shutdown(&mut self, deadline: Instant) {
+        self.shutdown = Some(self.shutdown.map_or(deadline, |earlier| earlier.min(deadline)));
+    }
+
+    /// Whether the job in hand is no longer this slot's, so that its handler works in vain.
+    #[must_use]
+    pub fn is_job_lost(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.hold == Hold::Lost)
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics { reconnects: self.session.connections().saturating_sub(1), ..self.metrics }
+    }
+
+    /// What happened to its connections.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.session.poll_event()
+    }
+
+    /// Whether a shutdown has nothing left to wait for.
+    fn is_over(&self, now: Instant) -> bool {
+        let Some(deadline) = self.shutdown else { return false };
+        now >= deadline || self.held.as_ref().is_none_or(Held::is_not_begun)
+    }
+
+    /// During a shutdown a connection is only made for a job that is worth it.
+    fn is_idle_until_the_handler_ends(&self) -> bool {
+        self.shutdown.is_some() && self.is_job_lost()
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.awaited = None;
+        self.session.end();
+        match self.held.take() {
+            Some(Held { hold: Hold::Ours, .. }) => bump(&mut self.metrics.returned),
+            Some(Held { hold: Hold::Missing | Hold::Found, .. }) => bump(&mut self.metrics.lost),
+            Some(Held { hold: Hold::Lost, .. }) | None => {}
+        }
+    }
+
+    /// What to do on a connection that is ready.
+    fn work(&mut self, now: Instant) -> Action {
+        let Some(held) = &mut self.held else {
+            let reserve = Command::ReserveWithTimeout { timeout: self.reserve_slice };
+            return if now < self.pause { self.wait(self.pause) } else { self.send(Awaited::Reserve, reserve) };
+        };
+        match held.next_command(&self.retry, now) {
+            Some((awaited, command)) => self.send(awaited, command),
+            None => match held.heartbeat.due() {
+                Some(due) if held.hold == Hold::Ours => self.wait(due),
+                _ => Action::Wait(self.shutdown),
+            },
+        }
+    }
+
+    fn send(&mut self, awaited: Awaited, command: Command) -> Action {
+        self.awaited = Some(awaited);
+        Action::Send(command)
+    }
+
+    fn wait(&self, until: Instant) -> Action {
+        Action::Wait(Some(self.shutdown.map_or(until, |deadline| deadline.min(until))))
+    }
+
+    fn hold(&mut self, held: Held) {
+        bump(&mut self.metrics.reserved);
+        self.held = Some(held);
+    }
+
+    fn answered(&mut self, awaited: Awaited, reply: Reply, now: Instant) {
+        if awaited == Awaited::Replay {
+            return self.session.handle_replayed();
+        }
+        self.session.handle_answer();
+        match (awaited, reply, &mut self.held) {
+            (Awaited::Reserve, Reply::Reserved(job), _) => self.hold(Held::new(job, self.reclaim, now)),
+            // Something is held that this slot knows nothing of; it will be over within the second.
+            (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + Duration::from_secs(1),
+            (Awaited::Peek, Reply::Found(job), Some(held)) if held.is_same(&job) => held.hold = Hold::Found,
+            (Awaited::Peek, _, _) => self.lose_job(),
+            (Awaited::Reclaim, Reply::Reserved(_), Some(held)) => held.handle_reclaimed(now),
+            (Awaited::Touch, _, Some(held)) => held.heartbeat.handle_touched(),
+            (Awaited::Learn, Reply::Ok(body), Some(held)) => {
+                held.handle_stats(&JobStats::decode(&body).unwrap_or_default(), now);
+            }
+            (Awaited::Verdict, reply, _) => {
+                self.held = None;
+                bump(match reply {
+                    Reply::Deleted => &mut self.metrics.done,
+                    Reply::Released => &mut self.metrics.retried,
+                    _ => &mut self.metrics.buried,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, awaited: Awaited, error: &Error, now: Instant) {
+        if !breaks(error) {
+            self.session.handle_answer();
+            let about_the_job = !matches!(awaited, Awaited::Reserve | Awaited::Replay);
+            if about_the_job && error.command_error() == Some(CommandError::NotFound) {
+                return self.lose_job();
+            }
+            match &mut self.held {
+                // A server short of memory may have some again before the ttr is over.
+                Some(held) if matches!(awaited, Awaited::Touch | Awaited::Learn) && held.is_running() => {
+                    return held.heartbeat.handle_refused(now);
+                }
+                // It is held, and can neither be kept nor finished: closing gives it to somebody who may have more luck.
+                _ => self.lose_job(),
+            }
+        }
+        // A verdict that may have been carried out is not carried out again, so the job is not taken back.
+        if awaited == Awaited::Verdict && error.lost() != Some(Lost::NotSent) {
+            self.lose_job();
+        }
+        self.handle_disconnected(error, now);
+    }
+
+    /// The job in hand is no longer ours.
+    fn lose_job(&mut self) {
+        let Some(held) = &mut self.held else { return };
+        if held.hold != Hold::Lost {
+            held.hold = Hold::Lost;
+            bump(&mut self.metrics.lost);
+        }
+        if !held.is_running() {
+            self.held = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! What a slot does in one situation each.
+
+use alloc::{vec, vec::Vec};
+use core::{num::NonZeroU32, time::Duration};
+
+use super::{
+    super::{Action, Metrics, Verdict, Worker, WorkerConfig},
+    server::State,
+    world::{World, at},
+};
+use crate::policy::retry::RetryPolicy;
+use beanstalk_proto::{Command, Error, Job, JobId, Reply, TubeName};
+
+fn config() -> WorkerConfig {
+    WorkerConfig::default()
+}
+
+#[test]
+fn a_short_job_costs_a_reserve_and_a_delete_and_no_other_command() {
+    let mut world = World::calm(&config());
+    world.script([(5, Verdict::Done)]);
+    let id = world.put(1, 7);
+    world.run_until(at(20));
+    assert_eq!(world.server.jobs[&id].state, State::Deleted);
+    assert_eq!(world.sent_words(), ["reserve-with-timeout", "delete", "reserve-with-timeout"]);
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 1, done: 1, ..Metrics::default() });
+}
+
+#[test]
+fn the_tubes_are_watched_before_the_first_reserve() {
+    let tubes = vec![TubeName::new("a").expect("a name"), TubeName::new("b").expect("a name")];
+    let mut world = World::calm(&WorkerConfig { tubes, ..config() });
+    world.run_until(at(50));
+    assert_eq!(world.sent_words(), ["watch", "watch", "ignore", "reserve-with-timeout"]);
+}
+
+#[test]
+fn a_long_job_is_touched_and_never_expires() {
+    let mut world = World::calm(&config());
+    world.script([(600_000, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(700_000));
+    let job = &world.server.jobs[&id];
+    assert_eq!((job.state, job.timeouts), (State::Deleted, 0));
+    let touches = world.sent_words().iter().filter(|word| **word == "touch").count();
+    assert!((25..=31).contains(&touches), "{touches} touches in ten minutes for a ttr of one");
+}
+
+#[test]
+fn a_job_to_retry_keeps_its_priority_and_waits_as_the_handler_says() {
+    let mut world = World::calm(&config());
+    world.script([(5, Verdict::RetryAfter(30.into())), (5, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(20));
+    assert_eq!(world.sent_words()[1..3], ["stats-job", "release"]);
+    assert!(matches!(world.server.jobs[&id].state, State::Delayed(until) if until > at(30_000) && until < at(30_020)));
+    world.run_until(at(31_000));
+    assert_eq!(world.server.jobs[&id].state, State::Deleted);
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 2, done: 1, retried: 1, ..Metrics::default() });
+}
+
+#[test]
+fn a_job_that_fails_is_delayed_longer_each_time_and_then_buried() {
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
+    let mut world = World::calm(&WorkerConfig { retry, ..config() });
+    world.script([(1, Verdict::Failed); 3]);
+    let id = world.put(60, 7);
+    world.run_until(at(60_000));
+    let releases = world.sent.iter().filter_map(|(_, command)| match command {
+        Command::Release { delay, .. } => Some(*delay),
+        _ => None,
+    });
+    let delays: Vec<_> = releases.collect();
+    assert_eq!(delays, [1, 2]);
+    assert_eq!(world.server.jobs[&id].state, State::Buried);
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 3, retried: 2, buried: 1, ..Metrics::default() });
+}
+
+#[test]
+fn an_idle_slot_stops_at_once() {
+    let mut world = World::calm(&config());
+    world.run_until(at(1000));
+    world.shut_down(at(60_000));
+    assert_eq!(world.stopped, Some(at(1000)));
+}
+
+#[test]
+fn a_job_that_comes_while_the_slot_stops_is_ready_again() {
+    let mut world = World::calm(&config());
+    world.run_until(at(1000));
+    let id = world.put(60, 7);
+    assert!(matches!(world.server.jobs[&id].state, State::Reserved(..)), "its reply is on the way");
+    world.shut_down(at(60_000));
+    assert_eq!((world.stopped, world.server.jobs[&id].state), (Some(at(1000)), State::Ready));
+}
+
+#[test]
+fn a_shutdown_lets_the_job_in_hand_be_finished_and_takes_no_other() {
+    let mut world = World::calm(&config());
+    world.script([(5000, Verdict::Done)]);
+    let ids = [world.put(1, 7), world.put(1, 7)];
+    world.run_until(at(1000));
+    world.shut_down(at(60_000));
+    world.run_until_stopped();
+    assert!(world.stopped < Some(at(5100)));
+    assert_eq!(ids.map(|id| world.server.jobs[&id].state), [State::Deleted, State::Ready]);
+    assert_eq!(world.server.jobs[&ids[0]].timeouts, 0, "it is touched to the end");
+}
+
+#[test]
+fn at_the_deadline_the_job_in_hand_is_given_back_and_nothing_counts_against_it() {
+    let mut world = World::calm(&config());
+    world.script([(500_000, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(1000));
+    world.shut_down(at(8000));
+    world.shut_down(at(9000));
+    world.run_until_stopped();
+    assert_eq!(world.stopped, Some(at(8000)), "the earlier deadline counts");
+    let job = &world.server.jobs[&id];
+    assert_eq!((job.state, job.releases, job.timeouts, job.priority.0), (State::Ready, 0, 0, 7));
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 1, returned: 1, ..Metrics::default() });
+}
+
+#[test]
+fn a_job_is_lost_with_its_connection_and_its_verdict_changes_nothing() {
+    let mut world = World::calm(&config());
+    world.script([(2000, Verdict::Done), (5, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(100));
+    world.break_connection();
+    world.run_until(at(1900));
+    assert!(world.worker.is_job_lost());
+    assert_eq!((world.running(), world.server.jobs[&id].ran), (Some(id), 1), "one handler at a time");
+    world.run_until(at(3000));
+    assert_eq!((world.server.jobs[&id].finished, world.server.jobs[&id].ran), (1, 2));
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 2, done: 1, lost: 1, reconnects: 1, ..Metrics::default() });
+}
+
+#[test]
+fn a_job_taken_back_is_finished_by_the_handler_that_began_it() {
+    let mut world = World::calm(&WorkerConfig { reclaim: true, ..config() });
+    world.script([(2000, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(100));
+    world.break_connection();
+    world.run_until(at(3000));
+    assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].ran), (State::Deleted, 1));
+    assert!(world.sent_words().windows(2).any(|words| words == ["peek", "reserve-job"]));
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 1, done: 1, reconnects: 1, ..Metrics::default() });
+}
+
+#[test]
+fn another_job_under_the_same_number_is_left_alone() {
+    let mut world = World::calm(&WorkerConfig { reclaim: true, ..config() });
+    world.script([(2000, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(100));
+    world.break_connection();
+    let job = world.server.jobs.get_mut(&id).expect("it is there");
+    (job.body, job.state) = (b"another".into(), State::Buried);
+    world.run_until(at(3000));
+    assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].finished), (State::Buried, 0));
+    assert_eq!(world.worker.metrics().lost, 1);
+}
+
+#[test]
+fn a_job_that_somebody_else_has_by_now_is_lost() {
+    let mut world = World::calm(&config());
+    world.script([(10_000, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(100));
+    world.server.jobs.get_mut(&id).expect("it is there").state = State::Reserved(99, at(1_000_000));
+    world.run_until(at(500));
+    assert!(world.worker.is_job_lost());
+    world.run_until(at(20_000));
+    let metrics = world.worker.metrics();
+    assert_eq!((metrics.lost, metrics.done, metrics.reconnects), (1, 0, 0));
+}
+
+#[test]
+fn a_verdict_that_the_server_refuses_to_carry_out_gives_the_job_back() {
+    let mut world = World::calm(&config());
+    world.script([(100, Verdict::Done), (5, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(50));
+    world.server.out_of_memory = true;
+    world.run_until(at(110));
+    assert_eq!(world.worker.metrics().lost, 1);
+    world.server.out_of_memory = false;
+    world.run_until(at(30_000));
+    assert_eq!(world.server.jobs[&id].state, State::Deleted);
+}
+
+/// A slot that has connected and sent its first reserve.
+fn reserving() -> Worker {
+    let mut worker = Worker::new(&config(), 1);
+    assert_eq!(worker.poll_action(at(0)), Action::Connect);
+    worker.handle_connected(at(0));
+    assert_eq!(worker.poll_action(at(0)), Action::Send(Command::ReserveWithTimeout { timeout: 10 }));
+    assert_eq!(worker.poll_action(at(0)), Action::Wait(None));
+    worker
+}
+
+#[test]
+fn deadline_soon_without_a_job_in_hand_does_not_become_a_busy_loop() {
+    let mut worker = reserving();
+    worker.handle_reply(Ok(Reply::DeadlineSoon), at(0));
+    assert_eq!(worker.poll_action(at(0)), Action::Wait(Some(at(1000))));
+    assert!(matches!(worker.poll_action(at(1000)), Action::Send(Command::ReserveWithTimeout { .. })));
+}
+
+#[test]
+fn a_job_that_is_too_big_to_be_read_is_buried() {
+    let mut worker = reserving();
+    let id = JobId(3);
+    let error = Error::ReplyTooBig { command: "reserve-with-timeout", id: Some(id), bytes: 1 << 30, limit: 1 };
+    worker.handle_reply(Err(error), at(0));
+    assert_eq!(worker.poll_action(at(0)), Action::Send(Command::StatsJob { id }));
+    worker.handle_reply(Ok(Reply::Ok(b"---\npri: 9\n".into())), at(0));
+    assert_eq!(worker.poll_action(at(0)), Action::Send(Command::Bury { id, priority: 9.into() }));
+    worker.handle_reply(Ok(Reply::Buried), at(0));
+    assert_eq!(worker.metrics(), Metrics { reserved: 1, buried: 1, ..Metrics::default() });
+}
+
+#[test]
+fn a_touch_under_way_is_answered_before_the_verdict_is_carried_out() {
+    let mut worker = reserving();
+    let job = Job { id: JobId(3), body: Vec::new() };
+    worker.handle_reply(Ok(Reply::Reserved(job.clone())), at(0));
+    assert_eq!(worker.poll_action(at(0)), Action::Start(job));
+    assert!(matches!(worker.poll_action(at(0)), Action::Wait(Some(_))));
+    assert_eq!(worker.poll_action(at(340)), Action::Send(Command::Touch { id: JobId(3) }));
+    worker.handle_finished(Verdict::Done);
+    assert_eq!(worker.poll_action(at(341)), Action::Wait(None));
+    worker.handle_reply(Ok(Reply::Touched), at(342));
+    assert_eq!(worker.poll_action(at(342)), Action::Send(Command::Delete { id: JobId(3) }));
+}
+
+#[test]
+fn a_slot_that_has_stopped_says_so_for_ever() {
+    let mut worker = reserving();
+    worker.handle_shutdown(at(0) + Duration::from_secs(1));
+    assert_eq!(worker.poll_action(at(0)), Action::Stop);
+    worker.handle_reply(Ok(Reply::Reserved(Job { id: JobId(3), body: Vec::new() })), at(1));
+    worker.handle_connected(at(2));
+    assert_eq!(worker.poll_action(at(2)), Action::Stop);
+    assert_eq!(worker.metrics(), Metrics::default());
+}

@@ -1,0 +1,157 @@
+//! As much of a server as a slot of a worker can tell from a real one.
+
+use alloc::{collections::BTreeMap, vec, vec::Vec};
+use core::time::Duration;
+
+use beanstalk_proto::Dialect;
+use beanstalk_proto::{Command, Instant, Job, JobId, Priority, Reply, stats::JobStats};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Ready,
+    Delayed(Instant),
+    /// By which connection, and until when.
+    Reserved(u64, Instant),
+    Buried,
+    Deleted,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ServerJob {
+    pub(super) body: Vec<u8>,
+    pub(super) state: State,
+    pub(super) priority: Priority,
+    pub(super) ttr: Duration,
+    pub(super) releases: u64,
+    pub(super) timeouts: u64,
+    /// How many verdicts the server has carried out, and how many handlers have run for it.
+    pub(super) finished: u64,
+    pub(super) ran: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    pub(super) jobs: BTreeMap<JobId, ServerJob>,
+    pub(super) out_of_memory: bool,
+}
+
+impl Server {
+    pub(super) fn put(&mut self, ttr: u64, priority: u32) -> JobId {
+        let id = JobId(self.jobs.len() as u64 + 1);
+        let job = ServerJob {
+            body: alloc::format!("body {id}").into_bytes(),
+            state: State::Ready,
+            priority: Priority(priority),
+            ttr: Duration::from_secs(ttr),
+            releases: 0,
+            timeouts: 0,
+            finished: 0,
+            ran: 0,
+        };
+        self.jobs.insert(id, job);
+        id
+    }
+
+    /// Lets delays and ttrs end; gives the jobs whose ttr did, and who held them.
+    pub(super) fn pass_time(&mut self, now: Instant) -> Vec<(JobId, u64)> {
+        let mut expired = vec![];
+        for (&id, job) in &mut self.jobs {
+            match job.state {
+                State::Delayed(at) if at <= now => job.state = State::Ready,
+                State::Reserved(holder, at) if at <= now => {
+                    job.state = State::Ready;
+                    job.timeouts += 1;
+                    expired.push((id, holder));
+                }
+                _ => {}
+            }
+        }
+        expired
+    }
+
+    /// When that happens next.
+    pub(super) fn next_time(&self) -> Option<Instant> {
+        let times = self.jobs.values().filter_map(|job| match job.state {
+            State::Delayed(at) | State::Reserved(_, at) => Some(at),
+            _ => None,
+        });
+        times.min()
+    }
+
+    pub(super) fn reserve(&mut self, connection: u64, now: Instant) -> Option<Job> {
+        let ready = self.jobs.iter_mut().filter(|(_, job)| job.state == State::Ready);
+        let (&id, job) = ready.min_by_key(|(id, job)| (job.priority, **id))?;
+        job.state = State::Reserved(connection, now + job.ttr);
+        Some(Job { id, body: job.body.clone() })
+    }
+
+    /// The connection is gone: what it held is ready again.
+    pub(super) fn close(&mut self, connection: u64) {
+        for job in self.jobs.values_mut() {
+            if matches!(job.state, State::Reserved(holder, _) if holder == connection) {
+                job.state = State::Ready;
+            }
+        }
+    }
+
+    /// Carries out a command of this connection.
+    pub(super) fn serve(&mut self, connection: u64, command: Command, now: Instant) -> Reply {
+        if self.out_of_memory && !matches!(command, Command::Watch { .. } | Command::Ignore { .. }) {
+            return Reply::OutOfMemory;
+        }
+        let id = match command {
+            Command::Watch { .. } | Command::Ignore { .. } => return Reply::Watching(1),
+            Command::Delete { id } | Command::Release { id, .. } | Command::Bury { id, .. } => id,
+            Command::Touch { id } | Command::StatsJob { id } | Command::Peek { id } | Command::ReserveJob { id } => id,
+            command => panic!("a worker has no business to say {command:?}"),
+        };
+        let Some(job) = self.jobs.get_mut(&id).filter(|job| job.state != State::Deleted) else {
+            return Reply::NotFound;
+        };
+        let ours = matches!(job.state, State::Reserved(holder, _) if holder == connection);
+        let held = matches!(job.state, State::Reserved(..));
+        match command {
+            Command::StatsJob { .. } => {
+                let stats = JobStats {
+                    pri: Some(job.priority),
+                    ttr: Some(job.ttr),
+                    releases: Some(job.releases),
+                    timeouts: Some(job.timeouts),
+                    ..JobStats::default()
+                };
+                let mut body = vec![];
+                stats.encode(Dialect::default(), &mut body);
+                return Reply::Ok(body);
+            }
+            Command::Peek { .. } => return Reply::Found(Job { id, body: job.body.clone() }),
+            Command::ReserveJob { .. } if !held => {
+                job.state = State::Reserved(connection, now + job.ttr);
+                return Reply::Reserved(Job { id, body: job.body.clone() });
+            }
+            _ if !ours => return Reply::NotFound,
+            Command::Touch { .. } => {
+                job.state = State::Reserved(connection, now + job.ttr);
+                return Reply::Touched;
+            }
+            _ => {}
+        }
+        job.finished += 1;
+        match command {
+            Command::Release { priority, delay, .. } => {
+                assert_eq!(priority, job.priority, "a released job keeps its priority");
+                job.releases += 1;
+                job.state = State::Delayed(now + Duration::from_secs(delay.into()));
+                Reply::Released
+            }
+            Command::Bury { priority, .. } => {
+                assert_eq!(priority, job.priority, "a buried job keeps its priority");
+                job.state = State::Buried;
+                Reply::Buried
+            }
+            _ => {
+                job.state = State::Deleted;
+                Reply::Deleted
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the asynchronous adapters make of the [policies](crate::policy): workers, sessions, producers and upkeep, in
+//! terms of `core::task` alone.
+//!
+//! ```text
+//!   Worker ── a slot for each connection ─┐
+//!   Session ──────────────────────────────┼──▶ Driver ──▶ stream
+//!   Producer ── one for each server ──────┘
+//!       ▲
+//!       └── Runtime: connect, sleep, spawn, what time it is
+//! ```
+//!
+//! An adapter implements [`Runtime`], and names these types with it: `type Worker = tasks::Worker<Tokio>`.
+
+use alloc::boxed::Box;
+use core::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::connect::Address;
+use crate::driver::{Driver, PollTransport};
+use beanstalk_proto::client::Config;
+use beanstalk_proto::{Error, Instant};
+
+/// A runtime, and the client that an adapter has for it. Its clock starts when it is made.
+pub trait Runtime: Default + Send + Sync + 'static {
+    /// The stream and timer under its clients.
+    type Transport: PollTransport + Send;
+
+    /// Its client: one connection.
+    type Client: Send;
+
+    /// Connects, within the configuration's time.
+    fn connect(&self, address: &Address, config: Config) -> impl Future<Output = Result<Self::Client, Error>> + Send;
+
+    /// What moves a client's bytes.
+    fn driver(client: &mut Self::Client) -> &mut Driver<Self::Transport>;
+
+    /// What time it is.
+    fn now(&self) -> Instant;
+
+    /// Waits until then.
+    fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static;
+
+    /// Lets a task run, to its end.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+
+    /// A seed that no two share, for delays that are to differ. A simulation has its own, so that it can be repeated.
+    fn seed(&self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
+}
+
+pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A timer that is set anew only when what it waits for has changed.
+#[derive(Default)]
+pub(crate) struct Alarm(Option<(Instant, Boxed<()>)>);
+
+impl Alarm {
+    /// Ready once it is `at`.
+    pub(crate) fn poll<R: Runtime>(&mut self, runtime: &R, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if runtime.now() >= at {
+            return Poll::Ready(());
+        }
+        if self.0.as_ref().is_none_or(|(set_to, _)| *set_to != at) {
+            self.0 = None;
+        }
+        let (_, sleep) = self.0.get_or_insert_with(|| (at, Box::pin(runtime.sleep(at))));
+        let polled = sleep.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+/// What is behind the locks here is whole after every step, so that a panic elsewhere does not spoil it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

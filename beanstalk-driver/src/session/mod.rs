@@ -1,0 +1,306 @@
+//! A client that outlives its connections: carries out what [`policy::Session`](crate::policy::Session) decides.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+mod held;
+
+use crate::runtime::Runtime;
+use crate::{
+    connect::Address,
+    policy,
+    policy::{Call, Event, Next, Selection, SessionConfig, Step, Tubes},
+};
+use beanstalk_proto::client::Config;
+use beanstalk_proto::{Command, Error, Job, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
+pub use held::JobHandle;
+
+type OnEvent = Box<dyn FnMut(&Event) + Send>;
+
+/// A client that connects again when its connection breaks, uses and watches the same tubes as before, and repeats what is
+/// safe to repeat.
+///
+/// Every command of the protocol is a method. Which of them are repeated, [`policy`](crate::policy) says:
+/// reads and tube selections always, puts and reserves only if they were not sent, what is about a job by its number never.
+/// Jobs that are held go with the connection; [`Session::next_job`] gives handles that know.
+///
+/// Whatever breaks is noticed by the next call: nothing happens while none is awaited. A reply that does not come in time
+/// counts as a broken connection.
+pub struct Session<R: Runtime> {
+    runtime: R,
+    address: Address,
+    config: Config,
+    machine: policy::Session,
+    client: Option<R::Client>,
+    on_event: Option<OnEvent>,
+    reclaim_jobs: bool,
+    /// A selection whose call was dropped: the server may have agreed to it or not.
+    dangling: Option<Selection>,
+}
+
+impl<R: Runtime> fmt::Debug for Session<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, machine, .. } = self;
+        f.debug_struct("Session").field("address", address).field("machine", machine).finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Session<R> {
+    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, once, with the default configurations.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, there is no connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no address, [`Error::Io`] if nobody answers there in time.
+    pub async fn connect(address: &str) -> Result<Self, Error> {
+        let mut session = Self::new(address, SessionConfig::default(), Config::default())?;
+        session.client = Some(session.runtime.connect(&session.address, session.config).await?);
+        session.machine.handle_connected(session.runtime.now());
+        Ok(session)
+    }
+
+    /// A session that connects with its first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no address.
+    pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        let runtime = R::default();
+        Ok(Self {
+            address: address.parse()?,
+            config,
+            machine: policy::Session::new(&session, Tubes::default(), runtime.seed()),
+            runtime,
+            client: None,
+            on_event: None,
+            reclaim_jobs: false,
+            dangling: None,
+        })
+    }
+
+    /// Has this told of what happens to the connection.
+    #[must_use]
+    pub fn on_event(mut self, on_event: impl FnMut(&Event) + Send + 'static) -> Self {
+        self.on_event = Some(Box::new(on_event));
+        self.tell();
+        self
+    }
+
+    /// Whether job handles take their job back by themselves after the connection broke, as [`JobHandle::reclaim`] does. Not
+    /// unless changed.
+    #[must_use]
+    pub fn reclaim_jobs(mut self, reclaim: bool) -> Self {
+        self.reclaim_jobs = reclaim;
+        self
+    }
+
+    /// Sends a request and waits for its reply, connecting first if there is need.
+    ///
+    /// The request is kept until its reply is here, in case it has to be repeated: a body that is borrowed is not copied for
+    /// that.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped once it has been polled, the request may still run, and its reply is dropped. A `use`,
+    /// `watch` or `ignore` that is dropped is undone by the next call. A waiting reserve is taken over by the next one, and a
+    /// job that comes for nobody is kept for it, as long as the connection lasts.
+    ///
+    /// # Errors
+    ///
+    /// Everything that [`Error`] lists. When no connection comes about in time, what the last attempt failed with.
+    pub async fn call<Q: Request + Clone>(&mut self, request: Q) -> Result<Q::Reply, Error> {
+        self.call_on(None, request).await
+    }
+
+    /// Waits so many seconds for a job. `None` is the answer if none came, or if a job that is held is nearly out of time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe in `select!`, as `reserve_with_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `reserve_with_timeout`.
+    pub async fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_, R>>, Error> {
+        match self.call(ReserveWithTimeout::new(timeout.into())).await? {
+            Reserved::Job(job) => Ok(Some(self.handle(job))),
+            Reserved::DeadlineSoon | Reserved::TimedOut => Ok(None),
+        }
+    }
+
+    /// How many connections there were so far. Jobs reserved on an earlier one are held no more.
+    #[must_use]
+    pub const fn connections(&self) -> u64 {
+        self.machine.connections()
+    }
+
+    /// The tubes that it uses and watches, on every connection.
+    #[must_use]
+    pub const fn tubes(&self) -> &Tubes {
+        self.machine.tubes()
+    }
+
+    /// The server.
+    #[must_use]
+    pub const fn server(&self) -> &Address {
+        &self.address
+    }
+
+    /// Whether there is a connection, as far as is known.
+    pub(super) const fn is_connected(&self) -> bool {
+        self.client.is_some()
+    }
+
+    pub(super) const fn reclaims_jobs(&self) -> bool {
+        self.reclaim_jobs
+    }
+
+    fn handle(&mut self, job: Job) -> JobHandle<'_, R> {
+        JobHandle::new(self, job)
+    }
+
+    /// Calls, but not on another connection than this one, if one is given: then it fails with [`Error::Closed`].
+    pub(super) async fn call_on<Q: Request + Clone>(&mut self, on: Option<u64>, request: Q) -> Result<Q::Reply, Error> {
+        let call = Call::new(&request, self.runtime.now());
+        let selection = Selection::of(&request);
+        loop {
+            self.prepare(&call).await?;
+            let gone = on.is_some_and(|connection| connection != self.connections());
+            let (Some(client), false) = (&mut self.client, gone) else {
+                return Err(Error::Closed { lost: Lost::NotSent });
+            };
+            self.dangling.clone_from(&selection);
+            let result = R::driver(client).call(request.clone()).await;
+            self.dangling = None;
+            let now = self.runtime.now();
+            let next = self.machine.handle_result(&call, result.as_ref().map(drop), now);
+            if self.machine.poll_step(&call, now) != Step::Ready {
+                self.client = None;
+            }
+            self.tell();
+            if next == Next::Return {
+                return result;
+            }
+        }
+    }
+
+    /// Does what must be done before a request can be sent.
+    async fn prepare(&mut self, call: &Call) -> Result<(), Error> {
+        let mut last = None;
+        loop {
+            self.tell();
+            match self.machine.poll_step(call, self.runtime.now()) {
+                Step::Ready => match self.undo() {
+                    Some(undo) => {
+                        if let Err(error) = self.say(undo).await {
+                            // Only a broken connection makes it right by itself.
+                            self.lose(&error);
+                            last = Some(error);
+                        } else {
+                            self.dangling = None;
+                        }
+                    }
+                    None => return Ok(()),
+                },
+                Step::Connect => {
+                    (self.client, self.dangling) = (None, None);
+                    match self.runtime.connect(&self.address, self.config).await {
+                        Ok(client) => {
+                            self.client = Some(client);
+                            self.machine.handle_connected(self.runtime.now());
+                        }
+                        Err(error) => {
+                            self.lose(&error);
+                            last = Some(error);
+                        }
+                    }
+                }
+                Step::Replay(command) => match self.say(command).await {
+                    Ok(()) => self.machine.handle_replayed(),
+                    Err(error) => {
+                        self.lose(&error);
+                        last = Some(error);
+                    }
+                },
+                Step::WaitUntil(until) => self.runtime.sleep(until).await,
+                Step::GiveUp => return Err(last.map_or(Error::Closed { lost: Lost::NotSent }, not_sent)),
+            }
+        }
+    }
+
+    fn lose(&mut self, error: &Error) {
+        self.client = None;
+        self.dangling = None;
+        self.machine.handle_lost(error, self.runtime.now());
+    }
+
+    async fn say(&mut self, command: Command) -> Result<(), Error> {
+        match &mut self.client {
+            Some(client) => R::driver(client).call(command).await.map(drop),
+            None => Err(Error::Closed { lost: Lost::NotSent }),
+        }
+    }
+
+    /// What undoes a selection that was dropped. The machine does not know of it, so what it remembers is what was before.
+    fn undo(&self) -> Option<Command> {
+        let tubes = self.tubes();
+        match self.dangling.as_ref()? {
+            Selection::Use(_) => Some(Command::Use { tube: tubes.used().clone() }),
+            Selection::Watch(tube) if !tubes.watched().contains(tube) => Some(Command::Ignore { tube: tube.clone() }),
+            Selection::Ignore(tube) if tubes.watched().contains(tube) => Some(Command::Watch { tube: tube.clone() }),
+            Selection::Watch(_) | Selection::Ignore(_) => None,
+        }
+    }
+
+    fn tell(&mut self) {
+        // Kept until somebody wants to know.
+        if self.on_event.is_none() && !cfg!(feature = "tracing") {
+            return;
+        }
+        while let Some(event) = self.machine.poll_event() {
+            #[cfg(feature = "tracing")]
+            tracing::info!(target: "beanstalk", server = %self.address, "{event:?}");
+            if let Some(on_event) = &mut self.on_event {
+                on_event(&event);
+            }
+        }
+    }
+}
+
+/// The error of a call of which nothing was sent, whatever else was.
+pub(super) fn not_sent(error: Error) -> Error {
+    let lost = Lost::NotSent;
+    match error {
+        Error::Io { error, .. } => Error::Io { error, lost },
+        Error::Closed { .. } => Error::Closed { lost },
+        Error::TimedOut { .. } => Error::TimedOut { lost },
+        Error::Protocol { error, .. } => Error::Protocol { error, lost },
+        error => error,
+    }
+}
+
+macro_rules! session_methods {
+    ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
+        impl<R: Runtime> Session<R> {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Cancel safety
+                ///
+                /// As [`Session::call`].
+                pub async fn $method$(<$lt>)?(
+                    &mut self $($(, $arg: impl Into<crate::__argument!($ty $($of)?)>)+)?
+                ) -> Result<$reply, Error> {
+                    self.call(beanstalk_proto::$name::new($($($arg),+)?)).await
+                }
+            )*
+        }
+    };
+}
+
+beanstalk_proto::__commands!(session_methods);

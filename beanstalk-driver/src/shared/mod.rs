@@ -1,0 +1,376 @@
+//! One connection for many tasks: what of it is not I/O.
+//!
+//! ```text
+//!   task ── call ──▶ ┌───────────────────────┐
+//!   task ── call ──▶ │ room ▶ the connection │ ◀── write, flush, read ── SharedDriver ◀──▶ stream
+//!   task ◀─ reply ── │        answers        │
+//!                    └───────────────────────┘
+//! ```
+//!
+//! Calls queue their requests in the connection themselves, under a lock, and the driver, a future of its own, writes
+//! what has gathered: many calls, one write. Two lines of waiting calls are kept. **Room** holds those that a limit keeps
+//! from sending; they go first come, first served. **Answers** holds those that have been sent; replies come in that
+//! order, so the front of the line is always the next to be answered, and the first to be late.
+//!
+//! # The tube in use
+//!
+//! Tasks share the connection, and so the one tube it uses. A call about a tube therefore brings its tube with it: `use`
+//! is sent just ahead of the command, in the same step, unless the tube is in use already. Should a `use` be refused, the
+//! calls that relied on it learn in which tube their command ran instead, and what it did there.
+
+mod driver;
+mod line;
+
+pub use driver::SharedDriver;
+
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    future::poll_fn,
+    mem,
+    task::{Context, Poll, Waker},
+};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::driver::PollTransport;
+use beanstalk_proto::{
+    ArgumentError, CommandError, Error, Expect, Instant, Job, Lost, Reply, Request, SendError, Sharing, TubeArg,
+    TubeName, Use, Wait,
+    client::{Config, Connection, Ticket},
+};
+use line::Line;
+
+/// A connection that tasks share: cheap to clone, one clone for each task.
+///
+/// Calls make progress only while its [`SharedDriver`] is polled.
+#[derive(Debug)]
+pub struct Shared {
+    hub: Arc<Hub>,
+}
+
+impl Shared {
+    /// A fresh connection over this transport, and the future that moves its bytes.
+    pub fn new<T: PollTransport>(config: Config, transport: T) -> (Self, SharedDriver<T>) {
+        let state = State {
+            connection: Connection::new(config),
+            handles: 1,
+            driver: None,
+            woken: Vec::new(),
+            room: Line::default(),
+            answers: Line::default(),
+            next_in_room: 0,
+            used: Some(Arc::new(Used { tube: TubeName::default(), refused: OnceLock::new() })),
+            confirmed: TubeName::default(),
+            uses: VecDeque::new(),
+        };
+        let hub = Arc::new(Hub(Mutex::new(state)));
+        let driver = SharedDriver::new(Arc::clone(&hub), transport);
+        (Self { hub }, driver)
+    }
+
+    /// Sends a request that has nothing to do with the connection's tubes, and waits for its reply.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::NotShareable`] if it waits or depends on a tube; everything that [`Error`] lists.
+    pub async fn call<R: Request>(&self, request: R) -> Result<R::Reply, Error> {
+        self.run(None, request).await
+    }
+
+    /// Sends a request about the tube in use, with `use` ahead of it if another is in use, and waits for its reply.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shared::call`], and [`Error::UseRefused`].
+    pub async fn call_in<R: Request>(&self, tube: impl Into<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
+        let tube = tube.into().to_name()?;
+        self.run(Some(tube), request).await
+    }
+
+    /// See [`Connection::take_orphaned`].
+    pub fn take_orphaned(&self) -> Vec<Job> {
+        self.hub.with(|state| state.connection.take_orphaned())
+    }
+
+    async fn run<R: Request>(&self, tube: Option<TubeName>, request: R) -> Result<R::Reply, Error> {
+        let expect = request.expect();
+        check_shareable(&expect, tube.is_some())?;
+        let command = expect.command();
+        let mut request = Some(request);
+        let mut turn = Turn { hub: &self.hub, number: None };
+        let (ticket, used) = poll_fn(|cx| turn.poll(&expect, tube.as_ref(), &mut request, cx)).await?;
+        drop(turn);
+        let mut waiting = Waiting { hub: &self.hub, ticket: Some(ticket) };
+        let reply = poll_fn(|cx| waiting.poll(cx)).await?;
+        match used.as_ref().and_then(|used| used.refused.get().map(|refusal| (used, refusal))) {
+            Some((used, (error, ran_in))) => Err(Error::UseRefused {
+                tube: used.tube.clone(),
+                error: *error,
+                ran_in: ran_in.clone(),
+                reply: Box::new(reply),
+            }),
+            None => R::decode(reply).map_err(|error| Error::from_decode(command, error)),
+        }
+    }
+}
+
+impl Clone for Shared {
+    fn clone(&self) -> Self {
+        self.hub.with(|state| state.handles = state.handles.saturating_add(1));
+        Self { hub: Arc::clone(&self.hub) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.hub.with(|state| {
+            state.handles = state.handles.saturating_sub(1);
+            if state.handles == 0 {
+                state.wake_driver();
+            }
+        });
+    }
+}
+
+fn check_shareable(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
+    let sharing = expect.kind().map_or(Sharing::AsIs, |kind| kind.sharing());
+    let fits = match sharing {
+        Sharing::AsIs => true,
+        Sharing::InTube => in_tube,
+        Sharing::No => false,
+    };
+    match fits && expect.waits() == Wait::No {
+        true => Ok(()),
+        false => Err(ArgumentError::NotShareable { command: expect.command() }),
+    }
+}
+
+/// A `use` that was sent, for the calls that rely on it.
+#[derive(Debug)]
+struct Used {
+    tube: TubeName,
+    /// If the server refused: what it said, and the tube that stayed in use.
+    refused: OnceLock<(CommandError, TubeName)>,
+}
+
+#[derive(Debug)]
+struct Hub(Mutex<State>);
+
+impl Hub {
+    /// Does something under the lock, and wakes whom it concerns when the lock is free again.
+    fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
+        let mut state = self.0.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            // Somebody's request panicked while it wrote itself: half of it may be queued.
+            let mut state = poisoned.into_inner();
+            state.connection.received_eof();
+            state
+        });
+        let result = act(&mut state);
+        let woken = mem::take(&mut state.woken);
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        result
+    }
+}
+
+struct State {
+    connection: Connection,
+    /// How many [`Shared`] there are.
+    handles: usize,
+    /// The driver, if it sleeps.
+    driver: Option<Waker>,
+    /// Whom to wake once the lock is free.
+    woken: Vec<Waker>,
+    room: Line,
+    answers: Line,
+    next_in_room: u64,
+    /// The tube in use once everything sent has been answered; `None` if that is unknown.
+    used: Option<Arc<Used>>,
+    /// The tube in use as far as replies have come.
+    confirmed: TubeName,
+    /// Each `use` that was sent and not answered yet.
+    uses: VecDeque<(Ticket<()>, Arc<Used>)>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    fn wake_driver(&mut self) {
+        self.woken.extend(self.driver.take());
+    }
+
+    /// Queues a request, and a `use` ahead of it if it needs one. One request over the limits is let pass: who calls
+    /// this has made sure that there was room.
+    #[allow(clippy::type_complexity, reason = "two results that are taken apart at once")]
+    fn send<R: Request>(
+        &mut self,
+        tube: Option<&TubeName>,
+        request: R,
+    ) -> Result<(Ticket<Reply>, Option<Arc<Used>>), SendError> {
+        self.wake_driver();
+        let used = match tube {
+            Some(tube) => Some(self.use_tube(tube)?),
+            None => None,
+        };
+        let expect = request.expect();
+        let ticket = self.connection.send_into(request, expect, None, usize::MAX)?;
+        self.answers.push(ticket.seq(), None);
+        Ok((ticket.untyped(), used))
+    }
+
+    fn use_tube(&mut self, tube: &TubeName) -> Result<Arc<Used>, SendError> {
+        if let Some(used) = self.used.as_ref().filter(|used| used.tube == *tube) {
+            return Ok(Arc::clone(used));
+        }
+        let request = Use::new(tube);
+        let expect = request.expect();
+        let ticket = self.connection.send_into(request, expect, None, usize::MAX)?;
+        let used = Arc::new(Used { tube: tube.clone(), refused: OnceLock::new() });
+        self.uses.push_back((ticket, Arc::clone(&used)));
+        self.used = Some(Arc::clone(&used));
+        Ok(used)
+    }
+
+    /// Takes the answers to `use` as they come; they are here before those of the commands behind them.
+    fn settle_uses(&mut self) {
+        while let Some((ticket, used)) = self.uses.front_mut() {
+            match self.connection.poll_reply(ticket) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => self.confirmed = used.tube.clone(),
+                Poll::Ready(Err(Error::Command { error, .. })) => {
+                    let _first = used.refused.set((error, self.confirmed.clone()));
+                    if self.used.as_ref().is_some_and(|last| Arc::ptr_eq(last, used)) {
+                        self.used = None;
+                    }
+                }
+                // The connection has ended; so do the calls that rely on it.
+                Poll::Ready(Err(_)) => {}
+            }
+            self.uses.pop_front();
+        }
+    }
+
+    /// Wakes those whose replies are here, and who is first in line if there is room.
+    fn wake_answered(&mut self) {
+        self.settle_uses();
+        let ended = self.connection.is_ended();
+        let unanswered = self.connection.first_unanswered().unwrap_or(u64::MAX);
+        self.answers.release(if ended { u64::MAX } else { unanswered }, &mut self.woken);
+        match ended {
+            true => self.room.release(u64::MAX, &mut self.woken),
+            false => self.wake_room(),
+        }
+    }
+
+    fn wake_room(&mut self) {
+        let limits = self.connection.config().limits;
+        if self.connection.in_flight() < limits.in_flight && self.connection.queued() < limits.queued {
+            self.woken.extend(self.room.waiters.front_mut().and_then(|front| front.waker.take()));
+        }
+    }
+
+    fn first_deadline(&mut self, now: Instant) -> Option<Instant> {
+        let at = now + self.connection.config().reply_timeout?;
+        [self.room.first_deadline(at), self.answers.first_deadline(at)].into_iter().flatten().min()
+    }
+}
+
+/// A call that has not sent its request yet. Leaves the line when it is dropped.
+struct Turn<'h> {
+    hub: &'h Hub,
+    number: Option<u64>,
+}
+
+impl Turn<'_> {
+    #[allow(clippy::type_complexity, reason = "two results that are taken apart at once")]
+    fn poll<R: Request>(
+        &mut self,
+        expect: &Expect,
+        tube: Option<&TubeName>,
+        request: &mut Option<R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Ticket<Reply>, Option<Arc<Used>>), Error>> {
+        self.hub.with(|state| {
+            if self.number.is_some_and(|number| number < state.room.late) {
+                return Poll::Ready(Err(Error::TimedOut { lost: Lost::NotSent }));
+            }
+            let first = state.room.waiters.front().is_none_or(|front| Some(front.number) == self.number);
+            match (state.connection.check_room(expect), first) {
+                (Err(SendError::Full(_)), _) | (Ok(_), false) => {}
+                (Err(error), _) => return Poll::Ready(Err(error.into())),
+                (Ok(_), true) => {
+                    let Some(request) = request.take() else { return Poll::Pending };
+                    return Poll::Ready(state.send(tube, request).map_err(Error::from));
+                }
+            }
+            match self.number {
+                Some(number) => state.room.wait(number, cx.waker()),
+                None => {
+                    let number = state.next_in_room;
+                    state.next_in_room = number.saturating_add(1);
+                    state.room.push(number, Some(cx.waker().clone()));
+                    self.number = Some(number);
+                    // It has the clock.
+                    state.wake_driver();
+                }
+            }
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.hub.with(|state| {
+                state.room.leave(number);
+                state.wake_room();
+            });
+        }
+    }
+}
+
+/// A call whose request was sent. Abandons it when it is dropped.
+struct Waiting<'h> {
+    hub: &'h Hub,
+    ticket: Option<Ticket<Reply>>,
+}
+
+impl Waiting<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
+        let Some(ticket) = &mut self.ticket else { return Poll::Pending };
+        let number = ticket.seq();
+        let result = self.hub.with(|state| match state.connection.poll_reply(ticket) {
+            Poll::Ready(result) => {
+                state.answers.leave(number);
+                state.wake_room();
+                Poll::Ready(result)
+            }
+            Poll::Pending if number < state.answers.late => Poll::Ready(Err(state.connection.timed_out(ticket))),
+            Poll::Pending => {
+                state.answers.wait(number, cx.waker());
+                Poll::Pending
+            }
+        });
+        if let Poll::Ready(Ok(_)) = result {
+            self.ticket = None;
+        }
+        result
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.hub.with(|state| {
+                state.answers.leave(ticket.seq());
+                state.connection.abandon(ticket);
+                state.wake_room();
+            });
+        }
+    }
+}

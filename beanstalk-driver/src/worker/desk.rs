@@ -1,0 +1,252 @@
+//! Where a slot and the others meet: those who tell it to stop, those who count, and the handler of its job.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec, vec::Vec};
+use core::{
+    fmt,
+    future::poll_fn,
+    mem,
+    ops::Deref,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Waker},
+};
+use std::sync::Mutex;
+
+use crate::runtime::lock;
+use crate::{connect::Address, policy::Metrics};
+use beanstalk_proto::{Error, Instant, Job, Lost, TubeName, stats::JobStats};
+
+/// One for each slot.
+pub(super) struct Desk {
+    pub(super) server: Address,
+    pub(super) slot: usize,
+    /// The tube of every job, if the worker watches only one.
+    pub(super) tube: Option<TubeName>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    shutdown: Option<Instant>,
+    metrics: Metrics,
+    ended: bool,
+    slot: Option<Waker>,
+}
+
+impl Desk {
+    pub(super) fn new(server: Address, slot: usize, tube: Option<TubeName>) -> Self {
+        Self { server, slot, tube, state: Mutex::default() }
+    }
+
+    /// The slot waits, among other things, for what happens here.
+    pub(super) fn register(&self, waker: &Waker) {
+        let mut state = lock(&self.state);
+        match &mut state.slot {
+            Some(slot) => slot.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    pub(super) fn shutdown(&self) -> Option<Instant> {
+        lock(&self.state).shutdown
+    }
+
+    /// Of several deadlines the earliest counts.
+    pub(super) fn shut_down(&self, deadline: Instant) {
+        let mut state = lock(&self.state);
+        state.shutdown = Some(state.shutdown.map_or(deadline, |earlier| earlier.min(deadline)));
+        let waker = state.slot.clone();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn wake(&self) {
+        let waker = lock(&self.state).slot.clone();
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn count(&self, metrics: Metrics) {
+        lock(&self.state).metrics = metrics;
+    }
+
+    pub(super) fn metrics(&self) -> Metrics {
+        lock(&self.state).metrics
+    }
+
+    pub(super) fn end(&self) {
+        let mut state = lock(&self.state);
+        state.ended = true;
+        state.slot = None;
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        lock(&self.state).ended
+    }
+}
+
+/// What a handler asks of its slot: the job's statistics.
+#[derive(Default)]
+enum Question {
+    #[default]
+    None,
+    /// By these: the first of them takes the answer, the others ask again.
+    Asked(Vec<Waker>),
+    Answered(Box<Result<JobStats, Error>>),
+    /// There is nobody to answer any more.
+    Void,
+}
+
+/// What a slot and the handler of one job share.
+#[derive(Default)]
+pub(super) struct Link {
+    lost: AtomicBool,
+    question: Mutex<Question>,
+}
+
+impl Link {
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        matches!(*lock(&self.question), Question::Asked(_))
+    }
+
+    pub(super) fn answer(&self, answer: Result<JobStats, Error>) {
+        self.settle(Question::Answered(Box::new(answer)));
+    }
+
+    /// The slot is done with this job.
+    pub(super) fn close(&self) {
+        self.settle(Question::Void);
+    }
+
+    fn settle(&self, question: Question) {
+        let before = mem::replace(&mut *lock(&self.question), question);
+        if let Question::Asked(wakers) = before {
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// A job in a handler's hands, held by the slot that reserved it. It is a [`Job`] with what else a handler may want to know.
+///
+/// It is touched before its time to run is over, for as long as the handler runs. Dropping this has no effect: what becomes
+/// of the job is the handler's verdict.
+pub struct HeldJob {
+    job: Job,
+    desk: Arc<Desk>,
+    link: Arc<Link>,
+}
+
+impl HeldJob {
+    pub(super) const fn new(job: Job, desk: Arc<Desk>, link: Arc<Link>) -> Self {
+        Self { job, desk, link }
+    }
+
+    /// The server that the job is from.
+    #[must_use]
+    pub fn server(&self) -> &Address {
+        &self.desk.server
+    }
+
+    /// Whether the job is no longer held, since its connection broke: somebody else may have it by now, and what the
+    /// handler comes to changes nothing.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.link.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the worker shuts down: the handler is dropped at the deadline.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.desk.shutdown().is_some()
+    }
+
+    /// The job's statistics, asked for on the slot's own connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: if the future is dropped, the answer is too. One question is asked at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] if the job is lost or its handler has ended, and what the server answers.
+    pub async fn stats(&self) -> Result<JobStats, Error> {
+        let mut asked = false;
+        poll_fn(|cx| self.poll_stats(&mut asked, cx)).await
+    }
+
+    /// The job's tube. It is known without asking if the worker watches only one.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`HeldJob::stats`].
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldJob::stats`].
+    pub async fn tube(&self) -> Result<TubeName, Error> {
+        match &self.desk.tube {
+            Some(tube) => Ok(tube.clone()),
+            None => Ok(self.stats().await?.tube.unwrap_or_default()),
+        }
+    }
+
+    /// The job alone.
+    #[must_use]
+    pub fn into_job(self) -> Job {
+        self.job
+    }
+
+    fn poll_stats(&self, asked: &mut bool, cx: &mut Context<'_>) -> Poll<Result<JobStats, Error>> {
+        let closed = || Poll::Ready(Err(Error::Closed { lost: Lost::NotSent }));
+        if self.is_lost() {
+            return closed();
+        }
+        let mut question = lock(&self.link.question);
+        match &mut *question {
+            Question::Answered(_) if *asked => match mem::take(&mut *question) {
+                Question::Answered(answer) => Poll::Ready(*answer),
+                _ => closed(),
+            },
+            Question::Void => closed(),
+            Question::Asked(wakers) => {
+                if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    wakers.push(cx.waker().clone());
+                }
+                *asked = true;
+                Poll::Pending
+            }
+            Question::None | Question::Answered(_) => {
+                *question = Question::Asked(vec![cx.waker().clone()]);
+                *asked = true;
+                drop(question);
+                self.desk.wake();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Deref for HeldJob {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.job
+    }
+}
+
+impl fmt::Debug for HeldJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job, desk, .. } = self;
+        f.debug_struct("HeldJob").field("job", job).field("server", &desk.server).finish_non_exhaustive()
+    }
+}
+
+/// What a panic says, where it says something.
+pub(super) fn panic_message(panic: Box<dyn core::any::Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => panic.downcast_ref::<&str>().map_or_else(|| "it said nothing".into(), |&text| text.into()),
+    }
+}

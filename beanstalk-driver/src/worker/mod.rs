@@ -1,0 +1,282 @@
+//! A worker: slots on all of its servers, what tells them to stop, and what counts what they do.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use core::{
+    fmt,
+    fmt::Display,
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
+
+mod desk;
+mod hub;
+mod slot;
+
+use crate::runtime::{Alarm, Runtime};
+use crate::{
+    connect::Address,
+    policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
+};
+use beanstalk_proto::client::Config;
+use beanstalk_proto::{Error, TubeArg};
+pub use desk::HeldJob;
+use hub::{Duty, Hub, OnEvent};
+
+/// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
+///
+/// Each of its slots has a connection of its own and one job at a time. Slots of all servers wait at once, so an empty server
+/// never keeps a full one waiting, and one that is dead costs nothing but its own jobs' delay: its slots go on trying to
+/// connect. While a handler runs, its slot touches the job in time, and a handler that fails or panics leaves its job to the
+/// [`RetryPolicy`].
+///
+/// If the connection breaks meanwhile, the server gives the job to somebody else: it is lost to this worker, unless
+/// [`WorkerBuilder::reclaim`] has it taken back. What the handler comes to then changes nothing, and it is run to its end, so
+/// handlers must bear that a job is done twice. [`HeldJob::is_lost`] tells them.
+#[must_use = "a worker works while it is run"]
+pub struct Worker<R: Runtime> {
+    hub: Arc<Hub<R>>,
+}
+
+impl<R: Runtime> fmt::Debug for Worker<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("servers", &self.hub.servers()).finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Worker<R> {
+    /// A worker to be configured.
+    pub fn builder() -> WorkerBuilder<R> {
+        WorkerBuilder {
+            servers: Vec::new(),
+            concurrency: 1,
+            worker: WorkerConfig::default(),
+            config: Config::default(),
+            on_event: None,
+            error: None,
+            runtime: core::marker::PhantomData,
+        }
+    }
+
+    /// What stops it, counts what it does, and changes its servers while it runs.
+    #[must_use]
+    pub fn handle(&self) -> WorkerHandle<R> {
+        WorkerHandle { hub: Arc::clone(&self.hub) }
+    }
+
+    /// Works until [`WorkerHandle::shutdown`] says stop, and says what was done.
+    ///
+    /// The handler is given a job and comes to a [`Verdict`] on it. An error, told by its `Display`, or a panic is
+    /// [`Verdict::Failed`]. Handlers run on the slots' tasks: what blocks a thread belongs elsewhere, or the job's time to run
+    /// may end meanwhile. A handler that still runs at the deadline of a shutdown is dropped, and its job given back.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the worker ends at once: handlers are dropped, and their jobs given back.
+    pub async fn run<H, F, E>(self, handler: H) -> Metrics
+    where
+        H: Fn(HeldJob) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Verdict, E>> + Send + 'static,
+        E: Display + 'static,
+    {
+        let handler = Arc::new(handler);
+        let hub = Arc::clone(&self.hub);
+        let _abort = Abort(&hub);
+        let mut alarm = Alarm::default();
+        poll_fn(|cx| {
+            loop {
+                match hub.duty(cx.waker()) {
+                    Duty::Spawn(desks) => {
+                        for desk in desks {
+                            hub.runtime.spawn(slot::run(Arc::clone(&hub), desk, Arc::clone(&handler)));
+                        }
+                    }
+                    Duty::Wait(until) => match until.map(|until| alarm.poll(&hub.runtime, until, cx)) {
+                        Some(Poll::Ready(())) => {}
+                        Some(Poll::Pending) | None => return Poll::Pending,
+                    },
+                    Duty::End => return Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+        hub.metrics()
+    }
+}
+
+/// Ends what is left when a worker is no longer run.
+struct Abort<'a, R: Runtime>(&'a Hub<R>);
+
+impl<R: Runtime> Drop for Abort<'_, R> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Configures a [`Worker`]. What is wrong is told by [`WorkerBuilder::build`].
+#[must_use]
+pub struct WorkerBuilder<R> {
+    servers: Vec<Address>,
+    concurrency: usize,
+    worker: WorkerConfig,
+    config: Config,
+    on_event: Option<OnEvent>,
+    error: Option<Error>,
+    runtime: core::marker::PhantomData<fn() -> R>,
+}
+
+impl<R> fmt::Debug for WorkerBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { servers, concurrency, worker, .. } = self;
+        f.debug_struct("WorkerBuilder")
+            .field("servers", servers)
+            .field("concurrency", concurrency)
+            .field("worker", worker)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> WorkerBuilder<R> {
+    /// Adds a server: `host:port`, `[v6]:port` or `unix:/path`.
+    pub fn server(mut self, address: &str) -> Self {
+        match address.parse() {
+            Ok(address) => self.servers.push(address),
+            Err(error) => self.fail(error),
+        }
+        self
+    }
+
+    /// Adds servers.
+    pub fn servers(self, addresses: impl IntoIterator<Item: AsRef<str>>) -> Self {
+        addresses.into_iter().fold(self, |builder, address| builder.server(address.as_ref()))
+    }
+
+    /// Adds a tube to take jobs from. Without one it is `default`.
+    pub fn tube<'t>(mut self, tube: impl Into<TubeArg<'t>>) -> Self {
+        match tube.into().to_name() {
+            Ok(tube) => self.worker.tubes.push(tube),
+            Err(error) => self.fail(error),
+        }
+        self
+    }
+
+    /// Adds tubes to take jobs from.
+    pub fn tubes<'t>(self, tubes: impl IntoIterator<Item: Into<TubeArg<'t>>>) -> Self {
+        tubes.into_iter().fold(self, |builder, tube| builder.tube(tube))
+    }
+
+    /// How many jobs of each server are worked on at a time, each with a connection of its own: 1 unless changed.
+    pub fn concurrency(mut self, slots: usize) -> Self {
+        self.concurrency = slots;
+        self
+    }
+
+    /// What becomes of jobs that fail.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.worker.retry = retry;
+        self
+    }
+
+    /// How long to wait between attempts to connect.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.worker.backoff = backoff;
+        self
+    }
+
+    /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed after
+    /// this and the reply timeout.
+    pub fn reserve_slice(mut self, seconds: u32) -> Self {
+        self.worker.reserve_slice = seconds;
+        self
+    }
+
+    /// Whether a slot takes the job in hand back after its connection broke. Needs servers from 1.12 on.
+    pub fn reclaim(mut self, reclaim: bool) -> Self {
+        self.worker.reclaim = reclaim;
+        self
+    }
+
+    /// The configuration of each connection.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Is told what happens, on the slots' tasks: it should be quick.
+    pub fn on_event(mut self, on_event: impl Fn(&WorkerEvent) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Box::new(on_event));
+        self
+    }
+
+    /// The worker. It connects once it is run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] for what is no address or no tube name.
+    pub fn build(self) -> Result<Worker<R>, Error> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let hub = Hub::new(self.config, self.worker, self.concurrency, self.on_event);
+        self.servers.into_iter().for_each(|server| hub.add_server(server));
+        Ok(Worker { hub: Arc::new(hub) })
+    }
+
+    fn fail(&mut self, error: impl Into<Error>) {
+        self.error.get_or_insert(error.into());
+    }
+}
+
+/// Stops a [`Worker`], counts what it does, and changes its servers while it runs. From any thread.
+pub struct WorkerHandle<R: Runtime> {
+    hub: Arc<Hub<R>>,
+}
+
+impl<R: Runtime> Clone for WorkerHandle<R> {
+    fn clone(&self) -> Self {
+        Self { hub: Arc::clone(&self.hub) }
+    }
+}
+
+impl<R: Runtime> fmt::Debug for WorkerHandle<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (servers, metrics) = (self.servers(), self.metrics());
+        f.debug_struct("WorkerHandle").field("servers", &servers).field("metrics", &metrics).finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> WorkerHandle<R> {
+    /// Has the worker stop: no further job is reserved, and handlers have until then to finish. What they have not finished
+    /// is given back. It returns at once; [`Worker::run`] returns when all of it is over, at the deadline at the latest. Of
+    /// several deadlines the earliest counts.
+    pub fn shutdown(&self, within: Duration) {
+        self.hub.shut_down(within);
+    }
+
+    /// What all slots have done so far, those of removed servers too.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.hub.metrics()
+    }
+
+    /// Adds a server, unless it is there or the worker is shutting down.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no address.
+    pub fn add_server(&self, address: &str) -> Result<(), Error> {
+        self.hub.add_server(address.parse()?);
+        Ok(())
+    }
+
+    /// Removes a server, and says whether it was there. Its slots stop as in a shutdown, the others go on.
+    pub fn remove_server(&self, address: &str, within: Duration) -> bool {
+        address.parse().is_ok_and(|address| self.hub.remove_server(&address, within))
+    }
+
+    /// The servers there are.
+    #[must_use]
+    pub fn servers(&self) -> Vec<Address> {
+        self.hub.servers()
+    }
+}

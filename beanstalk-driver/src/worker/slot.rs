@@ -1,0 +1,336 @@
+//! One slot of a worker: carries out what [`policy::Worker`](crate::policy::Worker) decides, as one future.
+//!
+//! ```text
+//!         ┌─────────────────────────────────────────────────────────────┐
+//!         ▼                                                             │ something came
+//!   carry out actions until there are none ──▶ poll the handler, the connection, the question, the alarm
+//!                                                                       │ nothing
+//!                                                                       ▼
+//!                                                                    Pending
+//! ```
+//!
+//! The handler runs here too, in turns with the connection. So one that blocks its thread keeps its own heartbeat from
+//! being sent, and nothing else.
+
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+    sync::Arc,
+};
+use core::{
+    fmt::Display,
+    future::{Future, poll_fn},
+    mem,
+    task::{Context, Poll, ready},
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{
+    desk::{Desk, HeldJob, Link, panic_message},
+    hub::Hub,
+};
+use crate::{
+    driver::{Driver, PollTransport},
+    policy::{Action, Verdict, Worker, WorkerEvent},
+    runtime::{Alarm, Boxed, Runtime},
+};
+use beanstalk_proto::{
+    Command, Error, Instant, Job, JobId, Lost, Reply,
+    client::{Deadline, Ticket},
+    stats::JobStats,
+};
+
+/// A command that is outstanding.
+struct Calling {
+    ticket: Ticket<Reply>,
+    deadline: Deadline,
+    /// Who asked, if it was the handler.
+    question: Option<Arc<Link>>,
+}
+
+/// What the connection is at.
+enum Io<C> {
+    Idle,
+    Connecting(Boxed<Result<C, Error>>),
+    Calling(Calling),
+}
+
+struct Running {
+    id: JobId,
+    link: Arc<Link>,
+    handler: Boxed<Result<Verdict, String>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.link.close();
+        // A handler may panic even here.
+        let handler = mem::replace(&mut self.handler, Box::pin(core::future::pending()));
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+    }
+}
+
+struct Slot<R: Runtime, H> {
+    hub: Arc<Hub<R>>,
+    desk: Arc<Desk>,
+    handler: Arc<H>,
+    machine: Worker,
+    client: Option<R::Client>,
+    io: Io<R::Client>,
+    running: Option<Running>,
+    alarm: Alarm,
+}
+
+/// Runs a slot until it is told to stop.
+pub(super) async fn run<R, H, F, E>(hub: Arc<Hub<R>>, desk: Arc<Desk>, handler: Arc<H>)
+where
+    R: Runtime,
+    H: Fn(HeldJob) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Verdict, E>> + Send + 'static,
+    E: Display,
+{
+    let _ending = Ending { hub: Arc::clone(&hub), desk: Arc::clone(&desk) };
+    let machine = Worker::new(&hub.worker, hub.runtime.seed());
+    let (io, alarm) = (Io::Idle, Alarm::default());
+    let mut slot = Slot { hub, desk, handler, machine, client: None, io, running: None, alarm };
+    poll_fn(|cx| slot.poll(cx)).await;
+}
+
+/// Says that a slot has ended, in whatever way it did.
+struct Ending<R: Runtime> {
+    hub: Arc<Hub<R>>,
+    desk: Arc<Desk>,
+}
+
+impl<R: Runtime> Drop for Ending<R> {
+    fn drop(&mut self) {
+        self.desk.end();
+        self.hub.wake();
+    }
+}
+
+impl<R, H, F, E> Slot<R, H>
+where
+    R: Runtime,
+    H: Fn(HeldJob) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Verdict, E>> + Send + 'static,
+    E: Display,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.desk.register(cx.waker());
+        loop {
+            let shutdown = self.desk.shutdown();
+            if let Some(deadline) = shutdown {
+                self.machine.handle_shutdown(deadline);
+            }
+            // The machine knows of no question, so it is asked for nothing meanwhile.
+            let is_free = !self.is_answering() || shutdown.is_some_and(|deadline| self.now() >= deadline);
+            let action = if is_free { self.machine.poll_action(self.now()) } else { Action::Wait(shutdown) };
+            let until = match action {
+                Action::Connect => {
+                    self.connect();
+                    continue;
+                }
+                Action::Send(command) => {
+                    self.send(command, None);
+                    continue;
+                }
+                Action::Start(job) => {
+                    self.start(job);
+                    continue;
+                }
+                Action::Close => {
+                    self.close();
+                    continue;
+                }
+                Action::Stop => {
+                    self.close();
+                    self.running = None;
+                    self.report();
+                    return Poll::Ready(());
+                }
+                Action::Wait(until) => until,
+            };
+            self.report();
+            let moved = self.poll_handler(cx) || self.poll_io(cx) || self.ask();
+            if !moved {
+                let Some(until) = until else { return Poll::Pending };
+                ready!(self.alarm.poll(&self.hub.runtime, until, cx));
+            }
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.hub.runtime.now()
+    }
+
+    fn is_answering(&self) -> bool {
+        matches!(&self.io, Io::Calling(Calling { question: Some(_), .. }))
+    }
+
+    /// Tells the others what is new.
+    fn report(&mut self) {
+        self.desk.count(self.machine.metrics());
+        if let (Some(running), true) = (&self.running, self.machine.is_job_lost()) {
+            running.link.lose();
+            running.link.close();
+        }
+        while let Some(event) = self.machine.poll_event() {
+            self.hub.tell_connection(&self.desk, event);
+        }
+    }
+
+    fn connect(&mut self) {
+        self.client = None;
+        let (hub, desk) = (Arc::clone(&self.hub), Arc::clone(&self.desk));
+        self.io = Io::Connecting(Box::pin(async move { hub.runtime.connect(&desk.server, hub.config).await }));
+    }
+
+    fn close(&mut self) {
+        self.client = None;
+        if let Io::Calling(Calling { question: Some(link), .. }) = mem::replace(&mut self.io, Io::Idle) {
+            link.answer(Err(Error::Closed { lost: Lost::Unknown }));
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        let (id, link, handler) = (job.id, Arc::new(Link::default()), Arc::clone(&self.handler));
+        let held = HeldJob::new(job, Arc::clone(&self.desk), Arc::clone(&link));
+        let handler = Box::pin(async move { handler(held).await.map_err(|error| error.to_string()) });
+        self.running = Some(Running { id, link, handler });
+    }
+
+    fn send(&mut self, command: Command, question: Option<Arc<Link>>) {
+        let sent = match &mut self.client {
+            Some(client) => R::driver(client).start_call(command),
+            None => Err(Error::Closed { lost: Lost::NotSent }),
+        };
+        match (sent, question) {
+            (Ok((ticket, deadline)), question) => self.io = Io::Calling(Calling { ticket, deadline, question }),
+            (Err(error), Some(link)) => link.answer(Err(error)),
+            (Err(error), None) => self.machine.handle_reply(Err(error), self.now()),
+        }
+    }
+
+    /// Asks what the handler wants to know, if the connection has nothing else to do.
+    fn ask(&mut self) -> bool {
+        match (&self.running, &self.io) {
+            (Some(Running { id, link, .. }), Io::Idle) if self.client.is_some() && link.is_asked() => {
+                let (id, link) = (*id, Arc::clone(link));
+                self.send(Command::StatsJob { id }, Some(link));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the handler has ended.
+    fn poll_handler(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(running) = &mut self.running else { return false };
+        let polled = catch_unwind(AssertUnwindSafe(|| running.handler.as_mut().poll(cx)));
+        let (server, id) = (|| self.desk.server.clone(), running.id);
+        let verdict = match polled {
+            Ok(Poll::Pending) => return false,
+            Ok(Poll::Ready(Ok(verdict))) => verdict,
+            Ok(Poll::Ready(Err(reason))) => {
+                self.hub.tell(&WorkerEvent::Failed { server: server(), id, reason });
+                Verdict::Failed
+            }
+            Err(panic) => {
+                let reason = panic_message(panic);
+                self.hub.tell(&WorkerEvent::Panicked { server: server(), id, reason });
+                Verdict::Failed
+            }
+        };
+        self.running = None;
+        self.machine.handle_finished(verdict);
+        true
+    }
+
+    /// Whether the connection has news.
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.io {
+            Io::Connecting(connecting) => {
+                let Poll::Ready(result) = connecting.as_mut().poll(cx) else { return false };
+                self.io = Io::Idle;
+                let now = self.now();
+                match result {
+                    Ok(client) => {
+                        self.client = Some(client);
+                        self.machine.handle_connected(now);
+                    }
+                    Err(error) => self.machine.handle_disconnected(&error, now),
+                }
+            }
+            Io::Calling(calling) => {
+                let Some(client) = &mut self.client else { return false };
+                let Poll::Ready(result) = R::driver(client).poll_call(calling, cx) else { return false };
+                let question = calling.question.take();
+                self.io = Io::Idle;
+                match question {
+                    Some(link) => self.answer(&link, result),
+                    None => self.machine.handle_reply(result, self.now()),
+                }
+            }
+            Io::Idle => {
+                let Some(client) = &mut self.client else { return false };
+                let Poll::Ready(error) = R::driver(client).poll_broken(cx) else { return false };
+                self.client = None;
+                self.machine.handle_disconnected(&error, self.now());
+            }
+        }
+        true
+    }
+
+    fn answer(&mut self, link: &Link, result: Result<Reply, Error>) {
+        if let Err(error) = &result {
+            if error.is_fatal() || matches!(error, Error::TimedOut { .. }) {
+                self.client = None;
+                self.machine.handle_disconnected(error, self.now());
+            }
+        }
+        link.answer(result.and_then(|reply| {
+            let stats = JobStats::decode(reply.body().unwrap_or_default());
+            stats.map_err(|error| Error::Stats { command: "stats-job", error })
+        }));
+    }
+}
+
+/// One command at a time, of which no future is ever dropped.
+impl<T: PollTransport> Driver<T> {
+    fn start_call(&mut self, command: Command) -> Result<(Ticket<Reply>, Deadline), Error> {
+        let ticket = self.connection.send(command)?;
+        let deadline = self.connection.deadline(&ticket, self.transport.now());
+        Ok((ticket, deadline))
+    }
+
+    fn poll_call(&mut self, calling: &mut Calling, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
+        let ticket = &mut calling.ticket;
+        match self.poll_done(cx, |connection| connection.poll_reply(ticket)) {
+            Poll::Ready(Ok(result)) => Poll::Ready(result),
+            Poll::Ready(Err(error)) => {
+                let lost = self.connection.lost(&calling.ticket);
+                Poll::Ready(Err(self.failed(error, lost)))
+            }
+            Poll::Pending => match calling.deadline {
+                Deadline::Never | Deadline::GiveUp(_) => Poll::Pending,
+                Deadline::Fail(at) => {
+                    ready!(self.poll_until(Some(at), cx));
+                    Poll::Ready(Err(self.connection.timed_out(&calling.ticket)))
+                }
+            },
+        }
+    }
+
+    /// Ready once a connection on which nothing is outstanding has ended.
+    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let ended = |connection: &mut beanstalk_proto::client::Connection| match connection.is_ended() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        };
+        Poll::Ready(match ready!(self.poll_done(cx, ended)) {
+            Ok(()) => Error::Closed { lost: Lost::NotSent },
+            Err(error) => self.failed(error, Lost::NotSent),
+        })
+    }
+}

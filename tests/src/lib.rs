@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod differential;
 pub mod fire;
 pub mod hostile;
+mod known;
 pub mod nobody;
 pub mod peer;
 mod port;

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     all(Tokio::NAME, through::<Tokio>, killed::<Tokio>);
     all(AsyncStd::NAME, through::<AsyncStd>, killed::<AsyncStd>);
     all(Smol::NAME, through::<Smol>, killed::<Smol>);
-    runner::main(trials)
+    runner::main(env!("CARGO_CRATE_NAME"), trials)
 }
 
 /// What is known of the jobs that were put, by token: whether they can be there.

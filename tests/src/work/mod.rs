@@ -11,9 +11,14 @@ pub mod workers;
 use std::time::{Duration, Instant};
 
 use beanstalk_driver::{self as tasks, Runtime};
-use libtest_mimic::Trial;
 
-use crate::{Backend, daemon::Daemon, fire::restart, runner, server};
+use crate::{
+    Backend,
+    daemon::Daemon,
+    fire::restart,
+    runner::{self, Trial},
+    server,
+};
 
 /// A runtime under test.
 pub trait Adapter: Runtime {

@@ -58,11 +58,6 @@ impl Daemon {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Which server it is.
-    pub const fn name(&self) -> &'static str {
-        self.backend.name()
-    }
-
     /// Kills it, with SIGKILL if it is real: it finishes nothing.
     pub fn kill(&mut self) {
         if let Some(Running::Real(mut process)) = self.running.take() {

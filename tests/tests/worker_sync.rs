@@ -1,11 +1,10 @@
 //! The blocking client's worker on real sockets, against the embedded server and a real beanstalkd.
 
 use std::{
-    io::{self, Write},
     num::NonZeroU32,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
@@ -338,51 +337,5 @@ fn servers_come_and_go_while_a_worker_runs() {
         assert_eq!(client.stats_tube("work").unwrap().current_jobs_ready, Some(1));
         let (metrics, _) = worker.stop(LONG);
         assert_eq!((metrics.reserved, metrics.done), (3, 3));
-    }
-}
-
-/// Jobs a second of the loop that people write by hand, and of a worker.
-#[test]
-fn a_worker_costs_little_more_than_a_loop_of_reserve_and_delete() {
-    const JOBS: u32 = 2000;
-    for daemon in Daemon::each() {
-        let mut client = client_of(&daemon);
-        client.watch("work").unwrap();
-        let fill = |client: &mut Client| {
-            for result in client.call_all((0..JOBS).map(|n| beanstalk_sync::Put::of(n.to_string()))) {
-                result.unwrap();
-            }
-        };
-        let (mut raw, mut worked) = (f64::MIN, f64::MIN);
-        for _ in 0..5 {
-            fill(&mut client);
-            let start = Instant::now();
-            while let Some(job) = client.reserve_with_timeout(0).unwrap().job() {
-                client.delete(job.id).unwrap();
-            }
-            raw = raw.max(f64::from(JOBS) / start.elapsed().as_secs_f64());
-
-            fill(&mut client);
-            let (sender, receiver) = mpsc::channel();
-            let left = AtomicU32::new(JOBS);
-            let worker = Running::start(worker_for(&daemon), move |_| {
-                // Connecting is not what is compared.
-                if [1, JOBS].contains(&left.fetch_sub(1, Ordering::Relaxed)) {
-                    sender.send(Instant::now()).unwrap();
-                }
-                Ok(Verdict::Done)
-            });
-            let [start, end] = [(); 2].map(|()| receiver.recv_timeout(LONG).unwrap());
-            worked = worked.max(f64::from(JOBS - 1) / (end - start).as_secs_f64());
-            worker.stop(LONG);
-        }
-        let _ = writeln!(
-            io::stderr(),
-            "{}: {raw:.0} jobs/s by a raw loop, {worked:.0} by a worker ({:+.1} %)",
-            daemon.name(),
-            (worked / raw - 1.0) * 100.0
-        );
-        // Loosely: other programs run here too.
-        assert!(worked > raw * 0.5, "{worked:.0} jobs/s are too few, a raw loop does {raw:.0}");
     }
 }

@@ -63,6 +63,7 @@ impl Drop for Running {
 
 #[test]
 fn it_serves_where_it_is_told_to() {
+    let _bound = beanstalk_watchdog::bound();
     let server = Running::start(&["-z", "3"]);
     assert_eq!(server.ask("put 0 0 60 4\r\nabcd\r\n"), "JOB_TOO_BIG\r\n");
     assert_eq!(server.ask("put 0 0 60 3\r\nabc\r\n"), "INSERTED 1\r\n");
@@ -71,12 +72,14 @@ fn it_serves_where_it_is_told_to() {
 
 #[test]
 fn it_speaks_as_1_12_if_it_is_told_to() {
+    let _bound = beanstalk_watchdog::bound();
     let server = Running::start(&["--speak", "1.12"]);
     assert_eq!(server.ask("reserve-with-timeout x\r\n"), "TIMED_OUT\r\n");
 }
 
 #[test]
 fn sigusr1_starts_drain_mode() {
+    let _bound = beanstalk_watchdog::bound();
     let server = Running::start(&[]);
     server.signal(Signal::SIGUSR1);
     let deadline = std::time::Instant::now() + PATIENCE;
@@ -87,6 +90,7 @@ fn sigusr1_starts_drain_mode() {
 
 #[test]
 fn sigterm_and_sigint_end_it_cleanly() {
+    let _bound = beanstalk_watchdog::bound();
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut server = Running::start(&[]);
         server.signal(signal);
@@ -96,6 +100,7 @@ fn sigterm_and_sigint_end_it_cleanly() {
 
 #[test]
 fn help_and_version_are_printed_and_are_no_errors() {
+    let _bound = beanstalk_watchdog::bound();
     let help = run(&["-h"]);
     assert!(help.status.success());
     assert!(String::from_utf8_lossy(&help.stdout).contains("-z BYTES"));
@@ -106,6 +111,7 @@ fn help_and_version_are_printed_and_are_no_errors() {
 
 #[test]
 fn flags_that_cannot_be_honoured_are_refused_with_a_reason() {
+    let _bound = beanstalk_watchdog::bound();
     for args in [&["-b", "/tmp"][..], &["-f", "50"], &["-F"], &["-n"], &["-c"], &["-s", "4096"], &["-u", "nobody"]] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(5), "{args:?}");
@@ -116,6 +122,7 @@ fn flags_that_cannot_be_honoured_are_refused_with_a_reason() {
 
 #[test]
 fn what_it_does_not_understand_is_a_usage_error() {
+    let _bound = beanstalk_watchdog::bound();
     for args in [&["-x"][..], &["-p"], &["-p", "many"], &["-z", "big"], &["word"]] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(5), "{args:?}");
@@ -125,6 +132,7 @@ fn what_it_does_not_understand_is_a_usage_error() {
 
 #[test]
 fn a_taken_port_is_an_error_with_the_exit_code_of_beanstalkd() {
+    let _bound = beanstalk_watchdog::bound();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output = run(&["-l", "127.0.0.1", "-p", &port]);

@@ -60,6 +60,7 @@ macro_rules! adapter_tests {
         fn nobody_waits_for_ever_for_a_connection_or_a_reply() {
             use $krate::{Client, Config, Error, JobId, Lost};
 
+            let _bound = $crate::watchdog::bound();
             $block_on(async {
                 let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
                 let address = listener.local_addr().unwrap().to_string();

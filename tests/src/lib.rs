@@ -31,6 +31,7 @@ pub mod sim;
 pub mod temp;
 pub mod work;
 
+pub use beanstalk_watchdog as watchdog;
 pub use peer::Peer;
 pub use server::{Backend, Options, Place, Server};
 pub use session::{Session, Stage};

@@ -1,6 +1,6 @@
 //! Makes named tests of scenarios, ends those that hang, and requires known failures to fail.
 
-use std::{process::ExitCode, sync::mpsc, thread, time::Duration};
+use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed};
 
@@ -11,10 +11,9 @@ use crate::{
     scenarios::{self, Scenario},
     server::{self, Backend},
     session::Stage,
+    watchdog,
 };
 
-/// How long any test may take before it counts as hanging.
-const WATCHDOG: Duration = Duration::from_secs(30);
 /// Most of a scenario's time is waiting for the server's clock, so more run at once than there are processors.
 const AT_ONCE: usize = 16;
 
@@ -68,7 +67,7 @@ pub fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> T
     let name = name.into();
     let within = {
         let name = name.clone();
-        move || within(WATCHDOG, name, test)
+        move || watchdog::within(watchdog::LIMIT, name, test).map_err(Failed::from)
     };
     Trial { name, test: Box::new(within), ignored: false }
 }
@@ -111,29 +110,6 @@ fn on_stage(name: String, backend: Backend, scenario: Scenario) -> Trial {
     trial(name, play).with_ignored_flag(absent)
 }
 
-/// Runs a test in a thread of its own, which is left behind if it hangs.
-fn within(limit: Duration, name: String, test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
-    let (done, ended) = mpsc::channel::<()>();
-    let test = move || {
-        // Dropped at the end, also by a panic.
-        let _done = done;
-        test();
-    };
-    let thread = thread::Builder::new().name(name).spawn(test)?;
-    match ended.recv_timeout(limit) {
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(format!("it hangs: no end after {limit:?}").into()),
-        _ => thread.join().map_err(|panic| Failed::from(message(&*panic))),
-    }
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
-        (Some(message), _) => message.clone(),
-        (None, Some(message)) => (*message).to_string(),
-        (None, None) => "it panicked".to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,13 +146,5 @@ mod tests {
             ("unlisted", false, Ok(())),
         ];
         assert_eq!(results, expected.map(|(name, ignored, result)| (name.to_string(), ignored, result)));
-    }
-
-    #[test]
-    fn a_test_that_hangs_fails() {
-        let (_open, never) = mpsc::channel::<()>();
-        let hangs = move || assert!(never.recv().is_err(), "nobody sends");
-        let failed = within(Duration::from_millis(20), "hangs".to_string(), hangs).unwrap_err();
-        assert_eq!(failed.message(), Some("it hangs: no end after 20ms"));
     }
 }

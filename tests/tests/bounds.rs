@@ -10,6 +10,7 @@ use beanstalk_proto::{
     Error, JobId, Peek, Reply, Stats, Use, client,
     server::{self, Event},
 };
+use beanstalk_tests::watchdog;
 use nix::time::{ClockId, clock_gettime};
 use peak_alloc::PeakAlloc;
 
@@ -24,6 +25,7 @@ const BASE: usize = 96 * KIB;
 /// One test, so that nothing else allocates or takes time meanwhile.
 #[test]
 fn a_peer_is_given_memory_and_work_only_for_the_bytes_it_sends() {
+    let _bound = watchdog::bound();
     let most = growth(|| {
         // The measure itself can see what it looks for.
         drop(black_box(vec![1_u8; 3 * BASE]));

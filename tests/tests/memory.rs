@@ -10,6 +10,7 @@ use beanstalk_tests::{
     Peer,
     peer::{AsyncStd, Blocking, Tokio},
     script::Script,
+    watchdog,
 };
 use peak_alloc::PeakAlloc;
 
@@ -86,6 +87,7 @@ fn all<P: Peer>() {
 /// One test, so that nothing else allocates meanwhile.
 #[test]
 fn memory_grows_with_what_a_peer_sends_and_not_with_what_it_announces() {
+    let _bound = watchdog::bound();
     // The measure itself can see a large allocation.
     assert!(growth(|| drop(std::hint::black_box(vec![1_u8; 2 * ALLOWANCE]))) >= 2 * ALLOWANCE);
     all::<Blocking>();

@@ -11,6 +11,7 @@ use std::{
 use beanstalk_tests::{
     bare::Bare,
     server::{self, Backend, Options, Server},
+    watchdog,
 };
 
 /// How late a server may be.
@@ -90,6 +91,7 @@ fn stat(bare: &mut Bare, command: &str, key: &str) -> String {
 
 #[test]
 fn a_delay_ends() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut producer) = (play.connect(), play.connect());
         worker.say("reserve\r\n");
@@ -108,6 +110,7 @@ fn a_delay_ends() {
 
 #[test]
 fn of_jobs_whose_delays_ended_the_most_urgent_is_served_first() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut waiting) = (play.connect(), play.connect());
         waiting.exchange("watch other\r\n", "WATCHING 2\r\n");
@@ -127,6 +130,7 @@ fn of_jobs_whose_delays_ended_the_most_urgent_is_served_first() {
 
 #[test]
 fn a_job_whose_ttr_runs_out_is_given_to_who_waits() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut holder, mut other) = (play.connect(), play.connect());
         other.say("reserve\r\n");
@@ -146,6 +150,7 @@ fn a_job_whose_ttr_runs_out_is_given_to_who_waits() {
 
 #[test]
 fn a_touched_job_has_its_whole_ttr_again() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut holder, mut other) = (play.connect(), play.connect());
         play.begin();
@@ -161,6 +166,7 @@ fn a_touched_job_has_its_whole_ttr_again() {
 
 #[test]
 fn who_holds_a_job_is_warned_a_second_before_its_deadline() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut holder = play.connect();
         play.begin();
@@ -178,6 +184,7 @@ fn who_holds_a_job_is_warned_a_second_before_its_deadline() {
 
 #[test]
 fn a_job_with_a_ttr_of_a_second_warns_at_once() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut holder = play.connect();
         play.begin();
@@ -189,6 +196,7 @@ fn a_job_with_a_ttr_of_a_second_warns_at_once() {
 
 #[test]
 fn a_warning_wins_against_a_timeout() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut holder = play.connect();
         play.begin();
@@ -200,6 +208,7 @@ fn a_warning_wins_against_a_timeout() {
 
 #[test]
 fn a_reserve_times_out() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut short, mut long) = (play.connect(), play.connect());
         play.begin();
@@ -214,6 +223,7 @@ fn a_reserve_times_out() {
 
 #[test]
 fn a_paused_tube_serves_when_the_pause_is_over() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut other) = (play.connect(), play.connect());
         other.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -230,6 +240,7 @@ fn a_paused_tube_serves_when_the_pause_is_over() {
 
 #[test]
 fn a_pause_of_no_time_ends_another() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut other) = (play.connect(), play.connect());
         other.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -243,6 +254,7 @@ fn a_pause_of_no_time_ends_another() {
 
 #[test]
 fn a_pause_outlasts_a_timeout() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut worker = play.connect();
         worker.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -259,6 +271,7 @@ fn a_pause_outlasts_a_timeout() {
 /// jobs expired, and then that timeout passed: a quirk that is not copied, since a job is lost to the others.
 #[test]
 fn a_held_job_expires_though_its_holder_was_warned_of_another() {
+    let _bound = watchdog::bound();
     fn scenario(play: &mut Play, outcome: &str, at: u64) {
         let (mut holder, mut other) = (play.connect(), play.connect());
         play.begin();

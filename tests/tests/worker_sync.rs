@@ -18,6 +18,7 @@ use beanstalk_sync::{
 use beanstalk_tests::{
     daemon::Daemon,
     server::{Backend, installed},
+    watchdog,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -68,6 +69,7 @@ fn wait_for(mut condition: impl FnMut() -> bool, what: &str) {
 
 #[test]
 fn every_job_is_worked_on_once_and_deleted() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         for n in 0..500 {
@@ -91,6 +93,7 @@ fn every_job_is_worked_on_once_and_deleted() {
 
 #[test]
 fn a_job_of_one_second_outlives_a_handler_of_three() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let id = client.put(1024, 0, 1, "slow").unwrap().id();
@@ -110,6 +113,7 @@ fn a_job_of_one_second_outlives_a_handler_of_three() {
 
 #[test]
 fn a_job_that_fails_is_tried_again_and_at_last_buried_with_its_priority() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let id = client.put(77, 0, 60, "bad").unwrap().id();
@@ -139,6 +143,7 @@ fn a_job_that_fails_is_tried_again_and_at_last_buried_with_its_priority() {
 
 #[test]
 fn verdicts_are_carried_out() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let later = client.put(5, 0, 60, "later").unwrap().id();
@@ -157,6 +162,7 @@ fn verdicts_are_carried_out() {
 
 #[test]
 fn a_shutdown_lets_what_is_in_hand_finish_and_takes_nothing_more() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let (sender, receiver) = mpsc::channel();
@@ -179,6 +185,7 @@ fn a_shutdown_lets_what_is_in_hand_finish_and_takes_nothing_more() {
 
 #[test]
 fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let id = client.put(9, 0, 1, "stuck").unwrap().id();
@@ -208,6 +215,7 @@ fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
 
 #[test]
 fn a_shutdown_ends_in_time_while_the_server_says_nothing() {
+    let _bound = watchdog::bound();
     // The listener's backlog takes connections, and nobody ever answers.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -226,6 +234,7 @@ fn a_shutdown_ends_in_time_while_the_server_says_nothing() {
 
 #[test]
 fn a_worker_that_is_shut_down_before_it_runs_does_nothing() {
+    let _bound = watchdog::bound();
     let worker = Worker::builder().server("127.0.0.1:1").build().unwrap();
     worker.handle().shutdown(LONG);
     assert_eq!(worker.run(|_| Ok::<_, Error>(Verdict::Done)), Metrics::default());
@@ -233,12 +242,14 @@ fn a_worker_that_is_shut_down_before_it_runs_does_nothing() {
 
 #[test]
 fn what_is_no_address_or_tube_is_told_when_a_worker_is_made() {
+    let _bound = watchdog::bound();
     assert!(matches!(Worker::builder().server("nowhere").build(), Err(Error::Argument(_))));
     assert!(matches!(Worker::builder().tube("two words").build(), Err(Error::Argument(_))));
 }
 
 #[test]
 fn a_worker_survives_the_death_of_its_server() {
+    let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {
         let (sender, receiver) = mpsc::channel();
         let (go_on, goes_on) = mpsc::channel::<()>();
@@ -267,6 +278,7 @@ fn a_worker_survives_the_death_of_its_server() {
 
 #[test]
 fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
+    let _bound = watchdog::bound();
     if installed().is_none() {
         return;
     }
@@ -293,6 +305,7 @@ fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
 
 #[test]
 fn a_handler_whose_job_is_lost_is_told_so_instead_of_asking() {
+    let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {
         let (sender, receiver) = mpsc::channel();
         let worker = Running::start(worker_for(&daemon), move |job| {
@@ -312,6 +325,7 @@ fn a_handler_whose_job_is_lost_is_told_so_instead_of_asking() {
 
 #[test]
 fn servers_come_and_go_while_a_worker_runs() {
+    let _bound = watchdog::bound();
     for (first, second) in Daemon::each().zip(Daemon::each()) {
         let (sender, receiver) = mpsc::channel();
         let worker = Running::start(worker_for(&first).concurrency(2), move |job| {

@@ -54,6 +54,7 @@ use self::{
     trace::Trace,
     world::World,
 };
+use crate::watchdog;
 
 /// Steps that everybody may take to come to an end once nothing goes wrong any more. One step is one thing that happens, or
 /// one poll of one client.
@@ -119,6 +120,7 @@ pub fn seeds(always: u64) -> Range<u64> {
 
 /// Runs a seed, and if a promise is broken runs it once more to tell how: text costs time.
 fn replayed<R>(seed: u64, run: fn(u64, bool) -> Result<R, String>) -> Result<R, String> {
+    let _bound = watchdog::bound();
     run(seed, false).map_err(|_| {
         let text = run(seed, true).err().unwrap_or_else(|| "it did not happen again!".to_string());
         format!("{text}\n\nBEANSTALK_SIM_SEED={seed} runs this again")

@@ -120,7 +120,7 @@ mod time;
 mod transmit;
 mod types;
 
-pub use command::{Dialect, Refused, TIMEOUT_FOREVER};
+pub use command::{Refused, TIMEOUT_FOREVER};
 pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
     TubeNameError,
@@ -136,7 +136,9 @@ pub use table::{
 };
 pub use time::Instant;
 pub use transmit::Segments;
-pub use types::{Body, Bound, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName};
+pub use types::{
+    Body, Bound, Dialect, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName,
+};
 
 /// What emitted code needs by absolute path.
 #[doc(hidden)]

@@ -119,7 +119,7 @@ impl Connection {
         }
         let Some(len) = self.framer.find_line().filter(|&len| len <= MAX_LINE) else {
             let unread = self.framer.unread();
-            return (unread.len() >= MAX_LINE).then(|| Err(scan::line_too_long(unread)));
+            return (unread.len() >= MAX_LINE).then(|| Err(crate::reply::line_too_long(unread)));
         };
         match Head::parse_complete(self.framer.unread().get(..len).unwrap_or_default()) {
             Ok(Some(head)) => Some(self.head_arrived_closely(head, len)),

@@ -2,11 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::{Reply, ReplyKind, kinds::Shape};
+use super::{ProtocolError, Reply, ReplyKind, kinds::Shape};
 use crate::{
-    error::{Excerpt, ProtocolError},
     scan,
-    types::{Job, JobId, TubeName},
+    types::{Excerpt, Job, JobId, TubeName},
 };
 
 /// The line of a reply of the protocol, parsed: what it says and its numbers.

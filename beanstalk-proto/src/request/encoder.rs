@@ -1,12 +1,9 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
-use alloc::vec::Vec;
-
 use crate::{
     command::Command,
     error::ArgumentError,
-    reply::MAX_LINE,
-    request::Request,
+    reply::{MAX_LINE, check_line},
     scan,
     table::Kind,
     transmit::{Line, Transmit},
@@ -37,20 +34,6 @@ enum Encoded {
     Joined,
     /// In its own allocation, with the queue, before the line end behind it.
     Moved,
-}
-
-/// Returns the bytes of a request, as a connection would send them.
-///
-/// # Errors
-///
-/// As [`Request::encode`](crate::Request::encode).
-pub fn encode<R: Request>(request: R) -> Result<Vec<u8>, ArgumentError> {
-    let mut out = Transmit::default();
-    let mut encoder = Encoder::new(&mut out);
-    request.encode(&mut encoder)?;
-    encoder.finish()?;
-    encoder.commit();
-    Ok(out.segments().flatten().copied().collect())
 }
 
 impl<'c> Encoder<'c> {
@@ -273,21 +256,6 @@ fn check_unvouched(line: &[u8], body: Option<usize>) -> Result<(), ArgumentError
         },
         (Some(_), Some(_)) => Err(ArgumentError::Shape("this command takes no body")),
         _ => Ok(()),
-    }
-}
-
-/// Checks a line that somebody else wrote: not empty, short enough, and nothing in it that would end it.
-pub(crate) fn check_line(line: &[u8]) -> Result<(), ArgumentError> {
-    if line.is_empty() {
-        return Err(ArgumentError::Shape("the line is empty"));
-    }
-    let bytes = line.len().saturating_add(2);
-    if bytes > MAX_LINE {
-        return Err(ArgumentError::LineTooLong { bytes, limit: MAX_LINE });
-    }
-    match line.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-        Some(at) => Err(ArgumentError::BadByte { byte: line.get(at).copied().unwrap_or(0), at }),
-        None => Ok(()),
     }
 }
 

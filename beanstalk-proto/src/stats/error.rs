@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::error::{Excerpt, TubeNameError};
+use crate::types::{Excerpt, TubeNameError};
 
-/// Why a body is not the statistics, or the list of names, that it should be. The connection stays in step.
+/// Why a body is not the statistics, or the list of names, that it should be. The connection stays in sync.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StatsError {

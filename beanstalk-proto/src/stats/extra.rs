@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use super::{StatsError, lines};
-use crate::error::Excerpt;
+use crate::types::Excerpt;
 
 /// Keys and values that have no field of their own, in the server's order: what a later release, or a fork, tells.
 ///

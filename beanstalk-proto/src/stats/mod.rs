@@ -43,11 +43,7 @@ use core::{fmt, time::Duration};
 pub use error::StatsError;
 pub use extra::Extra;
 
-use crate::{
-    command::Dialect,
-    error::Excerpt,
-    types::{JobId, Priority, TubeName},
-};
+use crate::types::{Dialect, Excerpt, JobId, Priority, TubeName};
 
 /// Emits a struct and its two directions from one list: key, field, type, and how the value is written.
 macro_rules! stats {

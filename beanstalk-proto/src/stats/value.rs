@@ -5,10 +5,8 @@ use core::time::Duration;
 
 use super::{JobState, StatsError, lines::unquoted};
 use crate::{
-    command::Dialect,
-    error::Excerpt,
     scan::{number, push_decimal},
-    types::{JobId, Priority, TubeName},
+    types::{Dialect, Excerpt, JobId, Priority, TubeName},
 };
 
 /// A kind of value, in both directions.

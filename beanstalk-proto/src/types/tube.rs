@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
-use crate::error::{ArgumentError, TubeNameError};
+use super::{ArgumentError, TubeNameError};
 
 /// The name of a tube: 1 to 200 bytes of `A-Z a-z 0-9 - + / ; . $ _ ( )`, not starting with `-`.
 ///

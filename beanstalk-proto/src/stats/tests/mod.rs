@@ -17,11 +17,7 @@ use core::time::Duration;
 pub(in crate::stats) use sample::{Sample, SampleValue, Source};
 
 use super::{Extra, JobState, JobStats, ServerStats, StatsError, TubeStats, decode_names, encode_names};
-use crate::{
-    command::Dialect,
-    error::{Excerpt, TubeNameError},
-    types::{JobId, Priority, TubeName},
-};
+use crate::types::{Dialect, Excerpt, JobId, Priority, TubeName, TubeNameError};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,13 +1,12 @@
 //! What a peer may not send.
 
-use alloc::{boxed::Box, format, string::String};
-use core::fmt;
-
 use thiserror::Error;
 
 use super::CommandError;
+use crate::types::Excerpt;
 
-/// The peer sent what the protocol does not allow. The connection is poisoned: it repeats this error for ever.
+/// The peer sent what the protocol does not allow. The connection is desynchronised: every later call fails with this error
+/// too.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
@@ -64,33 +63,4 @@ pub enum ProtocolError {
         /// What the server answered.
         error: CommandError,
     },
-}
-
-/// A piece of what the peer sent, escaped and shortened for a message.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Excerpt(Box<str>);
-
-impl Excerpt {
-    /// Bytes shown at most.
-    const SHOWN: usize = 64;
-
-    pub(crate) fn new(bytes: &[u8]) -> Self {
-        let text: String = match bytes.get(..Self::SHOWN) {
-            Some(start) if bytes.len() > Self::SHOWN => format!("\"{}…\"", start.escape_ascii()),
-            _ => format!("\"{}\"", bytes.escape_ascii()),
-        };
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for Excerpt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Excerpt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

@@ -1,15 +1,14 @@
-//! The error taxonomy: what was refused here, what the server refused, and what broke the stream.
+//! The error taxonomy: invalid arguments, error replies, and what breaks the stream.
 //!
 //! | type | meaning | connection afterwards |
 //! |---|---|---|
-//! | [`ArgumentError`] | refused locally, nothing was sent | usable |
-//! | [`CommandError`] | the server said no | usable |
-//! | [`ProtocolError`] | the stream no longer makes sense | poisoned: the same error for ever |
+//! | [`ArgumentError`] | an invalid argument, nothing was sent | usable |
+//! | [`CommandError`] | an error reply | usable |
+//! | [`ProtocolError`] | the stream no longer makes sense | desynchronised: the same error from then on |
 //! | [`Error`] | all of these and what an adapter adds: one type for every call | [`Error::is_fatal`] tells |
 
-mod local;
-mod protocol;
-mod refusal;
+mod decode;
+mod send;
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -17,14 +16,17 @@ use core::fmt;
 use thiserror::Error;
 
 pub use self::{
-    local::{ArgumentError, Full, SendError, TicketError, TubeNameError},
-    protocol::{Excerpt, ProtocolError},
-    refusal::{CommandError, DecodeError},
+    decode::DecodeError,
+    send::{Full, SendError, TicketError},
 };
 use crate::{
     reply::Reply,
     stats::StatsError,
     types::{JobId, TubeName},
+};
+pub use crate::{
+    reply::{CommandError, ProtocolError},
+    types::{ArgumentError, Excerpt, TubeNameError},
 };
 
 /// What can have become of a request that got no answer.
@@ -49,15 +51,15 @@ impl fmt::Display for Lost {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Refused locally; nothing was sent.
+    /// An invalid argument; nothing was sent.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
-    /// The server said no. The connection stays usable.
+    /// The server answered with an error reply. The connection stays usable.
     #[error("{command}: {error}")]
     Command {
         /// The command, as it is called on the wire.
         command: &'static str,
-        /// What the server said.
+        /// The error reply.
         error: CommandError,
     },
     /// The body of the reply is over a limit of this client. It was discarded as it arrived; the connection stays
@@ -87,11 +89,11 @@ pub enum Error {
     UseRefused {
         /// The tube that was asked for.
         tube: TubeName,
-        /// What the server said to `use`.
+        /// The error reply to `use`.
         error: CommandError,
         /// The tube that the command ran in.
         ran_in: TubeName,
-        /// What the server said to the command: of a `put`, the job's id.
+        /// The reply to the command: of a `put`, the job's id.
         reply: Box<Reply>,
     },
     /// A `reserve` without a timeout waits on this connection, and the server would not read what is sent behind it.
@@ -124,7 +126,7 @@ pub enum Error {
         /// What can have become of this request.
         lost: Lost,
     },
-    /// No reply in time. The connection stays in step: the reply is dropped when it comes. So does the request, if it was
+    /// No reply in time. The connection stays in sync: the reply is dropped when it comes. So does the request, if it was
     /// not written yet: it may run for as long as the connection is not dropped.
     #[error("no reply in time; {lost}")]
     TimedOut {
@@ -135,7 +137,7 @@ pub enum Error {
     #[cfg(feature = "std")]
     #[error("{error}; {lost}")]
     Io {
-        /// What the transport said.
+        /// The error of the transport.
         error: std::io::Error,
         /// What can have become of this request.
         lost: Lost,
@@ -167,7 +169,7 @@ impl Error {
         }
     }
 
-    /// The server's refusal, if that is what this is.
+    /// Returns the server's error reply, if that is what this is.
     ///
     /// ```
     /// use beanstalk_proto::{CommandError, Error};

@@ -1,8 +1,8 @@
-//! What the server refuses, and what a reply could not be turned into.
+//! Error replies: those that mean the server did not do what it was asked to.
 
 use thiserror::Error;
 
-use crate::{reply::Reply, stats::StatsError};
+use super::Reply;
 
 /// The server's refusal, one variant for each reply word. The connection stays usable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -54,24 +54,5 @@ impl From<&Reply> for CommandError {
             Reply::ExpectedCrlf => Self::ExpectedCrlf,
             _ => Self::Unexpected,
         }
-    }
-}
-
-/// Why a reply could not be turned into what the request promises; what [`Request::decode`] fails with.
-///
-/// [`Request::decode`]: crate::Request::decode
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DecodeError {
-    /// The server said no.
-    #[error(transparent)]
-    Command(CommandError),
-    /// The body is not the statistics it should be.
-    #[error(transparent)]
-    Stats(#[from] StatsError),
-}
-
-impl From<Reply> for DecodeError {
-    fn from(reply: Reply) -> Self {
-        Self::Command(CommandError::from(&reply))
     }
 }

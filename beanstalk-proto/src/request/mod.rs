@@ -34,16 +34,17 @@
 mod encoder;
 mod raw;
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
-pub(crate) use encoder::check_line;
-pub use encoder::{Encoder, encode};
+pub use encoder::Encoder;
 pub use raw::Raw;
 
 use crate::{
     error::{ArgumentError, DecodeError},
     reply::{Reply, ReplyKind, ReplySet},
     table::Kind,
+    transmit::Transmit,
     types::{JobId, TubeName},
 };
 
@@ -76,6 +77,20 @@ pub trait Request {
     fn usual(expect: &Expect) -> Option<ReplyKind> {
         expect.usual()
     }
+}
+
+/// Returns the bytes of a request, as a connection would send them.
+///
+/// # Errors
+///
+/// As [`Request::encode`](crate::Request::encode).
+pub fn encode<R: Request>(request: R) -> Result<Vec<u8>, ArgumentError> {
+    let mut out = Transmit::default();
+    let mut encoder = Encoder::new(&mut out);
+    request.encode(&mut encoder)?;
+    encoder.finish()?;
+    encoder.commit();
+    Ok(out.segments().flatten().copied().collect())
 }
 
 /// Whether the server may keep a request waiting on purpose, and for how long.

@@ -1,10 +1,8 @@
-//! What this side refuses: nothing was sent.
+//! Invalid arguments: values that the protocol cannot express, and names that break the rules of tube names.
 
 use alloc::boxed::Box;
 
 use thiserror::Error;
-
-use super::ProtocolError;
 
 /// Which rule a tube name breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -31,7 +29,7 @@ pub enum TubeNameError {
     },
 }
 
-/// A value that cannot be said in the protocol. Nothing was sent.
+/// A value that the protocol cannot express. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ArgumentError {
@@ -46,7 +44,7 @@ pub enum ArgumentError {
         /// The limit.
         limit: usize,
     },
-    /// A duration longer than the command can say.
+    /// A duration longer than the command can carry.
     #[error("{seconds} seconds are over this command's limit of {limit}")]
     TooManySeconds {
         /// The duration, in whole seconds.
@@ -82,54 +80,4 @@ pub enum ArgumentError {
     /// A request that wrote nothing, a body twice, or something after its body.
     #[error("a request is one word, its arguments and at most one body: {0}")]
     Shape(&'static str),
-}
-
-/// A bound of this client that a request would exceed. Take replies, or let the transport catch up, and try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum Full {
-    /// Too many requests whose replies were not taken yet.
-    #[error("{limit} requests are in flight already")]
-    InFlight {
-        /// The limit, in requests.
-        limit: usize,
-    },
-    /// Too many bytes wait to be written.
-    #[error("{bytes} bytes are queued already (limit {limit})")]
-    Queued {
-        /// What is queued now.
-        bytes: usize,
-        /// The limit, in bytes.
-        limit: usize,
-    },
-}
-
-/// Why a request was not queued. Nothing was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SendError {
-    /// A value the protocol cannot say.
-    #[error(transparent)]
-    Argument(#[from] ArgumentError),
-    /// A `reserve` without a timeout waits on this connection; the server would not read what is sent behind it.
-    #[error("a reserve waits on this connection, and the server reads nothing until it has its job")]
-    ReserveWaiting,
-    /// A limit is reached for the moment.
-    #[error(transparent)]
-    Full(#[from] Full),
-    /// The connection has been poisoned.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// The connection has ended, or `quit` was sent.
-    #[error("the connection is closed")]
-    Closed,
-}
-
-/// A ticket that this connection cannot answer. A mistake of the caller, not of the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum TicketError {
-    /// The ticket was made by another connection.
-    #[error("the ticket belongs to another connection")]
-    Foreign,
-    /// Its reply was already taken.
-    #[error("the ticket's reply was already taken")]
-    Spent,
 }

@@ -12,7 +12,6 @@ mod tests;
 use alloc::vec::Vec;
 
 pub(crate) use self::args::Args;
-pub(crate) use crate::table::Command;
 use crate::{
     error::ArgumentError,
     reply::Reply,
@@ -20,17 +19,7 @@ use crate::{
     table::Kind,
     transmit::Transmit,
 };
-
-/// Which release of beanstalkd a server speaks as. What a client can see changed between these two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Dialect {
-    /// beanstalkd 1.12, as Debian ships it: names in statistics are not quoted; `reserve-with-timeout` reads its number
-    /// signed and leniently (`-1` waits for ever, no number is 0).
-    V1_12,
-    /// beanstalkd 1.13 and later.
-    #[default]
-    V1_13,
-}
+pub(crate) use crate::{table::Command, types::Dialect};
 
 /// A timeout that never ends, in [`Command::ReserveWithTimeout`]: only [`Dialect::V1_12`] reads one (from `-1`).
 pub const TIMEOUT_FOREVER: u32 = u32::MAX;

@@ -1,26 +1,28 @@
-//! What a client receives: the replies, parsed and encoded.
+//! What a client receives: the replies, parsed and encoded; which of them are errors, and what is none at all.
 //!
 //! A reply is one line, or a line that ends in a length, and that many bytes and CR LF. Short lines are parsed in one
 //! pass over word and digits; only a line that is not complete yet is searched for its end.
 
 mod head;
 mod kinds;
+mod line;
+mod protocol;
+mod refusal;
 
 use alloc::{boxed::Box, vec::Vec};
 
 use head::Then;
 pub(crate) use head::{Head, name_in};
 pub use kinds::{ReplyKind, ReplySet};
+pub use line::MAX_LINE;
+pub(crate) use line::{check_line, line_too_long};
+pub use protocol::ProtocolError;
+pub use refusal::CommandError;
 
 use crate::{
-    error::{ArgumentError, ProtocolError},
-    request::check_line,
     scan,
-    types::{Job, JobId, TubeName},
+    types::{ArgumentError, Job, JobId, TubeName},
 };
-
-/// The longest line of the protocol, in either direction, CRLF included.
-pub const MAX_LINE: usize = 224;
 
 /// A reply, with the values the server gave.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -268,7 +270,7 @@ fn parse_closely(input: &[u8]) -> Result<Option<(Reply, usize)>, ProtocolError> 
     if input.is_empty() {
         return Ok(None);
     }
-    let Some(line) = scan::first_line(input)? else { return Ok(None) };
+    let Some(line) = line::first_line(input)? else { return Ok(None) };
     head::check_other(line)?;
     Ok(Some((Reply::Other(OtherReply::from_wire(line.to_vec(), None)), line.len().saturating_add(2))))
 }

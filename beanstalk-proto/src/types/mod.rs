@@ -1,6 +1,9 @@
-//! The values that travel: tube names, job ids, priorities, whole seconds, bodies.
+//! The values that travel: tube names, job ids, priorities, whole seconds, bodies; and what is wrong with one that cannot.
 
+mod argument;
 mod body;
+mod dialect;
+mod excerpt;
 mod outcome;
 mod tube;
 
@@ -8,7 +11,10 @@ use core::{fmt, str::FromStr, time::Duration};
 
 pub(crate) use self::tube::is_name_byte;
 pub use self::{
+    argument::{ArgumentError, TubeNameError},
     body::Body,
+    dialect::Dialect,
+    excerpt::Excerpt,
     outcome::{Job, PutOutcome, ReleaseOutcome, Reserved},
     tube::{TubeArg, TubeName},
 };
@@ -94,7 +100,7 @@ impl From<u32> for Bound {
     }
 }
 
-/// A duration as the protocol says it: whole seconds.
+/// A duration as the protocol has it: whole seconds.
 ///
 /// Made from a number of seconds or from a [`Duration`], which is rounded **up**, so that nothing becomes shorter
 /// than asked for (and half a second does not become "none"). Whether it fits the command is checked when the

@@ -41,7 +41,7 @@ pub use encoder::Encoder;
 pub use raw::Raw;
 
 use crate::{
-    error::{ArgumentError, DecodeError},
+    error::{ArgumentError, CommandError, DecodeError},
     reply::{Reply, ReplyKind, ReplySet},
     table::Kind,
     transmit::Transmit,
@@ -261,17 +261,10 @@ impl OtherReplies {
     }
 }
 
-/// Passes a reply on as it is, but for the refusals.
+/// Returns a reply as it is, unless it is an error reply.
 pub(crate) fn untyped(reply: Reply) -> Result<Reply, DecodeError> {
-    const REFUSALS: ReplySet = ReplySet::GENERAL.or(ReplySet::of(&[
-        ReplyKind::NotFound,
-        ReplyKind::NotIgnored,
-        ReplyKind::Draining,
-        ReplyKind::JobTooBig,
-        ReplyKind::ExpectedCrlf,
-    ]));
     match reply.kind() {
-        Some(kind) if REFUSALS.contains(kind) => Err(reply.into()),
+        Some(kind) if CommandError::REPLIES.contains(kind) => Err(reply.into()),
         _ => Ok(reply),
     }
 }

@@ -59,8 +59,17 @@ macro_rules! define {
 
         /// A command with all its values: what a server receives, and a way to hold any command in one type.
         ///
-        /// As a [`Request`] its reply is the untyped [`Reply`], so that a pipeline of mixed commands needs no more than a
-        /// `Vec<Command>`.
+        /// # As a request
+        ///
+        /// Its reply is the untyped [`Reply`], so that a pipeline of mixed commands needs no more than a `Vec<Command>`. Error
+        /// replies are errors as everywhere: `OUT_OF_MEMORY`, `INTERNAL_ERROR`, `BAD_FORMAT`, `UNKNOWN_COMMAND`, `NOT_FOUND`,
+        /// `NOT_IGNORED`, `DRAINING`, `JOB_TOO_BIG` and `EXPECTED_CRLF` fail the call with
+        /// [`Error::Command`](crate::Error::Command), so that a pipeline cannot overlook one. (`BAD_FORMAT`, `UNKNOWN_COMMAND` and `EXPECTED_CRLF` in
+        /// reply to a `put` are fatal: [`ProtocolError::BodyRefused`](crate::ProtocolError::BodyRefused).) Every other reply that the command may get is
+        /// returned as `Ok`, `TIMED_OUT`, `DEADLINE_SOON` and `BURIED` too. [`CommandError::reply`](crate::CommandError::reply)
+        /// turns the error into the reply again.
+        ///
+        /// The reply to `quit` is [`Reply::Closed`]. Statistics and lists come as the body of [`Reply::Ok`], undecoded.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "the fields are the arguments of the command")]
         pub enum Command {

@@ -106,6 +106,9 @@ extern crate std;
 #[allow(unused_extern_crates, reason = "only documentation links use it")]
 extern crate self as beanstalk_proto;
 
+#[macro_use]
+mod rows;
+
 pub mod client;
 mod command;
 mod error;
@@ -120,17 +123,17 @@ mod time;
 mod transmit;
 mod types;
 
-pub use command::{Refused, TIMEOUT_FOREVER};
+pub use command::{Raw, Refused};
 pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
     TubeNameError,
 };
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
-pub use request::{Echo, Encoder, Expect, OtherReplies, Raw, ReplyShape, Request, Wait, encode};
 #[doc(hidden)]
-pub use table::Sharing;
+pub use request::Sharing;
+pub use request::{Echo, Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, TIMEOUT_FOREVER, Wait, encode};
 pub use table::{
-    Bury, Command, Delete, Ignore, Kick, KickJob, Kind, ListTubeUsed, ListTubes, ListTubesWatched, PauseTube, Peek,
+    Bury, Command, Delete, Ignore, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, PauseTube, Peek,
     PeekBuried, PeekDelayed, PeekReady, Put, Quit, Release, Reserve, ReserveJob, ReserveWithTimeout, Stats, StatsJob,
     StatsTube, Touch, Use, Watch,
 };

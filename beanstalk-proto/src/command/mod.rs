@@ -1,28 +1,26 @@
 //! What a server receives: command lines, parsed the way beanstalkd parses them.
 //!
-//! The commands themselves come from the [table](crate::Kind). This is how a server reads their lines, quirks
-//! included: words match by prefix, numbers may have leading spaces and zeros, `kick` and (in old releases)
-//! `reserve-with-timeout` go through C's `strtoul` and `strtol`.
+//! The commands themselves come from the [table](crate::Kind), their arguments are read by `Args`. This is how a server reads
+//! their lines, quirks included: words match by prefix, numbers may have leading spaces and zeros, `kick` and (in old releases)
+//! `reserve-with-timeout` go through C's `strtoul` and `strtol`. And it is how a client knows what a server will take a
+//! [raw](Raw) line for.
 
-mod args;
+mod raw;
 #[cfg(test)]
 #[allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
 
 use alloc::vec::Vec;
 
-pub(crate) use self::args::Args;
+pub use raw::Raw;
+
 use crate::{
     error::ArgumentError,
     reply::Reply,
-    request::{Encoder, Request},
-    table::Kind,
+    request::{Args, BadFormat, Encoder, End, Kind, Request},
     transmit::Transmit,
 };
 pub(crate) use crate::{table::Command, types::Dialect};
-
-/// A timeout that never ends, in [`Command::ReserveWithTimeout`]: only [`Dialect::V1_12`] reads one (from `-1`).
-pub const TIMEOUT_FOREVER: u32 = u32::MAX;
 
 /// A command line that was read: the command, and whether a body follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,5 +102,24 @@ pub(crate) fn parse(line: &[u8], dialect: Dialect) -> Result<Line, Refused> {
     };
     let rest = line.get(kind.prefix().len()..).unwrap_or_default();
     let mut args = Args::new(rest, kind, dialect);
-    Command::parse_args(kind, &mut args).map_err(|refused| Refused { kind: Some(kind), ..refused })
+    let refused = |BadFormat { counted }| Refused { kind: Some(kind), counted, ..Refused::bad_format() };
+    let (command, End { body, trailing }) = Command::parse_args(kind, &mut args).map_err(refused)?;
+    Ok(Line { command, body, trailing })
 }
+
+macro_rules! define_parser {
+    ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
+        impl Command {
+            fn parse_args(kind: Kind, args: &mut Args<'_>) -> Result<(Self, End), BadFormat> {
+                let command = match kind {
+                    $(Kind::$name => Self::$name $({ $($arg: args.$ty()?),+ })?),*
+                };
+                Ok((command, args.finish()?))
+            }
+        }
+    };
+}
+
+__commands!(define_parser);

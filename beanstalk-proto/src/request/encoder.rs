@@ -1,13 +1,11 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
+use super::Kind;
 use crate::{
-    command::Command,
-    error::ArgumentError,
     reply::{MAX_LINE, check_line},
     scan,
-    table::Kind,
     transmit::{Line, Transmit},
-    types::{Body, Seconds, TubeArg, TubeName},
+    types::{ArgumentError, Body, Seconds, TubeArg, TubeName},
 };
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
@@ -157,12 +155,12 @@ impl<'c> Encoder<'c> {
     }
 
     /// Writes a whole line that was checked, but for its CRLF.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<&mut Self, ArgumentError> {
+    pub(crate) fn line(&mut self, line: &[u8]) -> Result<&mut Self, ArgumentError> {
         check_line(line)?;
         self.push(line)
     }
 
-    /// Ends the request, and says how many bytes it takes.
+    /// Ends the request, and returns how many bytes it takes.
     #[inline(always)]
     pub(crate) fn finish(&mut self) -> Result<usize, ArgumentError> {
         if self.body == Encoded::NoBody {
@@ -181,7 +179,7 @@ impl<'c> Encoder<'c> {
         }
     }
 
-    /// Queues the finished request, and says whether it has a body.
+    /// Queues the finished request, and returns whether it has a body.
     #[inline(always)]
     pub(crate) fn commit(self) -> bool {
         match self.body {
@@ -192,7 +190,7 @@ impl<'c> Encoder<'c> {
         self.body != Encoded::NoBody
     }
 
-    /// As [`Encoder::commit`], but leaves the request in the line if it is all there. Says also how long it is then.
+    /// As [`Encoder::commit`], but leaves the request in the line if it is all there. Returns also how long it is then.
     #[inline(always)]
     pub(crate) fn commit_unless_in_line(self) -> (bool, Option<usize>) {
         match self.body {
@@ -248,19 +246,13 @@ impl<'c> Encoder<'c> {
 }
 
 fn check_unvouched(line: &[u8], body: Option<usize>) -> Result<(), ArgumentError> {
-    match (kind_of_verb(line), body) {
+    match (Kind::of_verb(line), body) {
         (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
-        (Some(Kind::Put), Some(_)) => match Command::parse_line(line) {
-            Ok(Command::Put { .. }) => Ok(()),
-            _ => Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body")),
-        },
+        (Some(Kind::Put), Some(_)) if Kind::Put.is_line(line) => Ok(()),
+        (Some(Kind::Put), Some(_)) => {
+            Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body"))
+        }
         (Some(_), Some(_)) => Err(ArgumentError::Shape("this command takes no body")),
         _ => Ok(()),
     }
-}
-
-/// The built-in command whose word a line begins with.
-pub(super) fn kind_of_verb(line: &[u8]) -> Option<Kind> {
-    let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    Kind::ALL.iter().copied().find(|kind| kind.word().as_bytes() == verb)
 }

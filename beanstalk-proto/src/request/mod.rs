@@ -1,4 +1,5 @@
-//! What a client asks: the [`Request`] trait, what a request expects in return, and the raw command.
+//! What a client asks: the [`Request`] trait, what a request expects in return, how a command writes its arguments
+//! ([`Encoder`]) and how a server reads them.
 //!
 //! The trait is open. A command that a fork of the server adds is a type of the application that writes itself through
 //! an [`Encoder`] and says what may come back; it can then be called like the built-in ones:
@@ -31,19 +32,23 @@
 //! }
 //! ```
 
+mod args;
 mod encoder;
-mod raw;
+mod kind;
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use args::TIMEOUT_FOREVER;
+pub(crate) use args::{Args, BadFormat, End};
 pub use encoder::Encoder;
-pub use raw::Raw;
+pub use kind::Kind;
+#[doc(hidden)]
+pub use kind::Sharing;
 
 use crate::{
     error::{ArgumentError, CommandError, DecodeError},
     reply::{Reply, ReplyKind, ReplySet},
-    table::Kind,
     transmit::Transmit,
     types::{JobId, TubeName},
 };

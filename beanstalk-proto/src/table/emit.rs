@@ -1,5 +1,4 @@
-//! What comes of the rows in this crate: the request structs, [`Kind`](crate::Kind), [`Command`](crate::Command) and the
-//! server's line parser.
+//! What is emitted from the rows here: the request structs and [`Command`](crate::Command).
 
 macro_rules! define {
     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
@@ -9,53 +8,6 @@ macro_rules! define {
             $(#[$doc])* $name [$($lt)?] $method $word ($($($arg: $ty $(<$of>)?),+)?) -> $reply
             { $(Reply::$variant $(($value))? => $result,)* } $wait $echo
         })*
-
-        /// The commands of the protocol.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Kind {
-            $(#[doc = concat!("`", $word, "`")] $name),*
-        }
-
-        impl Kind {
-            /// Every command, in the order in which a server matches them.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// The command's word on the wire.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$name => $word),* }
-            }
-
-            /// How a line of this command begins, as a server matches it.
-            pub(crate) const fn prefix(self) -> &'static str {
-                match self { $(Self::$name => $prefix),* }
-            }
-
-            /// How a connection that tasks share offers it.
-            #[doc(hidden)]
-            #[must_use]
-            pub const fn sharing(self) -> Sharing {
-                match self { $(Self::$name => sharing!($shared)),* }
-            }
-
-            /// The replies that may answer it, general errors included.
-            #[must_use]
-            pub const fn replies(self) -> ReplySet {
-                match self { $(Self::$name => ReplySet::of(&[$(ReplyKind::$kind),*]).or(ReplySet::GENERAL)),* }
-            }
-        }
-
-        impl Kind {
-            /// The reply that nearly always answers it, which its row names first; unless that is a name.
-            #[inline(always)]
-            pub(crate) const fn usual(self) -> Option<ReplyKind> {
-                let replies: &[ReplyKind] = match self { $(Self::$name => &[$(ReplyKind::$kind),*]),* };
-                match replies {
-                    [ReplyKind::Using, ..] | [] => None,
-                    [usual, ..] => Some(*usual),
-                }
-            }
-        }
 
         /// A command with all its values: what a server receives, and a way to hold any command in one type.
         ///
@@ -81,13 +33,6 @@ macro_rules! define {
             #[must_use]
             pub const fn kind(&self) -> Kind {
                 match self { $(Self::$name $({ $($arg: _),+ })? => Kind::$name),* }
-            }
-
-            pub(crate) fn parse_args(kind: Kind, args: &mut Args<'_>) -> Result<Line, Refused> {
-                let command = match kind {
-                    $(Kind::$name => Self::$name $({ $($arg: args.$ty()?),+ })?),*
-                };
-                args.finish(command)
             }
         }
 

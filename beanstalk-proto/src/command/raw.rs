@@ -2,12 +2,11 @@
 
 use alloc::borrow::Cow;
 
-use super::{Encoder, Expect, OtherReplies, Request, Wait, encoder::kind_of_verb, untyped};
+use super::Command;
 use crate::{
-    command::Command,
     error::{ArgumentError, DecodeError},
     reply::{Reply, ReplySet},
-    table::Kind,
+    request::{Encoder, Expect, Kind, OtherReplies, Request, Wait, untyped},
     types::Body,
 };
 
@@ -61,14 +60,14 @@ impl Request for Raw<'_> {
 
     fn expect(&self) -> Expect {
         let line = self.line.as_bytes();
-        let Some(kind) = kind_of_verb(line) else {
+        let Some(kind) = Kind::of_verb(line) else {
             return Expect::new("raw command", ReplySet::ALL).other(OtherReplies::Any { body: self.reply_has_body });
         };
         // A line that a server refuses is none of its commands: it can't stand for a reserve, say.
         let refused = Expect::new(kind.word(), kind.replies());
         match (self.body.is_none()).then(|| Command::parse_line(line)) {
             Some(Ok(command)) => command.expect(),
-            // But some releases read a broken timeout as "for ever".
+            // But some releases read a broken timeout as one that never ends.
             Some(Err(_)) if kind == Kind::ReserveWithTimeout => refused.wait(Wait::Forever),
             Some(Err(_)) => refused,
             None => Expect::of(kind),

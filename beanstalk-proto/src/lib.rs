@@ -9,7 +9,7 @@
 //! |---|---|
 //! | to speak to a server | [`client::Connection`] |
 //! | to be a server | [`server::Connection`] |
-//! | the commands | [`Put`], [`Reserve`], [`Delete`], … and [`Command`], which holds any of them |
+//! | the commands | [`commands`]: [`Put`], [`Reserve`], [`Delete`], …; and [`Command`], which holds any of them |
 //! | a command that has no name here | [`Raw`], or a [`Request`] of your own |
 //! | many requests at once | [`client::Pipeline`] |
 //! | an adapter for another runtime; reconnecting, workers | the crate `beanstalk-driver` |
@@ -123,7 +123,10 @@ mod time;
 mod transmit;
 mod types;
 
-pub use command::{Raw, Refused};
+pub use command::Refused;
+// Documented in the module, so that the index shows the types that everything else is about first.
+#[doc(hidden)]
+pub use commands::*;
 pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
     TubeNameError,
@@ -132,16 +135,35 @@ pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
 #[doc(hidden)]
 pub use request::Sharing;
 pub use request::{Echo, Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, TIMEOUT_FOREVER, Wait, encode};
-pub use table::{
-    Bury, Command, Delete, Ignore, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, PauseTube, Peek,
-    PeekBuried, PeekDelayed, PeekReady, Put, Quit, Release, Reserve, ReserveJob, ReserveWithTimeout, Stats, StatsJob,
-    StatsTube, Touch, Use, Watch,
-};
+pub use table::Command;
 pub use time::Instant;
 pub use transmit::Segments;
 pub use types::{
     Body, Bound, Dialect, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName,
 };
+
+/// The requests: a type for each command, and [`Raw`] for a command that has none.
+///
+/// Each is a [`Request`], made by `new` from its arguments in the protocol's order. All are at the root of the crate too
+/// (`use beanstalk_proto::Put`). [`Command`] holds any of them in one type, with an untyped reply.
+///
+/// ```
+/// use beanstalk_proto::{JobId, commands::{Delete, Put}};
+///
+/// let put = Put::of("hello").priority(10).ttr(120);
+/// let delete = Delete::new(JobId(7));
+/// # let _ = (put, delete);
+/// ```
+pub mod commands {
+    pub use crate::{
+        command::Raw,
+        table::{
+            Bury, Delete, Ignore, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, PauseTube, Peek,
+            PeekBuried, PeekDelayed, PeekReady, Put, Quit, Release, Reserve, ReserveJob, ReserveWithTimeout, Stats,
+            StatsJob, StatsTube, Touch, Use, Watch,
+        },
+    };
+}
 
 /// What emitted code needs by absolute path.
 #[doc(hidden)]

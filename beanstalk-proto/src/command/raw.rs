@@ -16,8 +16,8 @@ use crate::{
 /// `put 0 0 60`, not `put 0 0 60 5`. A line whose verb is built in must have a body exactly when that command has one,
 /// and gets that command's expectations; for another the caller says whether the reply has a body.
 ///
-/// The reply comes untyped. Error replies of the protocol are errors, as for a [`Command`](crate::Command); a reply with a word of
-/// its own is `Ok`, and a [`Reply::Other`], even if the server means it as an error.
+/// The reply comes untyped. Error replies of the protocol are errors, as for a [`Command`]; a reply with a word of its own is
+/// `Ok`, and a [`Reply::Other`], even if the server means it as an error.
 ///
 /// ```
 /// use beanstalk_proto::Raw;

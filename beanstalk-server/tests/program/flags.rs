@@ -1,0 +1,97 @@
+//! Flags, exit codes and signals.
+
+use std::{net::TcpListener, time::Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::harness::{PATIENCE, each, ours};
+
+#[test]
+fn it_serves_where_it_is_told_to() {
+    let _bound = beanstalk_watchdog::bound();
+    for program in each() {
+        let server = program.start(&["-z", "3"]);
+        assert_eq!(server.ask("put 0 0 60 4\r\nabcd\r\n"), "JOB_TOO_BIG");
+        assert_eq!(server.ask("put 0 0 60 3\r\nabc\r\n"), "INSERTED 1");
+    }
+}
+
+#[test]
+fn it_speaks_as_1_13_unless_it_is_told_otherwise() {
+    let _bound = beanstalk_watchdog::bound();
+    assert_eq!(ours().start(&[]).ask("reserve-with-timeout x\r\n"), "BAD_FORMAT");
+    assert_eq!(ours().start(&["--speak", "1.12"]).ask("reserve-with-timeout x\r\n"), "TIMED_OUT");
+}
+
+#[test]
+fn sigusr1_starts_drain_mode() {
+    let _bound = beanstalk_watchdog::bound();
+    for program in each() {
+        let server = program.start(&[]);
+        // It answers: by now it has set up its signals.
+        assert_eq!(server.ask("list-tube-used\r\n"), "USING default");
+        server.signal(Signal::SIGUSR1);
+        let deadline = Instant::now() + PATIENCE;
+        while server.ask("put 0 0 60 1\r\nx\r\n") != "DRAINING" {
+            assert!(Instant::now() < deadline, "{program:?} never drains");
+        }
+    }
+}
+
+#[test]
+fn sigterm_and_sigint_end_it_cleanly() {
+    let _bound = beanstalk_watchdog::bound();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut server = ours().start(&[]);
+        server.signal(signal);
+        assert_eq!(server.child.wait().unwrap().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn help_and_version_are_printed_and_are_no_errors() {
+    let _bound = beanstalk_watchdog::bound();
+    let help = ours().run(&["-h"]);
+    assert!(help.status.success());
+    assert!(String::from_utf8_lossy(&help.stdout).contains("-z BYTES"));
+    let version = ours().run(&["-v"]);
+    assert!(version.status.success());
+    assert!(String::from_utf8_lossy(&version.stdout).starts_with("beanstalk-server "));
+}
+
+#[test]
+fn flags_that_cannot_be_honoured_are_refused_with_a_reason() {
+    let _bound = beanstalk_watchdog::bound();
+    for args in [&["-b", "/tmp"][..], &["-f", "50"], &["-F"], &["-n"], &["-c"], &["-s", "4096"], &["-u", "nobody"]] {
+        let output = ours().run(args);
+        assert_eq!(output.status.code(), Some(5), "{args:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(args[0]) && error.contains("this server"), "{error}");
+    }
+}
+
+#[test]
+fn what_it_does_not_understand_is_a_usage_error() {
+    let _bound = beanstalk_watchdog::bound();
+    for program in each() {
+        for args in [&["-x"][..], &["-Vx"], &["-p"], &["-z"], &["-z", "big"], &["word"], &["-"], &["--word"]] {
+            let output = program.run(args);
+            assert_eq!(output.status.code(), Some(5), "{program:?} {args:?}");
+            assert!(String::from_utf8_lossy(&output.stderr).contains("Use: "), "{program:?} {args:?}");
+        }
+    }
+    // beanstalkd finds this out when it listens.
+    assert_eq!(ours().run(&["-p", "many"]).status.code(), Some(5));
+}
+
+#[test]
+fn a_taken_port_is_an_error_with_the_exit_code_of_beanstalkd() {
+    let _bound = beanstalk_watchdog::bound();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for program in each() {
+        assert_eq!(program.run(&["-l", "127.0.0.1", "-p", &port]).status.code(), Some(111), "{program:?}");
+    }
+    let error = ours().run(&["-l", "127.0.0.1", "-p", &port]).stderr;
+    assert!(String::from_utf8_lossy(&error).contains(&port));
+}

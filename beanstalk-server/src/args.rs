@@ -74,7 +74,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
                 options.max_job_size = match u32::try_from(bytes) {
                     Ok(bytes) if bytes <= Settings::MAX_JOB_SIZE => bytes,
                     _ => {
-                        eprintln!("beanstalk-server: maximum job size was set to {}", Settings::MAX_JOB_SIZE);
+                        crate::warn(format_args!("maximum job size was set to {}", Settings::MAX_JOB_SIZE));
                         Settings::MAX_JOB_SIZE
                     }
                 };

@@ -84,6 +84,8 @@
 //! | after `DEADLINE_SOON` to a `reserve-with-timeout`, the old timeout may stop the watch over held jobs until that connection speaks again | held jobs expire in time |
 
 #![forbid(unsafe_code)]
+// They panic where they cannot print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod embedded;
 pub mod engine;

@@ -1,10 +1,16 @@
 //! `beanstalk-server`: an in-memory server with beanstalkd's own flags, for tests and development.
 
 #![forbid(unsafe_code)]
+// They panic where they cannot print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 
-use std::process::ExitCode;
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use args::Parsed;
 use beanstalk_server::EmbeddedServer;
@@ -16,11 +22,11 @@ fn main() -> ExitCode {
     let options = match args::parse(lexopt::Parser::from_env()) {
         Ok(Parsed::Run(options)) => options,
         Ok(Parsed::Print(text)) => {
-            print!("{text}");
+            print(format_args!("{text}"));
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("beanstalk-server: {error}\n\n{}", args::USAGE);
+            warn(format_args!("{error}\n\n{}", args::USAGE));
             return ExitCode::from(args::USAGE_ERROR);
         }
     };
@@ -31,20 +37,30 @@ fn main() -> ExitCode {
         .dialect(options.dialect)
         .verbosity(options.verbosity);
     if options.verbosity > 0 {
-        println!("pid {}", std::process::id());
+        print(format_args!("pid {}\n", std::process::id()));
     }
     match serve(builder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("beanstalk-server: cannot serve at {address}: {error}");
+            warn(format_args!("cannot serve at {address}: {error}"));
             ExitCode::from(CANNOT_LISTEN)
         }
     }
 }
 
+/// Prints to standard output. If that is full or closed, nobody can be told, and beanstalkd goes on as well.
+fn print(text: fmt::Arguments<'_>) {
+    let _ = io::stdout().write_fmt(text);
+}
+
+/// Prints a line to standard error, and goes on like [`print`] if it cannot.
+fn warn(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "beanstalk-server: {line}");
+}
+
 /// Serves until SIGTERM or SIGINT. SIGUSR1 starts drain mode.
 #[cfg(unix)]
-fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
+fn serve(builder: beanstalk_server::Builder) -> io::Result<()> {
     use signal_hook::{
         consts::{SIGINT, SIGTERM, SIGUSR1},
         iterator::Signals,
@@ -65,7 +81,7 @@ fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
 
 /// Serves until the process is ended.
 #[cfg(not(unix))]
-fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
+fn serve(builder: beanstalk_server::Builder) -> io::Result<()> {
     let (ended, end) = std::sync::mpsc::channel();
     let server = builder.start_and(move |_| drop(ended))?;
     // It never sends; the channel closes when the server ends.

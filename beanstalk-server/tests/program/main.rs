@@ -8,3 +8,4 @@ mod installed;
 
 mod flags;
 mod harness;
+mod printing;

@@ -22,6 +22,7 @@ fn without_room(program: Program, args: &[&str]) -> Command {
 
 #[test]
 fn what_cannot_be_printed_changes_no_exit_code() {
+    let _bound = beanstalk_watchdog::bound();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for program in each() {
@@ -40,6 +41,7 @@ fn what_cannot_be_printed_changes_no_exit_code() {
 
 #[test]
 fn a_server_that_cannot_print_serves() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         let port = free_port();
         // This size is too large, of which it would warn.
@@ -53,6 +55,7 @@ fn a_server_that_cannot_print_serves() {
 
 #[test]
 fn a_server_whose_reader_is_gone_serves() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         // Its output is a pipe that nobody reads any more once it listens.
         let server = program.start(&["-V"]);
@@ -64,6 +67,7 @@ fn a_server_whose_reader_is_gone_serves() {
 
 #[test]
 fn a_closed_pipe_changes_no_exit_code() {
+    let _bound = beanstalk_watchdog::bound();
     let (writer, reader) = UnixStream::pair().unwrap();
     drop(reader);
     let closed = || Stdio::from(OwnedFd::from(writer.try_clone().unwrap()));

@@ -4,7 +4,7 @@ use std::{future::Future, time};
 
 use async_std::task;
 use beanstalk_proto::{
-    Address, Error, Instant,
+    Endpoint, Error, Instant,
     client::{Config, Driver, tasks::Runtime},
 };
 
@@ -27,8 +27,8 @@ impl Runtime for AsyncStd {
     type Transport = Transport<Stream>;
     type Client = Client;
 
-    async fn connect(&self, address: &Address, config: Config) -> Result<Client, Error> {
-        Client::connect_with(&address.to_string(), config).await
+    async fn connect(&self, endpoint: &Endpoint, config: Config) -> Result<Client, Error> {
+        Client::open(endpoint, config).await
     }
 
     fn driver(client: &mut Client) -> &mut Driver<Transport<Stream>> {

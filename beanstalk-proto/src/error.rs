@@ -7,6 +7,8 @@
 //! | [`ProtocolError`] | the stream no longer makes sense | poisoned: the same error for ever |
 //! | [`Error`] | all of these and what an adapter adds: one type for every call | [`Error::is_fatal`] tells |
 
+#[cfg(feature = "std")]
+mod connect;
 mod local;
 mod protocol;
 mod refusal;
@@ -16,12 +18,15 @@ use core::fmt;
 
 use thiserror::Error;
 
+#[cfg(feature = "std")]
+pub use self::connect::{ConnectAttempt, ConnectError, ConnectPhase};
 pub use self::{
     local::{ArgumentError, Full, SendError, TicketError, TubeNameError},
     protocol::{Excerpt, ProtocolError},
     refusal::{CommandError, DecodeError},
 };
 use crate::{
+    address::EndpointError,
     reply::Reply,
     stats::StatsError,
     types::{JobId, TubeName},
@@ -131,6 +136,10 @@ pub enum Error {
         /// What can have become of this request.
         lost: Lost,
     },
+    /// There is no connection, so nothing was sent.
+    #[cfg(feature = "std")]
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The transport failed. The connection is of no further use.
     #[cfg(feature = "std")]
     #[error("{error}; {lost}")]
@@ -149,7 +158,7 @@ impl Error {
         match self {
             Self::Protocol { .. } | Self::Closed { .. } => true,
             #[cfg(feature = "std")]
-            Self::Io { .. } => true,
+            Self::Connect(_) | Self::Io { .. } => true,
             _ => false,
         }
     }
@@ -160,6 +169,8 @@ impl Error {
         match self {
             Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) => Some(Lost::NotSent),
             Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost } => Some(*lost),
+            #[cfg(feature = "std")]
+            Self::Connect(_) => Some(Lost::NotSent),
             #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),
             Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,
@@ -193,6 +204,12 @@ impl Error {
 
 impl From<TubeNameError> for Error {
     fn from(error: TubeNameError) -> Self {
+        Self::Argument(error.into())
+    }
+}
+
+impl From<EndpointError> for Error {
+    fn from(error: EndpointError) -> Self {
         Self::Argument(error.into())
     }
 }

@@ -96,7 +96,7 @@
 //!
 //! # Features
 //!
-//! `std` (default) adds [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it the crate needs
+//! `std` (default) adds [`Error::Connect`] and [`Error::Io`], [`connect`], vectored-write slices, and faster search in `memchr`. Without it the crate needs
 //! `alloc` only.
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -110,6 +110,8 @@ extern crate self as beanstalk_proto;
 mod address;
 pub mod client;
 mod command;
+#[cfg(feature = "std")]
+pub mod connect;
 mod error;
 mod frame;
 mod methods;
@@ -124,12 +126,14 @@ mod time;
 mod transmit;
 mod types;
 
-pub use address::Address;
+pub use address::{Address, DEFAULT_PORT, Endpoint, EndpointError, Node};
 pub use command::{Dialect, Refused, TIMEOUT_FOREVER};
 pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
     TubeNameError,
 };
+#[cfg(feature = "std")]
+pub use error::{ConnectAttempt, ConnectError, ConnectPhase};
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
 pub use request::{Echo, Encoder, Expect, OtherReplies, Raw, ReplyShape, Request, Wait};
 pub use table::{

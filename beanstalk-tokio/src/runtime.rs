@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use beanstalk_proto::{
-    Address, Error, Instant,
+    Endpoint, Error, Instant,
     client::{self, Config, tasks::Runtime},
 };
 use tokio::time;
@@ -27,8 +27,8 @@ impl Runtime for Tokio {
     type Transport = Transport<Stream>;
     type Client = Client;
 
-    async fn connect(&self, address: &Address, config: Config) -> Result<Client, Error> {
-        Client::connect_with(&address.to_string(), config).await
+    async fn connect(&self, endpoint: &Endpoint, config: Config) -> Result<Client, Error> {
+        Client::open(endpoint, config).await
     }
 
     fn driver(client: &mut Client) -> &mut client::Driver<Transport<Stream>> {

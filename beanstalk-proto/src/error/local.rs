@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use thiserror::Error;
 
 use super::ProtocolError;
+use crate::address::EndpointError;
 
 /// Which rule a tube name breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -70,9 +71,14 @@ pub enum ArgumentError {
         /// The limit, CRLF included.
         limit: usize,
     },
-    /// Not an address: neither `host:port` nor `[v6]:port` nor `unix:/path`.
-    #[error("{0:?} is not an address: use host:port, [v6]:port or unix:/path")]
-    Address(Box<str>),
+    /// Not an [`Endpoint`](crate::Endpoint) that this client can connect to.
+    #[error("{text:?} is not an endpoint: {problem}")]
+    Endpoint {
+        /// What was given.
+        text: Box<str>,
+        /// What is wrong with it.
+        problem: Box<str>,
+    },
     /// A request that waits, or depends on the connection's tubes, on a connection that tasks share.
     #[error("{command} cannot be sent on a shared connection: it waits, or depends on the connection's tubes")]
     NotShareable {
@@ -82,6 +88,12 @@ pub enum ArgumentError {
     /// A request that wrote nothing, a body twice, or something after its body.
     #[error("a request is one word, its arguments and at most one body: {0}")]
     Shape(&'static str),
+}
+
+impl From<EndpointError> for ArgumentError {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint { text: error.text().into(), problem: error.problem().into() }
+    }
 }
 
 /// A bound of this client that a request would exceed. Take replies, or let the transport catch up, and try again.

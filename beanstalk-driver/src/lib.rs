@@ -23,7 +23,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-mod connect;
+pub mod connect;
 mod driver;
 mod methods;
 pub mod policy;
@@ -42,7 +42,7 @@ mod worker;
 
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
-pub use connect::Address;
+pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 pub use driver::{CallAll, Driver, PollTransport, poll_io};
 #[cfg(feature = "std")]
 pub use producer::{Producer, ProducerConfig};

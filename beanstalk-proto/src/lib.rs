@@ -95,7 +95,7 @@
 //!
 //! # Features
 //!
-//! `std` (default) adds [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it the crate needs
+//! `std` (default) adds [`Error::Connect`] and [`Error::Io`], [`connect`], vectored-write slices, and faster search in `memchr`. Without it the crate needs
 //! `alloc` only.
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -131,6 +131,8 @@ pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
     TubeNameError,
 };
+#[cfg(feature = "std")]
+pub use error::{ConnectAttempt, ConnectError, ConnectPhase};
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
 #[doc(hidden)]
 pub use request::Sharing;

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use beanstalk_driver::Address;
+use beanstalk_driver::Endpoint;
 use beanstalk_proto::{Error, Job, StatsJob, TubeName, stats::JobStats};
 
 use crate::slot::Slot;
@@ -23,7 +23,7 @@ impl HeldJob {
 
     /// The server it came from.
     #[must_use]
-    pub fn server(&self) -> &Address {
+    pub fn server(&self) -> &Endpoint {
         &self.slot.server
     }
 

@@ -10,7 +10,7 @@
 
 use std::{fmt, ops::Deref};
 
-use beanstalk_driver::Address;
+use beanstalk_driver::Endpoint;
 use beanstalk_proto::{
     Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request, ReserveJob,
     Seconds, StatsJob, Touch, TubeName, stats::JobStats,
@@ -45,7 +45,7 @@ impl<'s> JobHandle<'s> {
 
     /// The server it came from.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         self.session.server()
     }
 

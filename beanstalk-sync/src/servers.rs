@@ -12,7 +12,7 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address,
+    Endpoint,
     policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
 };
 use beanstalk_proto::{
@@ -161,7 +161,7 @@ impl Producer {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
-        let address = address.parse::<Address>()?.to_string();
+        let address = address.parse::<Endpoint>()?.to_string();
         let id = self.servers.add(&address);
         self.links.entry(id).or_insert(Link { address, client: None, used: TubeName::default(), last: Instant::ZERO });
         Ok(id)

@@ -11,7 +11,7 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address, policy,
+    Endpoint, policy,
     policy::{Call, Event, Next, SessionConfig, Step, Tubes},
 };
 use beanstalk_proto::{Error, Instant, Lost, Request, ReserveWithTimeout, Seconds, client::Config};
@@ -58,7 +58,7 @@ type Tell = Box<dyn FnMut(&Event) + Send>;
 pub struct Session {
     machine: policy::Session,
     client: Option<Client>,
-    server: Address,
+    server: Endpoint,
     patience: Option<Duration>,
     config: Config,
     epoch: time::Instant,
@@ -178,7 +178,7 @@ impl Session {
 
     /// Where the server is.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         &self.server
     }
 

@@ -27,7 +27,7 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address, policy,
+    Endpoint, policy,
     policy::{Action, Metrics, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::{Command, Error, Instant, Job, Lost, Request, TubeName, client::Config};
@@ -64,7 +64,7 @@ impl Shop {
 
 pub(crate) struct Slot {
     pub(crate) shop: Arc<Shop>,
-    pub(crate) server: Address,
+    pub(crate) server: Endpoint,
     address: String,
     number: usize,
     state: Mutex<State>,
@@ -106,7 +106,7 @@ enum Todo {
 }
 
 impl Slot {
-    pub(crate) fn new(shop: &Arc<Shop>, server: &Address, number: usize) -> Self {
+    pub(crate) fn new(shop: &Arc<Shop>, server: &Endpoint, number: usize) -> Self {
         let seed = RandomState::new().hash_one(number);
         let state =
             State { machine: policy::Worker::new(&shop.policy, seed), client: None, running: false, shutdown: None };

@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
-    time::{Duration, Instant},
+    net::{Shutdown, TcpStream},
+    time::Duration,
 };
 
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 
-use beanstalk_driver::Address;
+use beanstalk_driver::connect::socket;
 
 /// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
 ///
@@ -92,30 +92,17 @@ socket_transport!(TcpStream);
 socket_transport!(UnixStream);
 
 /// What [`Client::connect`](crate::Client::connect) connects with.
+///
+/// In a process that does not ignore `SIGPIPE`, a socket of one's own is best given to [`Client::from_stream`](crate::Client::from_stream)
+/// as a `Stream`: what this writes to a peer that is gone fails with an error, as everywhere, while a large body written by the socket
+/// itself brings the signal.
 #[derive(Debug)]
 pub enum Stream {
-    /// TCP, with `TCP_NODELAY` set.
+    /// TCP, with `TCP_NODELAY` and keepalive set.
     Tcp(TcpStream),
     /// A Unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
-}
-
-impl Stream {
-    /// Connects. Every address that a host name stands for is tried in turn within the timeout.
-    pub(crate) fn connect(address: &Address, timeout: Option<Duration>) -> io::Result<Self> {
-        match address {
-            Address::Tcp { host, port } => {
-                let stream = connect_tcp(host, *port, timeout)?;
-                stream.set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
-            }
-            #[cfg(unix)]
-            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
-        }
-    }
 }
 
 /// Calls the stream, whichever it is.
@@ -147,23 +134,6 @@ impl Stream {
     }
 }
 
-fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let Some(timeout) = timeout else { return TcpStream::connect((host, port)) };
-    let start = Instant::now();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
-    for address in (host, port).to_socket_addrs()? {
-        let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 impl Read for Stream {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -174,11 +144,11 @@ impl Read for Stream {
 impl Write for Stream {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        either!(self, stream => stream.write(buf))
+        either!(self, stream => socket::send(stream, buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, stream => stream.write_vectored(bufs))
+        either!(self, stream => socket::send_vectored(stream, bufs))
     }
 
     #[inline]

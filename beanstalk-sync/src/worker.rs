@@ -19,7 +19,7 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address,
+    Endpoint,
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::{ArgumentError, Error, TubeArg, client::Config};
@@ -43,7 +43,7 @@ struct Crew {
 
 #[derive(Default)]
 struct Roster {
-    servers: Vec<Address>,
+    servers: Vec<Endpoint>,
     /// Those that have threads and did not end.
     slots: Vec<Arc<Slot>>,
     /// Those that have no threads yet.
@@ -198,7 +198,7 @@ impl WorkerHandle {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&self, address: &str) -> Result<(), Error> {
-        let server: Address = address.parse()?;
+        let server: Endpoint = address.parse()?;
         let mut roster = lock(&self.crew.roster);
         if !roster.shutdown && !roster.servers.contains(&server) {
             for _ in 0..self.crew.concurrency {
@@ -214,7 +214,7 @@ impl WorkerHandle {
 
     /// Works no more for a server, and says whether it did: as [`WorkerHandle::shutdown`], for this one only.
     pub fn remove_server(&self, address: &str, within: Duration) -> bool {
-        let Ok(server) = address.parse::<Address>() else { return false };
+        let Ok(server) = address.parse::<Endpoint>() else { return false };
         let mut roster = lock(&self.crew.roster);
         let before = roster.servers.len();
         roster.servers.retain(|other| *other != server);
@@ -229,7 +229,7 @@ impl WorkerHandle {
 
     /// The servers it works for.
     #[must_use]
-    pub fn servers(&self) -> Vec<Address> {
+    pub fn servers(&self) -> Vec<Endpoint> {
         lock(&self.crew.roster).servers.clone()
     }
 }

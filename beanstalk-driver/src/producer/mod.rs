@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::{fmt, time::Duration};
 
 use crate::{
-    connect::Address,
+    connect::Endpoint,
     policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
 };
 use crate::{runtime::Runtime, session::not_sent};
@@ -48,7 +48,7 @@ pub struct Producer<R: Runtime> {
 
 struct Link<C> {
     id: ServerId,
-    address: Address,
+    address: Endpoint,
     client: Option<C>,
     /// The tube in use on this connection, if that is known.
     tube: Option<TubeName>,
@@ -144,7 +144,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
-        let parsed: Address = address.parse()?;
+        let parsed: Endpoint = address.parse()?;
         let id = self.servers.add(address);
         if !self.links.iter().any(|link| link.id == id) {
             self.links.push(Link { id, address: parsed, client: None, tube: None });

@@ -3,7 +3,7 @@
 use core::{fmt, ops::Deref};
 
 use super::Session;
-use crate::connect::Address;
+use crate::connect::Endpoint;
 use crate::runtime::Runtime;
 use beanstalk_proto::{
     Bury, CommandError, Delete, Error, Job, Peek, Priority, Release, ReleaseOutcome, ReserveJob, Seconds, StatsJob,
@@ -52,7 +52,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
 
     /// The server that the job is on.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         self.session.server()
     }
 

@@ -7,7 +7,7 @@ mod held;
 
 use crate::runtime::Runtime;
 use crate::{
-    connect::Address,
+    connect::Endpoint,
     policy,
     policy::{Call, Event, Next, Selection, SessionConfig, Step, Tubes},
 };
@@ -28,7 +28,7 @@ type OnEvent = Box<dyn FnMut(&Event) + Send>;
 /// counts as a broken connection.
 pub struct Session<R: Runtime> {
     runtime: R,
-    address: Address,
+    address: Endpoint,
     config: Config,
     machine: policy::Session,
     client: Option<R::Client>,
@@ -145,7 +145,7 @@ impl<R: Runtime> Session<R> {
 
     /// The server.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         &self.address
     }
 

@@ -15,7 +15,7 @@ mod slot;
 
 use crate::runtime::{Alarm, Runtime};
 use crate::{
-    connect::Address,
+    connect::Endpoint,
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::client::Config;
@@ -116,7 +116,7 @@ impl<R: Runtime> Drop for Abort<'_, R> {
 /// Configures a [`Worker`]. What is wrong is told by [`WorkerBuilder::build`].
 #[must_use]
 pub struct WorkerBuilder<R> {
-    servers: Vec<Address>,
+    servers: Vec<Endpoint>,
     concurrency: usize,
     worker: WorkerConfig,
     config: Config,
@@ -276,7 +276,7 @@ impl<R: Runtime> WorkerHandle<R> {
 
     /// The servers there are.
     #[must_use]
-    pub fn servers(&self) -> Vec<Address> {
+    pub fn servers(&self) -> Vec<Endpoint> {
         self.hub.servers()
     }
 }

@@ -7,6 +7,8 @@
 //! | [`ProtocolError`] | the stream no longer makes sense | desynchronised: the same error from then on |
 //! | [`Error`] | all of these and what an adapter adds: one type for every call | [`Error::is_fatal`] tells |
 
+#[cfg(feature = "std")]
+mod connect;
 mod decode;
 mod send;
 
@@ -15,6 +17,8 @@ use core::fmt;
 
 use thiserror::Error;
 
+#[cfg(feature = "std")]
+pub use self::connect::{ConnectAttempt, ConnectError, ConnectPhase};
 pub use self::{
     decode::DecodeError,
     send::{Full, SendError, TicketError},
@@ -133,6 +137,10 @@ pub enum Error {
         /// What can have become of this request.
         lost: Lost,
     },
+    /// There is no connection, so nothing was sent.
+    #[cfg(feature = "std")]
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The transport failed. The connection is of no further use.
     #[cfg(feature = "std")]
     #[error("{error}; {lost}")]
@@ -151,7 +159,7 @@ impl Error {
         match self {
             Self::Protocol { .. } | Self::Closed { .. } => true,
             #[cfg(feature = "std")]
-            Self::Io { .. } => true,
+            Self::Connect(_) | Self::Io { .. } => true,
             _ => false,
         }
     }
@@ -162,6 +170,8 @@ impl Error {
         match self {
             Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) => Some(Lost::NotSent),
             Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost } => Some(*lost),
+            #[cfg(feature = "std")]
+            Self::Connect(_) => Some(Lost::NotSent),
             #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),
             Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,

@@ -68,9 +68,14 @@ pub enum ArgumentError {
         /// The limit, CRLF included.
         limit: usize,
     },
-    /// Not an address: neither `host:port` nor `[v6]:port` nor `unix:/path`.
-    #[error("{0:?} is not an address: use host:port, [v6]:port or unix:/path")]
-    Address(Box<str>),
+    /// Not an endpoint that this client can connect to.
+    #[error("{text:?} is not an endpoint: {problem}")]
+    Endpoint {
+        /// What was given.
+        text: Box<str>,
+        /// What is wrong with it.
+        problem: Box<str>,
+    },
     /// A request that waits, or depends on the connection's tubes, on a connection that tasks share.
     #[error("{command} cannot be sent on a shared connection: it waits, or depends on the connection's tubes")]
     NotShareable {

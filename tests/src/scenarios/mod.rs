@@ -52,8 +52,7 @@ scenarios! {
         ipv6_and_unix_sockets_work_like_any_other [Put ReserveWithTimeout]
         a_host_name_works_like_an_address []
         nobody_there_is_an_error_that_says_so []
-        what_is_no_address_is_refused_before_connecting []
-        connecting_takes_no_longer_than_its_timeout []
+        what_is_no_endpoint_is_refused_before_connecting []
     }
     bodies {
         a_body_comes_back_byte_for_byte [Put Reserve Delete Peek]

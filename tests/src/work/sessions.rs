@@ -144,12 +144,12 @@ pub(super) async fn a_selection_that_was_dropped_is_undone<R: Adapter>(stand: St
 pub(super) async fn patience_ends_with_why_there_is_no_connection<R: Adapter>(stand: Stand) {
     let mut server = stand.server();
     server.kill();
-    assert!(matches!(Session::<R>::connect(&server.address()).await, Err(Error::Io { lost: Lost::NotSent, .. })));
-    assert!(matches!(Session::<R>::connect("nonsense").await, Err(Error::Argument(_))));
+    assert!(matches!(Session::<R>::connect(&server.address()).await, Err(Error::Connect(_))));
+    assert!(matches!(Session::<R>::connect("no endpoint").await, Err(Error::Argument(_))));
     let config = SessionConfig { patience: Some(Duration::from_millis(200)), ..quickly() };
     let mut session = quick::<R>(&server, config);
     for _ in 0..2 {
-        assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Io { lost: Lost::NotSent, .. })));
+        assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Connect(_))));
     }
     restart(&mut server);
     session.put(1, 0, 1, "x").await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beanstalk_driver::{Address, Session, clear_tube, move_jobs, policy::Queue, wait_until_empty};
+use beanstalk_driver::{Endpoint, Session, clear_tube, move_jobs, policy::Queue, wait_until_empty};
 use beanstalk_proto::client::Config;
 use smol::future::zip;
 
@@ -11,7 +11,7 @@ use crate::daemon::Daemon;
 use super::{Adapter, Stand, session};
 
 async fn client<R: Adapter>(server: &Daemon) -> R::Client {
-    let address: Address = server.address().parse().unwrap();
+    let address: Endpoint = server.address().parse().unwrap();
     R::default().connect(&address, Config::default()).await.unwrap()
 }
 

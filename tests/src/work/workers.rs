@@ -292,7 +292,7 @@ pub(super) async fn servers_come_and_go_while_the_worker_runs<R: Adapter>(stand:
         }
         eventually::<R>("the first server's is done", || handle.metrics().done == 1).await;
         handle.add_server(&second.address()).unwrap();
-        assert!(handle.add_server("nonsense").is_err());
+        assert!(handle.add_server("no endpoint").is_err());
         eventually::<R>("the second server's is done", || handle.metrics().done == 2).await;
         assert!(handle.remove_server(&first.address(), LONG));
         assert!(!handle.remove_server(&first.address(), LONG));
@@ -344,7 +344,7 @@ pub(super) async fn a_handler_may_ask_about_its_job_while_it_is_touched<R: Adapt
 
 pub(super) async fn what_is_wrong_is_told_before_anything_runs<R: Adapter>(stand: Stand) {
     let server = stand.server();
-    let wrong_address = Worker::<R>::builder().server("nonsense").server(&server.address()).build();
+    let wrong_address = Worker::<R>::builder().server("no endpoint").server(&server.address()).build();
     assert!(matches!(wrong_address, Err(Error::Argument(_))));
     assert!(matches!(worker::<R>(&server).tube("not a name").build(), Err(Error::Argument(_))));
     // Told to stop before it runs, it does not begin.

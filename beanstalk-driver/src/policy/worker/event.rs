@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::Event;
-use crate::connect::Address;
+use crate::connect::Endpoint;
 use beanstalk_proto::JobId;
 
 /// What happened to a worker.
@@ -14,7 +14,7 @@ pub enum WorkerEvent {
     /// Something happened to a slot's connection.
     Connection {
         /// The server.
-        server: Address,
+        server: Endpoint,
         /// Which of the connections to it, counted from 0.
         slot: usize,
         /// What happened.
@@ -23,7 +23,7 @@ pub enum WorkerEvent {
     /// A handler failed.
     Failed {
         /// The server.
-        server: Address,
+        server: Endpoint,
         /// The job.
         id: JobId,
         /// The handler's error.
@@ -32,7 +32,7 @@ pub enum WorkerEvent {
     /// A handler panicked.
     Panicked {
         /// The server.
-        server: Address,
+        server: Endpoint,
         /// The job.
         id: JobId,
         /// What it panicked with.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long it may take to listen.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server on a port of its own, killed on drop.
 #[derive(Debug)]

@@ -35,15 +35,19 @@ fn everywhere(scenario: fn(&mut Play)) {
     });
 }
 
-/// Plays a scenario; against a real beanstalkd up to three times, as it can forget a connection's deadlines for good: it clears
-/// its timer if it wakes in the very microsecond of one. What it does otherwise than expected it does each time.
+/// Something came late: the server's doing, or the machine's.
+struct Late;
+
+/// Plays a scenario. What comes late has two more chances, as the machine may have been busy. So has all that a real beanstalkd
+/// does, as it can forget a connection's deadlines for good: it clears its timer if it wakes in the very microsecond of one. What
+/// it does otherwise than expected it does each time.
 fn play(backend: Backend, scenario: fn(&mut Play)) {
-    let attempts = if backend == Backend::Real { 3 } else { 1 };
-    for _ in 1..attempts {
-        if panic::catch_unwind(|| scenario(&mut Play::start(backend))).is_ok() {
-            return;
+    for _ in 0..2 {
+        match panic::catch_unwind(|| scenario(&mut Play::start(backend))) {
+            Ok(()) => return,
+            Err(unexpected) if backend != Backend::Real && !unexpected.is::<Late>() => panic::resume_unwind(unexpected),
+            Err(_) => println!("not as expected against {}; once more, on another server", backend.name()),
         }
-        println!("not as expected against {}; once more, on another server", backend.name());
     }
     scenario(&mut Play::start(backend));
 }
@@ -73,7 +77,10 @@ impl Play {
         bare.hear(expected);
         let (took, expected) = (self.started.elapsed(), Duration::from_secs(seconds));
         assert!(took + EARLY >= expected, "it came after {took:?}, before {seconds} s had passed");
-        assert!(took < expected + LATE, "it came after {took:?} instead of {seconds} s");
+        if took >= expected + LATE {
+            println!("it came after {took:?} instead of {seconds} s");
+            panic::panic_any(Late);
+        }
     }
 }
 

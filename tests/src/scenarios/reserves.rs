@@ -15,7 +15,7 @@ const SHORT: Config = {
         in_flight: 1024,
         queued: 1 << 20,
     };
-    Config { limits, connect_timeout: None, reply_timeout: Some(Duration::from_millis(300)) }
+    Config { limits, connect_timeout: None, reply_timeout: Some(Duration::from_millis(900)) }
 };
 
 pub async fn reserve_waits_until_a_job_comes<P: Peer>(stage: &Stage) {

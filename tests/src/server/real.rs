@@ -16,7 +16,7 @@ use super::{Options, Place, installed};
 use crate::{bare::Bare, port};
 
 /// How long a server may take to listen.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that is killed, by its own id, on drop.
 #[derive(Debug)]

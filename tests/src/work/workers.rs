@@ -21,8 +21,8 @@ use crate::daemon::Daemon;
 
 use super::{Adapter, Stand, eventually, restart, session};
 
-/// How late a task may be called on a machine that is busy.
-const SLACK: Duration = Duration::from_millis(500);
+/// How late a task may be called on a machine that is slow and busy.
+const SLACK: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(20);
 
 type Outcome = Result<Verdict, Infallible>;
@@ -36,13 +36,13 @@ pub(super) async fn a_job_outlives_its_ttr_while_its_handler_runs<R: Adapter>(st
     let server = stand.server();
     let mut client = session::<R>(&server).await;
     client.use_tube("t").await.unwrap();
-    client.put(1, 0, 1, "x").await.unwrap();
+    client.put(1, 0, 2, "x").await.unwrap();
     let worker = worker::<R>(&server).concurrency(2).build().unwrap();
     let (handle, (done, ended)) = (worker.handle(), channel::bounded(10));
     let work = worker.run(move |_| {
         let done = done.clone();
         async move {
-            R::pause(Duration::from_millis(2500)).await;
+            R::pause(Duration::from_millis(3000)).await;
             done.send(()).await.unwrap();
             Outcome::Ok(Verdict::Done)
         }
@@ -176,7 +176,7 @@ pub(super) async fn an_idle_worker_stops_at_once<R: Adapter>(stand: Stand) {
         Instant::now()
     };
     let (metrics, since) = zip(work, script).await;
-    assert!(since.elapsed() < LONG / 4, "it took {:?}", since.elapsed());
+    assert!(since.elapsed() < LONG / 2, "it took {:?}", since.elapsed());
     assert_eq!(metrics, Default::default());
     // Nobody waits any more.
     let id = client.put(1, 0, 60, "x").await.unwrap().id();
@@ -314,13 +314,13 @@ pub(super) async fn a_handler_may_ask_about_its_job_while_it_is_touched<R: Adapt
     let server = stand.server();
     let mut client = session::<R>(&server).await;
     client.use_tube("u").await.unwrap();
-    client.put(5, 0, 1, "x").await.unwrap();
+    client.put(5, 0, 2, "x").await.unwrap();
     let worker = worker::<R>(&server).tube("u").concurrency(2).build().unwrap();
     let (handle, (done, ended)) = (worker.handle(), channel::bounded(1));
     let work = worker.run(move |job: HeldJob| {
         let done = done.clone();
         async move {
-            let until = Instant::now() + Duration::from_millis(2200);
+            let until = Instant::now() + Duration::from_millis(2700);
             let mut questions = 0;
             while Instant::now() < until {
                 let stats = job.stats().await?;

@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The beanstalkd to run: the one that `BEANSTALKD` names, else the first in `PATH`, else `/usr/bin/beanstalkd`.
+/// The beanstalkd to run: the one that `BEANSTALKD` names, else the first in `PATH`.
 ///
 /// Where there is none, the scenarios for it are ignored, loudly; with `BEANSTALK_REQUIRE_SERVER=1` that is a failure.
 pub fn installed() -> Option<&'static Path> {
@@ -39,6 +39,5 @@ fn find() -> Option<PathBuf> {
         return Some(named);
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let usual = PathBuf::from("/usr/bin");
-    env::split_paths(&path).chain([usual]).map(|directory| directory.join("beanstalkd")).find(|file| file.is_file())
+    env::split_paths(&path).map(|directory| directory.join("beanstalkd")).find(|file| file.is_file())
 }

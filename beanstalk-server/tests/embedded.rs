@@ -302,4 +302,29 @@ mod unix {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
         std::fs::remove_file(&path).unwrap();
     }
+
+    #[test]
+    fn a_path_where_one_listens_is_refused_and_stays_his() {
+        let path = path("taken");
+        let address = format!("unix:{}", path.display());
+        let first = EmbeddedServer::builder().listen(&address).start().unwrap();
+        let error = EmbeddedServer::builder().listen(&address).start().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(first);
+        EmbeddedServer::builder().listen(&address).start().unwrap();
+    }
+
+    #[test]
+    fn a_server_removes_no_socket_but_its_own() {
+        let path = path("two");
+        let address = format!("unix:{}", path.display());
+        let first = EmbeddedServer::builder().listen(&address).start().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = EmbeddedServer::builder().listen(&address).start().unwrap();
+        drop(first);
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(second);
+        assert!(!path.exists());
+    }
 }

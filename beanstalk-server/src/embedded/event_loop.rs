@@ -29,8 +29,9 @@ use super::{
     clock::Clock,
     control::{Request, Watcher},
     facts,
+    listener::Listener,
     log::Log,
-    net::{Listener, Stream},
+    net::Stream,
     peer::{Peer, Progress},
 };
 use crate::engine::Engine;

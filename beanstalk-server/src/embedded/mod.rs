@@ -4,9 +4,12 @@ mod clock;
 mod control;
 mod event_loop;
 mod facts;
+mod listener;
 mod log;
 mod net;
 mod peer;
+#[cfg(unix)]
+mod socket_file;
 
 use std::{
     fmt, io,
@@ -29,8 +32,8 @@ use self::{
     clock::Clock as ServerClock,
     control::{Request, Watcher},
     event_loop::{EventLoop, WAKER},
+    listener::{Address, Listener},
     log::Log,
-    net::{Address, Listener},
 };
 use crate::engine::{Engine, Facts, Settings};
 
@@ -79,7 +82,12 @@ impl Default for Builder {
 
 impl Builder {
     /// Listens there: `host:port`, `[v6]:port` or `unix:path`. A port of 0 is one that is free; unless changed, that is
-    /// what is used, on 127.0.0.1. A socket file left at the path is replaced, and removed at the end.
+    /// what is used, on 127.0.0.1.
+    ///
+    /// A socket that a killed server left at the path is replaced. Where one still listens, starting fails with
+    /// [`AddrInUse`](io::ErrorKind::AddrInUse); where another kind of file is, with
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists). At the end the socket is removed, unless another one has taken
+    /// its place.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.address = address.into();
         self

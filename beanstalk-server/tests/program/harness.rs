@@ -17,7 +17,7 @@ use nix::{
 use crate::installed::installed;
 
 /// Longer than anything here takes on a slow machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// This crate's program, or the one that it behaves like.
 #[derive(Clone, Copy, Debug)]
@@ -39,8 +39,9 @@ impl Program {
         command
     }
 
+    /// Runs it to its end, which has to come.
     pub(crate) fn run(self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
+        run(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
     /// On a port of its own.
@@ -63,6 +64,20 @@ impl Program {
     pub(crate) fn serve(command: &mut Command, address: String) -> Running {
         Running { child: command.spawn().unwrap(), address }.once_it_listens()
     }
+}
+
+/// Runs a command to its end, which has to come.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let mut child = command.spawn().unwrap();
+    let until = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("{command:?} does not end: {:?}", child.wait_with_output());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.wait_with_output().unwrap()
 }
 
 /// A port of 127.0.0.1 that was free just now.

@@ -9,3 +9,4 @@ mod installed;
 mod flags;
 mod harness;
 mod printing;
+mod sockets;

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::harness::{Program, each, free_port, ours};
+use crate::harness::{Program, each, free_port, ours, run};
 
 /// Every write to it fails.
 fn full() -> File {
@@ -33,7 +33,7 @@ fn what_cannot_be_printed_changes_no_exit_code() {
             (&["-V", "word"], 5),
             (&["-V", "-l", "127.0.0.1", "-p", &port], 111),
         ] {
-            let status = without_room(program, args).status().unwrap();
+            let status = run(&mut without_room(program, args)).status;
             assert_eq!(status.code(), Some(code), "{program:?} {args:?}");
         }
     }
@@ -74,6 +74,6 @@ fn a_closed_pipe_changes_no_exit_code() {
     for (args, code) in [(&["-v"][..], 0), (&["-h"], 0), (&["-x"], 5)] {
         let mut command = ours().command(args);
         command.stdout(closed()).stderr(closed());
-        assert_eq!(command.status().unwrap().code(), Some(code), "{args:?}");
+        assert_eq!(run(&mut command).status.code(), Some(code), "{args:?}");
     }
 }

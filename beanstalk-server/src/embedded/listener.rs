@@ -1,0 +1,103 @@
+//! What accepts connections, and the addresses it is known by.
+
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
+use std::{
+    fmt, io,
+    net::{SocketAddr, ToSocketAddrs},
+};
+
+#[cfg(unix)]
+use mio::net::UnixListener;
+use mio::{Interest, Registry, Token, event::Source, net::TcpListener};
+
+use super::net::Stream;
+#[cfg(unix)]
+use super::socket_file::SocketFile;
+
+/// What accepts connections.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    /// The file goes first, while its socket still keeps another from being given its inode.
+    #[cfg(unix)]
+    Unix(SocketFile, UnixListener),
+}
+
+impl Listener {
+    /// Listens on `host:port`, `[v6]:port` or `unix:path`. A socket that nobody listens at any more is replaced.
+    pub(super) fn bind(address: &str) -> io::Result<Self> {
+        if let Some(path) = address.strip_prefix("unix:") {
+            return Self::bind_unix(path);
+        }
+        let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+        for address in address.to_socket_addrs()? {
+            match TcpListener::bind(address) {
+                Ok(listener) => return Ok(Self::Tcp(listener)),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    #[cfg(unix)]
+    fn bind_unix(path: &str) -> io::Result<Self> {
+        let path = Path::new(path);
+        SocketFile::make_room(path)?;
+        let listener = UnixListener::bind(path)?;
+        Ok(Self::Unix(SocketFile::of(path)?, listener))
+    }
+
+    #[cfg(not(unix))]
+    fn bind_unix(_: &str) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this platform has no Unix sockets"))
+    }
+
+    /// The address to connect to, with the port that was chosen.
+    pub(super) fn address(&self) -> io::Result<Address> {
+        Ok(match self {
+            Self::Tcp(listener) => Address::Tcp(listener.local_addr()?),
+            #[cfg(unix)]
+            Self::Unix(file, _) => Address::Unix(file.path().to_owned()),
+        })
+    }
+
+    pub(super) fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // Replies are small and awaited. A peer that is gone already will be noticed when it is read from.
+                let _ = stream.set_nodelay(true);
+                Ok(Stream::Tcp(stream))
+            }
+            #[cfg(unix)]
+            Self::Unix(_, listener) => Ok(Stream::Unix(listener.accept()?.0)),
+        }
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            #[cfg(unix)]
+            Self::Unix(_, listener) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Tcp(SocketAddr),
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            #[cfg(unix)]
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}

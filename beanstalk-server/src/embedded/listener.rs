@@ -11,9 +11,14 @@ use std::{
 use mio::net::UnixListener;
 use mio::{Interest, Registry, Token, event::Source, net::TcpListener};
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::net::Stream;
 #[cfg(unix)]
 use super::socket_file::SocketFile;
+
+/// Connections that may wait to be accepted, as with beanstalkd, if the system allows as many.
+const BACKLOG: i32 = 1024;
 
 /// What accepts connections.
 #[derive(Debug)]
@@ -32,7 +37,7 @@ impl Listener {
         }
         let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
         for address in address.to_socket_addrs()? {
-            match TcpListener::bind(address) {
+            match bind_tcp(address) {
                 Ok(listener) => return Ok(Self::Tcp(listener)),
                 Err(error) => last = error,
             }
@@ -82,6 +87,18 @@ impl Listener {
             Self::Unix(_, listener) => listener.register(registry, token, Interest::READABLE),
         }
     }
+}
+
+/// As mio's own `bind` does it, but with room for as many connections as beanstalkd, where mio and the standard library
+/// have 128. A Unix socket has what the system allows.
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows that would take the port from a server that listens there.
+    socket.set_reuse_address(cfg!(not(windows)))?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 /// Where a server listens.

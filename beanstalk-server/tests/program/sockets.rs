@@ -2,8 +2,10 @@
 
 use std::{
     fs,
+    net::{SocketAddr, TcpStream},
     os::unix::net::{UnixListener, UnixStream},
     path::PathBuf,
+    time::Duration,
 };
 
 use nix::sys::signal::Signal;
@@ -88,4 +90,27 @@ fn ending_a_server_removes_its_own_socket() {
     server.signal(Signal::SIGTERM);
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     assert!(!place.0.exists());
+}
+
+#[test]
+fn hundreds_may_connect_while_it_does_something_else() {
+    /// More than the standard library and its like have room for, fewer than beanstalkd's 1024.
+    const CROWD: usize = 300;
+
+    let limit: usize =
+        fs::read_to_string("/proc/sys/net/core/somaxconn").map_or(CROWD, |text| text.trim().parse().unwrap());
+    for program in each() {
+        let server = program.start(&[]);
+        let address: SocketAddr = server.address.parse().unwrap();
+        server.signal(Signal::SIGSTOP);
+        // For one that finds no room the system tries again after a second.
+        let connect = |n| {
+            TcpStream::connect_timeout(&address, Duration::from_secs(5))
+                .unwrap_or_else(|error| panic!("{program:?} {n}: {error}"))
+        };
+        let crowd: Vec<TcpStream> = (0..CROWD.min(limit)).map(connect).collect();
+        server.signal(Signal::SIGCONT);
+        drop(crowd);
+        assert_eq!(server.ask("list-tube-used\r\n"), "USING default", "{program:?}");
+    }
 }

@@ -95,6 +95,8 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows that would take the port from a server that listens there.
     socket.set_reuse_address(cfg!(not(windows)))?;
+    // Accepted connections inherit it. A peer whose host has vanished does not wait for a job for ever.
+    socket.set_keepalive(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
@@ -116,5 +118,21 @@ impl fmt::Display for Address {
             #[cfg(unix)]
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+
+    #[test]
+    fn connections_are_kept_alive() {
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let Listener::Tcp(tcp) = &listener else { panic!("{listener:?}") };
+        let _client = std::net::TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+        let Stream::Tcp(stream) = listener.accept().unwrap() else { panic!("a Unix socket") };
+        assert!(SockRef::from(&stream).keepalive().unwrap());
     }
 }

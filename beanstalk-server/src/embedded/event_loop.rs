@@ -209,6 +209,13 @@ impl EventLoop {
         let id = peer.id;
         for _ in 0..TURN {
             let Some(peer) = self.peer(slot) else { return };
+            if peer.may_be_gone() {
+                match peer.flush() {
+                    Err(_) => return self.drop_peer(slot),
+                    Ok(()) if peer.may_be_gone() => return,
+                    Ok(()) => {}
+                }
+            }
             if let Some(event) = peer.connection.poll_event() {
                 self.log.event(slot, &event);
                 if matches!(event, Event::Command(Command::Stats)) {

@@ -70,7 +70,8 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
             Arg::Short('l') => options.host = parser.value()?.string()?,
             Arg::Short('p') => options.port = parser.value()?.parse()?,
             Arg::Short('z') => {
-                let bytes: u64 = parser.value()?.parse()?;
+                let text = parser.value()?.string()?;
+                let bytes = size(&text).ok_or_else(|| format!("invalid size: {text}"))?;
                 options.max_job_size = match u32::try_from(bytes) {
                     Ok(bytes) if bytes <= Settings::MAX_JOB_SIZE => bytes,
                     _ => {
@@ -94,6 +95,24 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
         }
     }
     Ok(Parsed::Run(options))
+}
+
+/// Reads a size as beanstalkd does, by `sscanf` with `%zu`: white space and a sign may come first, what is below zero
+/// counts down from 2^64, and what does not fit is the largest there is.
+fn size(text: &str) -> Option<u64> {
+    let number = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let (negative, digits) = match number.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, number.strip_prefix('+').unwrap_or(number)),
+    };
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    Some(match digits.parse::<u64>() {
+        Ok(size) if negative => size.wrapping_neg(),
+        Ok(size) => size,
+        Err(_) => u64::MAX,
+    })
 }
 
 fn dialect(release: &OsString) -> Result<Dialect, lexopt::Error> {
@@ -143,7 +162,9 @@ mod tests {
 
     #[test]
     fn a_job_size_over_the_maximum_becomes_the_maximum() {
-        assert_eq!(options(&["-z", "99999999999"]).max_job_size, 1 << 30);
+        for size in ["99999999999", "-1", "18446744073709551616"] {
+            assert_eq!(options(&["-z", size]).max_job_size, 1 << 30, "{size}");
+        }
     }
 
     #[test]
@@ -158,7 +179,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_an_error() {
         for bad in
-            [&["-x"][..], &["-p"], &["-p", "x"], &["-p", "65536"], &["-z", "-1"], &["word"], &["--speak", "1.10"]]
+            [&["-x"][..], &["-p"], &["-p", "x"], &["-p", "65536"], &["-z", "- 1"], &["word"], &["--speak", "1.10"]]
         {
             assert!(parse(Parser::from_args(bad)).is_err(), "{bad:?}");
         }

@@ -55,7 +55,8 @@ fn print(text: fmt::Arguments<'_>) {
 
 /// Prints a line to standard error, and goes on like [`print`] if it cannot.
 fn warn(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "beanstalk-server: {line}");
+    // In one write, as others may print to it too.
+    let _ = io::stderr().write_all(format!("beanstalk-server: {line}\n").as_bytes());
 }
 
 /// Serves until SIGTERM or SIGINT. SIGUSR1 starts drain mode.

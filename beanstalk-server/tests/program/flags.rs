@@ -95,3 +95,38 @@ fn a_taken_port_is_an_error_with_the_exit_code_of_beanstalkd() {
     let error = ours().run(&["-l", "127.0.0.1", "-p", &port]).stderr;
     assert!(String::from_utf8_lossy(&error).contains(&port));
 }
+
+#[test]
+fn a_size_is_read_as_beanstalkd_reads_it() {
+    const MOST: &str = "1073741824";
+    for program in each() {
+        for (size, taken) in [
+            ("0", "0"),
+            ("007", "7"),
+            ("+7", "7"),
+            (" 7", "7"),
+            ("\t\n\x0b\x0c\r+7", "7"),
+            ("1073741824", MOST),
+            ("1073741825", MOST),
+            ("18446744073709551615", MOST),
+            ("18446744073709551616", MOST),
+            ("99999999999999999999999999999999999999999", MOST),
+            // It is read without a sign, and what is below zero comes from the other end.
+            ("-1", MOST),
+            (" -1", MOST),
+            ("-18446744073709551615", "1"),
+            ("-18446744073709551609", "7"),
+            ("-18446744073709551616", MOST),
+        ] {
+            let server = program.start(&["-z", size]);
+            let line = server.stat("max-job-size");
+            assert_eq!(line, taken, "{program:?} -z {size:?}");
+        }
+        for size in ["", " ", "-", "+", "7 ", "7x", "0x10", "- 7", "+-7", "1e3", "\u{a0}7", "７"] {
+            let output = program.run(&["-l", "127.0.0.1", "-p", "0", "-z", size]);
+            assert_eq!(output.status.code(), Some(5), "{program:?} -z {size:?}");
+            let error = String::from_utf8_lossy(&output.stderr);
+            assert!(error.contains(&format!("invalid size: {size}")), "{program:?} -z {size:?}: {error}");
+        }
+    }
+}

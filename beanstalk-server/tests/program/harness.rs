@@ -52,7 +52,7 @@ impl Program {
     pub(crate) fn start_at(self, place: &[&str], args: &[&str]) -> Running {
         // With -V it prints where it listens: "bind 127.0.0.1:11300", and beanstalkd "bind 3 127.0.0.1:11300".
         let mut command = self.command(place);
-        let mut child = command.args(args).arg("-V").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.args(args).arg("-V").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let bound = lines.map_while(Result::ok).find(|line| line.starts_with("bind "));
         let address = bound.and_then(|line| Some(line.rsplit_once(' ')?.1.to_owned()));
@@ -125,6 +125,16 @@ impl Running {
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// The value of a key of its statistics.
+    pub(crate) fn stat(&self, key: &str) -> String {
+        let mut stream = self.connect().unwrap();
+        stream.write_all(b"stats\r\nquit\r\n").unwrap();
+        let mut stats = String::new();
+        stream.read_to_string(&mut stats).unwrap();
+        let value = stats.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        value.unwrap_or_else(|| panic!("{key} in {stats}")).to_owned()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -98,6 +98,7 @@ fn a_taken_port_is_an_error_with_the_exit_code_of_beanstalkd() {
 
 #[test]
 fn a_size_is_read_as_beanstalkd_reads_it() {
+    let _bound = beanstalk_watchdog::bound();
     const MOST: &str = "1073741824";
     for program in each() {
         for (size, taken) in [

@@ -35,6 +35,7 @@ impl Drop for Place {
 
 #[test]
 fn a_socket_that_a_killed_server_left_is_replaced() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         let place = Place::new("left");
         drop(UnixListener::bind(&place.0).unwrap());
@@ -45,6 +46,7 @@ fn a_socket_that_a_killed_server_left_is_replaced() {
 
 #[test]
 fn a_path_where_one_listens_is_refused() {
+    let _bound = beanstalk_watchdog::bound();
     let place = Place::new("taken");
     for program in each() {
         let first = program.start_at(&["-l", &place.address()], &[]);
@@ -58,6 +60,7 @@ fn a_path_where_one_listens_is_refused() {
 
 #[test]
 fn a_path_whose_server_is_too_busy_to_accept_is_refused_too() {
+    let _bound = beanstalk_watchdog::bound();
     let place = Place::new("busy");
     let listener = UnixListener::bind(&place.0).unwrap();
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
@@ -71,6 +74,7 @@ fn a_path_whose_server_is_too_busy_to_accept_is_refused_too() {
 
 #[test]
 fn ending_a_server_leaves_the_socket_of_the_one_that_took_its_path() {
+    let _bound = beanstalk_watchdog::bound();
     // beanstalkd takes a path wherever somebody listens; who takes another's on purpose removes it first.
     for program in each() {
         let place = Place::new("replaced");
@@ -85,6 +89,7 @@ fn ending_a_server_leaves_the_socket_of_the_one_that_took_its_path() {
 
 #[test]
 fn ending_a_server_removes_its_own_socket() {
+    let _bound = beanstalk_watchdog::bound();
     let place = Place::new("own");
     let mut server = ours().start_at(&["-l", &place.address()], &[]);
     server.signal(Signal::SIGTERM);
@@ -94,6 +99,7 @@ fn ending_a_server_removes_its_own_socket() {
 
 #[test]
 fn hundreds_may_connect_while_it_does_something_else() {
+    let _bound = beanstalk_watchdog::bound();
     /// More than the standard library and its like have room for, fewer than beanstalkd's 1024.
     const CROWD: usize = 300;
 

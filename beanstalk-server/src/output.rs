@@ -1,0 +1,16 @@
+//! What the program prints.
+
+use std::{
+    fmt,
+    io::{self, Write},
+};
+
+/// Prints to standard output. If that is full or closed, nobody can be told, and beanstalkd goes on as well.
+pub(crate) fn print(text: fmt::Arguments<'_>) {
+    let _ = io::stdout().write_fmt(text);
+}
+
+/// Prints a line to standard error, and goes on like [`print`] if it cannot.
+pub(crate) fn warn(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "beanstalk-server: {line}");
+}

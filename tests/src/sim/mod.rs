@@ -16,7 +16,7 @@
 mod behaviour;
 mod call_log;
 mod client;
-mod deeds;
+mod effects;
 mod ends;
 mod ledger;
 mod link;

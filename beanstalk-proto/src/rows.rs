@@ -30,7 +30,7 @@ macro_rules! __commands {
         ///
         /// `priority`: 0 is the most urgent. `delay`: seconds before the job becomes ready. `ttr`: seconds a worker may
         /// hold it before it becomes ready again; the server makes 0 into 1. `body`: any bytes, at most the server's
-        /// `max-job-size` (65535 unless it is told otherwise). Durations are rounded up to whole seconds.
+        /// `max-job-size` (65535 unless it is set otherwise). Durations are rounded up to whole seconds.
         ///
         /// [`PutOutcome::Buried`](beanstalk_proto::PutOutcome::Buried) is not an error: the job exists, but the server
         /// had no memory to queue it.

@@ -129,7 +129,7 @@ fn pair(number: u64) -> [u8; 2] {
     PAIRS.get(number as usize).copied().unwrap_or_default()
 }
 
-/// Writes a number to the start of its place, and says how many digits it has. Most arguments have one to four.
+/// Writes a number to the start of its place, and returns how many digits it has. Most arguments have one to four.
 #[inline(always)]
 pub(crate) fn write_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
     if number < 100 {

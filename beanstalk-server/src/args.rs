@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use beanstalk_server::{engine::Settings, proto::Dialect};
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::output::warn;
+
 /// What beanstalkd exits with for a command line it does not understand.
 pub(crate) const USAGE_ERROR: u8 = 5;
 
@@ -75,7 +77,7 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
                 options.max_job_size = match u32::try_from(bytes) {
                     Ok(bytes) if bytes <= Settings::MAX_JOB_SIZE => bytes,
                     _ => {
-                        crate::warn(format_args!("maximum job size was set to {}", Settings::MAX_JOB_SIZE));
+                        warn(format_args!("maximum job size was set to {}", Settings::MAX_JOB_SIZE));
                         Settings::MAX_JOB_SIZE
                     }
                 };

@@ -5,15 +5,13 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod output;
 
-use std::{
-    fmt,
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use args::Parsed;
 use beanstalk_server::EmbeddedServer;
+use output::{print, warn};
 
 /// What beanstalkd exits with when it cannot listen.
 const CANNOT_LISTEN: u8 = 111;
@@ -46,17 +44,6 @@ fn main() -> ExitCode {
             ExitCode::from(CANNOT_LISTEN)
         }
     }
-}
-
-/// Prints to standard output. If that is full or closed, nobody can be told, and beanstalkd goes on as well.
-fn print(text: fmt::Arguments<'_>) {
-    let _ = io::stdout().write_fmt(text);
-}
-
-/// Prints a line to standard error, and goes on like [`print`] if it cannot.
-fn warn(line: fmt::Arguments<'_>) {
-    // In one write, as others may print to it too.
-    let _ = io::stderr().write_all(format!("beanstalk-server: {line}\n").as_bytes());
 }
 
 /// Serves until SIGTERM or SIGINT. SIGUSR1 starts drain mode.

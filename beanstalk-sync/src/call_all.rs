@@ -17,11 +17,33 @@ pub struct CallAll<'c, T: Transport, I: Iterator<Item: Request>> {
     deadline: Option<Deadline>,
 }
 
-impl<'c, T: Transport, I: Iterator<Item: Request>> CallAll<'c, T, I> {
-    pub(crate) fn new(client: &'c mut Client<T>, requests: I) -> Self {
-        Self { client, pipeline: Pipeline::new(requests), deadline: None }
+impl<T: Transport> Client<T> {
+    /// Sends many requests, pipelined, and yields one result for each, in order. An error reply to one does not disturb the
+    /// others; after a fatal error the rest fail with [`Error::Closed`], each saying whether it can have run.
+    ///
+    /// About 64 requests are in flight at a time, and replies are read while requests are written. Requests of different
+    /// kinds go together as [`Command`](beanstalk_proto::Command)s. Dropping the iterator leaves the connection in sync.
+    ///
+    /// ```no_run
+    /// use beanstalk_sync::{Client, Put};
+    ///
+    /// # fn main() -> Result<(), beanstalk_sync::Error> {
+    /// let mut client = Client::connect("127.0.0.1:11300")?;
+    /// for result in client.call_all(["one", "two", "three"].map(Put::of)) {
+    ///     println!("{}", result?.id());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_all<I>(&mut self, requests: I) -> CallAll<'_, T, I::IntoIter>
+    where
+        I: IntoIterator<Item: Request>,
+    {
+        CallAll { client: self, pipeline: Pipeline::new(requests.into_iter()), deadline: None }
     }
+}
 
+impl<T: Transport, I: Iterator<Item: Request>> CallAll<'_, T, I> {
     /// Waits for the next result.
     fn wait(&mut self) -> Result<Option<Waited>, Error> {
         let lost = self.pipeline.front().map_or(Lost::Unknown, |ticket| self.client.connection.lost(ticket));

@@ -11,7 +11,6 @@ use beanstalk_proto::{
 };
 
 use crate::{
-    call_all::CallAll,
     transport::{Stream, Transport},
     wire::{NOW, Wire},
 };
@@ -186,30 +185,6 @@ impl<T: Transport> Client<T> {
             Err(error) => Err(error),
         };
         Ok((first, second))
-    }
-
-    /// Sends many requests, pipelined, and yields one result for each, in order. A refusal of one does not disturb the
-    /// others; after a fatal error the rest fail with [`Error::Closed`], each saying whether it can have run.
-    ///
-    /// About 64 requests are in flight at a time, and replies are read while requests are written. Requests of different
-    /// kinds go together as [`Command`](beanstalk_proto::Command)s. Dropping the iterator leaves the connection in step.
-    ///
-    /// ```no_run
-    /// use beanstalk_sync::{Client, Put};
-    ///
-    /// # fn main() -> Result<(), beanstalk_sync::Error> {
-    /// let mut client = Client::connect("127.0.0.1:11300")?;
-    /// for result in client.call_all(["one", "two", "three"].map(Put::of)) {
-    ///     println!("{}", result?.id());
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn call_all<I>(&mut self, requests: I) -> CallAll<'_, T, I::IntoIter>
-    where
-        I: IntoIterator<Item: Request>,
-    {
-        CallAll::new(self, requests.into_iter())
     }
 
     /// The jobs that arrived for nobody, after a reserve that timed out on our side: they are held by this connection, as

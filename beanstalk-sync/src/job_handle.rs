@@ -13,7 +13,7 @@ use std::{fmt, ops::Deref};
 use beanstalk_driver::Endpoint;
 use beanstalk_proto::{
     Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request, ReserveJob,
-    Seconds, StatsJob, Touch, TubeName, stats::JobStats,
+    ReserveWithTimeout, Seconds, StatsJob, Touch, TubeName, stats::JobStats,
 };
 
 use crate::session::Session;
@@ -32,12 +32,21 @@ pub struct JobHandle<'s> {
     connection: u64,
 }
 
-impl<'s> JobHandle<'s> {
-    pub(crate) fn new(session: &'s mut Session, job: Job) -> Self {
-        let connection = session.connections();
-        Self { session, job, connection }
+impl Session {
+    /// Reserves a job, waiting for it as long as this: `reserve-with-timeout`. `None` if none came in time, or if one that
+    /// is held already has less than a second left (`DEADLINE_SOON`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::call`].
+    pub fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
+        let reserved = self.call(ReserveWithTimeout::new(timeout))?;
+        let connection = self.connections();
+        Ok(reserved.job().map(|job| JobHandle { session: self, job, connection }))
     }
+}
 
+impl JobHandle<'_> {
     /// The session, for other commands: putting a job that follows from this one, say.
     pub const fn session(&mut self) -> &mut Session {
         self.session

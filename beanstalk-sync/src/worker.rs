@@ -118,7 +118,7 @@ impl Worker {
                 roster.slots.push(Arc::clone(&slot));
                 let (keeper, handler) = (Arc::clone(&slot), Arc::clone(&handler));
                 thread::spawn(move || keeper.keep());
-                thread::spawn(move || slot.work(&*handler));
+                thread::spawn(move || slot.work(|job| HeldJob::handle(job, &slot, &*handler)));
             }
             let left = roster.look_after(&crew.shop);
             if roster.shutdown && roster.slots.is_empty() {

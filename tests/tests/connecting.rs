@@ -13,8 +13,8 @@ use beanstalk_driver::{self as tasks, connect::socket::names, policy::SessionCon
 use beanstalk_proto::{Error, Lost, client::Config};
 use beanstalk_tests::{
     Backend, Options, Peer, Place, Server,
-    nobody::{Nobody, Silent, SilentUnix},
     peer::{AsyncStd, Tokio},
+    refusing_port::{RefusingPort, Silent, SilentUnix},
     runner::{self, trial},
 };
 
@@ -178,7 +178,7 @@ fn a_silent_node_leaves_time_for_the_next(kind: Kind) {
 }
 
 fn the_only_node_alive_of_many_is_found(kind: Kind) {
-    let (silent, nobody, server) = (Silent::new(), Nobody::new(), server());
+    let (silent, nobody, server) = (Silent::new(), RefusingPort::new(), server());
     let (silent, nobody, alive) = (silent.address(), nobody.address(), server.address());
     works(kind, &format!("{nobody},{silent},unix:/nonexistent/socket,{silent},{nobody},{alive},{silent}"), 600);
 }
@@ -216,7 +216,7 @@ fn name_of(kind: Kind, of: &str, takes: Duration, addresses: Vec<SocketAddr>) ->
 }
 
 fn what_fails_names_address_and_phase(kind: Kind) {
-    let (nobody, silent, full) = (Nobody::new(), Silent::new(), SilentUnix::new());
+    let (nobody, silent, full) = (RefusingPort::new(), Silent::new(), SilentUnix::new());
     let (refuses, silent, full) = (nobody.address(), silent.address(), full.address());
     let two = name_of(kind, "two", Duration::ZERO, vec![silent, refuses.parse().unwrap()]);
     let none = name_of(kind, "none", Duration::ZERO, Vec::new());

@@ -14,7 +14,7 @@ use beanstalk_sync::{
 };
 use beanstalk_tests::{
     daemon::Daemon,
-    nobody::Nobody,
+    refusing_port::RefusingPort,
     server::{Backend, Options, Server, installed},
     watchdog,
 };
@@ -60,8 +60,8 @@ fn a_session_that_connects_again_has_its_tubes_back() {
 #[test]
 fn a_session_waits_for_its_server_no_longer_than_its_patience() {
     let _bound = watchdog::bound();
-    let nobody = Nobody::new();
-    let address = nobody.address();
+    let refusing = RefusingPort::new();
+    let address = refusing.address();
     let config = SessionConfig { reconnect: Some(QUICK), patience: Some(Duration::from_millis(300)) };
     let mut session = Session::new(&address, config, Config::default()).unwrap();
     let start = Instant::now();
@@ -219,8 +219,8 @@ fn a_producer_passes_over_servers_that_drain_or_are_dead() {
     let _bound = watchdog::bound();
     for (a, b) in servers().zip(servers()) {
         a.drain();
-        let nobody = Nobody::new();
-        let mut producer = Producer::new([a.address(), &nobody.address(), b.address()]).unwrap();
+        let refusing = RefusingPort::new();
+        let mut producer = Producer::new([a.address(), &refusing.address(), b.address()]).unwrap();
         let [draining, dead, healthy] = producer.servers().map(|(id, _)| id).collect::<Vec<_>>()[..] else {
             panic!("three servers")
         };

@@ -32,14 +32,14 @@ pub(crate) struct Line {
     pub(crate) trailing: bool,
 }
 
-/// A command line that the server refuses, and what it answers.
+/// A command line that the server answers with an error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The command it begins like, if it does like any.
     pub kind: Option<Kind>,
     /// `BAD_FORMAT` or `UNKNOWN_COMMAND`; from a connection also `EXPECTED_CRLF` or `JOB_TOO_BIG`, of a body.
     pub reply: Reply,
-    /// Whether the server's counter of that command goes up all the same.
+    /// Whether the server's counter of that command goes up nevertheless.
     pub counted: bool,
 }
 
@@ -71,7 +71,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// [`ArgumentError`] for a value that no client can say, such as a reserve timeout over 2^31-1 s.
+    /// [`ArgumentError`] for a value that no client can express, such as a reserve timeout over 2^31-1 s.
     pub fn encode_to(self, out: &mut Vec<u8>) -> Result<(), ArgumentError> {
         let mut transmit = Transmit::default();
         let mut encoder = Encoder::new(&mut transmit);

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// The line is checked for CR, LF, NUL and its length. With a body, its length is appended to the line, so write
 /// `put 0 0 60`, not `put 0 0 60 5`. A line whose verb is built in must have a body exactly when that command has one,
-/// and gets that command's expectations; for another the caller says whether the reply has a body.
+/// and gets that command's expectations; for another the caller sets whether the reply has a body.
 ///
 /// The reply comes untyped. Error replies of the protocol are errors, as for a [`Command`]; a reply with a word of its own is
 /// `Ok`, and a [`Reply::Other`], even if the server means it as an error.
@@ -47,7 +47,7 @@ impl<'a> Raw<'a> {
         self
     }
 
-    /// Says that a reply with a word unknown to this crate ends in a length and has a body.
+    /// Sets whether a reply with a word unknown to this crate ends in a length and has a body.
     #[must_use]
     pub fn reply_has_body(mut self, reply_has_body: bool) -> Self {
         self.reply_has_body = reply_has_body;

@@ -87,7 +87,7 @@ pub enum Error {
         /// What is wrong with them.
         error: StatsError,
     },
-    /// The `use` that was sent ahead of this command was refused, so the command ran in the tube that stayed in use. Only
+    /// The `use` that was sent ahead of this command got an error reply, so the command ran in the tube that stayed in use. Only
     /// on a connection that tasks share.
     #[error("use {tube}: {error}; the command behind it ran in tube {ran_in}, and the answer was {reply:?}")]
     UseRefused {

@@ -119,7 +119,7 @@ impl OtherReply {
 }
 
 impl Reply {
-    /// What the reply says, without its values; `None` for [`Reply::Other`] and [`Reply::Closed`].
+    /// Returns the kind of the reply, without its values; `None` for [`Reply::Other`] and [`Reply::Closed`].
     #[must_use]
     pub const fn kind(&self) -> Option<ReplyKind> {
         Some(match self {

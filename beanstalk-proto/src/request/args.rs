@@ -73,7 +73,7 @@ impl<'a> Args<'a> {
         seconds.ok_or(BadFormat::UNCOUNTED)
     }
 
-    /// `(int)strtol(…)`: no number is 0, what is negative once cut to 32 bits waits for ever, what overflows 64 bits is
+    /// `(int)strtol(…)`: no number is 0, what is negative once cut to 32 bits waits without end, what overflows 64 bits is
     /// refused.
     fn signed_timeout(&mut self) -> Option<u32> {
         let (negative, magnitude, _) = self.strto();

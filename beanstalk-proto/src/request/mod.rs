@@ -2,7 +2,7 @@
 //! ([`Encoder`]) and how a server reads them.
 //!
 //! The trait is open. A command that a fork of the server adds is a type of the application that writes itself through
-//! an [`Encoder`] and says what may come back; it can then be called like the built-in ones:
+//! an [`Encoder`] and lists what may come back; it can then be called like the built-in ones:
 //!
 //! ```
 //! use beanstalk_proto::{ArgumentError, DecodeError, Encoder, Expect, JobId, OtherReplies, Reply, ReplySet, ReplyShape, Request};
@@ -26,7 +26,7 @@
 //!     fn decode(reply: Reply) -> Result<(), DecodeError> {
 //!         match reply {
 //!             Reply::Other(_) => Ok(()),
-//!             refusal => Err(refusal.into()),
+//!             error => Err(error.into()),
 //!         }
 //!     }
 //! }
@@ -65,14 +65,14 @@ pub trait Request {
     ///
     /// # Errors
     ///
-    /// [`ArgumentError`] for a value that the protocol cannot say; then nothing is queued.
+    /// [`ArgumentError`] for a value that the protocol cannot express; then nothing is queued.
     fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError>;
 
     /// Turns the reply into what the caller wants. Only replies that [`Request::expect`] allows get here.
     ///
     /// # Errors
     ///
-    /// The server's refusal: `Err(reply.into())` for every reply that is none of the good ones.
+    /// The server's error reply: `Err(reply.into())` for every reply that is none of the good ones.
     fn decode(reply: Reply) -> Result<Self::Reply, DecodeError>;
 
     /// What nearly always answers it, if nothing need be checked of that but an id: what it expects says so, and where it is
@@ -145,7 +145,7 @@ pub struct ReplyShape {
 /// Which replies beyond [`ReplyKind`] a request may get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OtherReplies {
-    /// None: another word poisons the connection.
+    /// None: another word desynchronises the connection.
     #[default]
     None,
     /// These.
@@ -200,7 +200,7 @@ impl Expect {
         }
     }
 
-    /// What a built-in command expects, but for its waiting and its echo. A request that says so is that command to the
+    /// What a built-in command expects, but for its waiting and its echo. A request that expects this is that command to the
     /// connection: another reserve may stand for it, say.
     #[must_use]
     pub const fn of(kind: Kind) -> Self {
@@ -217,7 +217,7 @@ impl Expect {
         self
     }
 
-    /// Says that the server may wait before it answers.
+    /// Lets the server wait before it answers.
     #[must_use]
     #[inline]
     pub fn wait(mut self, wait: Wait) -> Self {

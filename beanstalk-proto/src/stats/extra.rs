@@ -6,7 +6,7 @@ use core::fmt;
 use super::{StatsError, lines};
 use crate::types::Excerpt;
 
-/// Keys and values that have no field of their own, in the server's order: what a later release, or a fork, tells.
+/// Keys and values that have no field of their own, in the server's order: what a later release, or a fork, sends.
 ///
 /// A value is read without its quotes, if it has a pair, and written again exactly as it came. Kept as the lines they
 /// came in, so that a body of many small lines takes no more memory than its bytes.

@@ -1,4 +1,4 @@
-//! What the server tells about itself, a tube and a job; and lists of tube names.
+//! Statistics of the server, a tube and a job; and lists of tube names.
 //!
 //! ```text
 //! ---                     the first line
@@ -15,7 +15,7 @@
 //!   text that is not UTF-8 and a line without a key. Nothing becomes zero silently.
 //!
 //! The server counts some times down past zero, and prints them with a sign. Time left cannot be negative here: where
-//! a field's documentation says so, a negative number is read as no time at all.
+//! a field is documented so, a negative number is read as no time at all.
 //!
 //! ```
 //! use beanstalk_proto::stats::{JobState, JobStats};
@@ -66,7 +66,7 @@ macro_rules! stats {
             ///
             /// # Errors
             ///
-            /// A [`StatsError`] that says which key or line makes no sense.
+            /// A [`StatsError`] with the key or line that makes no sense.
             pub fn decode(body: &[u8]) -> Result<Self, StatsError> {
                 let mut stats = Self::default();
                 for line in lines::lines(body)? {
@@ -198,15 +198,15 @@ stats! {
         "binlog-records-written" binlog_records_written: u64 = Count,
         /// The size of a binlog file, in bytes.
         "binlog-max-size" binlog_max_size: u64 = Count,
-        /// Whether the server refuses new jobs. Not told by 1.10.
+        /// Whether the server refuses new jobs. Not sent by 1.10.
         "draining" draining: bool = Flag,
         /// The random id of this run of the server: hexadecimal digits, which may happen to look like a number.
         "id" id: Box<str> = BareText,
         /// The machine's name.
         "hostname" hostname: Box<str> = Text,
-        /// The kernel's version. Not told by 1.10.
+        /// The kernel's version. Not sent by 1.10.
         "os" os: Box<str> = Text,
-        /// The machine's architecture. Not told by 1.10.
+        /// The machine's architecture. Not sent by 1.10.
         "platform" platform: Box<str> = Text,
     }
 }
@@ -291,7 +291,7 @@ pub enum JobState {
     Reserved,
     /// `buried`: it waits to be kicked.
     Buried,
-    /// `invalid`: what real servers say of a job whose body has not arrived in full.
+    /// `invalid`: what real servers send for a job whose body has not arrived in full.
     Invalid,
     /// A word not known here.
     Unknown(Box<str>),

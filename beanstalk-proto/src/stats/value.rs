@@ -14,7 +14,7 @@ pub(super) trait Codec {
     /// What it is here.
     type Value;
 
-    /// What it is, for the message that says a value is not.
+    /// What it is, for the message about a value that is not.
     const EXPECTED: &'static str;
 
     /// Whether this release puts quotes around it.

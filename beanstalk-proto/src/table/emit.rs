@@ -104,7 +104,7 @@ macro_rules! request {
                         used_up!($variant reply);
                         Ok($result)
                     })*
-                    refusal => Err(refusal.into()),
+                    error => Err(error.into()),
                 }
             }
 
@@ -116,7 +116,7 @@ macro_rules! request {
     };
 }
 
-/// Says that nothing of this reply is left to drop. To find that out by its value would cost more than to decode it.
+/// Forgets a reply of which nothing is left to drop. To find that out by its value would cost more than to decode it.
 macro_rules! used_up {
     (Reserved $reply:ident) => {};
     (Found $reply:ident) => {};
@@ -136,7 +136,7 @@ macro_rules! request_expect {
     };
     (no id $kind:ident $request:ident) => { Expect::of(Kind::$kind).echo(Echo::Id($request.id)) };
     (no tube $kind:ident $request:ident) => {
-        // A bad name is refused when it is encoded.
+        // A bad name is an error when it is encoded.
         Expect::of(Kind::$kind).echo($request.tube.to_name().map_or(Echo::None, Echo::Tube))
     };
 }

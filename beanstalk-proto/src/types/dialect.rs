@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
     /// beanstalkd 1.12, as Debian ships it: names in statistics are not quoted; `reserve-with-timeout` reads its number
-    /// signed and leniently (`-1` waits for ever, no number is 0).
+    /// signed and leniently (`-1` waits without end, no number is 0).
     V1_12,
     /// beanstalkd 1.13 and later.
     #[default]

@@ -29,7 +29,7 @@ impl TubeName {
     ///
     /// # Errors
     ///
-    /// A [`TubeNameError`] that says which rule the name breaks.
+    /// A [`TubeNameError`] with the rule that the name breaks.
     pub fn new(name: impl Into<Box<str>>) -> Result<Self, TubeNameError> {
         let name = name.into();
         Self::check(name.as_bytes())?;
@@ -62,7 +62,7 @@ impl TubeName {
         input.split_at_checked(len)
     }
 
-    /// Says whether these bytes are a tube name, and if not, why.
+    /// Checks whether these bytes are a tube name.
     pub(crate) fn check(name: &[u8]) -> Result<(), TubeNameError> {
         if name.is_empty() {
             return Err(TubeNameError::Empty);
@@ -86,7 +86,7 @@ impl TubeName {
     }
 }
 
-/// Says whether a byte may stand in a tube name.
+/// Returns whether a byte may stand in a tube name.
 #[inline]
 pub(crate) fn is_name_byte(byte: u8) -> bool {
     NAME_BYTES.get(usize::from(byte)).copied().unwrap_or_default()

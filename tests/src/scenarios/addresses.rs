@@ -8,8 +8,8 @@ use std::{
 use beanstalk_proto::{ArgumentError, Error, Lost, client::Config};
 
 use crate::{
-    nobody::Nobody,
     peer::Peer,
+    refusing_port::RefusingPort,
     server::{Options, Place},
     session::Stage,
 };
@@ -37,9 +37,9 @@ pub async fn a_host_name_works_like_an_address<P: Peer>(stage: &Stage) {
 }
 
 pub async fn nobody_there_is_an_error_that_says_so<P: Peer>(_stage: &Stage) {
-    let nobody = Nobody::new();
+    let refusing = RefusingPort::new();
     for (address, kind) in [
-        (nobody.address(), io::ErrorKind::ConnectionRefused),
+        (refusing.address(), io::ErrorKind::ConnectionRefused),
         ("unix:/nonexistent/socket".to_string(), io::ErrorKind::NotFound),
     ] {
         let Err(error) = P::connect(&address, Config::default()).await else { panic!("somebody is at {address}") };

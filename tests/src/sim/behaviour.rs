@@ -89,12 +89,12 @@ async fn batch(client: &mut Client, link: LinkId, driver: &mut Driver<Stream>) -
     let wanted = if client.rng.one_in(4) { client.rng.index(commands.len()) } else { commands.len() };
     let sim = client.sim.clone();
     let asked = sim.now();
-    // Which of them were taken out, in order, and what they are in the book.
+    // Which of them were taken out, in order, and what they are in the log.
     let places = std::cell::RefCell::new(Vec::new());
-    let book = std::rc::Rc::clone(&client.book);
+    let log = std::rc::Rc::clone(&client.log);
     let noted = commands.into_iter().inspect(|command| {
         let waits = matches!(command, Command::Reserve | Command::ReserveWithTimeout { .. });
-        places.borrow_mut().push((!waits).then(|| book.borrow_mut().ask(link, command.clone())));
+        places.borrow_mut().push((!waits).then(|| log.borrow_mut().ask(link, command.clone())));
     });
     let mut results = driver.call_all(noted);
     let mut fatal = false;

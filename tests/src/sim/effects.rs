@@ -1,4 +1,4 @@
-//! What the server did, for those who count, one deed after the other.
+//! What the server did, for those who count, one effect after the other.
 
 use std::mem;
 
@@ -11,8 +11,8 @@ use super::{
 
 /// Something that the server did, for those who count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Deed {
-    pub(super) what: What,
+pub(super) struct Effect {
+    pub(super) what: EffectKind,
     /// On whose behalf.
     pub(super) link: LinkId,
     pub(super) id: JobId,
@@ -20,7 +20,7 @@ pub(super) struct Deed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
+pub(super) enum EffectKind {
     /// A job was put into this tube.
     Inserted(TubeName),
     Reserved,
@@ -33,10 +33,10 @@ pub(super) enum What {
 }
 
 impl Ledger {
-    /// Writes a deed down.
-    pub(super) fn note(&mut self, what: What, link: LinkId, id: JobId) {
-        if let (Some(deeds), Some(job)) = (&mut self.deeds, self.jobs.get(&id)) {
-            deeds.push(Deed { what, link, id, body: job.body.clone() });
+    /// Writes an effect down.
+    pub(super) fn note(&mut self, what: EffectKind, link: LinkId, id: JobId) {
+        if let (Some(effects), Some(job)) = (&mut self.effects, self.jobs.get(&id)) {
+            effects.push(Effect { what, link, id, body: job.body.clone() });
         }
     }
 

@@ -16,12 +16,12 @@ use crate::temp::TempDir;
 
 /// A port that is taken, so that no other test gets it, and refuses connections for as long as this lives.
 #[derive(Debug)]
-pub struct Nobody {
+pub struct RefusingPort {
     _taken: std::net::TcpListener,
     address: SocketAddr,
 }
 
-impl Nobody {
+impl RefusingPort {
     /// Takes a port.
     #[allow(clippy::new_without_default, reason = "it is made, not defaulted")]
     pub fn new() -> Self {

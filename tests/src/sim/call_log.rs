@@ -25,7 +25,7 @@ enum Outcome {
 
 /// All clients' notes.
 #[derive(Debug, Default)]
-pub(super) struct Book {
+pub(super) struct CallLog {
     asked: BTreeMap<LinkId, Vec<(Command, Outcome)>>,
     /// When each job was last handed to whoever asked on a link.
     handed: BTreeMap<(LinkId, JobId), (Instant, u64)>,
@@ -35,7 +35,7 @@ pub(super) struct Book {
     pub(super) unknown_puts: u64,
 }
 
-impl Book {
+impl CallLog {
     /// Notes that a request is about to be sent.
     pub(super) fn ask(&mut self, link: LinkId, command: Command) -> usize {
         let asked = self.asked.entry(link).or_default();

@@ -134,7 +134,7 @@ async fn handle_job(
 }
 
 /// Runs one worker after the other until the end.
-pub(super) async fn boss(cluster: Arc<Cluster>, mut rng: Rng) {
+pub(super) async fn run_workers(cluster: Arc<Cluster>, mut rng: Rng) {
     while !cluster.is_finishing() {
         let mut servers = cluster.addresses();
         if servers.len() > 1 && rng.one_in(4) {
@@ -188,7 +188,7 @@ async fn orders(cluster: &Cluster, rng: &mut Rng, handle: &WorkerHandle<Virtual>
 }
 
 /// Does whatever is left when everybody else has gone, and checks that a worker with nothing to do ends at once.
-pub(super) async fn last_boss(cluster: Arc<Cluster>) {
+pub(super) async fn run_last_worker(cluster: Arc<Cluster>) {
     while !cluster.is_finishing() || cluster.busy.load(Ordering::Relaxed) > 0 {
         cluster.sleep(Duration::from_millis(50)).await;
     }

@@ -24,7 +24,7 @@ pub use self::{
 use crate::{
     reply::Reply,
     stats::StatsError,
-    types::{JobId, TubeName},
+    types::{Buried, JobId, TubeName},
 };
 
 /// What can have become of a request that got no answer.
@@ -60,6 +60,10 @@ pub enum Error {
         /// What the server said.
         error: CommandError,
     },
+    /// A job was buried for lack of memory, and its outcome was asked to make that an error
+    /// ([`PutOutcome::inserted`](crate::PutOutcome::inserted)). The job exists; the connection stays usable.
+    #[error(transparent)]
+    Buried(#[from] Buried),
     /// The body of the reply is over a limit of this client. It was discarded as it arrived; the connection stays
     /// usable, and a job that was reserved so is held: `bury` or `release` it.
     #[error("{command}: a reply of {bytes} bytes is over this client's limit of {limit}")]
@@ -163,7 +167,7 @@ impl Error {
             #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),
             Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,
-            Self::UseRefused { .. } | Self::Ticket(_) => None,
+            Self::UseRefused { .. } | Self::Ticket(_) | Self::Buried(_) => None,
         }
     }
 

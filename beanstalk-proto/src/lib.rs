@@ -139,7 +139,10 @@ pub use table::{
 };
 pub use time::Instant;
 pub use transmit::Segments;
-pub use types::{Body, Bound, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName};
+pub use types::{
+    Argument, Body, Bound, Buried, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg,
+    TubeName,
+};
 
 /// What emitted code needs by absolute path.
 #[doc(hidden)]

@@ -36,7 +36,7 @@ use crate::{
     error::{ArgumentError, DecodeError},
     reply::{Reply, ReplyKind, ReplySet},
     request::{Echo, Encoder, Expect, Request, Wait, untyped},
-    types::{Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName},
+    types::{Argument, Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName},
 };
 
 /// Hands all rows of the table to a macro.
@@ -51,7 +51,7 @@ macro_rules! __commands {
         /// `max-job-size` (65535 unless it is told otherwise). Durations are rounded up to whole seconds.
         ///
         /// [`PutOutcome::Buried`](beanstalk_proto::PutOutcome::Buried) is not an error: the job exists, but the server
-        /// had no memory to queue it.
+        /// had no memory to queue it. [`inserted`](beanstalk_proto::PutOutcome::inserted) makes it one, and gives the id.
         ///
         /// # Errors
         ///
@@ -62,7 +62,7 @@ macro_rules! __commands {
             Reply::Inserted(id) => PutOutcome::Inserted(id),
             Reply::BuriedId(id) => PutOutcome::Buried(id),
         } replies [Inserted BuriedId ExpectedCrlf JobTooBig Draining] wait no echo none shared put_in
-        example "client.put(1024, 0, 60, \"hello\")";
+        example "let outcome = client.put(1024, 0, 60, \"hello\")";
 
         /// Reads a job by its id, whatever its state and tube, without reserving it.
         ///
@@ -119,7 +119,7 @@ macro_rules! __commands {
             Reply::TimedOut => Reserved::TimedOut,
             Reply::DeadlineSoon => Reserved::DeadlineSoon,
         } replies [Reserved DeadlineSoon TimedOut] wait timeout echo none shared no
-        example "client.reserve_with_timeout(5)";
+        example "let reserved = client.reserve_with_timeout(5)";
 
         /// Reserves a certain job, if it is ready, delayed or buried. Servers from 1.12 on.
         ///
@@ -146,7 +146,7 @@ macro_rules! __commands {
             Reply::TimedOut => Reserved::TimedOut,
             Reply::DeadlineSoon => Reserved::DeadlineSoon,
         } replies [Reserved DeadlineSoon TimedOut] wait forever echo none shared no
-        example "client.reserve()";
+        example "let reserved = client.reserve()";
 
         /// Removes a job: one this connection holds, or any that is ready, delayed or buried.
         ///
@@ -162,7 +162,7 @@ macro_rules! __commands {
         /// Puts a job this connection holds back into the ready queue, or among the delayed jobs.
         ///
         /// [`ReleaseOutcome::Buried`](beanstalk_proto::ReleaseOutcome::Buried) is not an error: the server had no memory to
-        /// queue the job again.
+        /// queue the job again. [`released`](beanstalk_proto::ReleaseOutcome::released) makes it one.
         ///
         /// # Errors
         ///
@@ -171,7 +171,7 @@ macro_rules! __commands {
             Reply::Released => ReleaseOutcome::Released,
             Reply::Buried => ReleaseOutcome::Buried,
         } replies [Released Buried NotFound] wait no echo none shared as_is
-        example "client.release(1, 1024, 10)";
+        example "let outcome = client.release(1, 1024, 10)";
 
         /// Sets a job this connection holds aside until it is kicked.
         ///
@@ -185,6 +185,9 @@ macro_rules! __commands {
 
         /// Makes at most `bound` jobs of the tube in use ready: buried ones, or if there are none, delayed ones. Gives how
         /// many.
+        ///
+        /// With `stats_tube(…)?.current_jobs_buried` for a bound it kicks those that are buried, and no delayed ones unless
+        /// somebody else kicks meanwhile; `kick_buried` never does.
         ///
         /// # Errors
         ///

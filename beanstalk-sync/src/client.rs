@@ -28,7 +28,7 @@ use crate::{
 ///     let mut client = Client::connect("localhost:11300")?;
 ///     client.use_tube("urls-to-fetch")?;
 ///     for url in urls {
-///         client.put(100, 0, 180, *url)?;
+///         client.put(100, 0, 180, *url)?.inserted()?;
 ///     }
 ///     Ok(())
 /// }

@@ -11,8 +11,8 @@
 use std::{fmt, ops::Deref};
 
 use beanstalk_proto::{
-    Address, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request,
-    ReserveJob, Seconds, StatsJob, Touch, TubeName, stats::JobStats,
+    Address, Argument, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome,
+    Request, ReserveJob, Seconds, StatsJob, Touch, TubeName, stats::JobStats,
 };
 
 use crate::session::Session;
@@ -101,7 +101,7 @@ impl<'s> JobHandle<'s> {
     /// # Errors
     ///
     /// [`Error::NotHeld`], else as [`Session::release`].
-    pub fn release(mut self, delay: impl Into<Seconds>) -> Result<ReleaseOutcome, Error> {
+    pub fn release(mut self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
         let priority = self.priority()?;
         self.on_it(Release::new(self.job.id, priority, delay))
     }

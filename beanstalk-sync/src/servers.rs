@@ -12,7 +12,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Address, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName,
+    Address, Argument, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName,
     client::Config,
     policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
 };
@@ -68,7 +68,7 @@ struct Link {
 /// # fn main() -> Result<(), beanstalk_sync::Error> {
 /// let mut producer = Producer::new(["queue-1:11300", "queue-2:11300", "queue-3:11300"])?;
 /// producer.use_tube("mails")?;
-/// producer.put(100, 0, 60, "to: alice")?;
+/// producer.put(100, 0, 60, "to: alice")?.1.inserted()?;
 /// // All of one customer's jobs on one server, while it is healthy.
 /// producer.put_keyed("customer 42", 100, 0, 60, "to: bob")?;
 /// # Ok(())
@@ -117,8 +117,8 @@ impl Producer {
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no name of a tube; nothing is sent.
-    pub fn use_tube<'a>(&mut self, tube: impl Into<TubeArg<'a>>) -> Result<(), Error> {
-        self.tube = tube.into().to_name()?;
+    pub fn use_tube<'a>(&mut self, tube: impl Argument<TubeArg<'a>>) -> Result<(), Error> {
+        self.tube = tube.into_argument().to_name()?;
         Ok(())
     }
 
@@ -129,10 +129,10 @@ impl Producer {
     /// As [`Client::put`]. If no server takes it in time, what the last one failed with.
     pub fn put<'a>(
         &mut self,
-        priority: impl Into<Priority>,
-        delay: impl Into<Seconds>,
-        ttr: impl Into<Seconds>,
-        body: impl Into<Body<'a>>,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'a>>,
     ) -> Result<(Placed, PutOutcome), Error> {
         self.place(None, &Put::new(priority, delay, ttr, body))
     }
@@ -145,10 +145,10 @@ impl Producer {
     pub fn put_keyed<'a>(
         &mut self,
         key: impl AsRef<[u8]>,
-        priority: impl Into<Priority>,
-        delay: impl Into<Seconds>,
-        ttr: impl Into<Seconds>,
-        body: impl Into<Body<'a>>,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'a>>,
     ) -> Result<(Placed, PutOutcome), Error> {
         self.place(Some(key.as_ref()), &Put::new(priority, delay, ttr, body))
     }

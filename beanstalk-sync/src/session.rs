@@ -11,7 +11,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Address, Error, Instant, Lost, Request, ReserveWithTimeout, Seconds,
+    Address, Argument, Error, Instant, Lost, Request, ReserveWithTimeout, Seconds,
     client::Config,
     policy::{self, Call, Event, Next, SessionConfig, Step, Tubes},
 };
@@ -153,7 +153,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::call`].
-    pub fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
+    pub fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
         let reserved = self.call(ReserveWithTimeout::new(timeout))?;
         Ok(reserved.job().map(|job| JobHandle::new(self, job)))
     }

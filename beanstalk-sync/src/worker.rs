@@ -19,7 +19,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Address, ArgumentError, Error, TubeArg,
+    Address, Argument, ArgumentError, Error, TubeArg,
     client::Config,
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
@@ -261,14 +261,14 @@ impl WorkerBuilder {
 
     /// Takes jobs from this tube, besides those set already; from `default` if none is set.
     #[must_use]
-    pub fn tube<'a>(self, tube: impl Into<TubeArg<'a>>) -> Self {
+    pub fn tube<'a>(self, tube: impl Argument<TubeArg<'a>>) -> Self {
         self.tubes([tube])
     }
 
     /// Takes jobs from these tubes, besides those set already.
     #[must_use]
-    pub fn tubes<'a>(mut self, tubes: impl IntoIterator<Item: Into<TubeArg<'a>>>) -> Self {
-        self.tubes.extend(tubes.into_iter().map(|tube| TubeArg::from(tube.into().as_str().to_string())));
+    pub fn tubes<'a>(mut self, tubes: impl IntoIterator<Item: Argument<TubeArg<'a>>>) -> Self {
+        self.tubes.extend(tubes.into_iter().map(|tube| TubeArg::from(tube.into_argument().as_str().to_string())));
         self
     }
 

@@ -249,7 +249,7 @@ fn killed<P: Peer>(backend: Backend) {
             assert_eq!(notes.known.len(), 1);
             let mut waiting = P::connect(proxy.address(), config()).await.unwrap();
             // Given away already, so that this one waits.
-            waiting.call(ReserveWithTimeout::new(0)).await.unwrap();
+            waiting.call(ReserveWithTimeout::new(0)).await.unwrap().job().unwrap();
             let ticket = waiting.send(ReserveWithTimeout::new(30)).await.unwrap();
             // SIGKILL for a real one; the embedded one drops all it has.
             drop(server.take());

@@ -38,7 +38,7 @@ use crate::{
     request::{Expect, Request, Wait},
     table::{Sharing, Use},
     time::Instant,
-    types::{Job, TubeArg, TubeName},
+    types::{Argument, Job, TubeArg, TubeName},
 };
 
 /// A connection that tasks share: cheap to clone, one clone for each task.
@@ -83,8 +83,8 @@ impl Shared {
     /// # Errors
     ///
     /// As [`Shared::call`], and [`Error::UseRefused`].
-    pub async fn call_in<R: Request>(&self, tube: impl Into<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
-        let tube = tube.into().to_name()?;
+    pub async fn call_in<R: Request>(&self, tube: impl Argument<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
+        let tube = tube.into_argument().to_name()?;
         self.run(Some(tube), request).await
     }
 

@@ -54,6 +54,16 @@ pub enum ArgumentError {
         /// The limit: 2^32-1 for delay, ttr and pause, 2^31-1 for a reserve timeout.
         limit: u64,
     },
+    /// A number that is too large for what it is converted to.
+    #[error("{number} is too large for {what}: the limit is {limit}")]
+    TooLarge {
+        /// What it would have been.
+        what: &'static str,
+        /// The number.
+        number: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// A raw line, a word or a name with a byte that would end or split it.
     #[error("byte {at} ({:?}) cannot stand in a command line", char::from(*.byte))]
     BadByte {

@@ -7,7 +7,7 @@ use crate::{
     scan,
     table::Kind,
     transmit::{Line, Transmit},
-    types::{Body, Seconds, TubeArg, TubeName},
+    types::{Argument, Body, Seconds, TubeArg, TubeName},
 };
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
@@ -112,8 +112,8 @@ impl<'c> Encoder<'c> {
     ///
     /// [`ArgumentError::BodyTooLong`] above 2^30 bytes.
     #[inline(always)]
-    pub fn body<'b>(&mut self, body: impl Into<Body<'b>>) -> Result<&mut Self, ArgumentError> {
-        let body = body.into();
+    pub fn body<'b>(&mut self, body: impl Argument<Body<'b>>) -> Result<&mut Self, ArgumentError> {
+        let body = body.into_argument();
         let bytes = body.len();
         if bytes > Body::MAX_LEN {
             return Err(ArgumentError::BodyTooLong { bytes, limit: Body::MAX_LEN });

@@ -8,7 +8,7 @@ use crate::{
     error::{ArgumentError, DecodeError},
     reply::{Reply, ReplySet},
     table::Kind,
-    types::Body,
+    types::{Argument, Body},
 };
 
 /// Any command line at all, for what has no name here yet.
@@ -42,8 +42,8 @@ impl<'a> Raw<'a> {
 
     /// Adds a body; its length is appended to the line.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Body<'a>>) -> Self {
-        self.body = Some(body.into());
+    pub fn body(mut self, body: impl Argument<Body<'a>>) -> Self {
+        self.body = Some(body.into_argument());
         self
     }
 

@@ -120,8 +120,8 @@ macro_rules! request {
             #[doc = concat!("The request behind the method `", stringify!($method), "`, with its arguments in the protocol's order.")]
             #[allow(clippy::new_without_default, reason = "a request is said, not defaulted")]
             #[must_use]
-            pub fn new($($arg: impl Into<field!($ty $($of)?)>),*) -> Self {
-                Self { $($arg: $arg.into()),* }
+            pub fn new($($arg: impl Argument<field!($ty $($of)?)>),*) -> Self {
+                Self { $($arg: $arg.into_argument()),* }
             }
         }
 

@@ -87,7 +87,7 @@ fn waiting_that_is_over_is_not_added() {
     feed(&mut connection, b"RESERVED 1 0\r\n\r\n");
     let delete = send(&mut connection, Delete::new(1));
     assert_eq!(connection.deadline(&delete, at(1)), Deadline::Fail(at(6)));
-    reply(&mut connection, &mut first).unwrap();
+    reply(&mut connection, &mut first).unwrap().job().unwrap();
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn what_is_behind_a_reserve_that_was_taken_over_still_waits_for_the_servers_own_
     assert_eq!(connection.deadline(&ticket, at(1)), Deadline::GiveUp(at(3)));
     let behind = send(&mut connection, Delete::new(1));
     assert_eq!(connection.deadline(&behind, at(2)), Deadline::Fail(at(105)));
-    connection.give_up(ticket).unwrap();
+    connection.give_up(ticket).unwrap().job().unwrap();
     assert_eq!(connection.deadline(&behind, at(4)), Deadline::Fail(at(105)));
 }
 

@@ -143,7 +143,7 @@ fn a_peer_that_floods_fills_no_more_than_the_requests_ask_for() {
     }
     assert!(connection.is_ended());
     for ticket in &mut tickets {
-        reply(&mut connection, ticket).expect("the first three were asked for");
+        reply(&mut connection, ticket).expect("the first three were asked for").job().unwrap();
     }
 }
 

@@ -71,6 +71,6 @@ pub async fn kick_job_of_a_ready_or_held_job_finds_nothing<P: Peer>(stage: &Stag
     let mut client = stage.connect::<P>().await;
     let id = client.put(0, 0, 60, "x").await.unwrap().id();
     refused(client.kick_job(id).await, "kick-job", CommandError::NotFound);
-    client.reserve().await.unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     refused(client.kick_job(id).await, "kick-job", CommandError::NotFound);
 }

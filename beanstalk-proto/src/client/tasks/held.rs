@@ -8,7 +8,7 @@ use crate::{
     error::{CommandError, Error},
     stats::JobStats,
     table::{Bury, Delete, Peek, Release, ReserveJob, StatsJob, Touch},
-    types::{Job, Priority, ReleaseOutcome, Seconds, TubeName},
+    types::{Argument, Job, Priority, ReleaseOutcome, Seconds, TubeName},
 };
 
 /// A job that a [`Session`] holds. It is a [`Job`] with what can be done about it.
@@ -132,8 +132,8 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     /// # Errors
     ///
     /// Those of `release` and `stats-job`, and [`Error::NotHeld`].
-    pub async fn release(mut self, delay: impl Into<Seconds>) -> Result<ReleaseOutcome, Error> {
-        let delay = delay.into();
+    pub async fn release(mut self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
+        let delay = delay.into_argument();
         let priority = self.priority().await?;
         self.hold().await?;
         let release = Release::new(self.job.id, priority, delay);

@@ -38,7 +38,7 @@ pub use desk::HeldJob;
 pub use held::JobHandle;
 pub use producer::{Producer, ProducerConfig};
 pub use session::Session;
-pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
+pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 
 /// A runtime, and the client that an adapter has for it. Its clock starts when it is made.

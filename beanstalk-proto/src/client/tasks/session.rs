@@ -10,7 +10,7 @@ use crate::{
     policy::{self, Call, Event, Next, Selection, SessionConfig, Step, Tubes},
     request::Request,
     table::{Command, ReserveWithTimeout},
-    types::{Job, Reserved, Seconds},
+    types::{Argument, Job, Reserved, Seconds},
 };
 
 type OnEvent = Box<dyn FnMut(&Event) + Send>;
@@ -122,8 +122,8 @@ impl<R: Runtime> Session<R> {
     /// # Errors
     ///
     /// Those of `reserve_with_timeout`.
-    pub async fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_, R>>, Error> {
-        match self.call(ReserveWithTimeout::new(timeout.into())).await? {
+    pub async fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_, R>>, Error> {
+        match self.call(ReserveWithTimeout::new(timeout)).await? {
             Reserved::Job(job) => Ok(Some(self.handle(job))),
             Reserved::DeadlineSoon | Reserved::TimedOut => Ok(None),
         }
@@ -292,7 +292,7 @@ macro_rules! session_methods {
                 ///
                 /// As [`Session::call`].
                 pub async fn $method$(<$lt>)?(
-                    &mut self $($(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)+)?
+                    &mut self $($(, $arg: impl $crate::Argument<$crate::__argument!($ty $($of)?)>)+)?
                 ) -> Result<$reply, Error> {
                     self.call($crate::$name::new($($($arg),+)?)).await
                 }

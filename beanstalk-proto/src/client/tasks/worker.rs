@@ -19,7 +19,7 @@ use crate::{
     address::Address,
     error::Error,
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
-    types::TubeArg,
+    types::{Argument, TubeArg},
 };
 
 /// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
@@ -151,8 +151,8 @@ impl<R: Runtime> WorkerBuilder<R> {
     }
 
     /// Adds a tube to take jobs from. Without one it is `default`.
-    pub fn tube<'t>(mut self, tube: impl Into<TubeArg<'t>>) -> Self {
-        match tube.into().to_name() {
+    pub fn tube<'t>(mut self, tube: impl Argument<TubeArg<'t>>) -> Self {
+        match tube.into_argument().to_name() {
             Ok(tube) => self.worker.tubes.push(tube),
             Err(error) => self.fail(error),
         }
@@ -160,7 +160,7 @@ impl<R: Runtime> WorkerBuilder<R> {
     }
 
     /// Adds tubes to take jobs from.
-    pub fn tubes<'t>(self, tubes: impl IntoIterator<Item: Into<TubeArg<'t>>>) -> Self {
+    pub fn tubes<'t>(self, tubes: impl IntoIterator<Item: Argument<TubeArg<'t>>>) -> Self {
         tubes.into_iter().fold(self, |builder, tube| builder.tube(tube))
     }
 

@@ -45,7 +45,7 @@ use crate::{
     stats::JobStats,
     table::Command,
     time::Instant,
-    types::{Job, Seconds, TubeName},
+    types::{Argument, Job, Seconds, TubeName},
 };
 
 mod event;
@@ -96,6 +96,20 @@ pub enum Verdict {
     Failed,
     /// Set it aside: `bury`.
     Bury,
+}
+
+impl Verdict {
+    /// [`Verdict::RetryAfter`], said in seconds or as a [`Duration`].
+    ///
+    /// ```
+    /// use beanstalk_proto::policy::Verdict;
+    ///
+    /// assert_eq!(Verdict::retry_after(30), Verdict::RetryAfter(30.into()));
+    /// ```
+    #[must_use]
+    pub fn retry_after(delay: impl Argument<Seconds>) -> Self {
+        Self::RetryAfter(delay.into_argument())
+    }
 }
 
 /// What the driver is to do.

@@ -79,6 +79,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is ready.
+        #[doc(alias = "peek-ready")]
         PeekReady peek_ready "peek-ready" match "peek-ready" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_ready_in
@@ -89,6 +90,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is delayed.
+        #[doc(alias = "peek-delayed")]
         PeekDelayed peek_delayed "peek-delayed" match "peek-delayed" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_delayed_in
@@ -99,6 +101,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is buried.
+        #[doc(alias = "peek-buried")]
         PeekBuried peek_buried "peek-buried" match "peek-buried" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_buried_in
@@ -113,6 +116,7 @@ macro_rules! __commands {
         ///
         /// A timeout over 2^31-1 s is an [`ArgumentError`](beanstalk_proto::ArgumentError). That no job came
         /// (`TIMED_OUT`) and that a job held already is about to expire (`DEADLINE_SOON`) are outcomes.
+        #[doc(alias = "reserve-with-timeout")]
         ReserveWithTimeout reserve_with_timeout "reserve-with-timeout" match "reserve-with-timeout "
         (timeout: timeout) -> $crate::Reserved {
             Reply::Reserved(job) => Reserved::Job(job),
@@ -127,6 +131,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or somebody holds it.
         /// [`BadFormat`](beanstalk_proto::CommandError::BadFormat) (`BAD_FORMAT`): the server is older than 1.12.
+        #[doc(alias = "reserve-job")]
         ReserveJob reserve_job "reserve-job" match "reserve-job " (id: id) -> $crate::Job {
             Reply::Reserved(job) => job,
         } replies [Reserved NotFound] wait no echo id shared as_is
@@ -154,6 +159,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or another connection
         /// holds it. So answers a job whose time to run was over before it was deleted.
+        #[doc(alias = "del")]
         Delete delete "delete" match "delete " (id: id) -> () {
             Reply::Deleted => (),
         } replies [Deleted NotFound] wait no echo none shared as_is
@@ -203,6 +209,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or it is neither buried
         /// nor delayed.
+        #[doc(alias = "kick-job")]
         KickJob kick_job "kick-job" match "kick-job " (id: id) -> () {
             Reply::Kicked => (),
         } replies [Kicked NotFound] wait no echo none shared as_is
@@ -224,6 +231,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`);
         /// [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
+        #[doc(alias = "stats-job")]
         StatsJob stats_job "stats-job" match "stats-job " (id: id) -> $crate::stats::JobStats {
             Reply::Ok(body) => $crate::stats::JobStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
@@ -235,6 +243,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): a tube exists only while somebody uses or
         /// watches it or it has jobs. [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
+        #[doc(alias = "stats-tube")]
         StatsTube<'a> stats_tube "stats-tube" match "stats-tube " (tube: tube<'a>) -> $crate::stats::TubeStats {
             Reply::Ok(body) => $crate::stats::TubeStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
@@ -255,6 +264,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// None of its own.
+        #[doc(alias = "use")]
         Use<'a> use_tube "use" match "use " (tube: tube<'a>) -> () {
             Reply::Using(_) => (),
         } replies [Using] wait no echo tube shared no
@@ -285,6 +295,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
+        #[doc(alias = "list-tubes-watched")]
         ListTubesWatched list_tubes_watched "list-tubes-watched" match "list-tubes-watched"
         -> $crate::__private::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
@@ -296,6 +307,8 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// None of its own.
+        #[doc(alias = "list-tube-used")]
+        #[doc(alias = "list-tubes-used")]
         ListTubeUsed list_tube_used "list-tube-used" match "list-tube-used" -> $crate::TubeName {
             Reply::Using(tube) => tube,
         } replies [Using] wait no echo none shared no
@@ -306,6 +319,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
+        #[doc(alias = "list-tubes")]
         ListTubes list_tubes "list-tubes" match "list-tubes" -> $crate::__private::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared as_is
@@ -328,6 +342,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such tube.
+        #[doc(alias = "pause-tube")]
         PauseTube<'a> pause_tube "pause-tube" match "pause-tube" (tube: tube<'a>, delay: secs) -> () {
             Reply::Paused => (),
         } replies [Paused NotFound] wait no echo none shared as_is

@@ -127,8 +127,8 @@ mod types;
 pub use address::Address;
 pub use command::{Dialect, Refused, TIMEOUT_FOREVER};
 pub use error::{
-    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
-    TubeNameError,
+    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Instead, Lost, ProtocolError, SendError, Subject,
+    TicketError, TubeNameError, TubeNameRule,
 };
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
 pub use request::{Echo, Encoder, Expect, OtherReplies, Raw, ReplyShape, Request, Wait};

@@ -41,7 +41,7 @@ pub(crate) use encoder::check_line;
 pub use raw::Raw;
 
 use crate::{
-    error::{ArgumentError, DecodeError},
+    error::{ArgumentError, DecodeError, Subject},
     reply::{Reply, ReplyKind, ReplySet},
     table::Kind,
     types::{JobId, TubeName},
@@ -145,6 +145,7 @@ pub struct Expect {
     pub(crate) other: OtherReplies,
     pub(crate) wait: Wait,
     pub(crate) echo: Echo,
+    pub(crate) subject: Subject,
 }
 
 impl Expect {
@@ -158,6 +159,7 @@ impl Expect {
             other: OtherReplies::None,
             wait: Wait::No,
             echo: Echo::None,
+            subject: Subject::None,
         }
     }
 
@@ -184,6 +186,23 @@ impl Expect {
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
         self
+    }
+
+    /// Names what the request is about, for errors.
+    #[must_use]
+    #[inline(always)]
+    pub fn subject(mut self, subject: Subject) -> Self {
+        self.subject = subject;
+        self
+    }
+
+    /// What the request is about: its subject, or what the reply must repeat.
+    pub(crate) fn about(&self) -> Subject {
+        match (&self.subject, &self.echo) {
+            (Subject::None, Echo::Id(id)) => Subject::Job(*id),
+            (Subject::None, Echo::Tube(tube)) => Subject::Tube(tube.clone()),
+            (subject, _) => subject.clone(),
+        }
     }
 
     /// Demands that the reply repeats this.

@@ -33,7 +33,7 @@ use self::kinds::MAX_TIMEOUT;
 pub(crate) use self::kinds::Sharing;
 use crate::{
     command::{Args, Line, Refused},
-    error::{ArgumentError, DecodeError},
+    error::{ArgumentError, DecodeError, Subject},
     reply::{Reply, ReplyKind, ReplySet},
     request::{Echo, Encoder, Expect, Request, Wait, untyped},
     types::{Argument, Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Address, Error, Job, Lost, Request,
+    Address, Error, Job, Lost, Request, Subject,
     client::{Closing, Config, Connection, Ticket},
 };
 
@@ -232,7 +232,12 @@ impl<T: Transport> Client<T> {
         while !self.connection.is_ended() {
             let left = self.left(until);
             if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::TimedOut { lost: Lost::Unknown });
+                return Err(Error::TimedOut {
+                    command: "quit",
+                    subject: Subject::None,
+                    waited: self.connection.config().reply_timeout.unwrap_or_default(),
+                    lost: Lost::Unknown,
+                });
             }
             self.wire.exchange(&mut self.connection, left).map_err(|error| self.failed(error, Lost::Unknown))?;
         }

@@ -12,7 +12,7 @@ use std::{fmt, ops::Deref};
 
 use beanstalk_proto::{
     Address, Argument, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome,
-    Request, ReserveJob, Seconds, StatsJob, Touch, TubeName, stats::JobStats,
+    Request, ReserveJob, Seconds, StatsJob, Subject, Touch, TubeName, stats::JobStats,
 };
 
 use crate::session::Session;
@@ -129,7 +129,11 @@ impl<'s> JobHandle<'s> {
         }
         let id: JobId = self.job.id;
         if self.session.call(Peek::new(id))?.body != self.job.body {
-            return Err(Error::Command { command: "peek", error: CommandError::NotFound });
+            return Err(Error::Command {
+                command: "reserve-job",
+                subject: Subject::Job(id),
+                error: CommandError::NotFound,
+            });
         }
         self.session.call(ReserveJob::new(id))?;
         self.connection = self.session.connections();

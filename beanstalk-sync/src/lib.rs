@@ -52,8 +52,8 @@ pub use beanstalk_proto::{
     Address, Argument, ArgumentError, Body, Bound, Buried, Bury, Command, CommandError, Delete, Error, Full, Ignore,
     Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried,
     PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply,
-    Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg,
-    TubeName, TubeNameError, Use, Watch,
+    Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Subject, Touch,
+    TubeArg, TubeName, TubeNameError, TubeNameRule, Use, Watch,
     client::{Config, Limits, Ticket},
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,

@@ -241,7 +241,7 @@ impl Link {
         };
         let client = self.client.insert(client);
         if self.used != *tube {
-            client.use_tube(tube).map_err(not_sent)?;
+            client.use_tube(tube).map_err(|error| error.with_lost(Lost::NotSent))?;
             self.used = tube.clone();
         }
         Ok(client)
@@ -251,18 +251,6 @@ impl Link {
         if result.as_ref().is_err_and(|error| error.is_fatal() || matches!(error, Error::TimedOut { .. })) {
             self.client = None;
         }
-    }
-}
-
-/// What a `use` failed with, said of the put behind it.
-fn not_sent(error: Error) -> Error {
-    let lost = Lost::NotSent;
-    match error {
-        Error::Io { error, .. } => Error::Io { error, lost },
-        Error::Protocol { error, .. } => Error::Protocol { error, lost },
-        Error::Closed { .. } => Error::Closed { lost },
-        Error::TimedOut { .. } => Error::TimedOut { lost },
-        error => error,
     }
 }
 

@@ -66,7 +66,7 @@ impl Notes {
         let (name, lost) = match error {
             Error::Closed { lost } => ("closed", Some(*lost)),
             Error::Io { lost, .. } => ("io", Some(*lost)),
-            Error::TimedOut { lost } => ("timed out", Some(*lost)),
+            Error::TimedOut { lost, .. } => ("timed out", Some(*lost)),
             Error::Command { .. } => ("refused", None),
             other => panic!("nobody broke the protocol, and yet: {other}"),
         };

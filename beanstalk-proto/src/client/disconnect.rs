@@ -7,7 +7,7 @@ use super::{
     io::{PollTransport, Timer, poll_io, reply_timeout},
 };
 use crate::{
-    error::{Error, Lost},
+    error::{Error, Lost, Subject},
     time::Instant,
 };
 
@@ -45,7 +45,7 @@ impl Disconnect {
                 Poll::Pending => {
                     let Some(until) = self.until else { return Poll::Pending };
                     ready!(timer.poll(transport, until, cx));
-                    return Poll::Ready(Err(Error::TimedOut { lost }));
+                    return Poll::Ready(Err(connection.late("quit", Subject::None, lost)));
                 }
             }
         }

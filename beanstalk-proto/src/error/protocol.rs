@@ -6,6 +6,7 @@ use core::fmt;
 use thiserror::Error;
 
 use super::CommandError;
+use crate::types::TubeName;
 
 /// The peer sent what the protocol does not allow. The connection is poisoned: it repeats this error for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -71,8 +72,8 @@ pub enum ProtocolError {
 pub struct Excerpt(Box<str>);
 
 impl Excerpt {
-    /// Bytes shown at most.
-    const SHOWN: usize = 64;
+    /// Bytes shown at most: the longest name and what stands before it, so that names are whole.
+    const SHOWN: usize = "USING ".len() + TubeName::MAX_LEN;
 
     pub(crate) fn new(bytes: &[u8]) -> Self {
         let text: String = match bytes.get(..Self::SHOWN) {

@@ -22,7 +22,7 @@ use alloc::vec::{self, Vec};
 use core::{mem, time::Duration};
 
 use crate::{
-    error::{CommandError, Error},
+    error::{CommandError, Error, Subject},
     reply::Reply,
     stats::{JobStats, TubeStats},
     table::Command,
@@ -194,7 +194,11 @@ impl KickBuried {
                 return Ok(Some(Command::KickJob { id: job.id }));
             }
             Some(Reply::Ok(body)) => {
-                let stats = TubeStats::decode(&body).map_err(|error| Error::Stats { command: "stats-tube", error })?;
+                let stats = TubeStats::decode(&body).map_err(|error| Error::Stats {
+                    command: "stats-tube",
+                    subject: Subject::Tube(self.tube.clone()),
+                    error,
+                })?;
                 self.left = stats.current_jobs_buried.unwrap_or(u64::MAX);
             }
             Some(_) => {

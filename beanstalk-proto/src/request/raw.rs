@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use super::{Encoder, Expect, OtherReplies, Request, Wait, encoder::kind_of_verb, untyped};
 use crate::{
     command::Command,
-    error::{ArgumentError, DecodeError},
+    error::{ArgumentError, DecodeError, Subject},
     reply::{Reply, ReplySet},
     table::Kind,
     types::{Argument, Body},
@@ -61,7 +61,10 @@ impl Request for Raw<'_> {
     fn expect(&self) -> Expect {
         let line = self.line.as_bytes();
         let Some(kind) = kind_of_verb(line) else {
-            return Expect::new("raw command", ReplySet::ALL).other(OtherReplies::Any { body: self.reply_has_body });
+            let subject = Subject::Line((*self.line).into());
+            return Expect::new("raw command", ReplySet::ALL)
+                .other(OtherReplies::Any { body: self.reply_has_body })
+                .subject(subject);
         };
         // A line that a server refuses is none of its commands: it can't stand for a reserve, say.
         let refused = Expect::new(kind.word(), kind.replies());
@@ -70,7 +73,7 @@ impl Request for Raw<'_> {
             // But some releases read a broken timeout as "for ever".
             Some(Err(_)) if kind == Kind::ReserveWithTimeout => refused.wait(Wait::Forever),
             Some(Err(_)) => refused,
-            None => Expect::of(kind),
+            None => Expect::of(kind).subject(Subject::Body(self.body.as_ref().map_or(0, |body| body.len()))),
         }
     }
 

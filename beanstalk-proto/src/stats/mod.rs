@@ -358,7 +358,7 @@ impl fmt::Display for JobState {
 /// A [`StatsError`] with the line that is no item of a list, or whose name is no tube name.
 pub fn decode_names(body: &[u8]) -> Result<Vec<TubeName>, StatsError> {
     let name = |line: &[u8]| match line.strip_prefix(lines::ITEM) {
-        Some(name) => TubeName::from_bytes(name).map_err(|error| StatsError::Name { name: Excerpt::new(name), error }),
+        Some(name) => TubeName::from_bytes(name).map_err(StatsError::Name),
         None => Err(StatsError::Line { line: Excerpt::new(line) }),
     };
     lines::lines(body)?.map(name).collect()

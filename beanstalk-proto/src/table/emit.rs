@@ -88,7 +88,9 @@ macro_rules! define {
                 match self {
                     $(Self::$name $({ $($arg),+ })? => {
                         $($(let _ = $arg;)+)?
-                        command_expect!($wait $echo $name $($($arg)+)?)
+                        let expect = command_expect!($wait $echo $name $($($arg)+)?);
+                        $($(let expect = about!($echo $ty expect $arg);)+)?
+                        expect
                     })*
                 }
             }
@@ -132,7 +134,9 @@ macro_rules! request {
             fn expect(&self) -> Expect {
                 let request = self;
                 let _ = request;
-                request_expect!($wait $echo $name request)
+                let expect = request_expect!($wait $echo $name request);
+                $(let expect = about!($echo $ty expect &request.$arg);)*
+                expect
             }
 
             #[inline(always)]
@@ -202,5 +206,21 @@ macro_rules! command_expect {
     };
     (no tube $kind:ident $tube:ident) => {
         Expect::of(Kind::$kind).echo(Echo::Tube($tube.clone()))
+    };
+}
+
+/// Names what a request is about, unless that is what the reply must repeat.
+macro_rules! about {
+    (none id $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    (none tube $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    (none body $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    ($echo:ident $ty:ident $expect:ident $value:expr) => {
+        $expect
     };
 }

@@ -11,8 +11,8 @@ pub(crate) const MAX_TIMEOUT: u32 = i32::MAX.unsigned_abs();
 pub(crate) enum Sharing {
     /// It neither waits nor has to do with the connection's tubes.
     AsIs,
-    /// It is about the tube in use.
-    InTube,
+    /// It is about the tube in use: as this method.
+    InTube(&'static str),
     /// It waits, or changes what the other tasks rely on.
     No,
 }
@@ -84,6 +84,6 @@ macro_rules! sharing {
         Sharing::No
     };
     ($in_tube:ident) => {
-        Sharing::InTube
+        Sharing::InTube(stringify!($in_tube))
     };
 }

@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, boxed::Box, string::String};
 use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
-use crate::error::{ArgumentError, TubeNameError};
+use crate::error::{ArgumentError, TubeNameError, TubeNameRule};
 
 /// The name of a tube: 1 to 200 bytes of `A-Z a-z 0-9 - + / ; . $ _ ( )`, not starting with `-`.
 ///
@@ -64,19 +64,24 @@ impl TubeName {
 
     /// Says whether these bytes are a tube name, and if not, why.
     pub(crate) fn check(name: &[u8]) -> Result<(), TubeNameError> {
-        if name.is_empty() {
-            return Err(TubeNameError::Empty);
-        }
-        if name.len() > Self::MAX_LEN {
-            return Err(TubeNameError::TooLong { bytes: name.len() });
-        }
-        if name.first() == Some(&b'-') {
-            return Err(TubeNameError::LeadingHyphen);
-        }
-        match name.iter().position(|&byte| !is_name_byte(byte)) {
-            Some(at) => Err(TubeNameError::BadByte { byte: name.get(at).copied().unwrap_or(0), at }),
+        match Self::broken_rule(name) {
+            Some(rule) => Err(TubeNameError::new(name, rule)),
             None => Ok(()),
         }
+    }
+
+    fn broken_rule(name: &[u8]) -> Option<TubeNameRule> {
+        if name.is_empty() {
+            return Some(TubeNameRule::Empty);
+        }
+        if name.len() > Self::MAX_LEN {
+            return Some(TubeNameRule::TooLong { bytes: name.len() });
+        }
+        if name.first() == Some(&b'-') {
+            return Some(TubeNameRule::LeadingHyphen);
+        }
+        let at = name.iter().position(|&byte| !is_name_byte(byte))?;
+        Some(TubeNameRule::BadByte { byte: name.get(at).copied().unwrap_or(0), at })
     }
 
     /// The name as text.

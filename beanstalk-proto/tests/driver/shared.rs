@@ -244,8 +244,8 @@ fn late_replies_and_late_turns_time_out_and_the_connection_stays_in_step() {
     assert!(settle(calls[0].as_mut()).is_none(), "too early");
     wire.advance(Duration::from_millis(1));
     drive(&mut driver);
-    assert!(matches!(settle(calls[0].as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
-    assert!(matches!(settle(calls[1].as_mut()), Some(Err(Error::TimedOut { lost: Lost::NotSent }))));
+    assert!(matches!(settle(calls[0].as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown, .. }))));
+    assert!(matches!(settle(calls[1].as_mut()), Some(Err(Error::TimedOut { lost: Lost::NotSent, .. }))));
     calls.clear();
     wire.speak();
     drive(&mut driver);

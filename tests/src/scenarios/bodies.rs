@@ -63,7 +63,10 @@ pub async fn a_reply_over_our_limit_leaves_a_job_that_can_be_buried<P: Peer>(sta
         let id = client.put(0, 0, 60, vec![b'x'; bytes]).await.unwrap().id();
         let error = client.reserve().await.unwrap_err();
         assert!(!error.is_fatal());
-        assert_eq!(error.to_string(), format!("reserve: a reply of {bytes} bytes is over this client's limit of 2000"));
+        assert_eq!(
+            error.to_string(),
+            format!("reserve: job {id} has {}, and this client's limit is 2,000 bytes", grouped(bytes))
+        );
         assert!(
             matches!(error, Error::ReplyTooBig { id: Some(job), bytes: b, limit: 2000, .. } if job == id && b == bytes as u64)
         );
@@ -71,4 +74,9 @@ pub async fn a_reply_over_our_limit_leaves_a_job_that_can_be_buried<P: Peer>(sta
     }
     client.put(0, 0, 60, vec![b'x'; 2000]).await.unwrap().inserted().unwrap();
     assert_eq!(client.reserve().await.unwrap().job().unwrap().body.len(), 2000);
+}
+
+/// A number of bytes as messages say it.
+fn grouped(bytes: usize) -> String {
+    format!("{},{:03} bytes", bytes / 1000, bytes % 1000)
 }

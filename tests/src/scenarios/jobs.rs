@@ -19,7 +19,7 @@ pub async fn a_job_is_put_reserved_and_deleted<P: Peer>(stage: &Stage) {
     assert_eq!((stats.state, stats.reserves, stats.pri), (Some(JobState::Reserved), Some(1), Some(Priority(10))));
     assert_eq!(client.peek(id).await.unwrap(), job, "a held job can be peeked at");
     client.delete(id).await.unwrap();
-    refused(client.peek(id).await, "peek", CommandError::NotFound);
+    refused(client.peek(id).await, &format!("peek {id}"), CommandError::NotFound);
 }
 
 pub async fn ids_count_up_from_one<P: Peer>(stage: &Stage) {
@@ -57,7 +57,7 @@ pub async fn a_held_job_whose_ttr_runs_out_becomes_ready<P: Peer>(stage: &Stage)
         assert!(matches!(slow.reserve().await.unwrap(), Reserved::Job(_)));
         let Some(job) = other.reserve_expired(&stage).await else { continue };
         assert_eq!(job.id, id);
-        refused(slow.delete(id).await, "delete", CommandError::NotFound);
+        refused(slow.delete(id).await, &format!("delete {id}"), CommandError::NotFound);
         let stats = other.stats_job(id).await.unwrap();
         assert_eq!((stats.timeouts, stats.reserves), (Some(1), Some(2)));
         other.delete(id).await.unwrap();
@@ -122,10 +122,10 @@ pub async fn only_the_holder_deletes_releases_buries_and_touches<P: Peer>(stage:
     let mut other = stage.connect::<P>().await;
     let id = holder.put(0, 0, 60, "x").await.unwrap().id();
     holder.reserve().await.unwrap().job().unwrap();
-    refused(other.delete(id).await, "delete", CommandError::NotFound);
-    refused(other.release(id, 0, 0).await, "release", CommandError::NotFound);
-    refused(other.bury(id, 0).await, "bury", CommandError::NotFound);
-    refused(other.touch(id).await, "touch", CommandError::NotFound);
+    refused(other.delete(id).await, &format!("delete {id}"), CommandError::NotFound);
+    refused(other.release(id, 0, 0).await, &format!("release {id}"), CommandError::NotFound);
+    refused(other.bury(id, 0).await, &format!("bury {id}"), CommandError::NotFound);
+    refused(other.touch(id).await, &format!("touch {id}"), CommandError::NotFound);
     holder.touch(id).await.unwrap();
     holder.delete(id).await.unwrap();
 }

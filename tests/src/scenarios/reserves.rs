@@ -81,8 +81,8 @@ pub async fn reserve_job_leaves_what_another_connection_holds<P: Peer>(stage: &S
     let mut other = stage.connect::<P>().await;
     let id = holder.put(0, 0, 60, "x").await.unwrap().id();
     holder.reserve().await.unwrap().job().unwrap();
-    refused(other.reserve_job(id).await, "reserve-job", CommandError::NotFound);
-    refused(holder.reserve_job(id).await, "reserve-job", CommandError::NotFound);
+    refused(other.reserve_job(id).await, &format!("reserve-job {id}"), CommandError::NotFound);
+    refused(holder.reserve_job(id).await, &format!("reserve-job {id}"), CommandError::NotFound);
 }
 
 pub async fn reserve_job_needs_no_watching_and_no_running_tube<P: Peer>(stage: &Stage) {

@@ -5,7 +5,7 @@ use core::{fmt, ops::Deref};
 use super::{Runtime, Session};
 use crate::{
     address::Address,
-    error::{CommandError, Error},
+    error::{CommandError, Error, Subject},
     stats::JobStats,
     table::{Bury, Delete, Peek, Release, ReserveJob, StatsJob, Touch},
     types::{Argument, Job, Priority, ReleaseOutcome, Seconds, TubeName},
@@ -175,7 +175,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
             return Ok(());
         }
         if found.body != self.job.body {
-            return Err(Error::Command { command: "reserve-job", error: not_found });
+            return Err(Error::Command { command: "reserve-job", subject: Subject::Job(id), error: not_found });
         }
         // Not on a later connection: the server may be another by then, and so the job.
         self.session.call_on(Some(connection), ReserveJob::new(id)).await?;

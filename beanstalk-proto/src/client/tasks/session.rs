@@ -270,14 +270,7 @@ impl<R: Runtime> Session<R> {
 
 /// The error of a call of which nothing was sent, whatever else was.
 pub(super) fn not_sent(error: Error) -> Error {
-    let lost = Lost::NotSent;
-    match error {
-        Error::Io { error, .. } => Error::Io { error, lost },
-        Error::Closed { .. } => Error::Closed { lost },
-        Error::TimedOut { .. } => Error::TimedOut { lost },
-        Error::Protocol { error, .. } => Error::Protocol { error, lost },
-        error => error,
-    }
+    error.with_lost(Lost::NotSent)
 }
 
 macro_rules! session_methods {

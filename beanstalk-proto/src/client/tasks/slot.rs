@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     client::{Deadline, Ticket},
-    error::{Error, Lost},
+    error::{Error, Lost, Subject},
     policy::{Action, Verdict, Worker, WorkerEvent},
     reply::Reply,
     stats::JobStats,
@@ -292,7 +292,7 @@ where
         }
         link.answer(result.and_then(|reply| {
             let stats = JobStats::decode(reply.body().unwrap_or_default());
-            stats.map_err(|error| Error::Stats { command: "stats-job", error })
+            stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error })
         }));
     }
 }

@@ -87,7 +87,7 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address.
+    /// [`Error::Argument`] for what is no address, and if there is none.
     pub fn new(addresses: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
         Self::with_config(addresses, ProducerConfig::default())
     }
@@ -96,7 +96,7 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// As [`Producer::new`].
+    /// As [`Producer::new`], and for a first delay that is longer than the longest.
     pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
         let seed = RandomState::new().hash_one(0);
         let mut producer = Self {
@@ -109,6 +109,7 @@ impl Producer {
         for address in addresses {
             producer.add_server(address.as_ref())?;
         }
+        producer.servers.check()?;
         Ok(producer)
     }
 

@@ -125,9 +125,24 @@ pub enum ArgumentError {
         /// What to call instead, and why.
         instead: Instead,
     },
+    /// A setting that makes no sense, or one that is missing.
+    #[error("{setting}: {why}")]
+    Setting {
+        /// The setting, as its method or field is called.
+        setting: &'static str,
+        /// What is wrong with it.
+        why: Box<str>,
+    },
     /// A request that wrote nothing, a body twice, or something after its body.
     #[error("a request is one word, its arguments and at most one body: {0}")]
     Shape(&'static str),
+}
+
+impl ArgumentError {
+    /// See [`ArgumentError::Setting`].
+    pub(crate) fn setting(setting: &'static str, why: impl Into<Box<str>>) -> Self {
+        Self::Setting { setting, why: why.into() }
+    }
 }
 
 /// What to call instead of a request that a connection that tasks share does not take.

@@ -24,7 +24,7 @@ use super::{
     session::{Next, breaks},
 };
 use crate::{
-    error::{CommandError, Error, Lost},
+    error::{ArgumentError, CommandError, Error, Lost},
     time::Instant,
     types::JobId,
 };
@@ -95,6 +95,18 @@ impl Servers {
     #[must_use]
     pub const fn new(backoff: Backoff, patience: Option<Duration>, seed: u64) -> Self {
         Self { servers: Vec::new(), backoff, patience, random: seed, next_id: 0, last: None }
+    }
+
+    /// Refuses a set without servers, and a first delay that is longer than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`], which names the setting.
+    pub fn check(&self) -> Result<(), ArgumentError> {
+        if self.servers.is_empty() {
+            return Err(ArgumentError::setting("servers", "there is none to put jobs on"));
+        }
+        self.backoff.check("backoff")
     }
 
     /// Adds a server, or finds the one that has this name. Names are what keys are hashed with: write an address the same

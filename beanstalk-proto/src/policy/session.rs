@@ -39,7 +39,7 @@ use super::{
     tubes::{Selection, Tubes},
 };
 use crate::{
-    error::{Error, Lost},
+    error::{ArgumentError, Error, Lost},
     request::Request,
     table::{Command, Kind},
     time::Instant,
@@ -59,6 +59,17 @@ pub struct SessionConfig {
 impl Default for SessionConfig {
     fn default() -> Self {
         Self { reconnect: Some(Backoff::default()), patience: Some(Duration::from_secs(30)) }
+    }
+}
+
+impl SessionConfig {
+    /// Refuses a first delay that is longer than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`].
+    pub fn check(&self) -> Result<(), ArgumentError> {
+        self.reconnect.map_or(Ok(()), |backoff| backoff.check("reconnect"))
     }
 }
 

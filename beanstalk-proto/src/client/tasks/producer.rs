@@ -67,7 +67,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address.
+    /// [`Error::Argument`] for what is no address, and if there is none.
     pub fn new(addresses: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
         Self::with_config(addresses, ProducerConfig::default())
     }
@@ -76,7 +76,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address.
+    /// [`Error::Argument`] for what is no address, if there is none, and for a first delay that is longer than the longest.
     pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
         let runtime = R::default();
         let servers = Servers::new(config.backoff, config.patience, runtime.seed());
@@ -84,6 +84,7 @@ impl<R: Runtime> Producer<R> {
         for address in addresses {
             producer.add_server(address.as_ref())?;
         }
+        producer.servers.check()?;
         Ok(producer)
     }
 

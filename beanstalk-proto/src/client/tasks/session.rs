@@ -64,8 +64,9 @@ impl<R: Runtime> Session<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address.
+    /// [`Error::Argument`] if that is no address, and for a first delay that is longer than the longest.
     pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        session.check()?;
         let runtime = R::default();
         Ok(Self {
             address: address.parse()?,

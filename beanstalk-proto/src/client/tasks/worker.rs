@@ -211,11 +211,13 @@ impl<R: Runtime> WorkerBuilder<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address or no tube name.
+    /// [`Error::Argument`] for what is no address or no tube name, and for what no worker could work with: no servers, a
+    /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest.
     pub fn build(self) -> Result<Worker<R>, Error> {
         if let Some(error) = self.error {
             return Err(error);
         }
+        self.worker.check(self.servers.len(), self.concurrency)?;
         let hub = Hub::new(self.config, self.worker, self.concurrency, self.on_event);
         self.servers.into_iter().for_each(|server| hub.add_server(server));
         Ok(Worker { hub: Arc::new(hub) })

@@ -40,7 +40,7 @@ use super::{
     tubes::Tubes,
 };
 use crate::{
-    error::{CommandError, Error, Lost},
+    error::{ArgumentError, CommandError, Error, Lost},
     reply::Reply,
     stats::JobStats,
     table::Command,
@@ -82,6 +82,29 @@ impl Default for WorkerConfig {
             reserve_slice: 10,
             reclaim: false,
         }
+    }
+}
+
+impl WorkerConfig {
+    /// Refuses what no worker could work with: no servers, no slots, reserves that don't wait, a first delay that is longer
+    /// than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`], which names the setting.
+    pub fn check(&self, servers: usize, concurrency: usize) -> Result<(), ArgumentError> {
+        if servers == 0 {
+            return Err(ArgumentError::setting("servers", "there is none to take jobs from"));
+        }
+        if concurrency == 0 {
+            return Err(ArgumentError::setting("concurrency", "0 jobs at a time are none at all"));
+        }
+        if self.reserve_slice == 0 {
+            let why = "a reserve of 0 seconds does not wait, and would be repeated without a pause";
+            return Err(ArgumentError::setting("reserve_slice", why));
+        }
+        self.backoff.check("backoff")?;
+        self.retry.check()
     }
 }
 

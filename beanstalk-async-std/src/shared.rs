@@ -28,7 +28,7 @@ use crate::{stream::Stream, transport::Transport};
 /// async_std::task::spawn(driver);
 ///
 /// // In every handler, with a clone or a reference:
-/// client.put_in("emails", 1024, 0, 60, "to: you").await?;
+/// client.put_in("emails", 1024, 0, 60, "to: you").await?.inserted()?;
 /// # Ok(())
 /// # }
 /// ```

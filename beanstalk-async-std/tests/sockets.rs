@@ -90,7 +90,7 @@ fn tasks_share_a_connection_that_smol_opened() {
                 smol::spawn(async move {
                     let tube = format!("tube-{}", task % 4);
                     for _ in 0..20 {
-                        client.put_in(&tube, 1, 0, 60, tube.as_str()).await.unwrap();
+                        client.put_in(&tube, 1, 0, 60, tube.as_str()).await.unwrap().inserted().unwrap();
                         assert_eq!(client.peek_ready_in(&tube).await.unwrap().text().unwrap(), tube);
                     }
                 })

@@ -53,7 +53,7 @@ pub use session::{JobHandle, Session};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
 #[cfg(feature = "std")]
-pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
+pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 #[cfg(feature = "std")]
 pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
 

@@ -128,8 +128,8 @@ pub use command::Refused;
 #[doc(hidden)]
 pub use commands::*;
 pub use error::{
-    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, SendError, TicketError,
-    TubeNameError,
+    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Instead, Lost, ProtocolError, SendError, Subject,
+    TicketError, TubeNameError, TubeNameRule,
 };
 #[cfg(feature = "std")]
 pub use error::{ConnectAttempt, ConnectError, ConnectPhase};
@@ -141,7 +141,8 @@ pub use table::Command;
 pub use time::Instant;
 pub use transmit::Segments;
 pub use types::{
-    Body, Bound, Dialect, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName,
+    Argument, Body, Bound, Buried, Dialect, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds,
+    TubeArg, TubeName,
 };
 
 /// The requests: a type for each command, and [`Raw`] for a command that has none.

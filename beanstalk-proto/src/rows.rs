@@ -33,7 +33,7 @@ macro_rules! __commands {
         /// `max-job-size` (65535 unless it is set otherwise). Durations are rounded up to whole seconds.
         ///
         /// [`PutOutcome::Buried`](beanstalk_proto::PutOutcome::Buried) is not an error: the job exists, but the server
-        /// had no memory to queue it.
+        /// had no memory to queue it. [`inserted`](beanstalk_proto::PutOutcome::inserted) makes it one, and gives the id.
         ///
         /// # Errors
         ///
@@ -44,7 +44,7 @@ macro_rules! __commands {
             Reply::Inserted(id) => PutOutcome::Inserted(id),
             Reply::BuriedId(id) => PutOutcome::Buried(id),
         } replies [Inserted BuriedId ExpectedCrlf JobTooBig Draining] wait no echo none shared put_in
-        example "client.put(1024, 0, 60, \"hello\")";
+        example "let outcome = client.put(1024, 0, 60, \"hello\")";
 
         /// Reads a job by its id, whatever its state and tube, without reserving it.
         ///
@@ -61,6 +61,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is ready.
+        #[doc(alias = "peek-ready")]
         PeekReady peek_ready "peek-ready" match "peek-ready" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_ready_in
@@ -71,6 +72,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is delayed.
+        #[doc(alias = "peek-delayed")]
         PeekDelayed peek_delayed "peek-delayed" match "peek-delayed" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_delayed_in
@@ -81,6 +83,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): no job is buried.
+        #[doc(alias = "peek-buried")]
         PeekBuried peek_buried "peek-buried" match "peek-buried" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_buried_in
@@ -95,13 +98,14 @@ macro_rules! __commands {
         ///
         /// A timeout over 2^31-1 s is an [`ArgumentError`](beanstalk_proto::ArgumentError). That no job came
         /// (`TIMED_OUT`) and that a job held already is about to expire (`DEADLINE_SOON`) are outcomes.
+        #[doc(alias = "reserve-with-timeout")]
         ReserveWithTimeout reserve_with_timeout "reserve-with-timeout" match "reserve-with-timeout "
         (timeout: timeout) -> $crate::Reserved {
             Reply::Reserved(job) => Reserved::Job(job),
             Reply::TimedOut => Reserved::TimedOut,
             Reply::DeadlineSoon => Reserved::DeadlineSoon,
         } replies [Reserved DeadlineSoon TimedOut] wait timeout echo none shared no
-        example "client.reserve_with_timeout(5)";
+        example "let reserved = client.reserve_with_timeout(5)";
 
         /// Reserves a certain job, if it is ready, delayed or buried. Servers from 1.12 on.
         ///
@@ -109,6 +113,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or somebody holds it.
         /// [`BadFormat`](beanstalk_proto::CommandError::BadFormat) (`BAD_FORMAT`): the server is older than 1.12.
+        #[doc(alias = "reserve-job")]
         ReserveJob reserve_job "reserve-job" match "reserve-job " (id: id) -> $crate::Job {
             Reply::Reserved(job) => job,
         } replies [Reserved NotFound] wait no echo id shared as_is
@@ -128,7 +133,7 @@ macro_rules! __commands {
             Reply::TimedOut => Reserved::TimedOut,
             Reply::DeadlineSoon => Reserved::DeadlineSoon,
         } replies [Reserved DeadlineSoon TimedOut] wait forever echo none shared no
-        example "client.reserve()";
+        example "let reserved = client.reserve()";
 
         /// Removes a job: one this connection holds, or any that is ready, delayed or buried.
         ///
@@ -136,6 +141,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or another connection
         /// holds it. So answers a job whose time to run was over before it was deleted.
+        #[doc(alias = "del")]
         Delete delete "delete" match "delete " (id: id) -> () {
             Reply::Deleted => (),
         } replies [Deleted NotFound] wait no echo none shared as_is
@@ -144,7 +150,7 @@ macro_rules! __commands {
         /// Puts a job this connection holds back into the ready queue, or among the delayed jobs.
         ///
         /// [`ReleaseOutcome::Buried`](beanstalk_proto::ReleaseOutcome::Buried) is not an error: the server had no memory to
-        /// queue the job again.
+        /// queue the job again. [`released`](beanstalk_proto::ReleaseOutcome::released) makes it one.
         ///
         /// # Errors
         ///
@@ -153,7 +159,7 @@ macro_rules! __commands {
             Reply::Released => ReleaseOutcome::Released,
             Reply::Buried => ReleaseOutcome::Buried,
         } replies [Released Buried NotFound] wait no echo none shared as_is
-        example "client.release(1, 1024, 10)";
+        example "let outcome = client.release(1, 1024, 10)";
 
         /// Sets a job this connection holds aside until it is kicked.
         ///
@@ -167,6 +173,9 @@ macro_rules! __commands {
 
         /// Makes at most `bound` jobs of the tube in use ready: buried ones, or if there are none, delayed ones. Gives how
         /// many.
+        ///
+        /// With `stats_tube(…)?.current_jobs_buried` for a bound it kicks those that are buried, and no delayed ones unless
+        /// somebody else kicks meanwhile; `kick_buried` never does.
         ///
         /// # Errors
         ///
@@ -182,6 +191,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or it is neither buried
         /// nor delayed.
+        #[doc(alias = "kick-job")]
         KickJob kick_job "kick-job" match "kick-job " (id: id) -> () {
             Reply::Kicked => (),
         } replies [Kicked NotFound] wait no echo none shared as_is
@@ -203,6 +213,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`);
         /// [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
+        #[doc(alias = "stats-job")]
         StatsJob stats_job "stats-job" match "stats-job " (id: id) -> $crate::stats::JobStats {
             Reply::Ok(body) => $crate::stats::JobStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
@@ -214,6 +225,7 @@ macro_rules! __commands {
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): a tube exists only while somebody uses or
         /// watches it or it has jobs. [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
+        #[doc(alias = "stats-tube")]
         StatsTube<'a> stats_tube "stats-tube" match "stats-tube " (tube: tube<'a>) -> $crate::stats::TubeStats {
             Reply::Ok(body) => $crate::stats::TubeStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
@@ -234,6 +246,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// None of its own.
+        #[doc(alias = "use")]
         Use<'a> use_tube "use" match "use " (tube: tube<'a>) -> () {
             Reply::Using(_) => (),
         } replies [Using] wait no echo tube shared no
@@ -264,6 +277,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
+        #[doc(alias = "list-tubes-watched")]
         ListTubesWatched list_tubes_watched "list-tubes-watched" match "list-tubes-watched"
         -> $crate::__private::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
@@ -275,6 +289,8 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// None of its own.
+        #[doc(alias = "list-tube-used")]
+        #[doc(alias = "list-tubes-used")]
         ListTubeUsed list_tube_used "list-tube-used" match "list-tube-used" -> $crate::TubeName {
             Reply::Using(tube) => tube,
         } replies [Using] wait no echo none shared no
@@ -285,6 +301,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
+        #[doc(alias = "list-tubes")]
         ListTubes list_tubes "list-tubes" match "list-tubes" -> $crate::__private::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared as_is
@@ -307,6 +324,7 @@ macro_rules! __commands {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such tube.
+        #[doc(alias = "pause-tube")]
         PauseTube<'a> pause_tube "pause-tube" match "pause-tube" (tube: tube<'a>, delay: secs) -> () {
             Reply::Paused => (),
         } replies [Paused NotFound] wait no echo none shared as_is

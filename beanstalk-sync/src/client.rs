@@ -6,7 +6,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Error, Job, Lost, Request,
+    Error, Job, Lost, Request, Subject,
     client::{Closing, Config, Connection, Ticket},
 };
 
@@ -27,7 +27,7 @@ use crate::{
 ///     let mut client = Client::connect("localhost:11300")?;
 ///     client.use_tube("urls-to-fetch")?;
 ///     for url in urls {
-///         client.put(100, 0, 180, *url)?;
+///         client.put(100, 0, 180, *url)?.inserted()?;
 ///     }
 ///     Ok(())
 /// }
@@ -206,7 +206,12 @@ impl<T: Transport> Client<T> {
         while !self.connection.is_ended() {
             let left = self.left(until);
             if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::TimedOut { lost: Lost::Unknown });
+                return Err(Error::TimedOut {
+                    command: "quit",
+                    subject: Subject::None,
+                    waited: self.connection.config().reply_timeout.unwrap_or_default(),
+                    lost: Lost::Unknown,
+                });
             }
             self.wire.exchange(&mut self.connection, left).map_err(|error| self.failed(error, Lost::Unknown))?;
         }

@@ -12,8 +12,8 @@ use std::{fmt, ops::Deref};
 
 use beanstalk_driver::Endpoint;
 use beanstalk_proto::{
-    Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request, ReserveJob,
-    ReserveWithTimeout, Seconds, StatsJob, Touch, TubeName, stats::JobStats,
+    Argument, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request,
+    ReserveJob, ReserveWithTimeout, Seconds, StatsJob, Subject, Touch, TubeName, stats::JobStats,
 };
 
 use crate::session::Session;
@@ -39,7 +39,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`Session::call`].
-    pub fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
+    pub fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
         let reserved = self.call(ReserveWithTimeout::new(timeout))?;
         let connection = self.connections();
         Ok(reserved.job().map(|job| JobHandle { session: self, job, connection }))
@@ -111,7 +111,7 @@ impl JobHandle<'_> {
     /// # Errors
     ///
     /// [`Error::NotHeld`], else as [`Session::release`].
-    pub fn release(mut self, delay: impl Into<Seconds>) -> Result<ReleaseOutcome, Error> {
+    pub fn release(mut self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
         let priority = self.priority()?;
         self.on_it(Release::new(self.job.id, priority, delay))
     }
@@ -139,7 +139,11 @@ impl JobHandle<'_> {
         }
         let id: JobId = self.job.id;
         if self.session.call(Peek::new(id))?.body != self.job.body {
-            return Err(Error::Command { command: "peek", error: CommandError::NotFound });
+            return Err(Error::Command {
+                command: "reserve-job",
+                subject: Subject::Job(id),
+                error: CommandError::NotFound,
+            });
         }
         self.session.call(ReserveJob::new(id))?;
         self.connection = self.session.connections();

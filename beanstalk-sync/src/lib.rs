@@ -28,7 +28,7 @@
 //! | to stay connected | [`Session`] and its [`JobHandle`]s |
 //! | jobs worked on, and the rest taken care of | [`Worker`] |
 //! | to put jobs on several servers | [`Producer`] |
-//! | a tube emptied, moved, or waited for | [`clear_tube`], [`move_jobs`], [`wait_until_empty`] |
+//! | a tube emptied, kicked, moved, or waited for | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
 //!
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
 //! private network or a Unix socket, or in a tunnel.
@@ -55,6 +55,7 @@ pub use beanstalk_driver::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
+pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
     Full, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek,
@@ -71,7 +72,7 @@ pub use job_handle::JobHandle;
 pub use servers::{Producer, ProducerConfig};
 pub use session::Session;
 pub use transport::{Stream, Transport};
-pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
+pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 
 /// Runs the README's example, and those of the project's.

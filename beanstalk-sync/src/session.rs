@@ -85,8 +85,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address.
+    /// [`Error::Argument`] if that is no address, and for a first delay that is longer than the longest.
     pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        session.check()?;
         let seed = RandomState::new().hash_one(address);
         Ok(Self {
             machine: policy::Session::new(&session, Tubes::default(), seed),

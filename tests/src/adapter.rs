@@ -68,7 +68,7 @@ macro_rules! adapter_tests {
                 let config = Config { reply_timeout, ..Config::default() };
                 let mut client = Client::connect_with(&address, config).await.unwrap();
                 for _ in 0..3 {
-                    assert!(matches!(client.peek(JobId(1)).await, Err(Error::TimedOut { lost: Lost::Unknown })));
+                    assert!(matches!(client.peek(JobId(1)).await, Err(Error::TimedOut { lost: Lost::Unknown, .. })));
                 }
                 assert!(matches!(client.disconnect().await, Err(Error::TimedOut { .. })));
                 drop(listener);

@@ -161,7 +161,7 @@ fn within(millis: u64) -> Config {
 /// A server with a job.
 fn server() -> Server {
     let server = Server::start(Backend::Embedded, Options { place: Place::V4, ..Options::default() });
-    beanstalk_sync::Client::connect(server.address()).unwrap().put(0, 0, 60, "x").unwrap();
+    beanstalk_sync::Client::connect(server.address()).unwrap().put(0, 0, 60, "x").unwrap().inserted().unwrap();
     server
 }
 

@@ -67,7 +67,7 @@ impl Notes {
             Error::Closed { lost } => ("closed", Some(*lost)),
             Error::Io { lost, .. } => ("io", Some(*lost)),
             Error::Connect(_) => ("connect", Some(Lost::NotSent)),
-            Error::TimedOut { lost } => ("timed out", Some(*lost)),
+            Error::TimedOut { lost, .. } => ("timed out", Some(*lost)),
             Error::Command { .. } => ("refused", None),
             other => panic!("nobody broke the protocol, and yet: {other}"),
         };
@@ -259,7 +259,7 @@ fn killed<P: Peer>(backend: Backend) {
             assert_eq!(notes.known.len(), 1);
             let mut waiting = P::connect(proxy.address(), patient()).await.unwrap();
             // Given away already, so that this one waits.
-            waiting.call(ReserveWithTimeout::new(0)).await.unwrap();
+            waiting.call(ReserveWithTimeout::new(0)).await.unwrap().job().unwrap();
             let ticket = waiting.send(ReserveWithTimeout::new(30)).await.unwrap();
             // SIGKILL for a real one; the embedded one drops all it has.
             drop(server.take());

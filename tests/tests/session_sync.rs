@@ -135,8 +135,8 @@ fn a_job_handle_finishes_its_job_with_the_priority_it_had() {
         assert_eq!((job.id, job.text(), job.is_held()), (id, Ok("x"), true));
         assert_eq!(job.tube().unwrap(), "default");
         job.touch().unwrap();
-        job.session().put(8, 0, 60, "follows").unwrap();
-        job.release(0).unwrap();
+        job.session().put(8, 0, 60, "follows").unwrap().inserted().unwrap();
+        job.release(0).unwrap().released().unwrap();
         assert_eq!(session.stats_job(id).unwrap().pri, Some(7.into()));
         session.next_job(0_u32).unwrap().unwrap().bury().unwrap();
         let stats = session.stats_job(id).unwrap();
@@ -257,7 +257,7 @@ fn tubes_are_cleared_moved_and_waited_for() {
         let mut to = Client::connect(b.address()).unwrap();
         from.use_tube("old").unwrap();
         for n in 0..10_u32 {
-            from.put(n, if n % 2 == 0 { 0 } else { 100 }, 60, n.to_string()).unwrap();
+            from.put(n, if n % 2 == 0 { 0 } else { 100 }, 60, n.to_string()).unwrap().inserted().unwrap();
         }
         from.use_tube("mine").unwrap();
         assert!(!wait_until_empty(&mut from, "old", Some(Duration::from_millis(50))).unwrap());
@@ -272,6 +272,6 @@ fn tubes_are_cleared_moved_and_waited_for() {
         assert_eq!(to.list_tube_used().unwrap(), "mine");
         assert_eq!(clear_tube(&mut to, "new", &Queue::ALL).unwrap(), 5);
         assert!(wait_until_empty(&mut to, "new", None).unwrap());
-        to.call(Put::of("still usable")).unwrap();
+        to.call(Put::of("still usable")).unwrap().inserted().unwrap();
     }
 }

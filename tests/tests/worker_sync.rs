@@ -73,7 +73,7 @@ fn every_job_is_worked_on_once_and_deleted() {
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         for n in 0..500 {
-            client.put(1024, 0, 60, n.to_string()).unwrap();
+            client.put(1024, 0, 60, n.to_string()).unwrap().inserted().unwrap();
         }
         let (sender, receiver) = mpsc::channel();
         let worker = Running::start(worker_for(&daemon).concurrency(4), move |job| {
@@ -172,7 +172,7 @@ fn a_shutdown_lets_what_is_in_hand_finish_and_takes_nothing_more() {
             thread::sleep(Duration::from_millis(300));
             Ok(Verdict::Done)
         });
-        client.put(1024, 0, 60, "in hand").unwrap();
+        client.put(1024, 0, 60, "in hand").unwrap().inserted().unwrap();
         receiver.recv_timeout(LONG).unwrap();
         worker.handle.shutdown(LONG);
         let left = client.put(1024, 0, 60, "left").unwrap().id();
@@ -263,12 +263,12 @@ fn a_worker_survives_the_death_of_its_server() {
             }
             Ok(Verdict::Done)
         });
-        client_of(&daemon).put(1024, 0, 60, "before").unwrap();
+        client_of(&daemon).put(1024, 0, 60, "before").unwrap().inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), ("before".into(), false));
         daemon.kill();
         assert!(daemon.restart());
         drop(go_on);
-        client_of(&daemon).put(1024, 0, 60, "after").unwrap();
+        client_of(&daemon).put(1024, 0, 60, "after").unwrap().inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), ("after".into(), false));
         wait_for(|| worker.handle.metrics().done == 1, "the second is done");
         let (metrics, _) = worker.stop(LONG);
@@ -293,7 +293,7 @@ fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
         assert!(!job.is_lost());
         Ok(Verdict::Done)
     });
-    client_of(&daemon).put(1024, 0, 60, "dear").unwrap();
+    client_of(&daemon).put(1024, 0, 60, "dear").unwrap().inserted().unwrap();
     receiver.recv_timeout(LONG).unwrap();
     daemon.kill();
     assert!(daemon.restart());
@@ -334,20 +334,20 @@ fn servers_come_and_go_while_a_worker_runs() {
             Ok(Verdict::Done)
         });
         let put = |daemon| client_of(daemon).put(1024, 0, 60, "").unwrap();
-        put(&first);
+        put(&first).inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), first.address());
         worker.handle.add_server(&second.address()).unwrap();
         worker.handle.add_server(&second.address()).unwrap();
         assert_eq!(worker.handle.servers().len(), 2);
-        put(&second);
+        put(&second).inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), second.address());
         assert!(worker.handle.remove_server(&first.address(), LONG));
         assert!(!worker.handle.remove_server(&first.address(), LONG));
         // Its connections go; then nobody takes its jobs.
         let mut client = client_of(&first);
         wait_for(|| client.stats().unwrap().current_connections == Some(1), "the worker has left");
-        put(&first);
-        put(&second);
+        put(&first).inserted().unwrap();
+        put(&second).inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), second.address());
         assert_eq!(client.stats_tube("work").unwrap().current_jobs_ready, Some(1));
         let (metrics, _) = worker.stop(LONG);

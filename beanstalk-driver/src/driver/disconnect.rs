@@ -4,7 +4,7 @@ use core::task::{Context, Poll, ready};
 
 use super::io::{PollTransport, Timer, poll_io, reply_timeout};
 use beanstalk_proto::{
-    Error, Instant, Lost,
+    Error, Instant, Lost, Subject,
     client::{Closing, Connection},
 };
 
@@ -42,7 +42,7 @@ impl Disconnect {
                 Poll::Pending => {
                     let Some(until) = self.until else { return Poll::Pending };
                     ready!(timer.poll(transport, until, cx));
-                    return Poll::Ready(Err(Error::TimedOut { lost }));
+                    return Poll::Ready(Err(connection.late("quit", Subject::None, lost)));
                 }
             }
         }

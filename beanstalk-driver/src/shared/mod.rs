@@ -34,8 +34,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::driver::PollTransport;
 use beanstalk_proto::{
-    ArgumentError, CommandError, Error, Expect, Instant, Job, Lost, Reply, Request, SendError, Sharing, TubeArg,
-    TubeName, Use, Wait,
+    Argument, ArgumentError, CommandError, Error, Expect, Instant, Instead, Job, Kind, Lost, Reply, Request, SendError,
+    Sharing, TubeArg, TubeName, Use, Wait,
     client::{Config, Connection, Ticket},
 };
 use line::Line;
@@ -82,8 +82,8 @@ impl Shared {
     /// # Errors
     ///
     /// As [`Shared::call`], and [`Error::UseRefused`].
-    pub async fn call_in<R: Request>(&self, tube: impl Into<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
-        let tube = tube.into().to_name()?;
+    pub async fn call_in<R: Request>(&self, tube: impl Argument<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
+        let tube = tube.into_argument().to_name()?;
         self.run(Some(tube), request).await
     }
 
@@ -95,7 +95,6 @@ impl Shared {
     async fn run<R: Request>(&self, tube: Option<TubeName>, request: R) -> Result<R::Reply, Error> {
         let expect = request.expect();
         check_shareable(&expect, tube.is_some())?;
-        let command = expect.command();
         let mut request = Some(request);
         let mut turn = Turn { hub: &self.hub, number: None };
         let (ticket, used) = poll_fn(|cx| turn.poll(&expect, tube.as_ref(), &mut request, cx)).await?;
@@ -109,7 +108,7 @@ impl Shared {
                 ran_in: ran_in.clone(),
                 reply: Box::new(reply),
             }),
-            None => R::decode(reply).map_err(|error| Error::from_decode(command, error)),
+            None => R::decode(reply).map_err(|error| Error::from_decode(expect.command(), expect.about(), error)),
         }
     }
 }
@@ -134,15 +133,15 @@ impl Drop for Shared {
 
 fn check_shareable(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
     let sharing = expect.kind().map_or(Sharing::AsIs, |kind| kind.sharing());
-    let fits = match sharing {
-        Sharing::AsIs => true,
-        Sharing::InTube => in_tube,
-        Sharing::No => false,
+    let instead = match (sharing, expect.kind()) {
+        (Sharing::AsIs, _) if expect.waits() == Wait::No => return Ok(()),
+        (Sharing::InTube(_), _) if in_tube && expect.waits() == Wait::No => return Ok(()),
+        (Sharing::InTube(method), _) => Instead::InTube(method),
+        (_, Some(Kind::Use | Kind::ListTubeUsed)) => Instead::TubeOfEachCall,
+        (_, Some(Kind::Quit)) => Instead::Drop,
+        _ => Instead::Client,
     };
-    match fits && expect.waits() == Wait::No {
-        true => Ok(()),
-        false => Err(ArgumentError::NotShareable { command: expect.command() }),
-    }
+    Err(ArgumentError::NotShareable { command: expect.command(), instead })
 }
 
 /// A `use` that was sent, for the calls that rely on it.
@@ -296,7 +295,7 @@ impl Turn<'_> {
     ) -> Poll<Result<(Ticket<Reply>, Option<Arc<Used>>), Error>> {
         self.hub.with(|state| {
             if self.number.is_some_and(|number| number < state.room.late) {
-                return Poll::Ready(Err(Error::TimedOut { lost: Lost::NotSent }));
+                return Poll::Ready(Err(state.connection.late(expect.command(), expect.about(), Lost::NotSent)));
             }
             let first = state.room.waiters.front().is_none_or(|front| Some(front.number) == self.number);
             match (state.connection.check_room(expect), first) {

@@ -35,7 +35,7 @@ use crate::{
     runtime::{Alarm, Boxed, Runtime},
 };
 use beanstalk_proto::{
-    Command, Error, Instant, Job, JobId, Lost, Reply,
+    Command, Error, Instant, Job, JobId, Lost, Reply, Subject,
     client::{Deadline, Ticket},
     stats::JobStats,
 };
@@ -291,7 +291,7 @@ where
         }
         link.answer(result.and_then(|reply| {
             let stats = JobStats::decode(reply.body().unwrap_or_default());
-            stats.map_err(|error| Error::Stats { command: "stats-job", error })
+            stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error })
         }));
     }
 }

@@ -152,7 +152,7 @@ impl Connection {
         self.change_stream(Stream::Open);
         match result {
             Ok(reply) => Some(Ok(reply)),
-            Err(error) => Some(Err(decode_failed(exchange.expect.kind, error))),
+            Err(error) => Some(Err(decode_failed(&exchange.expect, error))),
         }
     }
 
@@ -192,6 +192,6 @@ impl Connection {
 }
 
 #[cold]
-fn decode_failed(kind: Option<Kind>, error: DecodeError) -> Box<Error> {
-    Box::new(Error::from_decode(kind.map(Kind::word).unwrap_or_default(), error))
+fn decode_failed(expect: &Expect, error: DecodeError) -> Box<Error> {
+    Box::new(Error::from_decode(expect.command, expect.about(), error))
 }

@@ -44,7 +44,7 @@ use slot::{Adopted, Slots, State, TooBig};
 pub use ticket::Ticket;
 
 use crate::{
-    error::{Error, Lost, ProtocolError, TicketError},
+    error::{Error, Lost, ProtocolError, Subject, TicketError},
     frame::Framer,
     reply::{Reply, ReplySet},
     request::Wait,
@@ -227,7 +227,7 @@ impl Connection {
         let State::Plain(head) = slot.state else { return self.poll_closely(ticket) };
         let result = match (ticket.decode)(head.into_plain_reply()) {
             Ok(value) => Ok(value),
-            Err(error) => Err(Error::from_decode(slot.command(), error)),
+            Err(error) => Err(slot.failed(error)),
         };
         mem::forget(mem::take(&mut slot.state));
         ticket.spend();
@@ -248,13 +248,11 @@ impl Connection {
                 self.slots.free(seq);
                 return self.poll_reply(ticket);
             }
-            State::Plain(head) => {
-                (ticket.decode)(head.into_plain_reply()).map_err(|error| Error::from_decode(slot.command(), error))
-            }
+            State::Plain(head) => (ticket.decode)(head.into_plain_reply()).map_err(|error| slot.failed(error)),
             State::Answered(_) => {
                 let State::Answered(reply) = mem::take(&mut slot.state) else { return Poll::Pending };
                 self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
-                (ticket.decode)(reply).map_err(|error| Error::from_decode(slot.command(), error))
+                (ticket.decode)(reply).map_err(|error| slot.failed(error))
             }
             &mut State::TooBig(TooBig { id, bytes, limit, .. }) => {
                 Err(Error::ReplyTooBig { command: slot.command(), id, bytes, limit })
@@ -351,7 +349,24 @@ impl Connection {
     /// after all. So this is [`Lost::Unknown`] unless the connection has ended.
     #[must_use]
     pub fn timed_out<T>(&self, ticket: &Ticket<T>) -> Error {
-        Error::TimedOut { lost: if self.is_ended() { self.lost(ticket) } else { Lost::Unknown } }
+        let lost = if self.is_ended() { self.lost(ticket) } else { Lost::Unknown };
+        let timeout = self.config.reply_timeout.unwrap_or_default();
+        match ticket.check(self.identity).ok().and_then(|seq| self.slots.get(seq)) {
+            Some(slot) => Error::TimedOut {
+                command: slot.command(),
+                subject: slot.subject(),
+                waited: timeout.saturating_add(slot.wait.duration()),
+                lost,
+            },
+            None => self.late("", Subject::None, lost),
+        }
+    }
+
+    /// The error of something that took as long as a reply may.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn late(&self, command: &'static str, subject: Subject, lost: Lost) -> Error {
+        Error::TimedOut { command, subject, waited: self.config.reply_timeout.unwrap_or_default(), lost }
     }
 
     /// What can have become of a request if its reply never comes.

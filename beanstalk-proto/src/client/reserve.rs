@@ -18,7 +18,7 @@ use super::{
     slot::{Adopted, State, TooBig},
 };
 use crate::{
-    error::{Error, SendError},
+    error::{Error, SendError, Subject},
     reply::Reply,
     request::{Encoder, Expect, Request, Wait},
     table::{Kind, Reserve, ReserveWithTimeout, Touch},
@@ -113,7 +113,8 @@ impl Connection {
             return result;
         }
         let command = Kind::ReserveWithTimeout.word();
-        let result = (ticket.decode)(Reply::TimedOut).map_err(|error| Error::from_decode(command, error));
+        let result =
+            (ticket.decode)(Reply::TimedOut).map_err(|error| Error::from_decode(command, Subject::None, error));
         self.abandon(ticket);
         result
     }

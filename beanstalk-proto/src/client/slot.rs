@@ -16,7 +16,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::mem;
 
 use crate::{
-    error::Lost,
+    error::{DecodeError, Error, Lost, Subject},
     reply::{Head, Reply, ReplyKind, ReplySet},
     request::{Echo, Expect, OtherReplies, Wait},
     table::Kind,
@@ -79,10 +79,21 @@ pub(super) struct Slot {
     pub(super) end: u64,
     /// The job that `FOUND` and `RESERVED` must be about.
     pub(super) id: Option<JobId>,
+    /// What it is about, if that is no tube nor what the reply must repeat.
+    about: About,
     /// When the server answers at the latest, once that was asked for.
     pub(super) until: Option<Instant>,
     pub(super) rare: Option<Box<Rare>>,
     pub(super) state: State,
+}
+
+/// What nearly every request is about, with nothing to free.
+#[derive(Clone, Copy, Debug, Default)]
+enum About {
+    #[default]
+    None,
+    Job(JobId),
+    Body(usize),
 }
 
 /// What few requests have.
@@ -94,6 +105,8 @@ pub(super) struct Rare {
     other: OtherReplies,
     /// The tube that `USING` must be about.
     pub(super) tube: Option<TubeName>,
+    /// What it is about otherwise, if that is a name or a line.
+    about: Option<Subject>,
     /// A reserve that took over this waiting slot.
     pub(super) adopted: Option<Adopted>,
 }
@@ -102,15 +115,33 @@ impl Slot {
     /// Makes a free slot one for a request.
     #[inline(always)]
     fn occupy(&mut self, expect: Expect, has_body: bool, end: u64) {
-        let Expect { command, kind, replies, other, wait, echo } = expect;
+        let Expect { command, kind, replies, other, wait, echo, subject } = expect;
         let (id, tube) = match echo {
             Echo::None => (None, None),
             Echo::Id(id) => (Some(id), None),
             Echo::Tube(tube) => (None, Some(tube)),
         };
-        self.rare = match (kind, other, &tube) {
-            (Some(_), OtherReplies::None, None) => None,
-            _ => Some(Box::new(Rare { command: Some(command), other, tube, adopted: None })),
+        let about = match subject {
+            Subject::None => {
+                self.about = About::None;
+                None
+            }
+            Subject::Job(id) => {
+                self.about = About::Job(id);
+                None
+            }
+            Subject::Body(bytes) => {
+                self.about = About::Body(bytes);
+                None
+            }
+            about => {
+                self.about = About::None;
+                Some(about)
+            }
+        };
+        self.rare = match (kind, other, &tube, &about) {
+            (Some(_), OtherReplies::None, None, None) => None,
+            _ => Some(Box::new(Rare { command: Some(command), other, tube, about, adopted: None })),
         };
         self.kind = kind;
         self.has_body = has_body;
@@ -133,6 +164,23 @@ impl Slot {
     /// The request's name in errors.
     pub(super) fn command(&self) -> &'static str {
         self.rare.as_ref().and_then(|rare| rare.command).or(self.kind.map(Kind::word)).unwrap_or_default()
+    }
+
+    /// What the request is about.
+    pub(super) fn subject(&self) -> Subject {
+        let rare = self.rare.as_ref();
+        let named = rare.and_then(|rare| rare.about.clone().or_else(|| rare.tube.clone().map(Subject::Tube)));
+        match (self.about, self.id) {
+            (About::Job(id), _) | (About::None, Some(id)) => Subject::Job(id),
+            (About::Body(bytes), _) => Subject::Body(bytes),
+            (About::None, None) => named.unwrap_or_default(),
+        }
+    }
+
+    /// What its caller fails with, if this is what its reply comes to.
+    #[cold]
+    pub(super) fn failed(&self, error: DecodeError) -> Error {
+        Error::from_decode(self.command(), self.subject(), error)
     }
 
     /// The replies that the table does not know.

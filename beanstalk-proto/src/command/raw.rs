@@ -1,6 +1,7 @@
 //! The raw command: any line, for what has no name here.
 
 use alloc::borrow::Cow;
+use beanstalk_proto::{Argument, Subject};
 
 use super::Command;
 use crate::{
@@ -42,8 +43,8 @@ impl<'a> Raw<'a> {
 
     /// Adds a body; its length is appended to the line.
     #[must_use]
-    pub fn body(mut self, body: impl Into<Body<'a>>) -> Self {
-        self.body = Some(body.into());
+    pub fn body(mut self, body: impl Argument<Body<'a>>) -> Self {
+        self.body = Some(body.into_argument());
         self
     }
 
@@ -61,7 +62,10 @@ impl Request for Raw<'_> {
     fn expect(&self) -> Expect {
         let line = self.line.as_bytes();
         let Some(kind) = Kind::of_verb(line) else {
-            return Expect::new("raw command", ReplySet::ALL).other(OtherReplies::Any { body: self.reply_has_body });
+            let subject = Subject::Line((*self.line).into());
+            return Expect::new("raw command", ReplySet::ALL)
+                .other(OtherReplies::Any { body: self.reply_has_body })
+                .subject(subject);
         };
         // A line that a server refuses is none of its commands: it can't stand for a reserve, say.
         let refused = Expect::new(kind.word(), kind.replies());
@@ -70,7 +74,7 @@ impl Request for Raw<'_> {
             // But some releases read a broken timeout as one that never ends.
             Some(Err(_)) if kind == Kind::ReserveWithTimeout => refused.wait(Wait::Forever),
             Some(Err(_)) => refused,
-            None => Expect::of(kind),
+            None => Expect::of(kind).subject(Subject::Body(self.body.as_ref().map_or(0, |body| body.len()))),
         }
     }
 

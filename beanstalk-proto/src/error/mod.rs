@@ -13,7 +13,7 @@ mod decode;
 mod send;
 
 use alloc::boxed::Box;
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use thiserror::Error;
 
@@ -26,11 +26,11 @@ pub use self::{
 use crate::{
     reply::Reply,
     stats::StatsError,
-    types::{JobId, TubeName},
+    types::{Buried, Bytes, JobId, TubeName},
 };
 pub use crate::{
     reply::{CommandError, ProtocolError},
-    types::{ArgumentError, Excerpt, TubeNameError},
+    types::{ArgumentError, Excerpt, Instead, Subject, TubeNameError, TubeNameRule},
 };
 
 /// What can have become of a request that got no answer.
@@ -59,16 +59,23 @@ pub enum Error {
     #[error(transparent)]
     Argument(#[from] ArgumentError),
     /// The server answered with an error reply. The connection stays usable.
-    #[error("{command}: {error}")]
+    #[error("{command}{subject}: {}", Refusal { subject, error })]
     Command {
         /// The command, as it is called on the wire.
         command: &'static str,
+        /// What it was about.
+        subject: Subject,
         /// The error reply.
+        #[source]
         error: CommandError,
     },
+    /// A job was buried for lack of memory, and its outcome was asked to make that an error
+    /// ([`PutOutcome::inserted`](crate::PutOutcome::inserted)). The job exists; the connection stays usable.
+    #[error(transparent)]
+    Buried(#[from] Buried),
     /// The body of the reply is over a limit of this client. It was discarded as it arrived; the connection stays
     /// usable, and a job that was reserved so is held: `bury` or `release` it.
-    #[error("{command}: a reply of {bytes} bytes is over this client's limit of {limit}")]
+    #[error("{command}: {}", TooBig { id: *id, bytes: *bytes, limit: *limit })]
     ReplyTooBig {
         /// The command, as it is called on the wire.
         command: &'static str,
@@ -80,11 +87,14 @@ pub enum Error {
         limit: usize,
     },
     /// The statistics could not be read. The connection stays usable.
-    #[error("{command}: {error}")]
+    #[error("{command}{subject}: {error}")]
     Stats {
         /// The command, as it is called on the wire.
         command: &'static str,
+        /// What it was about.
+        subject: Subject,
         /// What is wrong with them.
+        #[source]
         error: StatsError,
     },
     /// The `use` that was sent ahead of this command got an error reply, so the command ran in the tube that stayed in use. Only
@@ -120,6 +130,7 @@ pub enum Error {
     #[error("{error}; {lost}")]
     Protocol {
         /// What the peer did.
+        #[source]
         error: ProtocolError,
         /// What can have become of this request.
         lost: Lost,
@@ -132,8 +143,14 @@ pub enum Error {
     },
     /// No reply in time. The connection stays in sync: the reply is dropped when it comes. So does the request, if it was
     /// not written yet: it may run for as long as the connection is not dropped.
-    #[error("no reply in time; {lost}")]
+    #[error("{command}{subject}: no reply in {waited:?}; {lost}")]
     TimedOut {
+        /// The command, as it is called on the wire.
+        command: &'static str,
+        /// What it was about.
+        subject: Subject,
+        /// How long was waited: the reply timeout, and as long as the server may wait on purpose before it answers.
+        waited: Duration,
         /// What can have become of this request.
         lost: Lost,
     },
@@ -169,23 +186,25 @@ impl Error {
     pub fn lost(&self) -> Option<Lost> {
         match self {
             Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) => Some(Lost::NotSent),
-            Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost } => Some(*lost),
+            Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost, .. } => Some(*lost),
             #[cfg(feature = "std")]
             Self::Connect(_) => Some(Lost::NotSent),
             #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),
             Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,
-            Self::UseRefused { .. } | Self::Ticket(_) => None,
+            Self::UseRefused { .. } | Self::Ticket(_) | Self::Buried(_) => None,
         }
     }
 
     /// Returns the server's error reply, if that is what this is.
     ///
     /// ```
-    /// use beanstalk_proto::{CommandError, Error};
+    /// use beanstalk_proto::{CommandError, Error, JobId, Subject};
     ///
-    /// let error = Error::Command { command: "delete", error: CommandError::NotFound };
+    /// let subject = Subject::Job(JobId(4711));
+    /// let error = Error::Command { command: "delete", subject, error: CommandError::NotFound };
     /// assert_eq!(error.command_error(), Some(CommandError::NotFound));
+    /// assert!(error.to_string().starts_with("delete 4711: NOT_FOUND: "));
     /// ```
     #[must_use]
     pub fn command_error(&self) -> Option<CommandError> {
@@ -195,12 +214,66 @@ impl Error {
         }
     }
 
+    /// The same error, of a request that is in another place: one behind it, say, that was not sent because of it.
+    #[must_use]
+    pub fn with_lost(mut self, now: Lost) -> Self {
+        match &mut self {
+            Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost, .. } => *lost = now,
+            #[cfg(feature = "std")]
+            Self::Io { lost, .. } => *lost = now,
+            _ => {}
+        }
+        self
+    }
+
     #[doc(hidden)]
     #[must_use]
-    pub fn from_decode(command: &'static str, error: DecodeError) -> Self {
+    #[cold]
+    pub fn from_decode(command: &'static str, subject: Subject, error: DecodeError) -> Self {
         match error {
-            DecodeError::Command(error) => Self::Command { command, error },
-            DecodeError::Stats(error) => Self::Stats { command, error },
+            DecodeError::Command(error) => Self::Command { command, subject, error },
+            DecodeError::Stats(error) => Self::Stats { command, subject, error },
+        }
+    }
+}
+
+/// A reply over a limit of this client.
+struct TooBig {
+    id: Option<JobId>,
+    bytes: u64,
+    limit: usize,
+}
+
+impl fmt::Display for TooBig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, limit) = (Bytes(self.bytes), Bytes::of(self.limit));
+        match self.id {
+            Some(id) => write!(f, "job {id} has {bytes}, and this client's limit is {limit}"),
+            None => write!(f, "a reply of {bytes} is over this client's limit of {limit}"),
+        }
+    }
+}
+
+/// What the server said, and of a body that it does not take, how long that is.
+struct Refusal<'a> {
+    subject: &'a Subject,
+    error: &'a CommandError,
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.subject, self.error) {
+            (&Subject::Body(bytes), CommandError::JobTooBig) => {
+                let bytes = Bytes::of(bytes);
+                write!(
+                    f,
+                    "JOB_TOO_BIG: {bytes} are over the server's max-job-size, which beanstalkd is told with -z (65,535 unless it is)"
+                )
+            }
+            (&Subject::Body(bytes), CommandError::OutOfMemory) => {
+                write!(f, "OUT_OF_MEMORY: the server has no memory for a body of {}", Bytes::of(bytes))
+            }
+            (_, error) => fmt::Display::fmt(error, f),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use thiserror::Error;
 
-use crate::{reply::ProtocolError, types::ArgumentError};
+use crate::{
+    reply::ProtocolError,
+    types::{ArgumentError, Bytes},
+};
 
 /// A bound of this client that a request would exceed. Take replies, or let the transport catch up, and try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -14,7 +17,7 @@ pub enum Full {
         limit: usize,
     },
     /// Too many bytes wait to be written.
-    #[error("{bytes} bytes are queued already (limit {limit})")]
+    #[error("{} are queued already, and the limit is {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
     Queued {
         /// What is queued now.
         bytes: usize,

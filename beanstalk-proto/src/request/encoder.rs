@@ -7,6 +7,7 @@ use crate::{
     transmit::{Line, Transmit},
     types::{ArgumentError, Body, Seconds, TubeArg, TubeName},
 };
+use beanstalk_proto::Argument;
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
 /// and checks what it is given, so that a command cannot become two.
@@ -110,8 +111,8 @@ impl<'c> Encoder<'c> {
     ///
     /// [`ArgumentError::BodyTooLong`] above 2^30 bytes.
     #[inline(always)]
-    pub fn body<'b>(&mut self, body: impl Into<Body<'b>>) -> Result<&mut Self, ArgumentError> {
-        let body = body.into();
+    pub fn body<'b>(&mut self, body: impl Argument<Body<'b>>) -> Result<&mut Self, ArgumentError> {
+        let body = body.into_argument();
         let bytes = body.len();
         if bytes > Body::MAX_LEN {
             return Err(ArgumentError::BodyTooLong { bytes, limit: Body::MAX_LEN });

@@ -12,8 +12,8 @@ use crate::{
 pub enum Sharing {
     /// It neither waits nor has to do with the connection's tubes.
     AsIs,
-    /// It is about the tube in use.
-    InTube,
+    /// It is about the tube in use: as this method.
+    InTube(&'static str),
     /// It waits, or changes what the other tasks rely on.
     No,
 }
@@ -26,7 +26,7 @@ macro_rules! sharing {
         Sharing::No
     };
     ($in_tube:ident) => {
-        Sharing::InTube
+        Sharing::InTube(stringify!($in_tube))
     };
 }
 

@@ -37,6 +37,7 @@ mod encoder;
 mod kind;
 
 use alloc::vec::Vec;
+use beanstalk_proto::Subject;
 use core::time::Duration;
 
 pub use args::TIMEOUT_FOREVER;
@@ -166,6 +167,7 @@ pub struct Expect {
     pub(crate) other: OtherReplies,
     pub(crate) wait: Wait,
     pub(crate) echo: Echo,
+    pub(crate) subject: Subject,
 }
 
 impl Expect {
@@ -197,6 +199,7 @@ impl Expect {
             other: OtherReplies::None,
             wait: Wait::No,
             echo: Echo::None,
+            subject: Subject::None,
         }
     }
 
@@ -223,6 +226,23 @@ impl Expect {
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
         self
+    }
+
+    /// Names what the request is about, for errors.
+    #[must_use]
+    #[inline(always)]
+    pub fn subject(mut self, subject: Subject) -> Self {
+        self.subject = subject;
+        self
+    }
+
+    /// What the request is about: its subject, or what the reply must repeat.
+    pub fn about(&self) -> Subject {
+        match (&self.subject, &self.echo) {
+            (Subject::None, Echo::Id(id)) => Subject::Job(*id),
+            (Subject::None, Echo::Tube(tube)) => Subject::Tube(tube.clone()),
+            (subject, _) => subject.clone(),
+        }
     }
 
     /// Demands that the reply repeats this.

@@ -39,11 +39,6 @@ pub enum StatsError {
         value: Excerpt,
     },
     /// An item of a list that is not a tube name.
-    #[error("{name} is in the list: {error}")]
-    Name {
-        /// The item.
-        name: Excerpt,
-        /// Why it is not a tube name.
-        error: TubeNameError,
-    },
+    #[error("in the list: {0}")]
+    Name(#[source] TubeNameError),
 }

@@ -26,6 +26,11 @@
 //! assert_eq!(stats.delay, Some(Duration::from_secs(30)));
 //! assert_eq!(stats.ttr, None);
 //! assert_eq!(stats.extra.get("flavour"), Some("sweet"));
+//!
+//! // As data, whatever the server:
+//! for (key, value) in stats.iter() {
+//!     println!("{key} = {value}");
+//! }
 //! # Ok::<(), beanstalk_proto::stats::StatsError>(())
 //! ```
 
@@ -37,7 +42,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 use core::{fmt, time::Duration};
 
 pub use error::StatsError;
@@ -77,6 +82,16 @@ macro_rules! stats {
                     }
                 }
                 Ok(stats)
+            }
+
+            /// All keys and values that the server sent, as text: those that have a field, in the order of
+            /// [`KEYS`](Self::KEYS), then [`extra`](Self::extra).
+            ///
+            /// A value is as a server writes it, without quotes.
+            pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+                let fields = [$(($key, self.$field.as_ref().map(value::text::<value::$codec>))),*];
+                let fields = fields.into_iter().filter_map(|(key, text)| Some((key, Cow::Owned(text?))));
+                fields.chain(self.extra.iter().map(|(key, text)| (key, Cow::Borrowed(text))))
             }
 
             /// Appends the body as a server of this release writes it (without the CR LF that follows it): the keys
@@ -339,7 +354,7 @@ impl fmt::Display for JobState {
 /// A [`StatsError`] with the line that is no item of a list, or whose name is no tube name.
 pub fn decode_names(body: &[u8]) -> Result<Vec<TubeName>, StatsError> {
     let name = |line: &[u8]| match line.strip_prefix(lines::ITEM) {
-        Some(name) => TubeName::from_bytes(name).map_err(|error| StatsError::Name { name: Excerpt::new(name), error }),
+        Some(name) => TubeName::from_bytes(name).map_err(StatsError::Name),
         None => Err(StatsError::Line { line: Excerpt::new(line) }),
     };
     lines::lines(body)?.map(name).collect()

@@ -1,6 +1,6 @@
 //! How each kind of value is written. The table of keys names one of these for each key.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
 use super::{JobState, StatsError, lines::unquoted};
@@ -40,6 +40,13 @@ pub(super) fn read<C: Codec>(field: &mut Option<C::Value>, key: &'static str, va
     }
     *field = read;
     Ok(())
+}
+
+/// A value as text, without quotes.
+pub(super) fn text<C: Codec>(value: &C::Value) -> String {
+    let mut out = Vec::new();
+    C::write(value, &mut out);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Appends the line of a key that has a value.

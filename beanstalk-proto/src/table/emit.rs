@@ -43,7 +43,9 @@ macro_rules! define {
                 match self {
                     $(Self::$name $({ $($arg),+ })? => {
                         $($(let _ = $arg;)+)?
-                        command_expect!($wait $echo $name $($($arg)+)?)
+                        let expect = command_expect!($wait $echo $name $($($arg)+)?);
+                        $($(let expect = about!($echo $ty expect $arg);)+)?
+                        expect
                     })*
                 }
             }
@@ -75,8 +77,8 @@ macro_rules! request {
             #[doc = concat!("The request behind the method `", stringify!($method), "`, with its arguments in the protocol's order.")]
             #[allow(clippy::new_without_default, reason = "a request is said, not defaulted")]
             #[must_use]
-            pub fn new($($arg: impl Into<field!($ty $($of)?)>),*) -> Self {
-                Self { $($arg: $arg.into()),* }
+            pub fn new($($arg: impl Argument<field!($ty $($of)?)>),*) -> Self {
+                Self { $($arg: $arg.into_argument()),* }
             }
         }
 
@@ -87,7 +89,9 @@ macro_rules! request {
             fn expect(&self) -> Expect {
                 let request = self;
                 let _ = request;
-                request_expect!($wait $echo $name request)
+                let expect = request_expect!($wait $echo $name request);
+                $(let expect = about!($echo $ty expect &request.$arg);)*
+                expect
             }
 
             #[inline(always)]
@@ -157,5 +161,21 @@ macro_rules! command_expect {
     };
     (no tube $kind:ident $tube:ident) => {
         Expect::of(Kind::$kind).echo(Echo::Tube($tube.clone()))
+    };
+}
+
+/// Names what a request is about, unless that is what the reply must repeat.
+macro_rules! about {
+    (none id $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    (none tube $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    (none body $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    ($echo:ident $ty:ident $expect:ident $value:expr) => {
+        $expect
     };
 }

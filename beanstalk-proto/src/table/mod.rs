@@ -15,7 +15,10 @@ use crate::{
     error::{ArgumentError, DecodeError},
     reply::{Reply, ReplyKind},
     request::{Echo, Encoder, Expect, Request, Wait, untyped},
-    types::{Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName},
+    types::{
+        Argument, Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, Subject, TubeArg,
+        TubeName,
+    },
 };
 
 __commands!(define);

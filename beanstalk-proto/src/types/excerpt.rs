@@ -3,13 +3,15 @@
 use alloc::{boxed::Box, format, string::String};
 use core::fmt;
 
+use super::TubeName;
+
 /// A piece of what the peer sent, escaped and shortened for a message.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Excerpt(Box<str>);
 
 impl Excerpt {
-    /// Bytes shown at most.
-    const SHOWN: usize = 64;
+    /// Bytes shown at most: the longest name and what stands before it, so that names are whole.
+    const SHOWN: usize = "USING ".len() + TubeName::MAX_LEN;
 
     pub(crate) fn new(bytes: &[u8]) -> Self {
         let text: String = match bytes.get(..Self::SHOWN) {

@@ -4,19 +4,26 @@ mod argument;
 mod body;
 mod dialect;
 mod excerpt;
+mod into;
 mod outcome;
+mod subject;
 mod tube;
 
 use core::{fmt, str::FromStr, time::Duration};
 
-pub(crate) use self::tube::is_name_byte;
 pub use self::{
-    argument::{ArgumentError, TubeNameError},
+    argument::{ArgumentError, Instead, TubeNameError, TubeNameRule},
     body::Body,
     dialect::Dialect,
     excerpt::Excerpt,
-    outcome::{Job, PutOutcome, ReleaseOutcome, Reserved},
+    into::Argument,
+    outcome::{Buried, Job, PutOutcome, ReleaseOutcome, Reserved},
+    subject::Subject,
     tube::{TubeArg, TubeName},
+};
+pub(crate) use self::{
+    subject::{Bytes, shortened},
+    tube::is_name_byte,
 };
 
 /// The number the server gave a job: unique in that server, never 0.
@@ -78,6 +85,17 @@ impl From<u32> for Priority {
     }
 }
 
+impl TryFrom<u64> for Priority {
+    type Error = ArgumentError;
+
+    /// # Errors
+    ///
+    /// [`ArgumentError::TooLarge`] above 2^32-1.
+    fn try_from(priority: u64) -> Result<Self, ArgumentError> {
+        fits_u32("a priority", priority).map(Self)
+    }
+}
+
 impl From<Priority> for u32 {
     fn from(priority: Priority) -> Self {
         priority.0
@@ -91,12 +109,47 @@ impl fmt::Display for Priority {
 }
 
 /// How many jobs a `kick` may make ready at most.
+///
+/// ```
+/// use beanstalk_proto::Bound;
+///
+/// assert_eq!(Bound::from(100), Bound(100));
+/// assert_eq!(Bound::up_to(5_000_000_000), Bound(u32::MAX));
+/// assert_eq!(Bound::from(Some(7)), Bound(7)); // as statistics count
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bound(pub u32);
+
+impl Bound {
+    /// At most so many jobs; 2^32-1, the most that a command can say, where that is less.
+    #[must_use]
+    pub const fn up_to(jobs: u64) -> Self {
+        #[allow(clippy::cast_possible_truncation, reason = "it was compared")]
+        Self(if jobs > u32::MAX as u64 { u32::MAX } else { jobs as u32 })
+    }
+}
 
 impl From<u32> for Bound {
     fn from(bound: u32) -> Self {
         Self(bound)
+    }
+}
+
+impl TryFrom<u64> for Bound {
+    type Error = ArgumentError;
+
+    /// # Errors
+    ///
+    /// [`ArgumentError::TooLarge`] above 2^32-1; [`Bound::up_to`] takes that for 2^32-1.
+    fn try_from(bound: u64) -> Result<Self, ArgumentError> {
+        fits_u32("a bound", bound).map(Self)
+    }
+}
+
+impl From<Option<u64>> for Bound {
+    /// As many as statistics count, as in `kick(stats.current_jobs_buried)`; none where they do not say.
+    fn from(jobs: Option<u64>) -> Self {
+        Self::up_to(jobs.unwrap_or(0))
     }
 }
 
@@ -133,8 +186,23 @@ impl From<u32> for Seconds {
     }
 }
 
+impl TryFrom<u64> for Seconds {
+    type Error = ArgumentError;
+
+    /// # Errors
+    ///
+    /// [`ArgumentError::TooLarge`] above 2^32-1, which no command can say.
+    fn try_from(seconds: u64) -> Result<Self, ArgumentError> {
+        fits_u32("a number of seconds", seconds).map(Self::from)
+    }
+}
+
 impl From<Duration> for Seconds {
     fn from(duration: Duration) -> Self {
         Self(duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)))
     }
+}
+
+fn fits_u32(what: &'static str, number: u64) -> Result<u32, ArgumentError> {
+    u32::try_from(number).map_err(|_| ArgumentError::TooLarge { what, number, limit: u32::MAX.into() })
 }

@@ -1,6 +1,7 @@
 //! The names of tubes, checked and as they are given.
 
 use alloc::{borrow::Cow, boxed::Box, string::String};
+use beanstalk_proto::TubeNameRule;
 use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
 use super::{ArgumentError, TubeNameError};
@@ -64,19 +65,24 @@ impl TubeName {
 
     /// Checks whether these bytes are a tube name.
     pub(crate) fn check(name: &[u8]) -> Result<(), TubeNameError> {
-        if name.is_empty() {
-            return Err(TubeNameError::Empty);
-        }
-        if name.len() > Self::MAX_LEN {
-            return Err(TubeNameError::TooLong { bytes: name.len() });
-        }
-        if name.first() == Some(&b'-') {
-            return Err(TubeNameError::LeadingHyphen);
-        }
-        match name.iter().position(|&byte| !is_name_byte(byte)) {
-            Some(at) => Err(TubeNameError::BadByte { byte: name.get(at).copied().unwrap_or(0), at }),
+        match Self::broken_rule(name) {
+            Some(rule) => Err(TubeNameError::new(name, rule)),
             None => Ok(()),
         }
+    }
+
+    fn broken_rule(name: &[u8]) -> Option<TubeNameRule> {
+        if name.is_empty() {
+            return Some(TubeNameRule::Empty);
+        }
+        if name.len() > Self::MAX_LEN {
+            return Some(TubeNameRule::TooLong { bytes: name.len() });
+        }
+        if name.first() == Some(&b'-') {
+            return Some(TubeNameRule::LeadingHyphen);
+        }
+        let at = name.iter().position(|&byte| !is_name_byte(byte))?;
+        Some(TubeNameRule::BadByte { byte: name.get(at).copied().unwrap_or(0), at })
     }
 
     /// The name as text.

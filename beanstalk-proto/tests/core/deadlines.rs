@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beanstalk_proto::{
-    Delete, Error, Instant, Lost, Raw, Reserve, ReserveWithTimeout,
+    Delete, Error, Instant, Lost, Raw, Reserve, ReserveWithTimeout, Reserved,
     client::{Config, Connection, Deadline},
 };
 
@@ -87,7 +87,7 @@ fn waiting_that_is_over_is_not_added() {
     feed(&mut connection, b"RESERVED 1 0\r\n\r\n");
     let delete = send(&mut connection, Delete::new(1));
     assert_eq!(connection.deadline(&delete, at(1)), Deadline::Fail(at(6)));
-    reply(&mut connection, &mut first).unwrap();
+    reply(&mut connection, &mut first).unwrap().job().unwrap();
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn what_is_behind_a_reserve_that_was_taken_over_still_waits_for_the_servers_own_
     assert_eq!(connection.deadline(&ticket, at(1)), Deadline::GiveUp(at(3)));
     let behind = send(&mut connection, Delete::new(1));
     assert_eq!(connection.deadline(&behind, at(2)), Deadline::Fail(at(105)));
-    connection.give_up(ticket).unwrap();
+    assert_eq!(connection.give_up(ticket).unwrap(), Reserved::TimedOut);
     assert_eq!(connection.deadline(&behind, at(4)), Deadline::Fail(at(105)));
 }
 
@@ -147,7 +147,7 @@ fn a_request_whose_reply_is_late_may_run_for_as_long_as_the_connection_lives() {
     let mut connection = connection();
     let ticket = send(&mut connection, Delete::new(1));
     let error = connection.timed_out(&ticket);
-    assert!(matches!(error, Error::TimedOut { lost: Lost::Unknown }) && !error.is_fatal());
+    assert!(matches!(error, Error::TimedOut { lost: Lost::Unknown, .. }) && !error.is_fatal());
     connection.abandon(ticket);
     assert_eq!(written(&mut connection), b"delete 1\r\n", "it is still written");
     feed(&mut connection, b"DELETED\r\n");

@@ -164,7 +164,7 @@ fn refusals_of_a_command_without_a_body_leave_the_connection_in_step() {
         let result = reply(&mut connection, &mut ticket).unwrap_err();
         assert_eq!(result.command_error(), Some(error));
         assert!(!result.is_fatal() && result.lost().is_none());
-        assert!(result.to_string().starts_with(&format!("delete: {word}")), "{result}");
+        assert!(result.to_string().starts_with(&format!("delete 1: {word}")), "{result}");
         assert_in_step(&mut connection);
     }
     let (mut connection, mut ticket) = sent(beanstalk_proto::Ignore::new("a"));

@@ -153,7 +153,7 @@ fn every_command_takes_the_replies_of_the_protocol_and_no_others() {
             let about = format!("{kind:?} answered by {reply_kind:?}: {result:?}");
             match result {
                 Ok(reply) => assert!(allowed && error_of(reply_kind).is_none() && reply == expected, "{about}"),
-                Err(Error::Command { command, error }) => {
+                Err(Error::Command { command, error, .. }) => {
                     assert!(allowed && command == kind.word() && error_of(reply_kind) == Some(error), "{about}");
                     assert_eq!(error.reply(), Some(expected), "{about}");
                 }

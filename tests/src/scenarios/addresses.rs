@@ -33,7 +33,7 @@ pub async fn a_host_name_works_like_an_address<P: Peer>(stage: &Stage) {
     let address = stage.server().address().replace("127.0.0.1", "localhost");
     assert!(address.starts_with("localhost:"));
     let mut peer = P::connect(&address, Config::default()).await.unwrap();
-    peer.call(beanstalk_proto::Put::of("x")).await.unwrap();
+    peer.call(beanstalk_proto::Put::of("x")).await.unwrap().inserted().unwrap();
 }
 
 pub async fn nobody_there_is_an_error_that_says_so<P: Peer>(_stage: &Stage) {

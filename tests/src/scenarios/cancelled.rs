@@ -173,7 +173,7 @@ pub async fn a_cancelled_reserve_job_parks_its_job<P: Peer>(stage: &Stage) {
     let other = client.put(0, 0, 60, "other").await.unwrap().id();
     client.cancel(Command::ReserveJob { id: wanted }).await;
     until_it_answers(&mut client).await;
-    refused(client.reserve_job(wanted).await, "reserve-job", CommandError::NotFound);
+    refused(client.reserve_job(wanted).await, &format!("reserve-job {wanted}"), CommandError::NotFound);
     assert_eq!(client.reserve_job(other).await.unwrap().id, other, "which asked for a certain job");
     assert_eq!(client.reserve_with_timeout(0).await.unwrap().job().unwrap().id, wanted);
 }

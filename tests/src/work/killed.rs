@@ -26,7 +26,7 @@ const LOAD: usize = 150;
 pub(super) async fn the_job_in_hand_is_taken_back_where_the_server_remembers_it<R: Adapter>(stand: Stand) {
     let Some(mut server) = stand.durable() else { return };
     let mut client = super::session::<R>(&server).await;
-    client.put(1, 0, 60, "x").await.unwrap();
+    client.put(1, 0, 60, "x").await.unwrap().inserted().unwrap();
     let builder = Worker::<R>::builder().server(&server.address()).backoff(QUICK).reclaim(true);
     let worker = builder.build().unwrap();
     let (handle, (began, beginning), (go, going)) = (worker.handle(), channel::bounded(1), channel::bounded::<()>(1));

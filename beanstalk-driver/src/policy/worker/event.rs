@@ -48,7 +48,11 @@ impl fmt::Display for WorkerEvent {
                 Event::Restored => write!(f, "{server}, slot {slot}: the tubes are restored"),
                 Event::Lost { reason } => write!(f, "{server}, slot {slot}: lost the connection: {reason}"),
                 Event::Retrying { attempt, delay } => {
-                    write!(f, "{server}, slot {slot}: connects again in {delay:?}, after {attempt} failures")
+                    write!(
+                        f,
+                        "{server}, slot {slot}: connects again in {delay:?}, after {attempt} {}",
+                        if *attempt == 1 { "failure" } else { "failures" }
+                    )
                 }
                 Event::Ended => write!(f, "{server}, slot {slot}: ended"),
             },

@@ -65,7 +65,12 @@ impl Runtime for Virtual {
         self.cluster.tally().connects(self.owner, server, sim.now());
         if sim.world().outage == Some(Outage::Vanished) {
             sim.sleep(config.connect_timeout.unwrap_or(Duration::from_secs(60))).await;
-            return Err(Error::TimedOut { lost });
+            return Err(Error::TimedOut {
+                command: "connect",
+                subject: beanstalk_proto::Subject::None,
+                waited: Duration::ZERO,
+                lost,
+            });
         }
         let delay = sim.world().delay();
         let stream = Stream::connect(&sim);

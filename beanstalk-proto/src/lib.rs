@@ -95,8 +95,8 @@
 //!
 //! # Features
 //!
-//! `std` (default) adds [`Error::Connect`] and [`Error::Io`], [`connect`], vectored-write slices, and faster search in `memchr`. Without it the crate needs
-//! `alloc` only.
+//! `std` (default) adds [`Error::Connect`] and [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it
+//! the crate needs `alloc` only.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;

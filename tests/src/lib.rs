@@ -21,7 +21,6 @@ mod known;
 pub mod peer;
 mod port;
 pub mod proxy;
-pub mod refusing_port;
 pub mod runner;
 pub mod scenarios;
 pub mod script;
@@ -29,6 +28,7 @@ pub mod server;
 pub mod session;
 pub mod sim;
 pub mod temp;
+pub mod unreachable;
 pub mod work;
 
 pub use beanstalk_watchdog as watchdog;

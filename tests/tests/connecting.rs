@@ -14,8 +14,8 @@ use beanstalk_proto::{Error, Lost, client::Config};
 use beanstalk_tests::{
     Backend, Options, Peer, Place, Server,
     peer::{AsyncStd, Tokio},
-    refusing_port::{RefusingPort, Silent, SilentUnix},
     runner::{self, trial},
+    unreachable::{RefusingPort, Silent, SilentUnix},
 };
 
 /// A type of client on a binding.

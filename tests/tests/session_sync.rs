@@ -14,8 +14,8 @@ use beanstalk_sync::{
 };
 use beanstalk_tests::{
     daemon::Daemon,
-    refusing_port::RefusingPort,
     server::{Backend, Options, Server, installed},
+    unreachable::RefusingPort,
     watchdog,
 };
 

@@ -9,9 +9,9 @@ use beanstalk_proto::{ArgumentError, Error, Lost, client::Config};
 
 use crate::{
     peer::Peer,
-    refusing_port::RefusingPort,
     server::{Options, Place},
     session::Stage,
+    unreachable::RefusingPort,
 };
 
 pub async fn ipv6_and_unix_sockets_work_like_any_other<P: Peer>(stage: &Stage) {

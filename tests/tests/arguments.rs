@@ -3,9 +3,9 @@
 
 use std::{env, fs, path::Path, process::Command, time::Duration};
 
+use beanstalk_driver::policy::Verdict;
 use beanstalk_proto::{
     ArgumentError, Bound, Priority, Seconds, TubeName,
-    policy::Verdict,
     stats::{ServerStats, TubeStats},
 };
 use beanstalk_tests::temp::TempDir;

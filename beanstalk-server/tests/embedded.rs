@@ -157,6 +157,15 @@ fn waiting_until_the_work_is_done() {
 }
 
 #[test]
+fn a_panic_in_a_condition_fails_the_test_that_gave_it_and_no_other() {
+    let panicked = std::panic::catch_unwind(|| {
+        let server = EmbeddedServer::start().unwrap();
+        server.wait_until(PATIENCE, |_| panic!("the test's own"))
+    });
+    assert!(panicked.is_err());
+}
+
+#[test]
 fn a_settled_server_has_dealt_with_all_that_was_sent() {
     let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();

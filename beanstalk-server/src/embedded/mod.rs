@@ -18,7 +18,7 @@ use std::{
         Arc,
         mpsc::{self, RecvTimeoutError, Sender},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -160,7 +160,7 @@ impl Builder {
         let log = Log { verbosity: self.verbosity };
         log.listening(&address);
         let event_loop = EventLoop::new(poll, listener, received, engine, clock, self.config, log)?;
-        let thread = std::thread::Builder::new().name("beanstalk-server".into()).spawn(move || {
+        let thread = thread::Builder::new().name("beanstalk-server".into()).spawn(move || {
             let result = event_loop.run();
             ended(&result);
             result
@@ -283,15 +283,18 @@ impl EmbeddedServer {
     ///
     /// What the system failed it with, if it had ended before.
     pub fn stop(mut self) -> io::Result<()> {
-        self.end()
+        self.end().map_or(Ok(()), |ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     }
 
-    fn end(&mut self) -> io::Result<()> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
+    /// Ends the thread, and gives what it ended with; nothing if it was ended before.
+    fn end(&mut self) -> Option<thread::Result<io::Result<()>>> {
+        let thread = self.thread.take()?;
         // If it has ended already, nobody receives this.
         let _ = self.requests.send(Request::Stop);
-        self.waker.wake()?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        Some(match self.waker.wake() {
+            Ok(()) => thread.join(),
+            Err(error) => Ok(Err(error)),
+        })
     }
 
     fn look<T: Send + 'static>(&self, look: impl FnOnce(&mut Engine, Instant) -> T + Send + 'static) -> T {
@@ -319,8 +322,12 @@ const ENDED: &str = "the server's thread has ended";
 
 impl Drop for EmbeddedServer {
     fn drop(&mut self) {
-        // Nobody is left who could be told.
-        let _ = self.end();
+        match self.end() {
+            // A panic while another unwinds would abort the process, with all its other tests.
+            Some(Err(panic)) if !thread::panicking() => std::panic::resume_unwind(panic),
+            // Nobody is left who could be told.
+            _ => {}
+        }
     }
 }
 

@@ -27,6 +27,10 @@ Options:
  --speak RELEASE
            speak as beanstalkd 1.12 or 1.13 (default is 1.13)
 
+Environment:
+ LISTEN_FDS and LISTEN_PID, as systemd sets them: the first socket that was
+           handed over is served, and -l and -p are ignored
+
 Signals:
  SIGUSR1         take no new jobs (drain mode)
  SIGTERM SIGINT  end
@@ -40,8 +44,8 @@ pub(crate) enum Parsed {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
-    host: String,
-    port: u16,
+    host: Option<String>,
+    port: Option<u16>,
     pub(crate) max_job_size: u32,
     pub(crate) dialect: Dialect,
     pub(crate) verbosity: u8,
@@ -50,27 +54,37 @@ pub(crate) struct Options {
 impl Options {
     /// As the library takes it.
     pub(crate) fn address(&self) -> String {
-        let (host, port) = (&self.host, self.port);
+        let (host, port) = (self.host.as_deref().unwrap_or("0.0.0.0"), self.port.unwrap_or(11300));
         match host {
-            unix if unix.starts_with("unix:") => unix.clone(),
+            unix if unix.starts_with("unix:") => unix.to_owned(),
             bare_v6 if bare_v6.contains(':') && !bare_v6.starts_with('[') => format!("[{bare_v6}]:{port}"),
             _ => format!("{host}:{port}"),
         }
     }
 }
 
+#[cfg(unix)]
+impl Options {
+    /// The options that say where to listen, for whom they do not count.
+    pub(crate) fn place(&self) -> impl Iterator<Item = String> {
+        let host = self.host.as_ref().map(|host| format!("-l {host}"));
+        let port = self.port.map(|port| format!("-p {port}"));
+        host.into_iter().chain(port)
+    }
+}
+
 pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
     let mut options = Options {
-        host: "0.0.0.0".into(),
-        port: 11300,
+        host: None,
+        port: None,
         max_job_size: Settings::default().max_job_size,
         dialect: Dialect::default(),
         verbosity: 0,
     };
     while let Some(arg) = parser.next()? {
         match arg {
-            Arg::Short('l') => options.host = parser.value()?.string()?,
-            Arg::Short('p') => options.port = parser.value()?.parse()?,
+            Arg::Short('l') => options.host = Some(parser.value()?.string()?),
+            Arg::Short('p') => options.port = Some(parser.value()?.parse()?),
             Arg::Short('z') => {
                 let text = parser.value()?.string()?;
                 let bytes = size(&text).ok_or_else(|| format!("invalid size: {text}"))?;

@@ -4,13 +4,15 @@
 // They panic where they cannot print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[cfg(unix)]
+mod activation;
 mod args;
 mod output;
 
 use std::{io, process::ExitCode};
 
-use args::Parsed;
-use beanstalk_server::EmbeddedServer;
+use args::{Options, Parsed};
+use beanstalk_server::{Builder, EmbeddedServer};
 use output::{print, warn};
 
 /// What beanstalkd exits with when it cannot listen.
@@ -28,27 +30,40 @@ fn main() -> ExitCode {
             return ExitCode::from(args::USAGE_ERROR);
         }
     };
-    let address = options.address();
-    let builder = EmbeddedServer::builder()
-        .listen(&address)
-        .max_job_size(options.max_job_size)
-        .dialect(options.dialect)
-        .verbosity(options.verbosity);
     if options.verbosity > 0 {
         print(format_args!("pid {}\n", std::process::id()));
     }
-    match serve(builder) {
+    match builder(&options).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            warn(format_args!("cannot serve at {address}: {error}"));
+            warn(format_args!("cannot serve at {}: {error}", options.address()));
             ExitCode::from(CANNOT_LISTEN)
         }
     }
 }
 
+/// What the options ask for, at the socket that was handed over or else where they say.
+fn builder(options: &Options) -> io::Result<Builder> {
+    let builder = EmbeddedServer::builder()
+        .max_job_size(options.max_job_size)
+        .dialect(options.dialect)
+        .verbosity(options.verbosity);
+    #[cfg(unix)]
+    if let Some(inherited) = activation::inherited()? {
+        for option in options.place() {
+            warn(format_args!("inherited listen socket; ignoring option: {option}"));
+        }
+        return Ok(match inherited {
+            activation::Inherited::Tcp(listener) => builder.tcp_listener(listener),
+            activation::Inherited::Unix(listener) => builder.unix_listener(listener),
+        });
+    }
+    Ok(builder.listen(options.address()))
+}
+
 /// Serves until SIGTERM or SIGINT. SIGUSR1 starts drain mode.
 #[cfg(unix)]
-fn serve(builder: beanstalk_server::Builder) -> io::Result<()> {
+fn serve(builder: Builder) -> io::Result<()> {
     use signal_hook::{
         consts::{SIGINT, SIGTERM, SIGUSR1},
         iterator::Signals,
@@ -69,7 +84,7 @@ fn serve(builder: beanstalk_server::Builder) -> io::Result<()> {
 
 /// Serves until the process is ended.
 #[cfg(not(unix))]
-fn serve(builder: beanstalk_server::Builder) -> io::Result<()> {
+fn serve(builder: Builder) -> io::Result<()> {
     let (ended, end) = std::sync::mpsc::channel();
     let server = builder.start_and(move |_| drop(ended))?;
     // It never sends; the channel closes when the server ends.

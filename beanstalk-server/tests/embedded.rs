@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     time::Duration,
 };
 
@@ -68,6 +68,21 @@ fn dropping_a_server_closes_its_connections_and_its_port() {
     waiting.send("reserve\r\n");
     drop(server);
     assert!(waiting.is_at_end());
+    assert!(TcpStream::connect(addr).is_err());
+}
+
+#[test]
+fn a_listener_that_is_open_already_is_served_and_outlives_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let builder = EmbeddedServer::builder().tcp_listener(listener);
+    for _ in 0..2 {
+        let server = builder.clone().start().unwrap();
+        assert_eq!(server.socket_addr(), Some(addr));
+        Client::connect(&server).ask("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
+    }
+    assert!(TcpStream::connect(addr).is_ok());
+    drop(builder);
     assert!(TcpStream::connect(addr).is_err());
 }
 

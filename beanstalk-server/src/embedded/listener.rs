@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{
     fmt, io,
     net::{SocketAddr, ToSocketAddrs},
+    sync::Arc,
 };
 
 #[cfg(unix)]
@@ -27,11 +28,40 @@ pub(super) enum Listener {
     /// The file goes first, while its socket still keeps another from being given its inode.
     #[cfg(unix)]
     Unix(SocketFile, UnixListener),
+    /// A Unix socket that somebody else made, and whose file is theirs.
+    #[cfg(unix)]
+    Foreign(UnixListener),
+}
+
+/// Where a server is to get its listener from. Clones are the same socket.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    Address(String),
+    Tcp(Arc<std::net::TcpListener>),
+    #[cfg(unix)]
+    Unix(Arc<std::os::unix::net::UnixListener>),
 }
 
 impl Listener {
+    pub(super) fn open(place: &Place) -> io::Result<Self> {
+        Ok(match place {
+            Place::Address(address) => Self::bind(address)?,
+            Place::Tcp(listener) => {
+                let listener = listener.try_clone()?;
+                listener.set_nonblocking(true)?;
+                Self::Tcp(TcpListener::from_std(listener))
+            }
+            #[cfg(unix)]
+            Place::Unix(listener) => {
+                let listener = listener.try_clone()?;
+                listener.set_nonblocking(true)?;
+                Self::Foreign(UnixListener::from_std(listener))
+            }
+        })
+    }
+
     /// Listens on `host:port`, `[v6]:port` or `unix:path`. A socket that nobody listens at any more is replaced.
-    pub(super) fn bind(address: &str) -> io::Result<Self> {
+    fn bind(address: &str) -> io::Result<Self> {
         if let Some(path) = address.strip_prefix("unix:") {
             return Self::bind_unix(path);
         }
@@ -64,6 +94,11 @@ impl Listener {
             Self::Tcp(listener) => Address::Tcp(listener.local_addr()?),
             #[cfg(unix)]
             Self::Unix(file, _) => Address::Unix(file.path().to_owned()),
+            // One without a path has no address that a client could be told.
+            #[cfg(unix)]
+            Self::Foreign(listener) => {
+                Address::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default())
+            }
         })
     }
 
@@ -76,7 +111,7 @@ impl Listener {
                 Ok(Stream::Tcp(stream))
             }
             #[cfg(unix)]
-            Self::Unix(_, listener) => Ok(Stream::Unix(listener.accept()?.0)),
+            Self::Unix(_, listener) | Self::Foreign(listener) => Ok(Stream::Unix(listener.accept()?.0)),
         }
     }
 
@@ -84,7 +119,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
             #[cfg(unix)]
-            Self::Unix(_, listener) => listener.register(registry, token, Interest::READABLE),
+            Self::Unix(_, listener) | Self::Foreign(listener) => listener.register(registry, token, Interest::READABLE),
         }
     }
 }

@@ -32,7 +32,7 @@ use self::{
     clock::Clock as ServerClock,
     control::{Request, Watcher},
     event_loop::{EventLoop, WAKER},
-    listener::{Address, Listener},
+    listener::{Address, Listener, Place},
     log::Log,
 };
 use crate::engine::{Engine, Facts, Settings};
@@ -66,7 +66,7 @@ pub struct EmbeddedServer {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
-    address: String,
+    place: Place,
     config: server::Config,
     draining: bool,
     paused: bool,
@@ -76,7 +76,7 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         let config = server::Config::default();
-        Self { address: "127.0.0.1:0".into(), config, draining: false, paused: false, verbosity: 0 }
+        Self { place: Place::Address("127.0.0.1:0".into()), config, draining: false, paused: false, verbosity: 0 }
     }
 }
 
@@ -89,7 +89,22 @@ impl Builder {
     /// [`AlreadyExists`](io::ErrorKind::AlreadyExists). At the end the socket is removed, unless another one has taken
     /// its place.
     pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.address = address.into();
+        self.place = Place::Address(address.into());
+        self
+    }
+
+    /// Accepts connections from a listener that is open already, instead of at an address: one that a service manager
+    /// hands over, for instance. Its settings stay as they are. Clones of this builder start servers that share it.
+    pub fn tcp_listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.place = Place::Tcp(Arc::new(listener));
+        self
+    }
+
+    /// Accepts connections from a Unix listener that is open already, as [`tcp_listener`](Self::tcp_listener) does. Its
+    /// file is left where it is at the end.
+    #[cfg(unix)]
+    pub fn unix_listener(mut self, listener: std::os::unix::net::UnixListener) -> Self {
+        self.place = Place::Unix(Arc::new(listener));
         self
     }
 
@@ -144,7 +159,7 @@ impl Builder {
     ///
     /// If it cannot listen there.
     pub fn start_and(self, ended: impl FnOnce(&io::Result<()>) + Send + 'static) -> io::Result<EmbeddedServer> {
-        let listener = Listener::bind(&self.address)?;
+        let listener = Listener::open(&self.place)?;
         let address = listener.address()?;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;

@@ -33,6 +33,10 @@ pub(crate) fn each() -> impl Iterator<Item = Program> {
 }
 
 impl Program {
+    pub(crate) fn path(self) -> &'static Path {
+        self.0
+    }
+
     pub(crate) fn command(self, args: &[&str]) -> Command {
         let mut command = Command::new(self.0);
         command.args(args).stdin(Stdio::null());

@@ -6,6 +6,7 @@
 #[path = "../../../tests/src/server/installed.rs"]
 mod installed;
 
+mod activation;
 mod flags;
 mod harness;
 mod printing;

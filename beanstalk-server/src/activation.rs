@@ -35,7 +35,7 @@ pub(crate) fn inherited() -> io::Result<Option<Inherited>> {
     match count.to_str().and_then(|count| count.parse().ok()) {
         Some(1) => {}
         Some(2..=MOST) => {
-            crate::warn(format_args!("inherited more than one listen socket; ignoring all but the first"));
+            crate::output::warn(format_args!("inherited more than one listen socket; ignoring all but the first"));
         }
         _ => return Err(invalid(format!("LISTEN_FDS is {count:?}, and not a number from 1 to {MOST}"))),
     }

@@ -181,6 +181,18 @@ fn a_panic_in_a_condition_fails_the_test_that_gave_it_and_no_other() {
 }
 
 #[test]
+fn an_end_by_panic_is_reported_as_an_end() {
+    let (ended, end) = std::sync::mpsc::channel();
+    let started = EmbeddedServer::builder().start_and(move |result| ended.send(result.is_err()).unwrap()).unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let server = started;
+        server.wait_until(PATIENCE, |_| panic!("the test's own"))
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(end.recv_timeout(PATIENCE), Ok(true));
+}
+
+#[test]
 fn a_settled_server_has_dealt_with_all_that_was_sent() {
     let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();

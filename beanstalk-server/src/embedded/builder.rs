@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, mpsc},
     thread,
 };
@@ -109,7 +110,8 @@ impl Builder {
         self.start_and(|_| {})
     }
 
-    /// Starts the server, and calls `ended` on its thread when it has ended, however that came about.
+    /// Starts the server, and calls `ended` on its thread when it has ended, however that came about: a panic is an
+    /// error.
     ///
     /// # Errors
     ///
@@ -132,9 +134,18 @@ impl Builder {
         log.listening(&address);
         let event_loop = EventLoop::new(poll, listener, received, engine, clock, self.config, log)?;
         let thread = thread::Builder::new().name("beanstalk-server".into()).spawn(move || {
-            let result = event_loop.run();
-            ended(&result);
-            result
+            // A program that waits for this would wait for ever if a panic ended the thread without it. Nothing of the
+            // event loop is looked at afterwards.
+            match panic::catch_unwind(AssertUnwindSafe(|| event_loop.run())) {
+                Ok(result) => {
+                    ended(&result);
+                    result
+                }
+                Err(payload) => {
+                    ended(&Err(io::Error::other("the server's thread has panicked")));
+                    panic::resume_unwind(payload)
+                }
+            }
         })?;
         Ok(EmbeddedServer { addr: address.to_string(), address, requests, waker, thread: Some(thread) })
     }

@@ -73,6 +73,7 @@ fn dropping_a_server_closes_its_connections_and_its_port() {
 
 #[test]
 fn a_listener_that_is_open_already_is_served_and_outlives_the_server() {
+    let _bound = beanstalk_watchdog::bound();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let builder = EmbeddedServer::builder().tcp_listener(listener);
@@ -173,6 +174,7 @@ fn waiting_until_the_work_is_done() {
 
 #[test]
 fn a_panic_in_a_condition_fails_the_test_that_gave_it_and_no_other() {
+    let _bound = beanstalk_watchdog::bound();
     let panicked = std::panic::catch_unwind(|| {
         let server = EmbeddedServer::start().unwrap();
         server.wait_until(PATIENCE, |_| panic!("the test's own"))
@@ -182,6 +184,7 @@ fn a_panic_in_a_condition_fails_the_test_that_gave_it_and_no_other() {
 
 #[test]
 fn an_end_by_panic_is_reported_as_an_end() {
+    let _bound = beanstalk_watchdog::bound();
     let (ended, end) = std::sync::mpsc::channel();
     let started = EmbeddedServer::builder().start_and(move |result| ended.send(result.is_err()).unwrap()).unwrap();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -41,6 +41,7 @@ compiles!(async_std_session(beanstalk_async_std::Session, beanstalk_async_std::P
 
 #[test]
 fn a_wider_number_is_converted_or_refused_with_its_limit() {
+    let _bound = beanstalk_watchdog::bound();
     let limit = u64::from(u32::MAX);
     assert_eq!(Priority::try_from(limit), Ok(Priority::LEAST_URGENT));
     assert_eq!(Seconds::try_from(limit).map(Seconds::get), Ok(limit));
@@ -61,6 +62,7 @@ fn a_wider_number_is_converted_or_refused_with_its_limit() {
 
 #[test]
 fn statistics_are_a_bound_and_none_where_they_do_not_say() {
+    let _bound = beanstalk_watchdog::bound();
     let stats = TubeStats { current_jobs_buried: Some(5_000_000_000), ..TubeStats::default() };
     assert_eq!(Bound::from(stats.current_jobs_buried), Bound(u32::MAX));
     assert_eq!(Bound::from(TubeStats::default().current_jobs_buried), Bound(0));
@@ -68,6 +70,7 @@ fn statistics_are_a_bound_and_none_where_they_do_not_say() {
 
 #[test]
 fn a_verdict_takes_seconds_or_a_duration() {
+    let _bound = beanstalk_watchdog::bound();
     let verdicts = [Verdict::retry_after(30), Verdict::retry_after(Duration::from_millis(29_001))];
     assert_eq!(verdicts, [Verdict::RetryAfter(30.into()); 2]);
 }
@@ -102,6 +105,7 @@ const WRONG_SHARED: &[(&str, &str, &str)] = &[
 
 #[test]
 fn a_wrong_argument_is_one_error_that_says_what_to_write() {
+    let _bound = beanstalk_watchdog::bound();
     for (krate, shared) in [("beanstalk_sync", false), ("beanstalk_tokio", true), ("beanstalk_async_std", true)] {
         let wrong: Vec<_> = WRONG.iter().chain(WRONG_SHARED.iter().filter(|_| shared)).collect();
         let mut source = format!("use {krate}::*;\n");
@@ -168,6 +172,7 @@ const UNSEEN: &[(&str, &str)] = &[
 
 #[test]
 fn an_outcome_that_nobody_looks_at_is_noticed() {
+    let _bound = beanstalk_watchdog::bound();
     for (krate, wait) in [("beanstalk_sync", ""), ("beanstalk_tokio", ".await"), ("beanstalk_async_std", ".await")] {
         let mut source = format!("#![deny(unused_must_use)]\nuse {krate}::*;\n");
         source +=

@@ -131,6 +131,7 @@ fn backends() -> impl Iterator<Item = Backend> {
 
 #[test]
 fn whoever_still_reads_is_answered_everything() {
+    let _bound = beanstalk_watchdog::bound();
     for backend in backends() {
         for place in [Place::V4, Place::Unix] {
             let inserted: String = (1..=PUTS).map(|id| format!("INSERTED {id}\r\n")).collect();
@@ -142,6 +143,7 @@ fn whoever_still_reads_is_answered_everything() {
 
 #[test]
 fn nothing_is_run_for_a_client_that_is_known_to_be_gone() {
+    let _bound = beanstalk_watchdog::bound();
     for backend in backends() {
         for (place, departure) in [
             (Place::V4, Departure::Reset),
@@ -157,6 +159,7 @@ fn nothing_is_run_for_a_client_that_is_known_to_be_gone() {
 /// A TCP connection that was closed looks half-closed until something was written to it.
 #[test]
 fn for_a_client_that_closed_only_what_comes_before_the_systems_word_of_it_is_run() {
+    let _bound = beanstalk_watchdog::bound();
     for backend in backends() {
         let (puts, _) = puts_run(backend, Place::V4, Departure::Close);
         // One, unless the system takes its time.

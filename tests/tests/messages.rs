@@ -232,6 +232,7 @@ shared! {
 
 #[test]
 fn a_workers_events_count_in_plain_english() {
+    let _bound = beanstalk_watchdog::bound();
     let said = |attempt| {
         let event = Event::Retrying { attempt, delay: Duration::from_millis(250) };
         WorkerEvent::Connection { server: "10.0.0.7:11300".parse().unwrap(), slot: 0, event }.to_string()

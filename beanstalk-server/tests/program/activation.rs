@@ -38,6 +38,7 @@ fn errors(mut server: Running) -> String {
 
 #[test]
 fn a_tcp_socket_is_served_instead_of_what_the_flags_name() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -54,6 +55,7 @@ fn a_tcp_socket_is_served_instead_of_what_the_flags_name() {
 
 #[test]
 fn a_unix_socket_is_served_and_left_where_it_is() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         let path = std::env::temp_dir().join(format!("beanstalk-{}-handed.sock", std::process::id()));
         let listener = UnixListener::bind(&path).unwrap();
@@ -69,6 +71,7 @@ fn a_unix_socket_is_served_and_left_where_it_is() {
 
 #[test]
 fn what_is_no_listening_stream_socket_is_refused() {
+    let _bound = beanstalk_watchdog::bound();
     let one = format!("{FOR_IT} LISTEN_FDS=1");
     for program in each() {
         for (what, descriptor) in [
@@ -92,6 +95,7 @@ fn silent_socket() -> OwnedFd {
 
 #[test]
 fn variables_that_make_no_sense_are_refused() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         for variables in [
             "LISTEN_PID=$$ LISTEN_FDS=0",
@@ -115,6 +119,7 @@ fn variables_that_make_no_sense_are_refused() {
 
 #[test]
 fn what_was_meant_for_another_process_is_not_taken() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         for variables in ["LISTEN_PID=1 LISTEN_FDS=1", "LISTEN_FDS=1", "LISTEN_PID=$$"] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -128,6 +133,7 @@ fn what_was_meant_for_another_process_is_not_taken() {
 
 #[test]
 fn of_several_sockets_the_first_is_served() {
+    let _bound = beanstalk_watchdog::bound();
     for program in each() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();

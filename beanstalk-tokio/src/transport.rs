@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use beanstalk_proto::{Error, Instant, Lost, Segments, client::PollTransport};
+use beanstalk_proto::{Error, Instant, Lost, Segments, client::PollTransport, connect::socket::Maker};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     task,
@@ -21,6 +21,7 @@ const PIECES: usize = 16;
 #[derive(Debug)]
 pub struct Transport<S> {
     stream: S,
+    maker: Maker,
     /// What the core's clock counts from.
     epoch: time::Instant,
     timer: Option<Pin<Box<Sleep>>>,
@@ -30,7 +31,7 @@ pub struct Transport<S> {
 
 impl<S> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, epoch: time::Instant::now(), timer: None, woken: None }
+        Self { stream, maker: Maker::this(), epoch: time::Instant::now(), timer: None, woken: None }
     }
 
     pub(crate) const fn stream(&self) -> &S {
@@ -64,6 +65,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_inherited(&self) -> bool {
+        !self.maker.is_this()
     }
 
     fn failure(error: io::Error, lost: Lost) -> Error {

@@ -234,7 +234,7 @@ fn a_worker_that_is_shut_down_before_it_runs_does_nothing() {
 
 #[test]
 fn what_is_no_address_or_tube_is_told_when_a_worker_is_made() {
-    assert!(matches!(Worker::builder().server("nowhere").build(), Err(Error::Argument(_))));
+    assert!(matches!(Worker::builder().server("no endpoint").build(), Err(Error::Argument(_))));
     assert!(matches!(Worker::builder().tube("two words").build(), Err(Error::Argument(_))));
 }
 

@@ -41,7 +41,8 @@ use crate::{stream::Stream, transport::Transport};
 /// ```
 ///
 /// Dropping a client closes its connection at once, and jobs it holds become ready; [`Client::disconnect`] does so in
-/// order. Bytes move only while a call is awaited.
+/// order. Bytes move only while a call is awaited. A process that is forked from the one that connected can end its copy: that
+/// closes its descriptor, and the connection goes on.
 #[derive(Debug)]
 pub struct Client<S = Stream> {
     pub(crate) driver: Driver<Transport<S>>,

@@ -1,17 +1,21 @@
 //! TCP and Unix sockets behind one type.
 
 use std::{
-    io,
+    io, mem,
     net::{Shutdown, TcpStream},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 #[cfg(unix)]
-use std::os::unix::net::UnixStream;
+use std::os::{
+    fd::{AsFd, AsRawFd, BorrowedFd},
+    unix::net::UnixStream,
+};
 
 use async_io::Async;
-use beanstalk_driver::connect::socket;
+use beanstalk_driver::connect::socket::{self, Maker};
 use futures_io::{AsyncRead, AsyncWrite};
 
 /// A socket that [`Client::connect`](crate::Client::connect) has connected, or that is [made](TryFrom) of one of async-std's.
@@ -21,7 +25,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 /// elsewhere is best given to [`Client::from_stream`](crate::Client::from_stream) as a `Stream`.
 #[derive(Debug)]
 pub struct Stream {
-    socket: Socket,
+    /// Shared with nobody, unless it must not be dropped.
+    socket: Arc<Socket>,
+    maker: Maker,
 }
 
 #[derive(Debug)]
@@ -41,9 +47,15 @@ macro_rules! either {
     };
 }
 
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Self {
+        Self { socket: Arc::new(socket), maker: Maker::this() }
+    }
+}
+
 impl From<Async<TcpStream>> for Stream {
     fn from(stream: Async<TcpStream>) -> Self {
-        Self { socket: Socket::Tcp(stream) }
+        Socket::Tcp(stream).into()
     }
 }
 
@@ -59,7 +71,7 @@ impl TryFrom<async_std::net::TcpStream> for Stream {
 #[cfg(unix)]
 impl From<Async<UnixStream>> for Stream {
     fn from(stream: Async<UnixStream>) -> Self {
-        Self { socket: Socket::Unix(stream) }
+        Socket::Unix(stream).into()
     }
 }
 
@@ -73,6 +85,24 @@ impl TryFrom<async_std::os::unix::net::UnixStream> for Stream {
     }
 }
 
+#[cfg(unix)]
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        either!(&*self.socket, stream => stream.as_fd())
+    }
+}
+
+/// In a process that was forked from the one that connected, only closes the descriptor.
+#[cfg(unix)]
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.maker.is_this() {
+            socket::close_inherited(self.as_fd().as_raw_fd());
+            mem::forget(Arc::clone(&self.socket));
+        }
+    }
+}
+
 impl Socket {
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, stream => stream.poll_writable(cx))
@@ -80,15 +110,15 @@ impl Socket {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        either!(&mut self.socket, stream => Pin::new(stream).poll_read(cx, buf))
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        either!(&*self.socket, stream => Pin::new(&mut &*stream).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         loop {
-            match either!(&self.socket, stream => socket::send(stream, buf)) {
+            match either!(&*self.socket, stream => socket::send(stream, buf)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
@@ -102,7 +132,7 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            match either!(&self.socket, stream => socket::send_vectored(stream, bufs)) {
+            match either!(&*self.socket, stream => socket::send_vectored(stream, bufs)) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => return Poll::Ready(written),
             }
@@ -117,6 +147,6 @@ impl AsyncWrite for Stream {
 
     /// Closes the writing half, which async-std's own sockets leave open.
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(either!(&self.socket, stream => stream.get_ref().shutdown(Shutdown::Write)))
+        Poll::Ready(either!(&*self.socket, stream => stream.get_ref().shutdown(Shutdown::Write)))
     }
 }

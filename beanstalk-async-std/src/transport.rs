@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_std::task;
-use beanstalk_driver::PollTransport;
+use beanstalk_driver::{PollTransport, connect::socket::Maker};
 use beanstalk_proto::{Error, Instant, Lost, Segments};
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -20,6 +20,7 @@ const PIECES: usize = 16;
 /// A stream, and the one timer of its connection.
 pub struct Transport<S> {
     stream: S,
+    maker: Maker,
     /// What the core's clock counts from.
     epoch: time::Instant,
     timer: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -27,7 +28,7 @@ pub struct Transport<S> {
 
 impl<S> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, epoch: time::Instant::now(), timer: None }
+        Self { stream, maker: Maker::this(), epoch: time::Instant::now(), timer: None }
     }
 
     pub(crate) const fn stream(&self) -> &S {
@@ -66,6 +67,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_close(cx)
+    }
+
+    fn is_inherited(&self) -> bool {
+        !self.maker.is_this()
     }
 
     fn failure(error: io::Error, lost: Lost) -> Error {

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use beanstalk_driver::connect::socket::Maker;
 use beanstalk_proto::{
     Error, Job, Lost, Request, Subject,
     client::{Closing, Config, Connection, Ticket},
@@ -17,7 +18,8 @@ use crate::{
 
 /// One connection to a server. Every command of the protocol is a method.
 ///
-/// Dropping a client says `quit` if that is possible without waiting, and closes; jobs it holds become ready again.
+/// Dropping a client says `quit` if that is possible without waiting, and closes; jobs it holds become ready again. (A process that
+/// was forked from the one that connected only closes its copy.)
 /// So a scope is a connection's life:
 ///
 /// ```no_run
@@ -38,6 +40,7 @@ pub struct Client<T: Transport = Stream> {
     pub(crate) wire: Wire<T>,
     /// What the core's clock counts from.
     pub(crate) epoch: Instant,
+    maker: Maker,
 }
 
 impl Client {
@@ -73,7 +76,12 @@ impl<T: Transport> Client<T> {
 
     /// A client on a stream that is connected already, with a configuration.
     pub fn from_stream_with(stream: T, config: Config) -> Self {
-        Self { connection: Connection::new(config), wire: Wire::new(stream), epoch: Instant::now() }
+        Self {
+            connection: Connection::new(config),
+            wire: Wire::new(stream),
+            epoch: Instant::now(),
+            maker: Maker::this(),
+        }
     }
 
     /// Sends a request and waits for its reply: [`Client::send`] and [`Client::reply`] in one.
@@ -193,12 +201,16 @@ impl<T: Transport> Client<T> {
         self.connection.take_orphaned()
     }
 
-    /// Ends the connection in order: says `quit`, and waits until the server has closed, no longer than a reply may take.
+    /// Ends the connection in order: says `quit`, and waits until the server has closed, no longer than a reply may take. A process
+    /// that was forked from the one that connected only closes its copy.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] if the transport fails first, [`Error::TimedOut`] if the server does not close.
     pub fn disconnect(mut self) -> Result<(), Error> {
+        if !self.maker.is_this() {
+            return Ok(());
+        }
         if self.connection.close() == Closing::HalfClose {
             self.wire.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
         }
@@ -228,7 +240,10 @@ impl<T: Transport> Drop for Client<T> {
     fn drop(&mut self) {
         // Only if nothing else waits to be written would the server understand it.
         let idle = !self.connection.wants_transmit();
-        if idle && self.connection.close() == Closing::Quit && self.wire.transport.set_write_timeout(Some(NOW)).is_ok()
+        if idle
+            && self.maker.is_this()
+            && self.connection.close() == Closing::Quit
+            && self.wire.transport.set_write_timeout(Some(NOW)).is_ok()
         {
             let _ = self.wire.write_once(&self.connection);
         }

@@ -7,7 +7,10 @@ use std::{
 };
 
 #[cfg(unix)]
-use std::os::unix::net::UnixStream;
+use std::os::{
+    fd::{AsFd, BorrowedFd},
+    unix::net::UnixStream,
+};
 
 use beanstalk_driver::connect::socket;
 
@@ -114,6 +117,13 @@ macro_rules! either {
             Stream::Unix($stream) => $call,
         }
     };
+}
+
+#[cfg(unix)]
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        either!(self, stream => stream.as_fd())
+    }
 }
 
 /// For whoever has to break off what another thread waits for.

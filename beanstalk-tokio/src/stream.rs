@@ -1,12 +1,15 @@
 //! TCP and Unix sockets behind one type.
 
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::{
     io, mem,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use beanstalk_driver::connect::socket;
+use beanstalk_driver::connect::socket::{self, Maker};
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
@@ -21,7 +24,9 @@ use tokio::{
 /// as everywhere, while a large body written by the socket itself brings the signal.
 #[derive(Debug)]
 pub struct Stream {
-    socket: Socket,
+    /// Shared with nobody, unless it must not be dropped.
+    socket: Arc<Socket>,
+    maker: Maker,
     /// Whether the last look for something to read was in vain.
     waited: bool,
 }
@@ -49,14 +54,14 @@ pub enum Socket {
 
 impl Stream {
     /// The socket.
-    pub const fn socket(&self) -> &Socket {
+    pub fn socket(&self) -> &Socket {
         &self.socket
     }
 }
 
 impl From<Socket> for Stream {
     fn from(socket: Socket) -> Self {
-        Self { socket, waited: false }
+        Self { socket: Arc::new(socket), maker: Maker::this(), waited: false }
     }
 }
 
@@ -73,6 +78,24 @@ impl From<UnixStream> for Stream {
     }
 }
 
+#[cfg(unix)]
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        either!(&*self.socket, stream => stream.as_fd())
+    }
+}
+
+/// In a process that was forked from the one that connected, only closes the descriptor.
+#[cfg(unix)]
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if !self.maker.is_this() {
+            socket::close_inherited(self.as_fd().as_raw_fd());
+            mem::forget(Arc::clone(&self.socket));
+        }
+    }
+}
+
 impl Socket {
     #[inline(never)]
     fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
@@ -81,6 +104,11 @@ impl Socket {
 
     fn try_write_vectored(&self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
         either!(self, stream => stream.try_io(Interest::WRITABLE, || socket::send_vectored(stream, bufs)))
+    }
+
+    /// Ready when there may be something to read.
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_read_ready(cx))
     }
 
     /// Ready when there may be room again.
@@ -121,9 +149,16 @@ impl AsyncRead for Stream {
                 return Poll::Ready(read.map(|n| buf.advance(n)));
             }
         }
-        let read = either!(&mut self.socket, stream => Pin::new(stream).poll_read(cx, buf));
-        self.waited = read.is_pending();
-        read
+        loop {
+            if self.socket.poll_readable(cx)?.is_pending() {
+                self.waited = true;
+                return Poll::Pending;
+            }
+            let read = self.socket.try_read(buf.initialize_unfilled());
+            if !would_block(&read) {
+                return Poll::Ready(read.map(|n| buf.advance(n)));
+            }
+        }
     }
 }
 
@@ -163,7 +198,7 @@ impl AsyncWrite for Stream {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(&mut self.socket, stream => Pin::new(stream).poll_shutdown(cx))
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(either!(&*self.socket, stream => socket::shutdown_write(stream)))
     }
 }

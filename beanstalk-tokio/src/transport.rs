@@ -7,10 +7,11 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use beanstalk_driver::PollTransport;
+use beanstalk_driver::{PollTransport, connect::socket::Maker};
 use beanstalk_proto::{Error, Instant, Lost, Segments};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    runtime::{self, Handle},
     task,
     time::{self, Sleep},
 };
@@ -22,16 +23,19 @@ const PIECES: usize = 16;
 #[derive(Debug)]
 pub struct Transport<S> {
     stream: S,
+    maker: Maker,
     /// What the core's clock counts from.
     epoch: time::Instant,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The runtime whose clock drives the timer.
+    runtime: Option<runtime::Id>,
     /// Whom the timer will wake.
     woken: Option<Waker>,
 }
 
 impl<S> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, epoch: time::Instant::now(), timer: None, woken: None }
+        Self { stream, maker: Maker::this(), epoch: time::Instant::now(), timer: None, runtime: None, woken: None }
     }
 
     pub(crate) const fn stream(&self) -> &S {
@@ -67,6 +71,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
+    fn is_inherited(&self) -> bool {
+        !self.maker.is_this()
+    }
+
     fn failure(error: io::Error, lost: Lost) -> Error {
         Error::Io { error, lost }
     }
@@ -87,8 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
             self.epoch.checked_add(after).unwrap_or_else(|| time::Instant::now() + time::Duration::from_secs(1 << 30));
         self.woken = None;
         match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(at),
-            None => self.timer = Some(Box::pin(time::sleep_until(at))),
+            Some(timer) if !is_elsewhere(self.runtime) => timer.as_mut().reset(at),
+            _ => self.start_timer(at),
         }
     }
 
@@ -112,8 +120,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces.get(..count).unwrap_or_default())
     }
 
+    fn start_timer(&mut self, at: time::Instant) {
+        self.runtime = current();
+        self.timer = Some(Box::pin(time::sleep_until(at)));
+    }
+
     #[cold]
     fn poll_timer_anew(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if is_elsewhere(self.runtime) {
+            if let Some(at) = self.timer.as_ref().map(|timer| timer.deadline()) {
+                self.start_timer(at);
+            }
+        }
         let Some(timer) = &mut self.timer else { return Poll::Pending };
         // A task that has used up its share of time would be told to come again, and not be noted down. (So is one of which the
         // runtime takes a dump, but that is with `tokio_unstable` and its `taskdump` only.)
@@ -121,4 +139,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         self.woken = polled.is_pending().then(|| cx.waker().clone());
         polled
     }
+}
+
+/// The runtime that the task runs on.
+fn current() -> Option<runtime::Id> {
+    Handle::try_current().ok().map(|handle| handle.id())
+}
+
+/// Whether that is another one than this, which may be gone, and its timers with it, or stand still.
+fn is_elsewhere(runtime: Option<runtime::Id>) -> bool {
+    current().is_some_and(|current| runtime != Some(current))
 }

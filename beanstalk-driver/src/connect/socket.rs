@@ -7,7 +7,7 @@ use std::os::{
 };
 use std::{
     io::{self, IoSlice},
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs},
     process,
     time::Duration,
     vec::Vec,
@@ -27,7 +27,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
 /// There it is a property of the socket, which it is made with.
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
-const NO_SIGNAL: i32 = 0;
+const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
 
 /// Sets what every connection over TCP has: `TCP_NODELAY`, since requests are written whole, and keepalive.
 ///
@@ -67,6 +67,18 @@ where
     SockRef<'s>: From<&'s S>,
 {
     SockRef::from(stream).send_vectored_with_flags(bufs, NO_SIGNAL)
+}
+
+/// Closes the writing half.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub fn shutdown_write<'s, S>(stream: &'s S) -> io::Result<()>
+where
+    SockRef<'s>: From<&'s S>,
+{
+    SockRef::from(stream).shutdown(Shutdown::Write)
 }
 
 /// Connects to a Unix socket without waiting, and leaves the socket so that it never waits.

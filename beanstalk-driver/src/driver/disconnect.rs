@@ -8,16 +8,22 @@ use beanstalk_proto::{
     client::{Closing, Connection},
 };
 
-/// An end in order: the goodbye that [`Connection::close`] names, then reading until the server has closed.
+/// An end in order: the goodbye that [`Connection::close`] names, then reading until the server has closed. Nothing at all for a
+/// connection that was inherited from another process.
 #[derive(Debug)]
 pub(crate) struct Disconnect {
+    inherited: bool,
     closing: Closing,
     until: Option<Instant>,
 }
 
 impl Disconnect {
     pub(crate) fn new<T: PollTransport>(connection: &mut Connection, transport: &T) -> Self {
-        Self { closing: connection.close(), until: reply_timeout(connection, transport) }
+        Self {
+            inherited: transport.is_inherited(),
+            closing: connection.close(),
+            until: reply_timeout(connection, transport),
+        }
     }
 
     pub(crate) fn poll<T: PollTransport>(
@@ -27,6 +33,9 @@ impl Disconnect {
         timer: &mut Timer,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
+        if self.inherited {
+            return Poll::Ready(Ok(()));
+        }
         let lost = Lost::Unknown;
         while !connection.is_ended() {
             if self.closing == Closing::HalfClose && !connection.wants_transmit() && !connection.wants_flush() {

@@ -1,7 +1,7 @@
 //! The raw command: any line, for what has no name here.
 
+use crate::types::{Argument, Subject};
 use alloc::borrow::Cow;
-use beanstalk_proto::{Argument, Subject};
 
 use super::Command;
 use crate::{

@@ -1,13 +1,13 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
 use super::Kind;
+use crate::types::Argument;
 use crate::{
     reply::{MAX_LINE, check_line},
     scan,
     transmit::{Line, Transmit},
     types::{ArgumentError, Body, Seconds, TubeArg, TubeName},
 };
-use beanstalk_proto::Argument;
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
 /// and checks what it is given, so that a command cannot become two.

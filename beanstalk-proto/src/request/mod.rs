@@ -36,8 +36,8 @@ mod args;
 mod encoder;
 mod kind;
 
+use crate::types::Subject;
 use alloc::vec::Vec;
-use beanstalk_proto::Subject;
 use core::time::Duration;
 
 pub use args::TIMEOUT_FOREVER;

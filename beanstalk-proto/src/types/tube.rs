@@ -1,10 +1,9 @@
 //! The names of tubes, checked and as they are given.
 
 use alloc::{borrow::Cow, boxed::Box, string::String};
-use beanstalk_proto::TubeNameRule;
 use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
-use super::{ArgumentError, TubeNameError};
+use super::{ArgumentError, TubeNameError, TubeNameRule};
 
 /// The name of a tube: 1 to 200 bytes of `A-Z a-z 0-9 - + / ; . $ _ ( )`, not starting with `-`.
 ///

@@ -12,13 +12,12 @@ use alloc::{
     vec,
     vec::Vec,
 };
-use beanstalk_proto::TubeNameRule;
 use core::time::Duration;
 
 pub(in crate::stats) use sample::{Sample, SampleValue, Source};
 
 use super::{Extra, JobState, JobStats, ServerStats, StatsError, TubeStats, decode_names, encode_names};
-use crate::types::{Dialect, Excerpt, JobId, Priority, TubeName, TubeNameError};
+use crate::types::{Dialect, Excerpt, JobId, Priority, TubeName, TubeNameError, TubeNameRule};
 
 const SECOND: Duration = Duration::from_secs(1);
 

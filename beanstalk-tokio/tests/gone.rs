@@ -1,0 +1,117 @@
+//! A client whose runtime is gone: its calls are errors.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::time::Duration;
+
+use beanstalk_server::EmbeddedServer;
+use beanstalk_tokio::{Client, Config, Error, Put, SharedClient};
+use tokio::{
+    io::{AsyncWriteExt, duplex},
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// How a client is used, on the runtime that it was made on, before that is gone.
+type Before = fn(&Runtime, &mut Client);
+
+/// Each leaves another state of the socket and of the timer behind.
+const BEFORE: &[(&str, Before)] = &[
+    ("nothing", |_, _| {}),
+    ("a call", |runtime, client| drop(runtime.block_on(client.stats()).unwrap())),
+    ("a reserve that timed out", |runtime, client| drop(runtime.block_on(client.reserve_with_timeout(0)).unwrap())),
+    ("a dropped reserve", |runtime, client| {
+        let reserve = async { tokio::time::timeout(Duration::from_millis(20), client.reserve_with_timeout(30)).await };
+        assert!(runtime.block_on(reserve).is_err());
+    }),
+    ("a request without its reply", |runtime, client| {
+        drop(runtime.block_on(client.send(beanstalk_tokio::Stats::new())).unwrap());
+    }),
+];
+
+fn is_told(name: &str, result: Result<impl std::fmt::Debug, Error>) {
+    assert!(matches!(&result, Err(Error::Io { .. } | Error::Closed { .. })), "after {name}: {result:?}");
+}
+
+#[test]
+fn a_call_on_a_runtime_that_is_gone_is_an_error() {
+    for &(name, before) in BEFORE {
+        for old in [runtime, threads] {
+            for how in 0..4 {
+                // A request may have got there.
+                let server = EmbeddedServer::start().unwrap();
+                let old = old();
+                let mut client = old.block_on(Client::connect(server.addr())).unwrap();
+                before(&old, &mut client);
+                drop(old);
+                runtime().block_on(async {
+                    // What had been read for already may still be found, so it takes another call or two.
+                    for _ in 0..3 {
+                        let result = match how {
+                            0 => client.stats().await.map(drop),
+                            1 => client.reserve_with_timeout(1).await.map(drop),
+                            2 => client.call_all([Put::of("x"), Put::of("y")]).next().await.unwrap().map(drop),
+                            _ => return is_told(name, client.disconnect().await),
+                        };
+                        if result.is_err() {
+                            return is_told(name, result);
+                        }
+                    }
+                    panic!("after {name}, the calls go on");
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shared_call_on_a_runtime_that_is_gone_is_an_error() {
+    let server = EmbeddedServer::start().unwrap();
+    for spawned in [true, false] {
+        let old = threads();
+        let (client, driver) = old.block_on(SharedClient::connect(server.addr())).unwrap();
+        let mut driver = Some(driver);
+        if spawned {
+            old.spawn(driver.take().unwrap());
+            old.block_on(client.stats()).unwrap();
+        }
+        drop(old);
+        runtime().block_on(async {
+            if let Some(driver) = driver {
+                tokio::spawn(driver);
+            }
+            is_told("nothing", timeout(Duration::from_secs(10), client.stats()).await.unwrap());
+        });
+    }
+}
+
+/// A stream that no runtime is behind works on, and so must the timer of its connection.
+#[test]
+fn a_timer_of_a_runtime_that_is_gone_or_stands_still_is_set_on_the_one_that_runs() {
+    for gone in [true, false] {
+        let old = runtime();
+        let (near, mut far) = duplex(1 << 12);
+        let config = Config { reply_timeout: Some(Duration::from_millis(100)), ..Config::default() };
+        let mut client = Client::from_stream_with(near, config);
+        old.block_on(async {
+            // The timer is set, and was looked at by this task.
+            assert!(timeout(Duration::from_millis(20), client.delete(1)).await.is_err());
+            far.write_all(b"DELETED\r\n").await.unwrap();
+        });
+        let old = (!gone).then_some(old);
+        runtime().block_on(async {
+            let late = timeout(Duration::from_secs(10), client.delete(2)).await.unwrap();
+            assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
+            far.write_all(b"DELETED\r\nDELETED\r\n").await.unwrap();
+            client.delete(3).await.unwrap();
+        });
+        drop(old);
+    }
+}

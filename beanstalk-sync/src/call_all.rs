@@ -2,19 +2,15 @@
 
 use std::{fmt, task::Poll};
 
-use beanstalk_proto::{
-    Error, Lost, Request, Reserve,
-    client::{Deadline, Pipeline},
-};
+use beanstalk_proto::{Error, Expect, Kind, Lost, Request, client::Pipeline};
 
-use crate::{client::Client, transport::Transport, wait::Waited};
+use crate::{client::Client, transport::Transport};
 
 /// The results of [`Client::call_all`], in the order of the requests.
 pub struct CallAll<'c, T: Transport, I: Iterator<Item: Request>> {
     client: &'c mut Client<T>,
     pipeline: Pipeline<I>,
-    /// The deadline of the request whose result comes next, once it was waited for.
-    deadline: Option<Deadline>,
+    started: bool,
 }
 
 impl<T: Transport> Client<T> {
@@ -39,29 +35,7 @@ impl<T: Transport> Client<T> {
     where
         I: IntoIterator<Item: Request>,
     {
-        CallAll { client: self, pipeline: Pipeline::new(requests.into_iter()), deadline: None }
-    }
-}
-
-impl<T: Transport, I: Iterator<Item: Request>> CallAll<'_, T, I> {
-    /// Waits for the next result.
-    fn wait(&mut self) -> Result<Option<Waited>, Error> {
-        let lost = self.pipeline.front().map_or(Lost::Unknown, |ticket| self.client.connection.lost(ticket));
-        let now = self.client.now();
-        let deadline = match (self.deadline, self.pipeline.front()) {
-            (Some(deadline), _) => deadline,
-            (None, Some(ticket)) => self.client.connection.deadline(ticket, now),
-            (None, None) => Deadline::Never,
-        };
-        self.deadline = Some(deadline);
-        match self.client.advance(deadline, now) {
-            Ok(Waited::Moved) => Ok(None),
-            Ok(waited) => Ok(Some(waited)),
-            Err(error) => {
-                self.pipeline.fail();
-                Err(self.client.failed(error, lost))
-            }
-        }
+        CallAll { client: self, pipeline: Pipeline::new(requests.into_iter()), started: false }
     }
 }
 
@@ -69,25 +43,23 @@ impl<T: Transport, I: Iterator<Item: Request>> Iterator for CallAll<'_, T, I> {
     type Item = Result<<I::Item as Request>::Reply, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // As for a single call: the job of a reserve that was abandoned may be here. A failure is told by the results.
-        let _ = self.client.make_room(&Reserve::new());
+        if !self.started {
+            // As for a single call: what was abandoned before may take all the room there is. A failure is told by the results.
+            let _ = self.client.make_room(&Expect::of(Kind::Stats));
+            self.started = true;
+        }
         loop {
-            self.pipeline.fill(&mut self.client.connection);
+            self.pipeline.fill(&mut self.client.connection, self.client.wire.now());
             if let Poll::Ready(result) = self.pipeline.poll_next(&mut self.client.connection) {
-                self.deadline = None;
                 return result;
             }
-            match self.wait() {
-                Ok(None) => {}
-                Ok(Some(waited)) => {
-                    self.deadline = None;
-                    return self.pipeline.end_wait(&mut self.client.connection, waited == Waited::GiveUp);
-                }
-                Err(error) => {
-                    self.deadline = None;
-                    let _closed = self.pipeline.poll_next(&mut self.client.connection);
-                    return Some(Err(error));
-                }
+            let front = self.pipeline.front();
+            if let Err(error) = self.client.advance() {
+                let lost = front.map_or(Lost::Unknown, |ticket| self.client.connection.lost(ticket));
+                self.pipeline.fail();
+                let error = self.client.failed(error, lost);
+                let _closed = self.pipeline.poll_next(&mut self.client.connection);
+                return Some(Err(error));
             }
         }
     }

@@ -1,14 +1,11 @@
 //! The blocking client: one connection, and the loop that moves its bytes.
 
-use std::{
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::task::Poll;
 
 use beanstalk_driver::connect::socket::Maker;
 use beanstalk_proto::{
-    Error, Job, Lost, Request, Subject,
-    client::{Closing, Config, Connection, Ticket},
+    Error, Full, Job, Lost, Request, SendError,
+    client::{Config, Connection, Ticket},
 };
 
 use crate::{
@@ -38,8 +35,6 @@ use crate::{
 pub struct Client<T: Transport = Stream> {
     pub(crate) connection: Connection,
     pub(crate) wire: Wire<T>,
-    /// What the core's clock counts from.
-    pub(crate) epoch: Instant,
     maker: Maker,
 }
 
@@ -76,12 +71,7 @@ impl<T: Transport> Client<T> {
 
     /// A client on a stream that is connected already, with a configuration.
     pub fn from_stream_with(stream: T, config: Config) -> Self {
-        Self {
-            connection: Connection::new(config),
-            wire: Wire::new(stream),
-            epoch: Instant::now(),
-            maker: Maker::this(),
-        }
+        Self { connection: Connection::new(config), wire: Wire::new(stream), maker: Maker::this() }
     }
 
     /// Sends a request and waits for its reply: [`Client::send`] and [`Client::reply`] in one.
@@ -91,21 +81,8 @@ impl<T: Transport> Client<T> {
     /// Everything that [`Error`] lists. After a timeout the connection is still in step: the reply is dropped when it
     /// comes, and a job that it brings is kept for the next reserve.
     pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        if !self.connection.is_idle() {
-            return self.call_behind(request);
-        }
-        match self.connection.begin_exchange(request) {
-            Ok(exchange) => self.exchange(exchange),
-            Err(error) => Err((*error).into()),
-        }
-    }
-
-    /// As [`Client::call`], while there is more to do than to send this request and read its reply.
-    #[inline(never)]
-    fn call_behind<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
         let ticket = self.queue(request)?;
-        let now = Instant::now();
-        self.wait(ticket, now, now)
+        self.wait(ticket)
     }
 
     beanstalk_driver::client_methods!(sync);
@@ -117,17 +94,16 @@ impl<T: Transport> Client<T> {
     ///
     /// As [`Client::call`], but for what the server answers.
     pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        let ticket = self.queue(request)?;
-        let until = self.until();
-        while !self.connection.is_written_out(&ticket) {
-            let left = self.left(until);
-            let result = match left {
-                Some(Duration::ZERO) => Err(self.connection.timed_out(&ticket)),
-                left => self.write_or_read(left).map_err(|error| self.failed(error, self.connection.lost(&ticket))),
-            };
-            if let Err(error) = result {
-                self.connection.abandon(ticket);
-                return Err(error);
+        let mut ticket = self.queue(request)?;
+        while !self.connection.is_flushed(&ticket) && !self.connection.is_ended() {
+            // Not written and yet answered: it is late.
+            if self.connection.is_ready(ticket.id()) {
+                if let Poll::Ready(Err(error)) = self.connection.poll_reply(&mut ticket) {
+                    return Err(error);
+                }
+            }
+            if let Err(error) = self.write_out() {
+                return Err(self.broken(ticket, error));
             }
         }
         Ok(ticket)
@@ -138,14 +114,8 @@ impl<T: Transport> Client<T> {
     /// # Errors
     ///
     /// As [`Client::call`].
-    pub fn reply<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
-        match self.connection.poll_reply(&mut ticket) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                let now = Instant::now();
-                self.wait(ticket, now, now)
-            }
-        }
+    pub fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
+        self.wait(ticket)
     }
 
     /// Sends two requests in one write, and waits for the replies to both. So a worker finishes a job and reserves the next in
@@ -180,18 +150,13 @@ impl<T: Transport> Client<T> {
         second: B,
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
         let first = self.queue(first)?;
-        // As for a request of its own: it may be about to take over a reserve whose job is here, unread.
-        let second = self.read_unread(&second).and_then(|()| Ok(self.connection.send_over(second)?));
-        let start = Instant::now();
-        if let Ok(second) = &second {
-            // Each has its own time, so what the server may wait for the second's sake counts from now.
-            self.connection.deadline(second, self.since_epoch(start));
-        }
-        let first = self.wait(first, start, start);
-        let second = match second {
-            Ok(ticket) => self.reply(ticket),
-            Err(error) => Err(error),
+        // What is queued already is no reason to part them.
+        let second = match self.connection.check_send(&second.expect()) {
+            Err(refused) if !matches!(refused, SendError::Full(Full::Queued { .. })) => Err(refused.into()),
+            _ => self.send_now(second),
         };
+        let first = self.wait(first);
+        let second = second.and_then(|ticket| self.wait(ticket));
         Ok((first, second))
     }
 
@@ -211,23 +176,18 @@ impl<T: Transport> Client<T> {
         if !self.maker.is_this() {
             return Ok(());
         }
-        if self.connection.close() == Closing::HalfClose {
-            self.wire.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
-        }
-        let until = self.until();
-        while !self.connection.is_ended() {
-            let left = self.left(until);
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::TimedOut {
-                    command: "quit",
-                    subject: Subject::None,
-                    waited: self.connection.config().reply_timeout.unwrap_or_default(),
-                    lost: Lost::Unknown,
-                });
+        self.connection.close(self.wire.now());
+        loop {
+            if self.connection.wants_half_close() {
+                self.wire.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
+                self.connection.half_closed();
             }
-            self.wire.exchange(&mut self.connection, left).map_err(|error| self.failed(error, Lost::Unknown))?;
+            match self.connection.poll_closed() {
+                Poll::Ready(Err(error @ Error::TimedOut { .. })) => return Err(error),
+                Poll::Ready(_) => return Ok(()),
+                Poll::Pending => self.advance().map_err(|error| self.failed(error, Lost::Unknown))?,
+            }
         }
-        Ok(())
     }
 
     /// The stream under the client.
@@ -239,12 +199,11 @@ impl<T: Transport> Client<T> {
 impl<T: Transport> Drop for Client<T> {
     fn drop(&mut self) {
         // Only if nothing else waits to be written would the server understand it.
-        let idle = !self.connection.wants_transmit();
-        if idle
-            && self.maker.is_this()
-            && self.connection.close() == Closing::Quit
-            && self.wire.transport.set_write_timeout(Some(NOW)).is_ok()
-        {
+        if self.connection.wants_transmit() || self.wire.is_lost() || !self.maker.is_this() {
+            return;
+        }
+        self.connection.close(self.wire.now());
+        if self.connection.wants_transmit() && self.wire.transport.set_write_timeout(Some(NOW)).is_ok() {
             let _ = self.wire.write_once(&self.connection);
         }
     }

@@ -36,7 +36,6 @@
 mod call_all;
 mod client;
 mod dial;
-mod exchange;
 mod held;
 mod job_handle;
 mod listener;

@@ -2,22 +2,18 @@
 //!
 //! ```text
 //!             ┌──────────────────────────────────────────────────┐
-//!             ▼                                                  │ something moved
-//!   look for the reply ── no ──▶ is it late? ── no ──▶ write or read, no longer than what is left
-//!             │ yes                   │ yes
-//!             ▼                       ▼
-//!           done             read once more, look, give up
+//!             ▼                                                  │
+//!   look for the reply ── no ──▶ is a read due? ── no ──▶ write or read, no longer than what is left
+//!             │ yes                   │ yes                      │
+//!             ▼                       ▼                          │
+//!           done             read, and let time count ───────────┘
 //! ```
 
-use std::{
-    io,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{io, task::Poll, time::Duration};
 
 use beanstalk_proto::{
-    Error, Lost, Request, SendError,
-    client::{Deadline, Ticket},
+    Error, Expect, Lost, Request, SendError,
+    client::{SendOptions, Ticket},
 };
 
 use crate::{
@@ -26,101 +22,86 @@ use crate::{
     wire::{NOW, TURN, Wrote},
 };
 
-/// What came of waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
-    /// Bytes may have moved: look for the reply.
-    Moved,
-    /// The reply is overdue.
-    TooLong,
-    /// The caller's own deadline has passed.
-    GiveUp,
-}
-
 impl<T: Transport> Client<T> {
-    /// Queues a request, once there is room.
+    /// Queues a request, once there is room for it.
     #[inline]
     pub(crate) fn queue<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        if self.connection.in_flight() > 0 {
-            return self.queue_behind(request);
+        if self.connection.check_send(&request.expect()).is_err() {
+            self.make_room(&request.expect())?;
         }
-        Ok(self.connection.send(request)?)
+        self.send_now(request)
     }
 
-    /// Queues a request behind others. If a reserve is in its way that nobody waits for any more, or is about to be taken over,
-    /// its job may be here, unread.
-    fn queue_behind<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        self.make_room(&request)?;
-        self.connection.check_send(&request)?;
-        Ok(self.connection.send_over(request)?)
+    /// Queues a request however much is queued.
+    pub(crate) fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        if self.wire.is_lost() {
+            self.connection.abort();
+        }
+        Ok(self.connection.send_with(self.wire.now(), request, SendOptions::default().beyond_limits())?)
     }
 
-    /// Reads and writes, no longer than a reply may take, while the connection is full of requests that nobody waits for any more;
-    /// then reads what may change what becomes of this one.
-    pub(crate) fn make_room<R: Request>(&mut self, request: &R) -> Result<(), Error> {
-        let until = self.until();
-        while matches!(self.connection.check_send(request), Err(SendError::Full(_))) {
-            let left = self.left(until);
+    /// Waits until sending makes sense, or no waiting will help.
+    pub(crate) fn make_room(&mut self, expect: &Expect) -> Result<(), Error> {
+        let until = self.connection.config().reply_timeout.map(|timeout| self.wire.now() + timeout);
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(self.wire.now()));
             let moves = self.connection.wants_transmit() || self.connection.awaits_reply();
-            if !moves || left.is_some_and(|left| left.is_zero()) {
-                break;
-            }
-            if let Err(error) = self.wire.exchange(&mut self.connection, left) {
-                return Err(self.failed(error, Lost::NotSent));
-            }
-        }
-        self.read_unread(request)
-    }
-
-    /// Reads what is here, for as long as that may change what becomes of a request.
-    pub(crate) fn read_unread<R: Request>(&mut self, request: &R) -> Result<(), Error> {
-        while self.connection.in_flight() > 0 {
-            let unread = match self.connection.check_send(request) {
-                Err(refused) => matches!(refused, SendError::ReserveWaiting),
-                Ok(()) => self.connection.would_adopt(request),
+            let moved = match self.connection.check_send(expect) {
+                Err(SendError::Full(_)) if moves && left != Some(Duration::ZERO) => {
+                    self.wire.exchange(&mut self.connection, left).map(|()| true)
+                }
+                // Its job may be here, unread.
+                Err(SendError::ReserveWaiting) => self.wire.read_once(&mut self.connection, Some(NOW)),
+                _ => Ok(false),
             };
-            match unread.then(|| self.wire.read_once(&mut self.connection, Some(NOW))) {
-                Some(Ok(true)) => {}
-                Some(Err(error)) => return Err(self.failed(error, Lost::NotSent)),
-                Some(Ok(false)) | None => break,
+            match moved {
+                Ok(true) => {}
+                Ok(false) => return Ok(self.connection.check_send(expect)?),
+                Err(error) => return Err(self.failed(error, Lost::NotSent)),
             }
         }
-        Ok(())
     }
 
-    /// Waits for the reply to a request that was sent at `start`, or whose reply was asked for then.
-    pub(crate) fn wait<R>(&mut self, mut ticket: Ticket<R>, start: Instant, now: Instant) -> Result<R, Error> {
-        let deadline = self.connection.deadline(&ticket, self.since_epoch(start));
-        let mut now = self.since_epoch(now);
+    /// Waits for the reply.
+    pub(crate) fn wait<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
         loop {
             if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
                 return result;
             }
-            match self.advance(deadline, now) {
-                Ok(Waited::Moved) => now = self.now(),
-                Ok(Waited::GiveUp) => return self.connection.give_up(ticket),
-                Ok(Waited::TooLong) => {
-                    if let Poll::Ready(result) = self.connection.poll_reply(&mut ticket) {
-                        return result;
-                    }
-                    let error = self.connection.timed_out(&ticket);
-                    self.connection.abandon(ticket);
-                    return Err(error);
-                }
-                Err(error) => return Err(self.broken(ticket, error)),
+            if let Err(error) = self.advance() {
+                return Err(self.broken(ticket, error));
             }
         }
     }
 
-    /// Writes once; if there is no room, reads.
-    pub(crate) fn write_or_read(&mut self, left: Option<Duration>) -> io::Result<()> {
+    /// Moves bytes, or time.
+    pub(crate) fn advance(&mut self) -> io::Result<()> {
+        self.move_on(false)
+    }
+
+    /// As [`Client::advance`], for whoever waits for nothing but that what is queued is written.
+    pub(crate) fn write_out(&mut self) -> io::Result<()> {
+        self.move_on(true)
+    }
+
+    fn move_on(&mut self, only_write: bool) -> io::Result<()> {
+        let now = self.wire.now();
+        let left = self.connection.poll_timeout().map(|at| at.saturating_duration_since(now));
+        if self.connection.wants_read() || left == Some(Duration::ZERO) {
+            self.wire.read_once(&mut self.connection, Some(NOW))?;
+            self.connection.handle_timeout(now);
+            return Ok(());
+        }
+        if !only_write {
+            return self.wire.exchange(&mut self.connection, left);
+        }
         match self.wire.write_some(&mut self.connection, left)? {
             Wrote::All | Wrote::Some => Ok(()),
+            // The server may have to be read from before it reads on.
             Wrote::Nothing => self.wire.read_once(&mut self.connection, Some(TURN)).map(|_| ()),
         }
     }
 
-    /// The error of a request that met the transport's failure.
     #[cold]
     pub(crate) fn broken<R>(&mut self, ticket: Ticket<R>, error: io::Error) -> Error {
         let error = self.failed(error, self.connection.lost(&ticket));
@@ -128,48 +109,140 @@ impl<T: Transport> Client<T> {
         error
     }
 
-    /// Moves bytes until something was read, or says what the deadline asks for.
-    pub(crate) fn advance(&mut self, deadline: Deadline, now: beanstalk_proto::Instant) -> io::Result<Waited> {
-        let (until, waited) = match deadline {
-            Deadline::Never => (None, Waited::Moved),
-            Deadline::Fail(until) => (Some(until), Waited::TooLong),
-            Deadline::GiveUp(until) => (Some(until), Waited::GiveUp),
-        };
-        let left = until.map(|until| until.saturating_duration_since(now));
-        if left.is_some_and(|left| left.is_zero()) {
-            self.wire.read_once(&mut self.connection, Some(NOW))?;
-            return Ok(waited);
-        }
-        self.wire.exchange(&mut self.connection, left)?;
-        Ok(Waited::Moved)
-    }
-
-    /// Notes that the transport has failed, and makes the error of the call that met it.
     pub(crate) fn failed(&mut self, error: io::Error, lost: Lost) -> Error {
         self.connection.abort();
         Error::Io { error, lost }
     }
 
-    /// Looks, without waiting, whether the server has ended the connection.
+    /// Whether the connection has ended, or the peer has done it meanwhile.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.wire.read_once(&mut self.connection, Some(NOW)).is_err() || self.connection.is_ended()
     }
+}
 
-    /// Until when a request may take that begins now.
-    pub(crate) fn until(&self) -> Option<beanstalk_proto::Instant> {
-        self.connection.config().reply_timeout.map(|timeout| self.now() + timeout)
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it counts on")]
+
+    use std::{
+        collections::VecDeque,
+        io::{Read, Write},
+        panic::{AssertUnwindSafe, catch_unwind},
+    };
+
+    use beanstalk_proto::{JobId, Lost, PutOutcome};
+
+    use super::*;
+
+    /// A transport that does what it is told, and then works.
+    #[derive(Default)]
+    struct Script {
+        writes: VecDeque<Step>,
+        flushes: VecDeque<Step>,
+        reads: VecDeque<Step>,
+        written: Vec<u8>,
+        reply: &'static [u8],
     }
 
-    /// How long it is until then.
-    pub(crate) fn left(&self, until: Option<beanstalk_proto::Instant>) -> Option<Duration> {
-        until.map(|until| until.saturating_duration_since(self.now()))
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        AtMost(usize),
+        Fail(io::ErrorKind),
+        Panic,
     }
 
-    pub(crate) fn now(&self) -> beanstalk_proto::Instant {
-        self.since_epoch(Instant::now())
+    /// How many bytes to move of so many.
+    fn step(steps: &mut VecDeque<Step>, len: usize) -> io::Result<usize> {
+        match steps.pop_front() {
+            None => Ok(len),
+            Some(Step::AtMost(most)) => Ok(len.min(most)),
+            Some(Step::Fail(kind)) => Err(kind.into()),
+            Some(Step::Panic) => panic!("as it was told"),
+        }
     }
 
-    pub(crate) fn since_epoch(&self, at: Instant) -> beanstalk_proto::Instant {
-        beanstalk_proto::Instant::ZERO + at.saturating_duration_since(self.epoch)
+    impl Read for Script {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            let n = step(&mut self.reads, buf.len().min(self.reply.len()))?;
+            buf[..n].copy_from_slice(&self.reply[..n]);
+            self.reply = &self.reply[n..];
+            Ok(n)
+        }
+    }
+
+    impl Write for Script {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            let n = step(&mut self.writes, buf.len())?;
+            self.written.extend_from_slice(&buf[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            step(&mut self.flushes, 0).map(|_| ())
+        }
+    }
+
+    impl Transport for Script {
+        fn set_read_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_write_timeout(&mut self, _: Option<Duration>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn client(writes: &[Step], flushes: &[Step], reads: &[Step], reply: &'static [u8]) -> Client<Script> {
+        let [writes, flushes, reads] = [writes, flushes, reads].map(|steps| steps.iter().copied().collect());
+        Client::from_stream(Script { writes, flushes, reads, written: Vec::new(), reply })
+    }
+
+    #[test]
+    fn a_call_that_moves_in_pieces_is_the_same_call() {
+        let again = Step::Fail(io::ErrorKind::Interrupted);
+        for pieces in [&[][..], &[again], &[Step::AtMost(1)], &[Step::AtMost(5), again, Step::AtMost(9), again]] {
+            for fallible in [&[][..], &[again]] {
+                for body in [vec![b'x'; 10], vec![b'x'; 300], vec![b'x'; 10_000]] {
+                    for (reply, outcome) in [
+                        (&b"INSERTED 12345678\r\n"[..], PutOutcome::Inserted(JobId(12_345_678))),
+                        (b"BURIED 7\r\n", PutOutcome::Buried(JobId(7))),
+                    ] {
+                        let mut client = client(pieces, fallible, pieces, reply);
+                        assert_eq!(client.put(1, 0, 60, body.clone()).unwrap(), outcome, "{pieces:?}");
+                        let line = format!("put 1 0 60 {}\r\n", body.len());
+                        assert_eq!(client.get_ref().written, [line.as_bytes(), &body, b"\r\n"].concat(), "{pieces:?}");
+                        assert_eq!(client.connection.in_flight(), 0);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_transport_that_fails_says_whether_the_request_can_have_run() {
+        let fail = [Step::Fail(io::ErrorKind::BrokenPipe)];
+        for (mut client, told) in [
+            (client(&fail, &[], &[], b""), Lost::NotSent),
+            (client(&[], &fail, &[], b""), Lost::Unknown),
+            (client(&[], &[], &fail, b""), Lost::Unknown),
+        ] {
+            match client.delete(1) {
+                Err(Error::Io { lost, .. }) => assert_eq!(lost, told),
+                other => panic!("{other:?}"),
+            }
+            assert!(matches!(client.delete(2), Err(Error::Closed { lost: Lost::NotSent })));
+        }
+        let mut ended = client(&[], &[], &[], b"");
+        assert!(matches!(ended.delete(1), Err(Error::Closed { lost: Lost::Unknown })));
+    }
+
+    #[test]
+    fn nothing_is_sent_behind_a_call_that_panicked() {
+        for mut client in [client(&[Step::Panic], &[], &[], b""), client(&[], &[], &[Step::Panic], b"DELETED\r\n")] {
+            assert!(catch_unwind(AssertUnwindSafe(|| client.delete(1))).is_err());
+            let written = client.get_ref().written.clone();
+            assert!(matches!(client.delete(2), Err(Error::Closed { lost: Lost::NotSent })));
+            assert_eq!(client.get_ref().written, written);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use beanstalk_proto::{Segments, client::Connection};
@@ -25,8 +25,10 @@ pub(crate) struct Wire<T> {
     /// The timeouts that the transport has now; the outer `None` is "not set yet".
     read_timeout: Option<Option<Duration>>,
     write_timeout: Option<Option<Duration>>,
-    /// Whether both are the configured reply timeout.
-    settled: bool,
+    /// What the core's clock counts from.
+    epoch: Instant,
+    /// The transport was called and did not return: what it has read or written is unknown.
+    is_lost: bool,
 }
 
 /// How much of what was queued was written.
@@ -41,29 +43,20 @@ pub(crate) enum Wrote {
 }
 
 impl<T: Transport> Wire<T> {
-    pub(crate) const fn new(transport: T) -> Self {
-        Self { transport, read_timeout: None, write_timeout: None, settled: false }
+    pub(crate) fn new(transport: T) -> Self {
+        Self { transport, read_timeout: None, write_timeout: None, epoch: Instant::now(), is_lost: false }
     }
 
-    /// Whether both timeouts are what a request wants that is alone.
-    #[inline(always)]
-    pub(crate) const fn is_settled(&self) -> bool {
-        self.settled
+    pub(crate) fn now(&self) -> beanstalk_proto::Instant {
+        beanstalk_proto::Instant::ZERO + self.epoch.elapsed()
     }
 
-    /// Sees to it that they are.
-    #[cold]
-    pub(crate) fn settle(&mut self, connection: &Connection) -> io::Result<()> {
-        let timeout = base(connection);
-        self.set_read_timeout(timeout)?;
-        self.set_write_timeout(timeout)?;
-        self.settled = true;
-        Ok(())
+    pub(crate) const fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         if self.read_timeout != Some(timeout) {
-            self.settled = false;
             self.transport.set_read_timeout(timeout)?;
             self.read_timeout = Some(timeout);
         }
@@ -72,7 +65,6 @@ impl<T: Transport> Wire<T> {
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         if self.write_timeout != Some(timeout) {
-            self.settled = false;
             self.transport.set_write_timeout(timeout)?;
             self.write_timeout = Some(timeout);
         }
@@ -123,14 +115,15 @@ impl<T: Transport> Wire<T> {
     /// Writes once, as many pieces as there are.
     #[inline(never)]
     pub(crate) fn write_once(&mut self, connection: &Connection) -> io::Result<usize> {
+        self.is_lost = true;
         let segments = connection.transmit();
-        if let Some(pieces) = segments.line_and_body() {
-            return self.transport.write_vectored(&pieces.map(IoSlice::new));
-        }
-        match segments.single() {
-            Some(piece) => self.transport.write(piece),
-            None => self.write_gathered(segments),
-        }
+        let wrote = match (segments.line_and_body(), segments.single()) {
+            (Some(pieces), _) => self.transport.write_vectored(&pieces.map(IoSlice::new)),
+            (None, Some(piece)) => self.transport.write(piece),
+            (None, None) => self.write_gathered(segments),
+        };
+        self.is_lost = false;
+        wrote.and_then(|n| within_room(n, connection.queued()))
     }
 
     #[inline(never)]
@@ -145,9 +138,14 @@ impl<T: Transport> Wire<T> {
             return Ok(false);
         }
         self.set_read_timeout(timeout)?;
-        match self.transport.read(connection.receive_buf()) {
+        let buf = connection.receive_buf();
+        let room = buf.len();
+        self.is_lost = true;
+        let read = self.transport.read(buf);
+        self.is_lost = false;
+        match read.and_then(|n| within_room(n, room)) {
             Ok(0) => connection.received_eof(),
-            Ok(n) => connection.received(n),
+            Ok(n) => connection.received(self.now(), n),
             Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             Err(error) => return Err(error),
         }
@@ -167,6 +165,14 @@ fn within(connection: &Connection, left: Option<Duration>) -> Option<Duration> {
         (Some(left), Some(base)) if left.saturating_add(SLACK) < base => Some(left.max(NOW)),
         (Some(_), Some(base)) => Some(base),
         (left, base) => left.or(base),
+    }
+}
+
+/// A transport that reports more than it was given room for is broken.
+fn within_room(n: usize, room: usize) -> io::Result<usize> {
+    match n <= room {
+        true => Ok(n),
+        false => Err(io::Error::other(format!("the transport reported {n} bytes where it was given {room}"))),
     }
 }
 

@@ -180,7 +180,8 @@ impl World {
     fn turn(&mut self) {
         loop {
             let mut moved = false;
-            while self.server.wants_input() {
+            // As beanstalkd: what is behind an unanswered command stays with the system.
+            while self.server.wants_input() && !self.server.is_unanswered() {
                 let Some(byte) = self.inbox.pop_front() else { break };
                 self.server.receive_buf()[0] = byte;
                 self.server.received(1);

@@ -70,18 +70,6 @@ macro_rules! define_kinds {
         }
 
         impl Kind {
-            /// The reply that nearly always answers it, which its row names first; unless that is a name.
-            #[inline(always)]
-            pub(crate) const fn usual(self) -> Option<ReplyKind> {
-                let replies: &[ReplyKind] = match self { $(Self::$name => &[$(ReplyKind::$kind),*]),* };
-                match replies {
-                    [ReplyKind::Using, ..] | [] => None,
-                    [usual, ..] => Some(*usual),
-                }
-            }
-        }
-
-        impl Kind {
             /// Reads over the arguments of this command, each as a server does.
             fn skip_args(self, args: &mut Args<'_>) -> Result<End, BadFormat> {
                 match self {

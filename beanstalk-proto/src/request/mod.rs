@@ -49,7 +49,7 @@ pub use kind::Sharing;
 
 use crate::{
     error::{ArgumentError, CommandError, DecodeError},
-    reply::{Reply, ReplyKind, ReplySet},
+    reply::{Reply, ReplySet},
     transmit::Transmit,
     types::{JobId, TubeName},
 };
@@ -75,14 +75,6 @@ pub trait Request {
     ///
     /// The server's error reply: `Err(reply.into())` for every reply that is none of the good ones.
     fn decode(reply: Reply) -> Result<Self::Reply, DecodeError>;
-
-    /// What nearly always answers it, if nothing need be checked of that but an id: what it expects says so, and where it is
-    /// always the same, the compiler should know.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn usual(expect: &Expect) -> Option<ReplyKind> {
-        expect.usual()
-    }
 }
 
 /// Returns the bytes of a request, as a connection would send them.
@@ -251,15 +243,6 @@ impl Expect {
     pub fn echo(mut self, echo: Echo) -> Self {
         self.echo = echo;
         self
-    }
-
-    /// See [`Request::usual`].
-    #[inline(always)]
-    fn usual(&self) -> Option<ReplyKind> {
-        match (&self.kind, &self.other, &self.echo) {
-            (Some(kind), OtherReplies::None, Echo::None | Echo::Id(_)) => kind.usual(),
-            _ => None,
-        }
     }
 
     /// Whether it is one of the two commands that wait for any job.

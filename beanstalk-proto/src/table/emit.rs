@@ -111,11 +111,6 @@ macro_rules! request {
                     error => Err(error.into()),
                 }
             }
-
-            #[inline(always)]
-            fn usual(_: &Expect) -> Option<ReplyKind> {
-                Kind::$name.usual()
-            }
         }
     };
 }

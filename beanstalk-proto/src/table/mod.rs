@@ -13,7 +13,7 @@ use self::kinds::MAX_TIMEOUT;
 pub(crate) use crate::request::Kind;
 use crate::{
     error::{ArgumentError, DecodeError},
-    reply::{Reply, ReplyKind},
+    reply::Reply,
     request::{Echo, Encoder, Expect, Request, Wait, untyped},
     types::{
         Argument, Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, Subject, TubeArg,

@@ -8,8 +8,8 @@ use std::{
 
 use beanstalk_driver::{Driver, PollTransport, poll_io};
 use beanstalk_proto::{
-    Command, Error, Instant, Reply,
-    client::{Connection, Deadline, Ticket},
+    Command, Error, Instant, Lost, Reply, Subject,
+    client::{Connection, Ticket},
 };
 
 use super::{
@@ -176,22 +176,15 @@ async fn own_loop(client: &mut Client) {
     while !own.connection.is_ended() && !client.is_finishing() && !client.rng.one_in(100) {
         if client.rng.one_in(2) {
             let command = if client.rng.one_in(6) { client.reserve() } else { client.command() };
-            if own.connection.would_adopt(&command) {
-                // Its answer may be here, and old.
-                poll_fn(|cx| own.drain(cx)).await;
-            }
             let (at, asked) = (client.ask(link, &command), client.sim.now());
-            match own.connection.send(command) {
-                Ok(ticket) => {
-                    own.connection.deadline(&ticket, asked);
-                    tickets.push((at, asked, ticket));
-                }
+            match own.connection.send(own.stream.now(), command) {
+                Ok(ticket) => tickets.push((at, asked, ticket)),
                 Err(error) => client.told(link, at, asked, &Err(error.into())),
             }
             own.check_limits(client);
         } else if !tickets.is_empty() {
             let (at, asked, ticket) = tickets.swap_remove(client.rng.index(tickets.len()));
-            let mut wait = Wait { ticket: Some(ticket), deadline: None };
+            let mut wait = Wait { ticket: Some(ticket), until: None };
             let after = match client.rng.below(5) {
                 0 => Duration::ZERO,
                 1 => Duration::from_millis(client.rng.between(1, 1000)),
@@ -222,19 +215,6 @@ async fn own_loop(client: &mut Client) {
 }
 
 impl Loop {
-    /// Moves bytes until none can.
-    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Poll::Ready(moved) = poll_io(&mut self.connection, &mut self.stream, cx) {
-            if moved.is_err() {
-                self.connection.abort();
-            }
-            if self.connection.is_ended() {
-                break;
-            }
-        }
-        Poll::Ready(())
-    }
-
     fn poll_reply(&mut self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         loop {
             let Some(ticket) = &mut wait.ticket else { return Poll::Pending };
@@ -243,34 +223,35 @@ impl Loop {
                 return Poll::Ready(result);
             }
             match poll_io(&mut self.connection, &mut self.stream, cx) {
-                Poll::Ready(Ok(())) => continue,
+                Poll::Ready(Ok(())) if !self.connection.wants_read() => continue,
                 Poll::Ready(Err(())) => {
                     self.connection.abort();
                     continue;
                 }
-                Poll::Pending => {}
+                Poll::Ready(Ok(())) | Poll::Pending => {}
             }
             let now = self.stream.now();
-            let deadline = *wait.deadline.get_or_insert_with(|| match self.connection.deadline(ticket, now) {
-                // Nor does it wait for ever for a job.
-                Deadline::Never => Deadline::Fail(now + REPLY_TIMEOUT),
-                deadline => deadline,
-            });
-            let (Deadline::Fail(until) | Deadline::GiveUp(until)) = deadline else { return Poll::Pending };
-            if now < until {
-                self.stream.set_timer(until);
-                ready!(self.stream.poll_timer(cx));
-                continue;
-            }
-            let Some(ticket) = wait.ticket.take() else { return Poll::Pending };
-            return Poll::Ready(match deadline {
-                Deadline::GiveUp(_) => self.connection.give_up(ticket),
-                _ => {
-                    let error = self.connection.timed_out(&ticket);
-                    self.connection.abandon(ticket);
-                    Err(error)
+            // Nor does it wait for ever for a job.
+            let until = *wait.until.get_or_insert(now + 2 * REPLY_TIMEOUT);
+            let at = self.connection.poll_timeout().unwrap_or(until);
+            if self.connection.wants_read() || at <= now {
+                self.connection.handle_timeout(now);
+                if self.connection.poll_timeout().is_some() {
+                    continue;
                 }
-            });
+            }
+            if now >= until && self.connection.poll_timeout().is_none() {
+                let Some(ticket) = wait.ticket.take() else { return Poll::Pending };
+                self.connection.abandon(ticket);
+                return Poll::Ready(Err(Error::TimedOut {
+                    command: "reserve",
+                    subject: Subject::None,
+                    waited: REPLY_TIMEOUT,
+                    lost: Lost::Unknown,
+                }));
+            }
+            self.stream.set_timer(at.max(now));
+            ready!(self.stream.poll_timer(cx));
         }
     }
 
@@ -288,5 +269,6 @@ impl Loop {
 /// The wait for one reply.
 struct Wait {
     ticket: Option<Ticket<Reply>>,
-    deadline: Option<Deadline>,
+    /// Until when it waits for what takes as long as it takes.
+    until: Option<Instant>,
 }

@@ -1,7 +1,7 @@
 //! A job that a session has reserved, and what can be done with it.
 //!
 //! ```text
-//!            the connection is gone                      reclaim: the same body, and nobody has it
+//!            the connection is gone                      reclaim: the same job, and nobody has it
 //!   held ─────────────────────────────▶ held no more ──────────────────────────────────────────────▶ held
 //!    │ delete, release, bury
 //!    ▼
@@ -11,8 +11,10 @@
 use std::{fmt, ops::Deref};
 
 use beanstalk_proto::{
-    Address, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request,
-    ReserveJob, Seconds, StatsJob, Touch, TubeName, stats::JobStats,
+    Address, Bury, CommandError, Delete, Error, Instant, Job, Lost, Priority, Release, ReleaseOutcome, Request,
+    Seconds, StatsJob, Touch, TubeName,
+    policy::{Claim, Reclaim, Reclaimed},
+    stats::JobStats,
 };
 
 use crate::session::Session;
@@ -29,12 +31,15 @@ pub struct JobHandle<'s> {
     job: Job,
     /// The connection that holds it.
     connection: u64,
+    /// When it was reserved, and which tubes were watched then.
+    since: Instant,
+    tubes: Vec<TubeName>,
 }
 
 impl<'s> JobHandle<'s> {
     pub(crate) fn new(session: &'s mut Session, job: Job) -> Self {
-        let connection = session.connections();
-        Self { session, job, connection }
+        let (connection, since, tubes) = (session.connections(), session.now(), session.tubes().watched().to_vec());
+        Self { session, job, connection, since, tubes }
     }
 
     /// The session, for other commands: putting a job that follows from this one, say.
@@ -60,10 +65,7 @@ impl<'s> JobHandle<'s> {
     ///
     /// [`Error::NotHeld`], else as [`Session::stats_job`].
     pub fn stats(&mut self) -> Result<JobStats, Error> {
-        let id = self.job.id;
-        let stats = self.on_it(StatsJob::new(id))?;
-        // It was repeated on another connection, where the number may stand for another job.
-        if self.is_held() { Ok(stats) } else { Err(Error::NotHeld { id }) }
+        self.on_it(StatsJob::new(self.job.id))
     }
 
     /// The tube it is in. Of a session that watches one tube that is known, else the server is asked.
@@ -116,24 +118,34 @@ impl<'s> JobHandle<'s> {
         self.on_it(Bury::new(self.job.id, priority))
     }
 
-    /// Takes it back after a reconnect with `reserve-job`, if its number still stands for the same body and nobody else
-    /// holds it. Servers from 1.12 on. Does nothing if it is held.
+    /// Takes it back after a reconnect with `reserve-job`, if its id still stands for the same job and nobody else holds
+    /// it. See [`Reclaim`] for what makes it the same. Servers from 1.12 on. Does nothing if it is held.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](CommandError::NotFound) if it is gone, held by somebody, or another job has its number; else as
+    /// [`NotFound`](CommandError::NotFound) if it is gone, held by somebody, or another job has its id; else as
     /// [`Session::call`].
     pub fn reclaim(&mut self) -> Result<(), Error> {
-        if self.is_held() {
-            return Ok(());
+        let claim = Claim::new(&self.job, self.tubes.clone(), self.since);
+        let (mut reclaim, mut on) = (Reclaim::default(), None);
+        loop {
+            let command = reclaim.poll_command(&claim, self.session.now());
+            let result = self.session.call_on(on, command);
+            if self.is_held() {
+                return result.map(drop);
+            }
+            let connection = *on.get_or_insert(self.session.connections());
+            match reclaim.handle_reply(&claim, result)? {
+                Reclaimed::NotYet => {}
+                Reclaimed::Ours => {
+                    self.connection = connection;
+                    return Ok(());
+                }
+                Reclaimed::Gone => {
+                    return Err(Error::Command { command: "reserve-job", error: CommandError::NotFound });
+                }
+            }
         }
-        let id: JobId = self.job.id;
-        if self.session.call(Peek::new(id))?.body != self.job.body {
-            return Err(Error::Command { command: "peek", error: CommandError::NotFound });
-        }
-        self.session.call(ReserveJob::new(id))?;
-        self.connection = self.session.connections();
-        Ok(())
     }
 
     fn priority(&mut self) -> Result<Priority, Error> {
@@ -148,9 +160,13 @@ impl<'s> JobHandle<'s> {
                 (false, true) => self.reclaim()?,
                 (false, false) => return Err(Error::NotHeld { id: self.job.id }),
             }
-            match self.session.call(request.clone()) {
+            match self.session.call_on(Some(self.connection), request.clone()) {
                 // What may have run is not said again: the job may be another's by now.
                 Err(error) if self.session.reclaim_jobs && !self.is_held() && error.lost() == Some(Lost::NotSent) => {}
+                // It was kept from another connection, where the job is not held.
+                Err(Error::Closed { .. }) if self.session.connections() != self.connection => {
+                    return Err(Error::NotHeld { id: self.job.id });
+                }
                 result => return result,
             }
         }

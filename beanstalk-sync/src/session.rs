@@ -124,14 +124,20 @@ impl Session {
     /// As [`Client::call`]. When no connection comes about in time, what the last attempt failed with; then, and whenever
     /// [`Error::lost`] says so, it was not sent.
     pub fn call<R: Request + Clone>(&mut self, request: R) -> Result<R::Reply, Error> {
+        self.call_on(None, request)
+    }
+
+    /// Calls, but on no other connection than this one, if one is given: then it fails with [`Error::Closed`].
+    pub(crate) fn call_on<R: Request + Clone>(&mut self, on: Option<u64>, request: R) -> Result<R::Reply, Error> {
         let call = Call::new(&request, self.now());
         self.notice_the_end();
         loop {
             self.get_ready(&call)?;
-            let result = match &mut self.client {
-                Some(client) => client.call(request.clone()),
-                None => Err(Error::Closed { lost: Lost::NotSent }),
+            let gone = on.is_some_and(|connection| connection != self.connections());
+            let (Some(client), false) = (&mut self.client, gone) else {
+                return Err(Error::Closed { lost: Lost::NotSent });
             };
+            let result = client.call(request.clone());
             self.last = self.now();
             let next = self.machine.handle_result(&call, result.as_ref().map(|_| ()), self.last);
             // Only once the connection is dropped it is true that what was not sent never will be.
@@ -258,7 +264,7 @@ impl Session {
         }
     }
 
-    fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         Instant::ZERO + self.epoch.elapsed()
     }
 }

@@ -6,6 +6,7 @@
 //!                                 ▲
 //!   Worker ── one slot ───────────┤
 //!      ├── Heartbeat ── when to touch
+//!      ├── Reclaim ── whether a job is still the same
 //!      └── RetryPolicy ── release or bury
 //! ```
 //!
@@ -31,6 +32,7 @@
 mod backoff;
 mod hash;
 mod heartbeat;
+mod reclaim;
 mod retry;
 mod servers;
 mod session;
@@ -40,6 +42,7 @@ mod worker;
 
 pub use backoff::{Backoff, Delays};
 pub use heartbeat::{Beat, Heartbeat};
+pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
 pub use session::{Call, Event, Next, Session, SessionConfig, Step};

@@ -2,6 +2,7 @@
 //!
 //! Servers here can be killed and started again at the same address.
 
+pub mod every;
 pub mod killed;
 pub mod producers;
 pub mod sessions;
@@ -118,7 +119,7 @@ scenarios! {
     }
     sessions {
         a_new_connection_uses_and_watches_what_the_old_one_did
-        a_job_of_a_lost_connection_is_not_held_and_can_be_reclaimed
+        a_job_of_a_lost_connection_is_not_held_nor_is_another_under_its_id
         verdicts_keep_the_jobs_priority
         a_selection_that_was_dropped_is_undone
         patience_ends_with_why_there_is_no_connection

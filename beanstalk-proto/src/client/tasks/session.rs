@@ -10,6 +10,7 @@ use crate::{
     policy::{self, Call, Event, Next, Selection, SessionConfig, Step, Tubes},
     request::Request,
     table::{Command, ReserveWithTimeout},
+    time::Instant,
     types::{Job, Reserved, Seconds},
 };
 
@@ -145,6 +146,10 @@ impl<R: Runtime> Session<R> {
     #[must_use]
     pub const fn server(&self) -> &Address {
         &self.address
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.runtime.now()
     }
 
     /// Whether there is a connection, as far as is known.

@@ -1,18 +1,22 @@
 //! The job that a slot has in hand.
 //!
 //! ```text
-//!            the connection broke            peek: the same body          reserve-job
-//!   Ours ───────────────────────▶ Missing ─────────────────────▶ Found ─────────────▶ Ours
-//!     │                              │                             │
-//!     └── NOT_FOUND, or no reclaim ──┴─────────────────────────────┴──▶ Lost
+//!            the connection broke            Reclaim: it is the same job
+//!   Ours ───────────────────────▶ Missing ─────────────────────────────▶ Ours
+//!     │                              │
+//!     └── NOT_FOUND, or no reclaim ──┴──▶ Lost
 //! ```
+
+use alloc::vec::Vec;
 
 use super::{Awaited, Failed, RetryPolicy, Verdict};
 use crate::{
+    error::Error,
     policy::{
-        hash,
         heartbeat::{Beat, Heartbeat},
+        reclaim::{Claim, Reclaim, Reclaimed},
     },
+    reply::Reply,
     stats::JobStats,
     table::Command,
     time::Instant,
@@ -24,7 +28,6 @@ use crate::{
 pub(super) enum Hold {
     Ours,
     Missing,
-    Found,
     Lost,
 }
 
@@ -47,8 +50,9 @@ struct Facts {
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     id: JobId,
-    /// Tells its body from others', if it may have to be taken back.
-    body: Option<u64>,
+    /// Tells it from others, if it is to be taken back.
+    claim: Option<Claim>,
+    reclaim: Reclaim,
     pub(super) hold: Hold,
     pub(super) run: Run,
     pub(super) heartbeat: Heartbeat,
@@ -57,10 +61,11 @@ pub(super) struct Held {
 
 impl Held {
     /// A job that was just reserved.
-    pub(super) fn new(job: Job, reclaim: bool, now: Instant) -> Self {
+    pub(super) fn new(job: Job, claim: Option<Claim>, now: Instant) -> Self {
         Self {
             id: job.id,
-            body: reclaim.then(|| hash::fnv1a([&job.body[..]])),
+            claim,
+            reclaim: Reclaim::default(),
             hold: Hold::Ours,
             run: Run::Waiting(job),
             heartbeat: Heartbeat::new(now),
@@ -70,8 +75,8 @@ impl Held {
 
     /// A job whose body is over this client's limit: it is buried, or it would come back for ever.
     pub(super) fn unreadable(id: JobId, now: Instant) -> Self {
-        let run = Run::Finished(Verdict::Bury);
-        Self { id, body: None, hold: Hold::Ours, run, heartbeat: Heartbeat::new(now), facts: None }
+        let job = Job { id, body: Vec::new() };
+        Self { run: Run::Finished(Verdict::Bury), ..Self::new(job, None, now) }
     }
 
     /// Hands the job over to its handler, once.
@@ -93,19 +98,33 @@ impl Held {
         matches!(self.run, Run::Waiting(_))
     }
 
-    /// Whether a job that was found under its number has its body.
-    pub(super) fn is_same(&self, job: &Job) -> bool {
-        self.body == Some(hash::fnv1a([&job.body[..]]))
+    /// The connection broke: whether the job is to be taken back on the next one.
+    pub(super) fn handle_disconnected(&mut self) -> bool {
+        let may = self.claim.is_some() && self.hold != Hold::Lost;
+        if may {
+            self.hold = Hold::Missing;
+            self.reclaim = Reclaim::default();
+        }
+        may
     }
 
-    pub(super) fn handle_reclaimed(&mut self, now: Instant) {
-        self.hold = Hold::Ours;
-        self.heartbeat = Heartbeat::new(now);
+    /// What came of a command that is to take it back.
+    pub(super) fn handle_reclaim(&mut self, result: Result<Reply, Error>, now: Instant) -> Result<Reclaimed, Error> {
+        let Some(claim) = &self.claim else { return Ok(Reclaimed::Gone) };
+        let reclaimed = self.reclaim.handle_reply(claim, result)?;
+        if reclaimed == Reclaimed::Ours {
+            self.hold = Hold::Ours;
+            self.heartbeat = Heartbeat::new(now);
+        }
+        Ok(reclaimed)
     }
 
     pub(super) fn handle_stats(&mut self, stats: &JobStats, now: Instant) {
         let priority = stats.pri.unwrap_or_default();
         self.facts = Some(Facts { priority, failures: RetryPolicy::failures(stats) });
+        if let Some(claim) = &mut self.claim {
+            claim.handle_stats(stats);
+        }
         match stats.ttr {
             Some(_) => self.heartbeat.handle_stats(stats),
             None => self.heartbeat.handle_refused(now),
@@ -117,8 +136,7 @@ impl Held {
         let id = self.id;
         match (self.hold, &self.run) {
             (Hold::Lost, _) | (Hold::Ours, Run::Waiting(_)) => None,
-            (Hold::Missing, _) => Some((Awaited::Peek, Command::Peek { id })),
-            (Hold::Found, _) => Some((Awaited::Reclaim, Command::ReserveJob { id })),
+            (Hold::Missing, _) => Some((Awaited::Reclaim, self.reclaim.poll_command(self.claim.as_ref()?, now))),
             (Hold::Ours, Run::Finished(verdict)) => Some(self.finish(*verdict, retry)),
             (Hold::Ours, Run::Running) => match self.heartbeat.poll_beat(now)? {
                 Beat::Touch => Some((Awaited::Touch, Command::Touch { id })),

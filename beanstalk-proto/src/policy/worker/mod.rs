@@ -26,15 +26,16 @@
 //! # When the connection breaks
 //!
 //! The server makes the job ready again, so somebody else may get it: the job is lost to this slot, whatever its handler
-//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back: `peek`, to see that the number still
-//! stands for the same body (after a restart without a binlog it may not), and then `reserve-job`. It does not once the
-//! verdict was sent: that may have been carried out, and a job released twice would count two failures for one.
+//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back, as [`Reclaim`](super::Reclaim) says. It
+//! does not once the verdict was sent: that may have been carried out, and a job released twice would count two failures
+//! for one.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{
     backoff::Backoff,
+    reclaim::{Claim, Reclaimed},
     retry::{Failed, RetryPolicy},
     session::{Event, Session, SessionConfig, Step, breaks},
     tubes::Tubes,
@@ -69,7 +70,8 @@ pub struct WorkerConfig {
     /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed
     /// after this and the reply timeout.
     pub reserve_slice: u32,
-    /// Whether to take the job in hand back after the connection broke. Needs servers from 1.12 on.
+    /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](super::Reclaim) says. Needs servers
+    /// from 1.12 on.
     pub reclaim: bool,
 }
 
@@ -121,7 +123,6 @@ enum Awaited {
     Connection,
     Replay,
     Reserve,
-    Peek,
     Reclaim,
     Touch,
     Learn,
@@ -206,9 +207,8 @@ impl Worker {
         self.closing = self.awaited != Some(Awaited::Connection);
         self.awaited = None;
         self.session.handle_lost(error, now);
-        match &mut self.held {
-            Some(held) if self.reclaim && held.hold != Hold::Lost => held.hold = Hold::Missing,
-            _ => self.lose_job(),
+        if !self.held.as_mut().is_some_and(Held::handle_disconnected) {
+            self.lose_job();
         }
     }
 
@@ -216,6 +216,14 @@ impl Worker {
     pub fn handle_reply(&mut self, result: Result<Reply, Error>, now: Instant) {
         let Some(awaited) = self.awaited.take() else { return };
         match result {
+            result if awaited == Awaited::Reclaim => {
+                let Some(held) = &mut self.held else { return };
+                match held.handle_reclaim(result, now) {
+                    Ok(Reclaimed::Gone) => self.lose_job(),
+                    Ok(Reclaimed::Ours | Reclaimed::NotYet) => {}
+                    Err(error) => self.refused(awaited, &error, now),
+                }
+            }
             Ok(reply) => self.answered(awaited, reply, now),
             // The job is held, and nobody here can read it.
             Err(Error::ReplyTooBig { id: Some(id), .. }) if awaited == Awaited::Reserve => {
@@ -275,7 +283,7 @@ impl Worker {
         self.session.end();
         match self.held.take() {
             Some(Held { hold: Hold::Ours, .. }) => bump(&mut self.metrics.returned),
-            Some(Held { hold: Hold::Missing | Hold::Found, .. }) => bump(&mut self.metrics.lost),
+            Some(Held { hold: Hold::Missing, .. }) => bump(&mut self.metrics.lost),
             Some(Held { hold: Hold::Lost, .. }) | None => {}
         }
     }
@@ -315,12 +323,12 @@ impl Worker {
         }
         self.session.handle_answer();
         match (awaited, reply, &mut self.held) {
-            (Awaited::Reserve, Reply::Reserved(job), _) => self.hold(Held::new(job, self.reclaim, now)),
+            (Awaited::Reserve, Reply::Reserved(job), _) => {
+                let claim = self.reclaim.then(|| Claim::new(&job, self.session.tubes().watched().to_vec(), now));
+                self.hold(Held::new(job, claim, now));
+            }
             // Something is held that this slot knows nothing of; it will be over within the second.
             (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + Duration::from_secs(1),
-            (Awaited::Peek, Reply::Found(job), Some(held)) if held.is_same(&job) => held.hold = Hold::Found,
-            (Awaited::Peek, _, _) => self.lose_job(),
-            (Awaited::Reclaim, Reply::Reserved(_), Some(held)) => held.handle_reclaimed(now),
             (Awaited::Touch, _, Some(held)) => held.heartbeat.handle_touched(),
             (Awaited::Learn, Reply::Ok(body), Some(held)) => {
                 held.handle_stats(&JobStats::decode(&body).unwrap_or_default(), now);

@@ -151,7 +151,7 @@ fn a_job_taken_back_is_finished_by_the_handler_that_began_it() {
     world.break_connection();
     world.run_until(at(3000));
     assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].ran), (State::Deleted, 1));
-    assert!(world.sent_words().windows(2).any(|words| words == ["peek", "reserve-job"]));
+    assert!(world.sent_words().windows(2).any(|words| words == ["stats-job", "reserve-job"]));
     assert_eq!(world.worker.metrics(), Metrics { reserved: 1, done: 1, reconnects: 1, ..Metrics::default() });
 }
 
@@ -167,6 +167,21 @@ fn another_job_under_the_same_number_is_left_alone() {
     world.run_until(at(3000));
     assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].finished), (State::Buried, 0));
     assert_eq!(world.worker.metrics().lost, 1);
+}
+
+#[test]
+fn another_job_with_the_same_body_under_the_same_number_is_left_alone() {
+    let mut world = World::calm(&WorkerConfig { reclaim: true, ..config() });
+    world.script([(2000, Verdict::Done), (5, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(100));
+    world.break_connection();
+    let job = world.server.jobs.get_mut(&id).expect("it is there");
+    (job.since, job.reserves) = (at(100), 0);
+    world.run_until(at(1900));
+    assert_eq!((world.server.jobs[&id].state, world.worker.metrics().lost), (State::Ready, 1));
+    world.run_until(at(3000));
+    assert_eq!((world.server.jobs[&id].finished, world.server.jobs[&id].ran), (1, 2));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
     stats::JobStats,
     table::Command,
     time::Instant,
-    types::{Job, JobId, Priority},
+    types::{Job, JobId, Priority, TubeName},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) struct ServerJob {
     pub(super) state: State,
     pub(super) priority: Priority,
     pub(super) ttr: Duration,
+    pub(super) since: Instant,
+    pub(super) reserves: u64,
     pub(super) releases: u64,
     pub(super) timeouts: u64,
     /// How many verdicts the server has carried out, and how many handlers have run for it.
@@ -42,13 +44,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn put(&mut self, ttr: u64, priority: u32) -> JobId {
+    pub(super) fn put(&mut self, ttr: u64, priority: u32, now: Instant) -> JobId {
         let id = JobId(self.jobs.len() as u64 + 1);
         let job = ServerJob {
             body: alloc::format!("body {id}").into_bytes(),
             state: State::Ready,
             priority: Priority(priority),
             ttr: Duration::from_secs(ttr),
+            since: now,
+            reserves: 0,
             releases: 0,
             timeouts: 0,
             finished: 0,
@@ -88,6 +92,7 @@ impl Server {
         let ready = self.jobs.iter_mut().filter(|(_, job)| job.state == State::Ready);
         let (&id, job) = ready.min_by_key(|(id, job)| (job.priority, **id))?;
         job.state = State::Reserved(connection, now + job.ttr);
+        job.reserves += 1;
         Some(Job { id, body: job.body.clone() })
     }
 
@@ -118,7 +123,11 @@ impl Server {
         let held = matches!(job.state, State::Reserved(..));
         match command {
             Command::StatsJob { .. } => {
+                let age = now.saturating_duration_since(job.since).as_secs();
                 let stats = JobStats {
+                    tube: Some(TubeName::default()),
+                    age: Some(Duration::from_secs(age)),
+                    reserves: Some(job.reserves),
                     pri: Some(job.priority),
                     ttr: Some(job.ttr),
                     releases: Some(job.releases),

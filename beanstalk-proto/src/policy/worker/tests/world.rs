@@ -91,7 +91,7 @@ impl World {
     }
 
     pub(super) fn put(&mut self, ttr: u64, priority: u32) -> JobId {
-        let id = self.server.put(ttr, priority);
+        let id = self.server.put(ttr, priority, self.now);
         self.serve_waiting();
         id
     }

@@ -1,0 +1,63 @@
+//! What workers, sessions and producers promise on every binding, blocking or not: a table of scenario and binding.
+//!
+//! Each scenario is a blocking function, and a [`Binding`] runs what is asked of it in its own way.
+
+mod binding;
+mod evil;
+mod jobs;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::Trial;
+
+use super::Stand;
+use crate::{Backend, runner, server};
+
+pub use binding::{Async, Binding, Blocking};
+
+/// How long anything may take that comes about by itself.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Waits until something has come about that nobody reports.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come about: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+macro_rules! scenarios {
+    (servers { $($with:ident :: $name:ident)* } peers { $($without:ident :: $other:ident)* }) => {
+        /// All scenarios for one binding: against every server, and against peers made up for the purpose.
+        pub fn all<B: Binding>() -> Vec<Trial> {
+            let mut trials = Vec::new();
+            for backend in [Backend::Real, Backend::Embedded] {
+                let absent = backend == Backend::Real && server::installed().is_none();
+                $({
+                    let name = format!("{}::{}::{}::{}", B::NAME, backend.name(), stringify!($with), stringify!($name));
+                    let play = move || $with::$name::<B>(Stand { backend });
+                    trials.push(runner::trial(name, play).with_ignored_flag(absent));
+                })*
+            }
+            $({
+                let name = format!("{}::{}::{}", B::NAME, stringify!($without), stringify!($other));
+                trials.push(runner::trial(name, $without::$other::<B>));
+            })*
+            trials
+        }
+    };
+}
+
+scenarios! {
+    servers {
+        jobs::a_job_put_since_with_an_equal_body_is_not_taken_for_the_one_in_hand
+        jobs::a_handle_does_not_take_back_a_job_put_since_with_an_equal_body
+        jobs::a_handle_finishes_nothing_on_another_connection
+    }
+    peers {
+    }
+}

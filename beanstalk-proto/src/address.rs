@@ -15,7 +15,7 @@ use crate::error::ArgumentError;
 /// assert_eq!("unix:/run/queue.sock".parse(), Ok(Address::Unix("/run/queue.sock".into())));
 /// assert!("queue.example".parse::<Address>().is_err());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Address {
     /// A host name or IP address (an IPv6 address without its brackets), and a port.
     Tcp {

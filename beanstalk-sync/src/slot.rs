@@ -29,7 +29,7 @@ use std::{
 use beanstalk_proto::{
     Address, Command, Error, Instant, Job, Lost, Request, TubeName,
     client::Config,
-    policy::{self, Action, Metrics, Verdict, WorkerConfig, WorkerEvent},
+    policy::{self, Action, Deferrals, Metrics, Verdict, WorkerConfig, WorkerEvent},
 };
 
 use crate::{client::Client, held::HeldJob, listener::Listener, transport::Stream};
@@ -43,6 +43,7 @@ pub(crate) struct Shop {
     pub(crate) policy: WorkerConfig,
     pub(crate) config: Config,
     pub(crate) listener: Listener,
+    pub(crate) deferrals: Mutex<Deferrals>,
     /// Called when a slot has ended.
     pub(crate) ended: Box<dyn Fn() + Send + Sync>,
 }
@@ -137,7 +138,7 @@ impl Slot {
                     let verdict = self.handle(job, &handler);
                     state = lock(&self.state);
                     state.running = false;
-                    state.machine.handle_finished(verdict);
+                    state.machine.handle_finished(verdict, &self.server, &mut lock(&self.shop.deferrals));
                 }
                 Todo::Wait(until) => {
                     let known = state.shutdown;

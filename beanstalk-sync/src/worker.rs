@@ -340,7 +340,8 @@ impl WorkerBuilder {
                     crew.changed.notify_all();
                 }
             };
-            let shop = Shop { epoch: time::Instant::now(), policy, config, listener, ended: Box::new(ended) };
+            let (epoch, deferrals, ended) = (time::Instant::now(), Mutex::default(), Box::new(ended));
+            let shop = Shop { epoch, policy, config, listener, deferrals, ended };
             Crew {
                 shop: Arc::new(shop),
                 concurrency: concurrency.max(1),

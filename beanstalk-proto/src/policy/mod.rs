@@ -43,7 +43,7 @@ mod worker;
 pub use backoff::{Backoff, Delays};
 pub use heartbeat::{Beat, Heartbeat};
 pub use reclaim::{Claim, Reclaim, Reclaimed};
-pub use retry::{Failed, RetryPolicy};
+pub use retry::{Deferrals, Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
 pub use session::{Call, Event, Next, Session, SessionConfig, Step};
 pub use tubes::{Selection, Tubes};

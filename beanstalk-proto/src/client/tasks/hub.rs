@@ -10,7 +10,7 @@ use std::{
 use super::{Config, Runtime, desk::Desk, lock};
 use crate::{
     address::Address,
-    policy::{Event, Metrics, WorkerConfig, WorkerEvent},
+    policy::{Deferrals, Event, Metrics, WorkerConfig, WorkerEvent},
     time::Instant,
 };
 
@@ -22,6 +22,7 @@ pub(super) struct Hub<R> {
     pub(super) worker: WorkerConfig,
     concurrency: usize,
     on_event: Option<OnEvent>,
+    pub(super) deferrals: Mutex<Deferrals>,
     state: Mutex<State>,
 }
 
@@ -48,7 +49,15 @@ pub(super) enum Duty {
 impl<R: Runtime> Hub<R> {
     pub(super) fn new(config: Config, worker: WorkerConfig, concurrency: usize, on_event: Option<OnEvent>) -> Self {
         let concurrency = concurrency.max(1);
-        Self { runtime: R::default(), config, worker, concurrency, on_event, state: Mutex::default() }
+        Self {
+            runtime: R::default(),
+            config,
+            worker,
+            concurrency,
+            on_event,
+            deferrals: Mutex::default(),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn add_server(&self, address: Address) {

@@ -29,6 +29,7 @@ use super::{
     Alarm, Boxed, Driver, PollTransport, Runtime,
     desk::{Desk, HeldJob, Link, panic_message},
     hub::Hub,
+    lock,
 };
 use crate::{
     client::{Deadline, Ticket},
@@ -244,7 +245,7 @@ where
             }
         };
         self.running = None;
-        self.machine.handle_finished(verdict);
+        self.machine.handle_finished(verdict, &self.desk.server, &mut lock(&self.hub.deferrals));
         true
     }
 

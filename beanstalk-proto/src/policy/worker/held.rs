@@ -7,10 +7,11 @@
 //!     └── NOT_FOUND, or no reclaim ──┴──▶ Lost
 //! ```
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
-use super::{Awaited, Failed, RetryPolicy, Verdict};
+use super::{Awaited, Deferrals, Failed, RetryPolicy, Verdict};
 use crate::{
+    address::Address,
     error::Error,
     policy::{
         heartbeat::{Beat, Heartbeat},
@@ -20,7 +21,7 @@ use crate::{
     stats::JobStats,
     table::Command,
     time::Instant,
-    types::{Job, JobId, Priority, Seconds},
+    types::{Job, JobId, Seconds},
 };
 
 /// Whether the job is this connection's.
@@ -37,14 +38,11 @@ pub(super) enum Run {
     /// It was not handed over yet.
     Waiting(Job),
     Running,
-    Finished(Verdict),
-}
-
-/// What finishing it needs to know.
-#[derive(Clone, Copy, Debug)]
-struct Facts {
-    priority: Priority,
-    failures: u64,
+    Finished {
+        verdict: Verdict,
+        /// How often it was deferred before.
+        deferrals: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -56,7 +54,8 @@ pub(super) struct Held {
     pub(super) hold: Hold,
     pub(super) run: Run,
     pub(super) heartbeat: Heartbeat,
-    facts: Option<Facts>,
+    /// What finishing it needs to know.
+    facts: Option<Box<JobStats>>,
 }
 
 impl Held {
@@ -76,7 +75,7 @@ impl Held {
     /// A job whose body is over this client's limit: it is buried, or it would come back for ever.
     pub(super) fn unreadable(id: JobId, now: Instant) -> Self {
         let job = Job { id, body: Vec::new() };
-        Self { run: Run::Finished(Verdict::Bury), ..Self::new(job, None, now) }
+        Self { run: Run::Finished { verdict: Verdict::Bury, deferrals: 0 }, ..Self::new(job, None, now) }
     }
 
     /// Hands the job over to its handler, once.
@@ -115,13 +114,13 @@ impl Held {
         if reclaimed == Reclaimed::Ours {
             self.hold = Hold::Ours;
             self.heartbeat = Heartbeat::new(now);
+            self.facts = None;
         }
         Ok(reclaimed)
     }
 
     pub(super) fn handle_stats(&mut self, stats: &JobStats, now: Instant) {
-        let priority = stats.pri.unwrap_or_default();
-        self.facts = Some(Facts { priority, failures: RetryPolicy::failures(stats) });
+        self.facts = Some(Box::new(stats.clone()));
         if let Some(claim) = &mut self.claim {
             claim.handle_stats(stats);
         }
@@ -131,13 +130,22 @@ impl Held {
         }
     }
 
+    /// Its handler has ended.
+    pub(super) fn handle_finished(&mut self, verdict: Verdict, server: &Address, known: &mut Deferrals) {
+        if verdict.is_deferral() {
+            known.note(server, self.id);
+        }
+        let deferrals = if verdict == Verdict::Failed { known.count(server, self.id) } else { 0 };
+        self.run = Run::Finished { verdict, deferrals };
+    }
+
     /// What to send about it now.
     pub(super) fn next_command(&mut self, retry: &RetryPolicy, now: Instant) -> Option<(Awaited, Command)> {
         let id = self.id;
         match (self.hold, &self.run) {
             (Hold::Lost, _) | (Hold::Ours, Run::Waiting(_)) => None,
             (Hold::Missing, _) => Some((Awaited::Reclaim, self.reclaim.poll_command(self.claim.as_ref()?, now))),
-            (Hold::Ours, Run::Finished(verdict)) => Some(self.finish(*verdict, retry)),
+            (Hold::Ours, Run::Finished { verdict, deferrals }) => Some(self.finish(*verdict, *deferrals, retry)),
             (Hold::Ours, Run::Running) => match self.heartbeat.poll_beat(now)? {
                 Beat::Touch => Some((Awaited::Touch, Command::Touch { id })),
                 Beat::Learn => Some((Awaited::Learn, Command::StatsJob { id })),
@@ -146,12 +154,13 @@ impl Held {
     }
 
     /// Carries a verdict out; all but `Done` need the job's priority first.
-    fn finish(&self, verdict: Verdict, retry: &RetryPolicy) -> (Awaited, Command) {
+    fn finish(&self, verdict: Verdict, deferrals: u64, retry: &RetryPolicy) -> (Awaited, Command) {
         let id = self.id;
-        let Some(Facts { priority, failures }) = self.facts else {
+        let Some(stats) = &self.facts else {
             let command = if verdict == Verdict::Done { Command::Delete { id } } else { Command::StatsJob { id } };
             return (if verdict == Verdict::Done { Awaited::Verdict } else { Awaited::Learn }, command);
         };
+        let priority = stats.pri.unwrap_or_default();
         let release = |after: Seconds| {
             let delay = u32::try_from(after.get()).unwrap_or(u32::MAX);
             Command::Release { id, priority, delay }
@@ -159,7 +168,7 @@ impl Held {
         let command = match verdict {
             Verdict::Done => Command::Delete { id },
             Verdict::RetryAfter(delay) => release(delay),
-            Verdict::Failed => match retry.failed(failures) {
+            Verdict::Failed => match retry.failed(retry.failures(stats, deferrals)) {
                 Failed::Release(delay) => release(delay),
                 Failed::Bury => Command::Bury { id, priority },
             },

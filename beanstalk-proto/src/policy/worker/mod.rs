@@ -36,11 +36,12 @@ use core::time::Duration;
 use super::{
     backoff::Backoff,
     reclaim::{Claim, Reclaimed},
-    retry::{Failed, RetryPolicy},
+    retry::{Deferrals, Failed, RetryPolicy},
     session::{Event, Session, SessionConfig, Step, breaks},
     tubes::Tubes,
 };
 use crate::{
+    address::Address,
     error::{CommandError, Error, Lost},
     reply::Reply,
     stats::JobStats,
@@ -54,7 +55,7 @@ mod held;
 mod metrics;
 
 pub use event::WorkerEvent;
-use held::{Held, Hold, Run};
+use held::{Held, Hold};
 pub use metrics::Metrics;
 use metrics::bump;
 
@@ -92,12 +93,19 @@ impl Default for WorkerConfig {
 pub enum Verdict {
     /// It is done: `delete`.
     Done,
-    /// Again, after this delay: `release`, however often it was released before.
+    /// Again, after this delay: `release`, however often it was released before. It does not count as a failure, for as
+    /// long as it is remembered: see [`Deferrals`](super::Deferrals).
     RetryAfter(Seconds),
     /// It failed: `release` or `bury`, as the [`RetryPolicy`] says. So ends a handler that fails or panics.
     Failed,
     /// Set it aside: `bury`.
     Bury,
+}
+
+impl Verdict {
+    const fn is_deferral(self) -> bool {
+        matches!(self, Self::RetryAfter(_))
+    }
 }
 
 /// What the driver is to do.
@@ -234,11 +242,11 @@ impl Worker {
         }
     }
 
-    /// The handler has ended.
-    pub fn handle_finished(&mut self, verdict: Verdict) {
+    /// The handler has ended. All slots of a worker share what is remembered of deferrals.
+    pub fn handle_finished(&mut self, verdict: Verdict, server: &Address, deferrals: &mut Deferrals) {
         match &mut self.held {
             Some(held) if held.hold == Hold::Lost => self.held = None,
-            Some(held) if matches!(held.run, Run::Running) => held.run = Run::Finished(verdict),
+            Some(held) if held.is_running() => held.handle_finished(verdict, server, deferrals),
             _ => {}
         }
     }

@@ -57,6 +57,7 @@ scenarios! {
         jobs::a_job_put_since_with_an_equal_body_is_not_taken_for_the_one_in_hand
         jobs::a_handle_does_not_take_back_a_job_put_since_with_an_equal_body
         jobs::a_handle_finishes_nothing_on_another_connection
+        jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
     }
     peers {
     }

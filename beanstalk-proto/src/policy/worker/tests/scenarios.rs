@@ -9,8 +9,9 @@ use super::{
     world::{World, at},
 };
 use crate::{
+    address::Address,
     error::Error,
-    policy::retry::RetryPolicy,
+    policy::retry::{Deferrals, RetryPolicy},
     reply::Reply,
     table::Command,
     types::{Job, JobId, TubeName},
@@ -79,6 +80,17 @@ fn a_job_that_fails_is_delayed_longer_each_time_and_then_buried() {
     assert_eq!(delays, [1, 2]);
     assert_eq!(world.server.jobs[&id].state, State::Buried);
     assert_eq!(world.worker.metrics(), Metrics { reserved: 3, retried: 2, buried: 1, ..Metrics::default() });
+}
+
+#[test]
+fn a_job_to_be_tried_later_has_not_failed() {
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
+    let mut world = World::calm(&WorkerConfig { retry, ..config() });
+    world.script([(1, Verdict::RetryAfter(0.into())); 5].into_iter().chain([(1, Verdict::Failed); 3]));
+    let id = world.put(60, 7);
+    world.run_until(at(60_000));
+    assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].ran), (State::Buried, 8));
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 8, retried: 7, buried: 1, ..Metrics::default() });
 }
 
 #[test]
@@ -251,7 +263,8 @@ fn a_touch_under_way_is_answered_before_the_verdict_is_carried_out() {
     assert_eq!(worker.poll_action(at(0)), Action::Start(job));
     assert!(matches!(worker.poll_action(at(0)), Action::Wait(Some(_))));
     assert_eq!(worker.poll_action(at(340)), Action::Send(Command::Touch { id: JobId(3) }));
-    worker.handle_finished(Verdict::Done);
+    let server = Address::Tcp { host: "queue".into(), port: 11300 };
+    worker.handle_finished(Verdict::Done, &server, &mut Deferrals::new());
     assert_eq!(worker.poll_action(at(341)), Action::Wait(None));
     worker.handle_reply(Ok(Reply::Touched), at(342));
     assert_eq!(worker.poll_action(at(342)), Action::Send(Command::Delete { id: JobId(3) }));

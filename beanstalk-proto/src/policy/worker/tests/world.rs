@@ -12,8 +12,9 @@ use super::{
     server::Server,
 };
 use crate::{
+    address::Address,
     error::{CommandError, Error, Lost},
-    policy::hash,
+    policy::{hash, retry::Deferrals},
     reply::Reply,
     table::Command,
     time::Instant,
@@ -55,6 +56,8 @@ pub(super) struct World {
     pub(super) stopped: Option<Instant>,
     /// Jobs that expired while their handler ran on a connection that was up.
     pub(super) expired_alive: u64,
+    deferrals: Deferrals,
+    address: Address,
     chances: Chances,
     connection: Option<u64>,
     connections: u64,
@@ -73,6 +76,8 @@ impl World {
             sent: vec![],
             stopped: None,
             expired_alive: 0,
+            deferrals: Deferrals::new(),
+            address: Address::Tcp { host: "queue".into(), port: 11300 },
             chances,
             connection: None,
             connections: 0,
@@ -152,7 +157,7 @@ impl World {
         self.pass_time();
         self.fly();
         if let Some((_, _, verdict)) = self.handler.take_if(|(_, at, _)| *at <= self.now) {
-            self.worker.handle_finished(verdict);
+            self.worker.handle_finished(verdict, &self.address, &mut self.deferrals);
         }
         self.drain();
     }

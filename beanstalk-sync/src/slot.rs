@@ -73,7 +73,8 @@ pub(crate) struct Slot {
     to_work: Condvar,
     to_keep: Condvar,
     /// As of the last command: the state's lock may be held for as long as a reserve waits.
-    metrics: Mutex<Metrics>,
+    /// And what they would be if the slot had to stop now.
+    metrics: Mutex<(Metrics, Metrics)>,
     lost: AtomicBool,
 }
 
@@ -194,7 +195,12 @@ impl Slot {
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        *lock(&self.metrics)
+        lock(&self.metrics).0
+    }
+
+    /// What is counted of a slot that nobody waits for any more.
+    pub(crate) fn metrics_if_stopped(&self) -> Metrics {
+        lock(&self.metrics).1
     }
 
     /// A command of the handler's, on the connection that holds its job.
@@ -303,7 +309,7 @@ impl Slot {
 
     /// Publishes what has become of the machine.
     fn report(&self, state: &mut State) {
-        *lock(&self.metrics) = state.machine.metrics();
+        *lock(&self.metrics) = (state.machine.metrics(), state.machine.metrics_if_stopped());
         self.lost.store(state.machine.is_job_lost(), Ordering::Relaxed);
         while let Some(event) = state.machine.poll_event() {
             let server = self.server.clone();

@@ -151,7 +151,7 @@ impl Roster {
                 next = Some(next.map_or(left, |next| next.min(left)));
             }
             if over {
-                metrics.merge(&slot.metrics());
+                metrics.merge(&slot.metrics_if_stopped());
             }
             !over
         });

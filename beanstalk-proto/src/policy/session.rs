@@ -245,8 +245,8 @@ impl Session {
             Link::Down { .. } => None,
             Link::Restoring { since, .. } | Link::Up { since } => Some(*since),
         };
-        // A connection that was only ever waited on has proved itself by lasting.
-        if since.is_some_and(|since| now.saturating_duration_since(since) > self.delays.ceiling()) {
+        // A connection that was only ever waited on has proved itself by lasting longer than any delay.
+        if since.is_some_and(|since| now.saturating_duration_since(since) > self.delays.longest()) {
             self.delays.reset();
         }
         self.tell(Event::Lost { reason: String::into_boxed_str(error.to_string()) });

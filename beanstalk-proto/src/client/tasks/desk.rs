@@ -34,6 +34,8 @@ pub(super) struct Desk {
 struct State {
     shutdown: Option<Instant>,
     metrics: Metrics,
+    /// What they would be if the slot had to stop now.
+    if_stopped: Metrics,
     ended: bool,
     slot: Option<Waker>,
 }
@@ -70,8 +72,14 @@ impl Desk {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn count(&self, metrics: Metrics) {
-        lock(&self.state).metrics = metrics;
+    pub(super) fn count(&self, metrics: Metrics, if_stopped: Metrics) {
+        let mut state = lock(&self.state);
+        (state.metrics, state.if_stopped) = (metrics, if_stopped);
+    }
+
+    /// What is counted of a slot that nobody waits for any more.
+    pub(super) fn metrics_if_stopped(&self) -> Metrics {
+        lock(&self.state).if_stopped
     }
 
     pub(super) fn metrics(&self) -> Metrics {

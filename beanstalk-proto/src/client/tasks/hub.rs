@@ -158,7 +158,12 @@ impl<R: Runtime> Hub<R> {
         });
         match state.shutdown {
             None if !state.new.is_empty() => Duty::Spawn(core::mem::take(&mut state.new)),
-            Some(deadline) if state.desks.is_empty() || now >= deadline => Duty::End,
+            Some(deadline) if state.desks.is_empty() || now >= deadline => {
+                // Those that are left were told to stop, and can't have got to it yet.
+                let left = core::mem::take(&mut state.desks);
+                left.iter().for_each(|desk| state.ended.merge(&desk.metrics_if_stopped()));
+                Duty::End
+            }
             deadline => Duty::Wait(deadline),
         }
     }

@@ -172,7 +172,7 @@ where
 
     /// Tells the others what is new.
     fn report(&mut self) {
-        self.desk.count(self.machine.metrics());
+        self.desk.count(self.machine.metrics(), self.machine.metrics_if_stopped());
         if let (Some(running), true) = (&self.running, self.machine.is_job_lost()) {
             running.link.lose();
             running.link.close();

@@ -23,6 +23,10 @@
 //! connection. Should a job come at this very moment, the server has it back at once, ready, with its priority, and
 //! counts nothing against it; so what is left at the deadline of a shutdown is given back in the same way.
 //!
+//! A server may also have nothing but refusals, or end every reserve at once. So attempts to connect come at ever longer
+//! intervals until a job was finished or a reserve has waited in vain, as it should; any other answer is not enough. And
+//! after a reserve that ended without a job, the next one is sent a second after it at the earliest.
+//!
 //! # When the connection breaks
 //!
 //! The server makes the job ready again, so somebody else may get it: the job is lost to this slot, whatever its handler
@@ -59,6 +63,9 @@ use held::{Held, Hold};
 pub use metrics::Metrics;
 use metrics::bump;
 
+/// Reserves that end without a job are so far apart, whatever the server says.
+const PACE: Duration = Duration::from_secs(1);
+
 /// How a worker works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerConfig {
@@ -69,7 +76,7 @@ pub struct WorkerConfig {
     /// What becomes of jobs that fail.
     pub retry: RetryPolicy,
     /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed
-    /// after this and the reply timeout.
+    /// after this and the reply timeout. With less than a second, there is one reserve a second.
     pub reserve_slice: u32,
     /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](super::Reclaim) says. Needs servers
     /// from 1.12 on.
@@ -148,6 +155,8 @@ pub struct Worker {
     awaited: Option<Awaited>,
     /// The connection is of no use any more and not closed yet.
     closing: bool,
+    /// When the last reserve was sent.
+    reserving_since: Instant,
     /// No reserve until then.
     pause: Instant,
     shutdown: Option<Instant>,
@@ -168,6 +177,7 @@ impl Worker {
             held: None,
             awaited: None,
             closing: false,
+            reserving_since: Instant::ZERO,
             pause: Instant::ZERO,
             shutdown: None,
             stopped: false,
@@ -212,6 +222,10 @@ impl Worker {
 
     /// The connection could not be made, or broke while no reply was awaited.
     pub fn handle_disconnected(&mut self, error: &Error, now: Instant) {
+        // Whoever breaks off what is under way at the deadline does so for the sake of the deadline.
+        if self.is_past_deadline(now) {
+            return self.stop();
+        }
         self.closing = self.awaited != Some(Awaited::Connection);
         self.awaited = None;
         self.session.handle_lost(error, now);
@@ -222,6 +236,9 @@ impl Worker {
 
     /// What came of [`Action::Send`].
     pub fn handle_reply(&mut self, result: Result<Reply, Error>, now: Instant) {
+        if result.is_err() && self.is_past_deadline(now) {
+            return self.stop();
+        }
         let Some(awaited) = self.awaited.take() else { return };
         match result {
             result if awaited == Awaited::Reclaim => {
@@ -235,7 +252,6 @@ impl Worker {
             Ok(reply) => self.answered(awaited, reply, now),
             // The job is held, and nobody here can read it.
             Err(Error::ReplyTooBig { id: Some(id), .. }) if awaited == Awaited::Reserve => {
-                self.session.handle_answer();
                 self.hold(Held::unreadable(id, now));
             }
             Err(error) => self.refused(awaited, &error, now),
@@ -269,6 +285,15 @@ impl Worker {
         Metrics { reconnects: self.session.connections().saturating_sub(1), ..self.metrics }
     }
 
+    /// What it would have done if it had to stop now: what is in hand is returned or lost. For whoever can't wait until a slot
+    /// has stopped.
+    #[must_use]
+    pub fn metrics_if_stopped(&self) -> Metrics {
+        let mut metrics = self.metrics();
+        self.count_in_hand(&mut metrics);
+        metrics
+    }
+
     /// What happened to its connections.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
@@ -276,8 +301,11 @@ impl Worker {
 
     /// Whether a shutdown has nothing left to wait for.
     fn is_over(&self, now: Instant) -> bool {
-        let Some(deadline) = self.shutdown else { return false };
-        now >= deadline || self.held.as_ref().is_none_or(Held::is_not_begun)
+        self.is_past_deadline(now) || self.shutdown.is_some() && self.held.as_ref().is_none_or(Held::is_not_begun)
+    }
+
+    fn is_past_deadline(&self, now: Instant) -> bool {
+        self.shutdown.is_some_and(|deadline| now >= deadline)
     }
 
     /// During a shutdown a connection is only made for a job that is worth it.
@@ -286,21 +314,30 @@ impl Worker {
     }
 
     fn stop(&mut self) {
+        self.metrics = self.metrics_if_stopped();
         self.stopped = true;
+        self.held = None;
         self.awaited = None;
         self.session.end();
-        match self.held.take() {
-            Some(Held { hold: Hold::Ours, .. }) => bump(&mut self.metrics.returned),
-            Some(Held { hold: Hold::Missing, .. }) => bump(&mut self.metrics.lost),
-            Some(Held { hold: Hold::Lost, .. }) | None => {}
+    }
+
+    /// Counts the job in hand as what becomes of it when the connection is closed.
+    fn count_in_hand(&self, metrics: &mut Metrics) {
+        match self.held.as_ref().map(|held| held.hold) {
+            Some(Hold::Ours) if self.awaited != Some(Awaited::Verdict) => bump(&mut metrics.returned),
+            Some(Hold::Ours | Hold::Missing) => bump(&mut metrics.lost),
+            Some(Hold::Lost) | None => {}
         }
     }
 
     /// What to do on a connection that is ready.
     fn work(&mut self, now: Instant) -> Action {
         let Some(held) = &mut self.held else {
-            let reserve = Command::ReserveWithTimeout { timeout: self.reserve_slice };
-            return if now < self.pause { self.wait(self.pause) } else { self.send(Awaited::Reserve, reserve) };
+            if now < self.pause {
+                return self.wait(self.pause);
+            }
+            self.reserving_since = now;
+            return self.send(Awaited::Reserve, Command::ReserveWithTimeout { timeout: self.reserve_slice });
         };
         match held.next_command(&self.retry, now) {
             Some((awaited, command)) => self.send(awaited, command),
@@ -329,19 +366,26 @@ impl Worker {
         if awaited == Awaited::Replay {
             return self.session.handle_replayed();
         }
-        self.session.handle_answer();
         match (awaited, reply, &mut self.held) {
             (Awaited::Reserve, Reply::Reserved(job), _) => {
                 let claim = self.reclaim.then(|| Claim::new(&job, self.session.tubes().watched().to_vec(), now));
                 self.hold(Held::new(job, claim, now));
             }
             // Something is held that this slot knows nothing of; it will be over within the second.
-            (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + Duration::from_secs(1),
+            (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + PACE,
+            // At once, or as long after as it should be.
+            (Awaited::Reserve, Reply::TimedOut, _) => {
+                self.pause = self.reserving_since + PACE;
+                if now >= self.pause {
+                    self.session.handle_answer();
+                }
+            }
             (Awaited::Touch, _, Some(held)) => held.heartbeat.handle_touched(),
             (Awaited::Learn, Reply::Ok(body), Some(held)) => {
                 held.handle_stats(&JobStats::decode(&body).unwrap_or_default(), now);
             }
             (Awaited::Verdict, reply, _) => {
+                self.session.handle_answer();
                 self.held = None;
                 bump(match reply {
                     Reply::Deleted => &mut self.metrics.done,
@@ -355,7 +399,6 @@ impl Worker {
 
     fn refused(&mut self, awaited: Awaited, error: &Error, now: Instant) {
         if !breaks(error) {
-            self.session.handle_answer();
             let about_the_job = !matches!(awaited, Awaited::Reserve | Awaited::Replay);
             if about_the_job && error.command_error() == Some(CommandError::NotFound) {
                 return self.lose_job();

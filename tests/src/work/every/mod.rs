@@ -5,6 +5,9 @@
 mod binding;
 mod evil;
 mod jobs;
+mod pace;
+mod peers;
+mod shutdowns;
 
 use std::{
     thread,
@@ -58,7 +61,12 @@ scenarios! {
         jobs::a_handle_does_not_take_back_a_job_put_since_with_an_equal_body
         jobs::a_handle_finishes_nothing_on_another_connection
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
+        shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
     }
     peers {
+        shutdowns::a_job_in_hand_is_returned_though_the_server_is_frozen
+        shutdowns::a_job_whose_verdict_is_not_answered_is_lost
+        pace::a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely
+        pace::reserves_that_end_at_once_are_not_repeated_at_once
     }
 }

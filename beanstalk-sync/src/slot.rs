@@ -14,11 +14,9 @@
 //! is its [`Signal`], behind a lock of its own, never held while waiting; and a socket that a read waits on is shut down.
 
 use std::{
-    any::Any,
     collections::hash_map::RandomState,
     fmt::Display,
     hash::BuildHasher,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +27,7 @@ use std::{
 use beanstalk_proto::{
     Address, Command, Error, Instant, Job, Lost, Request, TubeName,
     client::Config,
-    policy::{self, Action, Deferrals, Metrics, Verdict, WorkerConfig, WorkerEvent},
+    policy::{self, Action, Deferrals, Metrics, Verdict, WorkerConfig, WorkerEvent, describe, guarded},
 };
 
 use crate::{client::Client, held::HeldJob, listener::Listener, transport::Stream};
@@ -128,6 +126,7 @@ impl Slot {
 
     /// The working thread: returns when the slot has ended.
     pub(crate) fn work<E: Display>(self: &Arc<Self>, handler: impl Fn(&HeldJob) -> Result<Verdict, E>) {
+        let _ending = Ending(self);
         let mut state = lock(&self.state);
         loop {
             match self.advance(&mut state) {
@@ -154,6 +153,7 @@ impl Slot {
 
     /// The keeping thread: returns when the slot has ended.
     pub(crate) fn keep(&self) {
+        let _ending = Ending(self);
         while self.wait_for_alarm() {
             let mut state = lock(&self.state);
             // Else the working thread drives again.
@@ -223,7 +223,10 @@ impl Slot {
     /// Does what the machine says until that is to wait, to start or to stop.
     fn advance(&self, state: &mut State) -> Todo {
         loop {
-            self.heed_shutdown(state);
+            if self.heed_signal(state) {
+                self.close(state);
+                return Todo::Stop;
+            }
             let todo = match state.machine.poll_action(self.shop.now()) {
                 Action::Connect => self.connect(state),
                 Action::Send(command) => self.send(state, command),
@@ -245,12 +248,17 @@ impl Slot {
         }
     }
 
-    fn heed_shutdown(&self, state: &mut State) {
-        let shutdown = self.shutdown();
+    /// Tells the machine of a shutdown; says whether the slot is over.
+    fn heed_signal(&self, state: &mut State) -> bool {
+        let (shutdown, over) = {
+            let signal = lock(&self.signal);
+            (signal.shutdown, signal.over)
+        };
         if let Some(deadline) = shutdown.filter(|_| shutdown != state.shutdown) {
             state.shutdown = shutdown;
             state.machine.handle_shutdown(deadline);
         }
+        over
     }
 
     fn connect(&self, state: &mut State) -> Option<Todo> {
@@ -291,7 +299,7 @@ impl Slot {
         };
         if waits {
             lock(&self.signal).waiting = false;
-            self.heed_shutdown(state);
+            self.heed_signal(state);
             if state.shutdown.is_some() && result.is_err() {
                 return None;
             }
@@ -329,10 +337,10 @@ impl Slot {
     fn handle<E: Display>(self: &Arc<Self>, job: Job, handler: impl Fn(&HeldJob) -> Result<Verdict, E>) -> Verdict {
         let job = HeldJob::new(job, Arc::clone(self));
         let (id, server) = (job.id, || self.server.clone());
-        let event = match catch_unwind(AssertUnwindSafe(|| handler(&job))) {
+        let event = match guarded(|| handler(&job)) {
             Ok(Ok(verdict)) => return verdict,
-            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: error.to_string() },
-            Err(panic) => WorkerEvent::Panicked { server: server(), id, reason: message(&*panic) },
+            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: describe(error) },
+            Err(reason) => WorkerEvent::Panicked { server: server(), id, reason },
         };
         self.shop.listener.tell(&event);
         Verdict::Failed
@@ -374,18 +382,29 @@ impl Slot {
     }
 }
 
+/// Ends a slot one of whose threads ends, in whatever way it does.
+struct Ending<'s>(&'s Slot);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let Self(slot) = self;
+        if !slot.is_over() {
+            // What the connection holds is given back. The other thread finds that it is over.
+            slot.cut();
+            lock(&slot.metrics).0 = slot.metrics_if_stopped();
+            slot.end();
+            let server = slot.server.clone();
+            slot.shop.listener.tell(&WorkerEvent::SlotEnded { server, slot: slot.number });
+        }
+    }
+}
+
 impl Signal {
     fn cut(&self) {
         if let Some(wire) = &self.wire {
             wire.shutdown();
         }
     }
-}
-
-/// What a panic says.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message").into()
 }
 
 /// Locks; no handler runs under a lock, so a panic leaves nothing half done.

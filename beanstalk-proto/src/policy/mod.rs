@@ -30,6 +30,8 @@
 )]
 
 mod backoff;
+#[cfg(feature = "std")]
+mod guard;
 mod hash;
 mod heartbeat;
 mod reclaim;
@@ -41,6 +43,8 @@ mod upkeep;
 mod worker;
 
 pub use backoff::{Backoff, Delays};
+#[cfg(feature = "std")]
+pub use guard::{describe, guarded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Deferrals, Failed, RetryPolicy};

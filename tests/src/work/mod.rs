@@ -110,6 +110,7 @@ scenarios! {
         all_servers_are_worked_for_and_a_dead_one_disturbs_nobody
         servers_come_and_go_while_the_worker_runs
         a_handler_may_ask_about_its_job_while_it_is_touched
+        a_slot_whose_task_is_gone_is_reported
         what_is_wrong_is_told_before_anything_runs
     }
     killed {

@@ -1,6 +1,6 @@
 //! Where a slot and the others meet: those who tell it to stop, those who count, and the handler of its job.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::{
     fmt,
     future::poll_fn,
@@ -89,6 +89,8 @@ impl Desk {
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
+        // If it was not told to stop.
+        state.metrics = state.if_stopped;
         state.slot = None;
     }
 
@@ -254,13 +256,5 @@ impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { job, desk, .. } = self;
         f.debug_struct("HeldJob").field("job", job).field("server", &desk.server).finish_non_exhaustive()
-    }
-}
-
-/// What a panic says, where it says something.
-pub(super) fn panic_message(panic: Box<dyn core::any::Any + Send>) -> String {
-    match panic.downcast::<String>() {
-        Ok(message) => *message,
-        Err(panic) => panic.downcast_ref::<&str>().map_or_else(|| "it said nothing".into(), |&text| text.into()),
     }
 }

@@ -2,15 +2,12 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{task::Waker, time::Duration};
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Mutex,
-};
+use std::sync::Mutex;
 
 use super::{Config, Runtime, desk::Desk, lock};
 use crate::{
     address::Address,
-    policy::{Deferrals, Event, Metrics, WorkerConfig, WorkerEvent},
+    policy::{Deferrals, Event, Metrics, WorkerConfig, WorkerEvent, guarded},
     time::Instant,
 };
 
@@ -175,6 +172,11 @@ impl<R: Runtime> Hub<R> {
     }
 
     pub(super) fn tell(&self, event: &WorkerEvent) {
+        // A listener that panics, or a subscriber, shall not take a slot with it.
+        let _panicked = guarded(|| self.tell_all(event));
+    }
+
+    fn tell_all(&self, event: &WorkerEvent) {
         #[cfg(feature = "tracing")]
         match event {
             WorkerEvent::Connection { event: Event::Lost { .. } | Event::Retrying { .. }, .. } => {
@@ -184,8 +186,7 @@ impl<R: Runtime> Hub<R> {
             _ => tracing::warn!(target: "beanstalk", "{event}"),
         }
         if let Some(on_event) = &self.on_event {
-            // A listener that panics shall not take a slot with it.
-            let _ = catch_unwind(AssertUnwindSafe(|| on_event(event)));
+            on_event(event);
         }
     }
 

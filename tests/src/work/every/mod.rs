@@ -4,6 +4,7 @@
 
 mod binding;
 mod evil;
+mod handlers;
 mod jobs;
 mod pace;
 mod peers;
@@ -61,6 +62,7 @@ scenarios! {
         jobs::a_handle_does_not_take_back_a_job_put_since_with_an_equal_body
         jobs::a_handle_finishes_nothing_on_another_connection
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
+        handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
     }
     peers {

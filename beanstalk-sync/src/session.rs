@@ -59,7 +59,6 @@ pub struct Session {
     machine: policy::Session,
     client: Option<Client>,
     server: Address,
-    patience: Option<Duration>,
     config: Config,
     epoch: time::Instant,
     /// When the last call ended.
@@ -92,7 +91,6 @@ impl Session {
             machine: policy::Session::new(&session, Tubes::default(), seed),
             client: None,
             server: address.parse()?,
-            patience: session.patience,
             config,
             epoch: time::Instant::now(),
             last: Instant::ZERO,
@@ -190,18 +188,14 @@ impl Session {
 
     /// Sees to it that there is a connection with its tubes restored.
     fn get_ready(&mut self, call: &Call) -> Result<(), Error> {
-        let start = self.now();
         let mut failure = None;
         loop {
             let now = self.now();
             match self.machine.poll_step(call, now) {
                 Step::Ready => return Ok(()),
                 Step::Connect => {
-                    let mut config = self.config;
-                    if let Some(patience) = self.patience {
-                        let left = (start + patience).saturating_duration_since(now);
-                        config.connect_timeout = Some(config.connect_timeout.map_or(left, |timeout| timeout.min(left)));
-                    }
+                    let connect_timeout = self.machine.connect_timeout(call, self.config.connect_timeout, now);
+                    let config = Config { connect_timeout, ..self.config };
                     failure = self.open(config).err().or(failure);
                 }
                 Step::Replay(command) => {

@@ -34,6 +34,7 @@ mod backoff;
 mod guard;
 mod hash;
 mod heartbeat;
+mod patience;
 mod reclaim;
 mod retry;
 mod servers;

@@ -210,7 +210,9 @@ impl<R: Runtime> Session<R> {
                 },
                 Step::Connect => {
                     (self.client, self.dangling) = (None, None);
-                    match self.runtime.connect(&self.address, self.config).await {
+                    let timeout = self.machine.connect_timeout(call, self.config.connect_timeout, self.runtime.now());
+                    let config = Config { connect_timeout: timeout, ..self.config };
+                    match self.runtime.connect(&self.address, config).await {
                         Ok(client) => {
                             self.client = Some(client);
                             self.machine.handle_connected(self.runtime.now());

@@ -7,6 +7,7 @@ mod evil;
 mod handlers;
 mod jobs;
 mod pace;
+mod patience;
 mod peers;
 mod shutdowns;
 
@@ -64,11 +65,15 @@ scenarios! {
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
+        pace::a_silent_server_stalls_no_put_while_another_is_healthy
     }
     peers {
         shutdowns::a_job_in_hand_is_returned_though_the_server_is_frozen
         shutdowns::a_job_whose_verdict_is_not_answered_is_lost
         pace::a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely
         pace::reserves_that_end_at_once_are_not_repeated_at_once
+        patience::connecting_ends_with_the_patience_of_a_session
+        patience::connecting_ends_with_the_patience_of_a_producer
+        patience::a_put_waits_for_a_server_as_long_as_its_patience
     }
 }

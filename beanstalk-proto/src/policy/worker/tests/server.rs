@@ -96,6 +96,26 @@ impl Server {
         Some(Job { id, body: job.body.clone() })
     }
 
+    /// It has forgotten all its jobs, and others with equal bodies have got their ids.
+    pub(super) fn replace(&mut self, now: Instant) {
+        for job in self.jobs.values_mut() {
+            let (body, priority, ttr) = (job.body.clone(), job.priority, job.ttr);
+            let state = State::Ready;
+            *job = ServerJob {
+                body,
+                state,
+                priority,
+                ttr,
+                since: now,
+                reserves: 0,
+                releases: 0,
+                timeouts: 0,
+                finished: 0,
+                ran: 0,
+            };
+        }
+    }
+
     /// The connection is gone: what it held is ready again.
     pub(super) fn close(&mut self, connection: u64) {
         for job in self.jobs.values_mut() {

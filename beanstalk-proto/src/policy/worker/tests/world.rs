@@ -119,6 +119,14 @@ impl World {
         }
     }
 
+    /// The server is killed, started again without a memory, and filled with equal jobs.
+    pub(super) fn replace_server(&mut self) {
+        if self.connection.is_some() {
+            self.break_connection();
+        }
+        self.server.replace(self.now);
+    }
+
     pub(super) fn sent_words(&self) -> Vec<&'static str> {
         self.sent.iter().map(|(_, command)| command.kind().word()).collect()
     }

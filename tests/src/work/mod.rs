@@ -3,6 +3,7 @@
 //! Servers here can be killed and started again at the same address.
 
 pub mod every;
+pub mod gone;
 pub mod killed;
 pub mod producers;
 pub mod sessions;
@@ -110,8 +111,10 @@ scenarios! {
         all_servers_are_worked_for_and_a_dead_one_disturbs_nobody
         servers_come_and_go_while_the_worker_runs
         a_handler_may_ask_about_its_job_while_it_is_touched
-        a_slot_whose_task_is_gone_is_reported
         what_is_wrong_is_told_before_anything_runs
+    }
+    gone {
+        a_slot_whose_task_is_gone_is_reported
     }
     killed {
         the_job_in_hand_is_taken_back_where_the_server_remembers_it

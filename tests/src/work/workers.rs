@@ -11,11 +11,8 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Address, Error, JobId,
-    client::{
-        Config, Driver,
-        tasks::{HeldJob, Runtime, Worker, WorkerBuilder},
-    },
+    Error, JobId,
+    client::tasks::{HeldJob, Worker, WorkerBuilder},
     policy::{Backoff, RetryPolicy, Verdict, WorkerEvent},
     stats::JobState,
 };
@@ -344,58 +341,6 @@ pub(super) async fn a_handler_may_ask_about_its_job_while_it_is_touched<R: Adapt
     };
     let (metrics, ()) = zip(work, script).await;
     assert_eq!((metrics.reserved, metrics.done), (1, 1));
-}
-
-/// A runtime that drops every task, as one that is shut down does.
-struct Dropping<R>(R);
-
-impl<R: Adapter> Default for Dropping<R> {
-    fn default() -> Self {
-        Self(R::default())
-    }
-}
-
-impl<R: Adapter> Runtime for Dropping<R> {
-    type Transport = R::Transport;
-    type Client = R::Client;
-
-    fn connect(&self, address: &Address, config: Config) -> impl Future<Output = Result<R::Client, Error>> + Send {
-        self.0.connect(address, config)
-    }
-
-    fn driver(client: &mut R::Client) -> &mut Driver<R::Transport> {
-        R::driver(client)
-    }
-
-    fn now(&self) -> beanstalk_proto::Instant {
-        self.0.now()
-    }
-
-    fn sleep(&self, until: beanstalk_proto::Instant) -> impl Future<Output = ()> + Send + 'static {
-        self.0.sleep(until)
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(task);
-    }
-}
-
-pub(super) async fn a_slot_whose_task_is_gone_is_reported<R: Adapter>(stand: Stand) {
-    let server = stand.server();
-    let (tell, told) = channel::unbounded();
-    let builder = Worker::<Dropping<R>>::builder().server(&server.address()).concurrency(2);
-    let worker = builder.on_event(move |event| tell.try_send(event.clone()).unwrap()).build().unwrap();
-    let handle = worker.handle();
-    let work = worker.run(|_| async { Outcome::Ok(Verdict::Done) });
-    let script = async {
-        for expected in 0..2 {
-            let event = told.recv().await.unwrap();
-            assert!(matches!(event, WorkerEvent::SlotEnded { slot, .. } if slot == expected), "{event}");
-        }
-        handle.shutdown(LONG);
-    };
-    let (metrics, ()) = zip(work, script).await;
-    assert_eq!(metrics, Default::default());
 }
 
 pub(super) async fn what_is_wrong_is_told_before_anything_runs<R: Adapter>(stand: Stand) {

@@ -93,7 +93,7 @@ where
         let (io, alarm) = (Io::Idle, Alarm::default());
         let mut slot = Slot { hub, desk, handler, machine, client: None, io, running: None, alarm };
         poll_fn(|cx| slot.poll(cx)).await;
-        ending.as_told();
+        ending.stopped_as_told();
     }
 }
 
@@ -106,7 +106,7 @@ struct Ending<R: Runtime> {
 }
 
 impl<R: Runtime> Ending<R> {
-    fn as_told(mut self) {
+    fn stopped_as_told(mut self) {
         self.stopped = true;
     }
 }

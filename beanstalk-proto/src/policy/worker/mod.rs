@@ -34,11 +34,9 @@
 //! does not once the verdict was sent: that may have been carried out, and a job released twice would count two failures
 //! for one.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{
-    backoff::Backoff,
     reclaim::{Claim, Reclaimed},
     retry::{Deferrals, Failed, RetryPolicy},
     session::{Event, Session, SessionConfig, Step, breaks},
@@ -51,13 +49,15 @@ use crate::{
     stats::JobStats,
     table::Command,
     time::Instant,
-    types::{Job, Seconds, TubeName},
+    types::{Job, Seconds},
 };
 
+mod config;
 mod event;
 mod held;
 mod metrics;
 
+pub use config::WorkerConfig;
 pub use event::WorkerEvent;
 use held::{Held, Hold};
 pub use metrics::Metrics;
@@ -65,35 +65,6 @@ use metrics::bump;
 
 /// Reserves that end without a job are so far apart, whatever the server says.
 const PACE: Duration = Duration::from_secs(1);
-
-/// How a worker works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerConfig {
-    /// The tubes to take jobs from; `default` if there are none.
-    pub tubes: Vec<TubeName>,
-    /// How long to wait between attempts to connect.
-    pub backoff: Backoff,
-    /// What becomes of jobs that fail.
-    pub retry: RetryPolicy,
-    /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed
-    /// after this and the reply timeout. With less than a second, there is one reserve a second.
-    pub reserve_slice: u32,
-    /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](super::Reclaim) says. Needs servers
-    /// from 1.12 on.
-    pub reclaim: bool,
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        Self {
-            tubes: Vec::new(),
-            backoff: Backoff::default(),
-            retry: RetryPolicy::default(),
-            reserve_slice: 10,
-            reclaim: false,
-        }
-    }
-}
 
 /// What a handler says of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

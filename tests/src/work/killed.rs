@@ -89,7 +89,8 @@ pub(super) async fn what_was_acknowledged_is_done_though_servers_are_killed_all_
         let (mut acknowledged, mut unknown) = (HashSet::new(), 0);
         for round in 0..ROUNDS {
             let until = Instant::now() + Duration::from_millis(500);
-            while Instant::now() < until {
+            // However slow the machine is, that shall be some load.
+            while Instant::now() < until || acknowledged.len() < 30 * (round + 1) {
                 let job = (acknowledged.len() + unknown).to_string();
                 match producer.put(1, 0, 60, job.clone()).await {
                     Ok(_) => assert!(acknowledged.insert(job)),
@@ -102,7 +103,6 @@ pub(super) async fn what_was_acknowledged_is_done_though_servers_are_killed_all_
             }
             restart(&mut servers[round % SERVERS]);
         }
-        assert!(acknowledged.len() > 100, "that was no load");
         eventually::<R>("all are done", || done.lock().unwrap().is_superset(&acknowledged)).await;
         handle.shutdown(LONG);
     };

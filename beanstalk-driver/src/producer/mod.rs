@@ -46,7 +46,8 @@ impl Default for ProducerConfig {
 /// Puts jobs on several servers, in turns, or by a key.
 ///
 /// A server that can't be reached, is draining or out of memory is left alone for a while, and the others take its jobs. It is
-/// then connected to by a task of its own, which costs no put any time, unless it is the only one. A put that may have arrived is never repeated: it fails, and its [`lost`](Error::lost) says so.
+/// then connected to by a task of its own, which costs no put any time, unless it is the only one. A put that may have arrived is
+/// never repeated: it fails, and its [`lost`](Error::lost) says so.
 pub struct Producer<R: Runtime> {
     runtime: Arc<R>,
     config: ProducerConfig,

@@ -14,8 +14,8 @@ pub struct WorkerConfig {
     pub backoff: Backoff,
     /// What becomes of jobs that fail.
     pub retry: RetryPolicy,
-    /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed
-    /// after this and the reply timeout. With less than a second, there is one reserve a second.
+    /// How long one reserve waits, in seconds: 10 unless changed, and at least 1. A server that has vanished without a word is
+    /// noticed after this and the reply timeout.
     pub reserve_slice: u32,
     /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](crate::policy::Reclaim) says. Needs servers
     /// from 1.12 on.
@@ -49,7 +49,7 @@ impl WorkerConfig {
             return Err(ArgumentError::setting("concurrency", "0 jobs at a time are none at all"));
         }
         if self.reserve_slice == 0 {
-            let why = "a reserve of 0 seconds does not wait, and would be repeated without a pause";
+            let why = "a reserve of 0 seconds does not wait, so that jobs would be asked for once a second";
             return Err(ArgumentError::setting("reserve_slice", why));
         }
         self.backoff.check("backoff")?;

@@ -1,16 +1,14 @@
 //! What a handler gets.
 
 use std::{
-    any::Any,
     fmt::{self, Display},
     ops::Deref,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use beanstalk_driver::{
     Endpoint,
-    policy::{Verdict, WorkerEvent},
+    policy::{Verdict, WorkerEvent, describe, guarded},
 };
 use beanstalk_proto::{Error, Job, StatsJob, TubeName, stats::JobStats};
 
@@ -34,10 +32,10 @@ impl HeldJob {
     ) -> Verdict {
         let job = Self { job, slot: Arc::clone(slot) };
         let (id, server) = (job.id, || slot.server.clone());
-        let event = match catch_unwind(AssertUnwindSafe(|| handler(&job))) {
+        let event = match guarded(|| handler(&job)) {
             Ok(Ok(verdict)) => return verdict,
-            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: error.to_string() },
-            Err(panic) => WorkerEvent::Panicked { server: server(), id, reason: message(&*panic) },
+            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: describe(error) },
+            Err(reason) => WorkerEvent::Panicked { server: server(), id, reason },
         };
         slot.shop.listener.tell(&event);
         Verdict::Failed
@@ -98,10 +96,4 @@ impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HeldJob").field("job", &self.job).field("server", self.server()).finish_non_exhaustive()
     }
-}
-
-/// The message of a panic.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message").into()
 }

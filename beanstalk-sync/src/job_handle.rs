@@ -1,7 +1,7 @@
 //! A job that a session has reserved, and what can be done with it.
 //!
 //! ```text
-//!            the connection is gone                      reclaim: the same body, and nobody has it
+//!            the connection is gone                      reclaim: the same job, and nobody has it
 //!   held ─────────────────────────────▶ held no more ──────────────────────────────────────────────▶ held
 //!    │ delete, release, bury
 //!    ▼
@@ -10,10 +10,13 @@
 
 use std::{fmt, ops::Deref};
 
-use beanstalk_driver::Endpoint;
+use beanstalk_driver::{
+    Endpoint,
+    policy::{Claim, Reclaim, Reclaimed},
+};
 use beanstalk_proto::{
-    Argument, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request,
-    ReserveJob, ReserveWithTimeout, Seconds, StatsJob, Subject, Touch, TubeName, stats::JobStats,
+    Argument, Bury, CommandError, Delete, Error, Instant, Job, Lost, Priority, Release, ReleaseOutcome, Request,
+    ReserveWithTimeout, Seconds, StatsJob, Subject, Touch, TubeName, stats::JobStats,
 };
 
 use crate::session::Session;
@@ -30,6 +33,9 @@ pub struct JobHandle<'s> {
     job: Job,
     /// The connection that holds it.
     connection: u64,
+    /// When it was reserved, and which tubes were watched then.
+    since: Instant,
+    tubes: Vec<TubeName>,
 }
 
 impl Session {
@@ -41,8 +47,8 @@ impl Session {
     /// As [`Session::call`].
     pub fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
         let reserved = self.call(ReserveWithTimeout::new(timeout))?;
-        let connection = self.connections();
-        Ok(reserved.job().map(|job| JobHandle { session: self, job, connection }))
+        let (connection, since, tubes) = (self.connections(), self.now(), self.tubes().watched().to_vec());
+        Ok(reserved.job().map(|job| JobHandle { session: self, job, connection, since, tubes }))
     }
 }
 
@@ -70,10 +76,7 @@ impl JobHandle<'_> {
     ///
     /// [`Error::NotHeld`], else as [`Session::stats_job`].
     pub fn stats(&mut self) -> Result<JobStats, Error> {
-        let id = self.job.id;
-        let stats = self.on_it(StatsJob::new(id))?;
-        // It was repeated on another connection, where the number may stand for another job.
-        if self.is_held() { Ok(stats) } else { Err(Error::NotHeld { id }) }
+        self.on_it(StatsJob::new(self.job.id))
     }
 
     /// The tube it is in. Of a session that watches one tube that is known, else the server is asked.
@@ -126,28 +129,35 @@ impl JobHandle<'_> {
         self.on_it(Bury::new(self.job.id, priority))
     }
 
-    /// Takes it back after a reconnect with `reserve-job`, if its number still stands for the same body and nobody else
-    /// holds it. Servers from 1.12 on. Does nothing if it is held.
+    /// Takes it back after a reconnect with `reserve-job`, if its id still stands for the same job and nobody else holds
+    /// it. See [`Reclaim`] for what makes it the same. Servers from 1.12 on. Does nothing if it is held.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](CommandError::NotFound) if it is gone, held by somebody, or another job has its number; else as
+    /// [`NotFound`](CommandError::NotFound) if it is gone, held by somebody, or another job has its id; else as
     /// [`Session::call`].
     pub fn reclaim(&mut self) -> Result<(), Error> {
-        if self.is_held() {
-            return Ok(());
+        let claim = Claim::new(&self.job, self.tubes.clone(), self.since);
+        let (mut reclaim, mut on) = (Reclaim::default(), None);
+        loop {
+            let command = reclaim.poll_command(&claim, self.session.now());
+            let result = self.session.call_on(on, command);
+            if self.is_held() {
+                return result.map(drop);
+            }
+            let connection = *on.get_or_insert(self.session.connections());
+            match reclaim.handle_reply(&claim, result)? {
+                Reclaimed::NotYet => {}
+                Reclaimed::Ours => {
+                    self.connection = connection;
+                    return Ok(());
+                }
+                Reclaimed::Gone => {
+                    let (subject, error) = (Subject::Job(self.job.id), CommandError::NotFound);
+                    return Err(Error::Command { command: "reserve-job", subject, error });
+                }
+            }
         }
-        let id: JobId = self.job.id;
-        if self.session.call(Peek::new(id))?.body != self.job.body {
-            return Err(Error::Command {
-                command: "reserve-job",
-                subject: Subject::Job(id),
-                error: CommandError::NotFound,
-            });
-        }
-        self.session.call(ReserveJob::new(id))?;
-        self.connection = self.session.connections();
-        Ok(())
     }
 
     fn priority(&mut self) -> Result<Priority, Error> {
@@ -162,9 +172,13 @@ impl JobHandle<'_> {
                 (false, true) => self.reclaim()?,
                 (false, false) => return Err(Error::NotHeld { id: self.job.id }),
             }
-            match self.session.call(request.clone()) {
+            match self.session.call_on(Some(self.connection), request.clone()) {
                 // What may have run is not said again: the job may be another's by now.
                 Err(error) if self.session.reclaim_jobs && !self.is_held() && error.lost() == Some(Lost::NotSent) => {}
+                // It was kept from another connection, where the job is not held.
+                Err(Error::Closed { .. }) if self.session.connections() != self.connection => {
+                    return Err(Error::NotHeld { id: self.job.id });
+                }
                 result => return result,
             }
         }

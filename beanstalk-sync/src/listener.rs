@@ -1,8 +1,6 @@
 //! Who is told of what happens to a worker: a callback, and with the feature `tracing`, whoever listens there.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use beanstalk_driver::policy::WorkerEvent;
+use beanstalk_driver::policy::{WorkerEvent, guarded};
 
 type Tell = Box<dyn Fn(&WorkerEvent) + Send + Sync>;
 
@@ -11,12 +9,14 @@ pub(crate) struct Listener(pub(crate) Option<Tell>);
 
 impl Listener {
     pub(crate) fn tell(&self, event: &WorkerEvent) {
-        #[cfg(feature = "tracing")]
-        trace(event);
-        if let Some(tell) = &self.0 {
-            // A listener that panics would end the slot, and nobody would know.
-            let _told = catch_unwind(AssertUnwindSafe(|| tell(event)));
-        }
+        // A listener that panics, or a subscriber, would end the slot.
+        let _panicked = guarded(|| {
+            #[cfg(feature = "tracing")]
+            trace(event);
+            if let Some(tell) = &self.0 {
+                tell(event);
+            }
+        });
     }
 }
 
@@ -27,7 +27,7 @@ fn trace(event: &WorkerEvent) {
         WorkerEvent::Connection { event: Event::Lost { .. }, .. } | WorkerEvent::Failed { .. } => {
             tracing::warn!("{event}");
         }
-        WorkerEvent::Panicked { .. } => tracing::error!("{event}"),
+        WorkerEvent::Panicked { .. } | WorkerEvent::SlotEnded { .. } => tracing::error!("{event}"),
         event => tracing::debug!("{event}"),
     }
 }

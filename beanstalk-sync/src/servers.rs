@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, hash_map::RandomState},
     fmt,
     hash::BuildHasher,
+    sync::{Arc, Mutex},
     thread,
     time::{self, Duration},
 };
@@ -19,7 +20,7 @@ use beanstalk_proto::{
     Argument, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, client::Config,
 };
 
-use crate::client::Client;
+use crate::{client::Client, slot::lock};
 
 /// After so long without a put the server may well have gone, which costs one look to know.
 const IDLE: Duration = Duration::from_secs(1);
@@ -29,9 +30,11 @@ const IDLE: Duration = Duration::from_secs(1);
 pub struct ProducerConfig {
     /// The tube that jobs are put into: `default` unless changed.
     pub tube: TubeName,
-    /// After how long a server that failed is asked again.
+    /// After how long a server that failed is asked again; no shorter than its failure took.
     pub backoff: Backoff,
-    /// How long a job waits for a server that takes it: 30 s unless changed. `None` waits as long as it takes.
+    /// How long a job waits for a server that takes it: 30 s unless changed. `None` waits as long as it takes. An attempt to
+    /// connect is given up when it ends; a reply that is awaited then has its own timeout. With zero, a put waits for none and
+    /// tries each healthy one.
     pub patience: Option<Duration>,
     /// Timeouts and limits of each connection.
     pub connection: Config,
@@ -55,13 +58,25 @@ struct Link {
     /// The tube that the connection uses.
     used: TubeName,
     last: Instant,
+    probe: Option<Probe>,
 }
+
+/// A thread that looks whether a server answers again.
+struct Probe {
+    began: Instant,
+    tube: TubeName,
+    outcome: Arc<Mutex<Option<Probed>>>,
+}
+
+/// What it came to, and when.
+type Probed = (Result<Client, Error>, time::Instant);
 
 /// Puts jobs on several servers.
 ///
 /// Healthy servers take turns, or a key says where jobs belong that should stay together. A server that can't be reached,
 /// is [draining](beanstalk_proto::CommandError::Draining) or
-/// [out of memory](beanstalk_proto::CommandError::OutOfMemory) is passed over for a while, and its jobs go elsewhere. Only
+/// [out of memory](beanstalk_proto::CommandError::OutOfMemory) is passed over for a while, and its jobs go elsewhere. It is
+/// then connected to in a thread of its own, which costs no put any time, unless it is the only one. Only
 /// a job that may have arrived never goes twice: its put fails.
 ///
 /// ```no_run
@@ -164,7 +179,8 @@ impl Producer {
     pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
         let address = address.parse::<Endpoint>()?.to_string();
         let id = self.servers.add(&address);
-        self.links.entry(id).or_insert(Link { address, client: None, used: TubeName::default(), last: Instant::ZERO });
+        let used = TubeName::default();
+        self.links.entry(id).or_insert(Link { address, client: None, used, last: Instant::ZERO, probe: None });
         Ok(id)
     }
 
@@ -179,10 +195,10 @@ impl Producer {
         self.servers.iter()
     }
 
-    /// Whether a server is taken for healthy.
+    /// Whether a server is taken for healthy. One that failed is not until a put finds that it answers again.
     #[must_use]
     pub fn is_healthy(&self, id: ServerId) -> bool {
-        self.servers.is_healthy(id, self.now())
+        self.servers.is_healthy(id)
     }
 
     /// The connection to a server, to look after a job that was put there. It uses the producer's tube.
@@ -191,9 +207,13 @@ impl Producer {
     ///
     /// As [`Client::connect`] and [`Client::use_tube`]; [`Error::Closed`] if there is no such server.
     pub fn client(&mut self, id: ServerId) -> Result<&mut Client, Error> {
+        self.client_within(id, self.config.connect_timeout)
+    }
+
+    fn client_within(&mut self, id: ServerId, connect_timeout: Option<Duration>) -> Result<&mut Client, Error> {
         let now = self.now();
         let link = self.links.get_mut(&id).ok_or(Error::Closed { lost: Lost::NotSent })?;
-        link.get_ready(&self.tube, self.config, now)
+        link.get_ready(&self.tube, Config { connect_timeout, ..self.config }, now)
     }
 
     fn place(&mut self, key: Option<&[u8]>, put: &Put<'_>) -> Result<(Placed, PutOutcome), Error> {
@@ -201,12 +221,14 @@ impl Producer {
         let mut failure = Error::Closed { lost: Lost::NotSent };
         loop {
             let now = self.now();
+            self.look_after_probes(now);
             match self.servers.pick(key, since, now) {
                 Pick::Server(server) => {
                     // The body is lent, so that trying elsewhere copies nothing.
                     let put = Put::new(put.priority, put.delay, put.ttr, &*put.body);
-                    let result = self.client(server).and_then(|client| client.call(put));
-                    let next = self.servers.handle_result(server, result.as_ref().map(|_| ()), self.now());
+                    let timeout = self.servers.connect_timeout(since, self.config.connect_timeout, now);
+                    let result = self.client_within(server, timeout).and_then(|client| client.call(put));
+                    let next = self.servers.handle_result(server, result.as_ref().map(|_| ()), now, self.now());
                     if let Some(link) = self.links.get_mut(&server) {
                         link.drop_if_broken(&result);
                     }
@@ -222,12 +244,52 @@ impl Producer {
         }
     }
 
+    /// Takes in what probes came to, and starts those that it is time for.
+    fn look_after_probes(&mut self, now: Instant) {
+        for (&id, link) in &mut self.links {
+            let Some((probe, (result, ended))) = link.end_probe() else { continue };
+            let ended = Instant::ZERO + ended.saturating_duration_since(self.epoch);
+            self.servers.handle_probed(id, result.as_ref().map(|_| ()), probe.began, ended);
+            if let Ok(client) = result {
+                (link.client, link.used, link.last) = (Some(client), probe.tube, now);
+            }
+        }
+        while let Some(id) = self.servers.poll_probe(now) {
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            let outcome = Arc::default();
+            link.probe = Some(Probe { began: now, tube: self.tube.clone(), outcome: Arc::clone(&outcome) });
+            let (address, config, tube) = (link.address.clone(), self.config, self.tube.clone());
+            let _thread = thread::Builder::new().name("beanstalk-probe".into()).spawn(move || {
+                let result = probe(&address, config, &tube);
+                *lock(&outcome) = Some((result, time::Instant::now()));
+            });
+        }
+    }
+
     fn now(&self) -> Instant {
         Instant::ZERO + self.epoch.elapsed()
     }
 }
 
+/// Connects, and has the server answer something that changes nothing.
+fn probe(address: &str, config: Config, tube: &TubeName) -> Result<Client, Error> {
+    let mut client = Client::connect_with(address, config)?;
+    client.use_tube(tube)?;
+    Ok(client)
+}
+
 impl Link {
+    /// What the probe came to, if it has ended.
+    fn end_probe(&mut self) -> Option<(Probe, Probed)> {
+        let probe = self.probe.as_ref()?;
+        // A thread that is gone, or that there was none for, has no outcome.
+        let is_over = Arc::strong_count(&probe.outcome) == 1;
+        let outcome = lock(&probe.outcome).take();
+        let gone = || (Err(Error::Closed { lost: Lost::NotSent }), time::Instant::now());
+        let outcome = outcome.or_else(|| is_over.then(gone))?;
+        Some((self.probe.take()?, outcome))
+    }
+
     /// A connection that uses this tube. What fails here, fails before a put is sent.
     fn get_ready(&mut self, tube: &TubeName, config: Config, now: Instant) -> Result<&mut Client, Error> {
         let idle = now.saturating_duration_since(self.last) > IDLE;

@@ -59,7 +59,6 @@ pub struct Session {
     machine: policy::Session,
     client: Option<Client>,
     server: Endpoint,
-    patience: Option<Duration>,
     config: Config,
     epoch: time::Instant,
     /// When the last call ended.
@@ -93,7 +92,6 @@ impl Session {
             machine: policy::Session::new(&session, Tubes::default(), seed),
             client: None,
             server: address.parse()?,
-            patience: session.patience,
             config,
             epoch: time::Instant::now(),
             last: Instant::ZERO,
@@ -125,14 +123,20 @@ impl Session {
     /// As [`Client::call`]. When no connection comes about in time, what the last attempt failed with; then, and whenever
     /// [`Error::lost`] says so, it was not sent.
     pub fn call<R: Request + Clone>(&mut self, request: R) -> Result<R::Reply, Error> {
+        self.call_on(None, request)
+    }
+
+    /// Calls, but on no other connection than this one, if one is given: then it fails with [`Error::Closed`].
+    pub(crate) fn call_on<R: Request + Clone>(&mut self, on: Option<u64>, request: R) -> Result<R::Reply, Error> {
         let call = Call::new(&request, self.now());
         self.notice_the_end();
         loop {
             self.get_ready(&call)?;
-            let result = match &mut self.client {
-                Some(client) => client.call(request.clone()),
-                None => Err(Error::Closed { lost: Lost::NotSent }),
+            let gone = on.is_some_and(|connection| connection != self.connections());
+            let (Some(client), false) = (&mut self.client, gone) else {
+                return Err(Error::Closed { lost: Lost::NotSent });
             };
+            let result = client.call(request.clone());
             self.last = self.now();
             let next = self.machine.handle_result(&call, result.as_ref().map(|_| ()), self.last);
             // Only once the connection is dropped it is true that what was not sent never will be.
@@ -174,18 +178,14 @@ impl Session {
 
     /// Sees to it that there is a connection with its tubes restored.
     fn get_ready(&mut self, call: &Call) -> Result<(), Error> {
-        let start = self.now();
         let mut failure = None;
         loop {
             let now = self.now();
             match self.machine.poll_step(call, now) {
                 Step::Ready => return Ok(()),
                 Step::Connect => {
-                    let mut config = self.config;
-                    if let Some(patience) = self.patience {
-                        let left = (start + patience).saturating_duration_since(now);
-                        config.connect_timeout = Some(config.connect_timeout.map_or(left, |timeout| timeout.min(left)));
-                    }
+                    let connect_timeout = self.machine.connect_timeout(call, self.config.connect_timeout, now);
+                    let config = Config { connect_timeout, ..self.config };
                     failure = self.open(config).err().or(failure);
                 }
                 Step::Replay(command) => {
@@ -248,7 +248,7 @@ impl Session {
         }
     }
 
-    fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         Instant::ZERO + self.epoch.elapsed()
     }
 }

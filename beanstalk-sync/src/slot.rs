@@ -25,7 +25,7 @@ use std::{
 
 use beanstalk_driver::{
     Endpoint, policy,
-    policy::{Action, Metrics, Verdict, WorkerConfig, WorkerEvent},
+    policy::{Action, Deferrals, Metrics, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::{Command, Error, Instant, Job, Lost, Request, TubeName, client::Config};
 
@@ -40,6 +40,7 @@ pub(crate) struct Shop {
     pub(crate) policy: WorkerConfig,
     pub(crate) config: Config,
     pub(crate) listener: Listener,
+    pub(crate) deferrals: Mutex<Deferrals>,
     /// Called when a slot has ended.
     pub(crate) ended: Box<dyn Fn() + Send + Sync>,
 }
@@ -69,7 +70,8 @@ pub(crate) struct Slot {
     to_work: Condvar,
     to_keep: Condvar,
     /// As of the last command: the state's lock may be held for as long as a reserve waits.
-    metrics: Mutex<Metrics>,
+    /// And what they would be if the slot had to stop now.
+    metrics: Mutex<(Metrics, Metrics)>,
     lost: AtomicBool,
 }
 
@@ -123,6 +125,7 @@ impl Slot {
 
     /// The working thread: returns when the slot has ended.
     pub(crate) fn work(&self, handle: impl Fn(Job) -> Verdict) {
+        let _ending = Ending(self);
         let mut state = lock(&self.state);
         loop {
             match self.advance(&mut state) {
@@ -134,7 +137,7 @@ impl Slot {
                     let verdict = handle(job);
                     state = lock(&self.state);
                     state.running = false;
-                    state.machine.handle_finished(verdict);
+                    state.machine.handle_finished(verdict, &self.server, &mut lock(&self.shop.deferrals));
                 }
                 Todo::Wait(until) => {
                     let known = state.shutdown;
@@ -149,6 +152,7 @@ impl Slot {
 
     /// The keeping thread: returns when the slot has ended.
     pub(crate) fn keep(&self) {
+        let _ending = Ending(self);
         while self.wait_for_alarm() {
             let mut state = lock(&self.state);
             // Else the working thread drives again.
@@ -190,7 +194,12 @@ impl Slot {
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        *lock(&self.metrics)
+        lock(&self.metrics).0
+    }
+
+    /// What is counted of a slot that nobody waits for any more.
+    pub(crate) fn metrics_if_stopped(&self) -> Metrics {
+        lock(&self.metrics).1
     }
 
     /// A command of the handler's, on the connection that holds its job.
@@ -213,7 +222,10 @@ impl Slot {
     /// Does what the machine says until that is to wait, to start or to stop.
     fn advance(&self, state: &mut State) -> Todo {
         loop {
-            self.heed_shutdown(state);
+            if self.heed_signal(state) {
+                self.close(state);
+                return Todo::Stop;
+            }
             let todo = match state.machine.poll_action(self.shop.now()) {
                 Action::Connect => self.connect(state),
                 Action::Send(command) => self.send(state, command),
@@ -235,12 +247,17 @@ impl Slot {
         }
     }
 
-    fn heed_shutdown(&self, state: &mut State) {
-        let shutdown = self.shutdown();
+    /// Tells the machine of a shutdown; says whether the slot is over.
+    fn heed_signal(&self, state: &mut State) -> bool {
+        let (shutdown, over) = {
+            let signal = lock(&self.signal);
+            (signal.shutdown, signal.over)
+        };
         if let Some(deadline) = shutdown.filter(|_| shutdown != state.shutdown) {
             state.shutdown = shutdown;
             state.machine.handle_shutdown(deadline);
         }
+        over
     }
 
     fn connect(&self, state: &mut State) -> Option<Todo> {
@@ -281,7 +298,7 @@ impl Slot {
         };
         if waits {
             lock(&self.signal).waiting = false;
-            self.heed_shutdown(state);
+            self.heed_signal(state);
             if state.shutdown.is_some() && result.is_err() {
                 return None;
             }
@@ -299,7 +316,7 @@ impl Slot {
 
     /// Publishes what has become of the machine.
     fn report(&self, state: &mut State) {
-        *lock(&self.metrics) = state.machine.metrics();
+        *lock(&self.metrics) = (state.machine.metrics(), state.machine.metrics_if_stopped());
         self.lost.store(state.machine.is_job_lost(), Ordering::Relaxed);
         while let Some(event) = state.machine.poll_event() {
             let server = self.server.clone();
@@ -348,6 +365,23 @@ impl Slot {
                 return;
             }
             signal = wait(&self.to_work, signal, left);
+        }
+    }
+}
+
+/// Ends a slot one of whose threads ends, in whatever way it does.
+struct Ending<'s>(&'s Slot);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let Self(slot) = self;
+        if !slot.is_over() {
+            // What the connection holds is given back. The other thread finds that it is over.
+            slot.cut();
+            lock(&slot.metrics).0 = slot.metrics_if_stopped();
+            slot.end();
+            let server = slot.server.clone();
+            slot.shop.listener.tell(&WorkerEvent::SlotEnded { server, slot: slot.number });
         }
     }
 }

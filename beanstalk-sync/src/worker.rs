@@ -151,7 +151,7 @@ impl Roster {
                 next = Some(next.map_or(left, |next| next.min(left)));
             }
             if over {
-                metrics.merge(&slot.metrics());
+                metrics.merge(&slot.metrics_if_stopped());
             }
             !over
         });
@@ -343,7 +343,8 @@ impl WorkerBuilder {
                     crew.changed.notify_all();
                 }
             };
-            let shop = Shop { epoch: time::Instant::now(), policy, config, listener, ended: Box::new(ended) };
+            let (epoch, deferrals, ended) = (time::Instant::now(), Mutex::default(), Box::new(ended));
+            let shop = Shop { epoch, policy, config, listener, deferrals, ended };
             Crew { shop: Arc::new(shop), concurrency, roster: Mutex::default(), changed: Condvar::new() }
         });
         let worker = Worker { crew };

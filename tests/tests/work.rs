@@ -6,11 +6,20 @@
 use std::process::ExitCode;
 
 use beanstalk_async_std::AsyncStd;
-use beanstalk_tests::{runner, work};
+use beanstalk_tests::{
+    runner,
+    work::{
+        self,
+        every::{self, Async, Blocking},
+    },
+};
 use beanstalk_tokio::Tokio;
 
 fn main() -> ExitCode {
     let mut trials = work::all::<Tokio>();
     trials.extend(work::all::<AsyncStd>());
+    trials.extend(every::all::<Blocking>());
+    trials.extend(every::all::<Async<Tokio>>());
+    trials.extend(every::all::<Async<AsyncStd>>());
     runner::main(env!("CARGO_CRATE_NAME"), trials)
 }

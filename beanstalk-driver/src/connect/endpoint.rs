@@ -46,7 +46,7 @@ const DEFAULT_HOST: &str = "localhost";
 /// assert_eq!(error.to_string(), format!(r#""queue.example:http" is not an endpoint: {problem}"#));
 /// # Ok::<(), beanstalk_driver::EndpointError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     tls: bool,
     /// At least one.
@@ -54,7 +54,7 @@ pub struct Endpoint {
 }
 
 /// One server of an [`Endpoint`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Node {
     /// A host and a port.

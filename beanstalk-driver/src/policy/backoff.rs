@@ -92,6 +92,12 @@ impl Delays {
         self.backoff.ceiling(self.attempts)
     }
 
+    /// The longest that any delay can be.
+    #[must_use]
+    pub const fn longest(&self) -> Duration {
+        self.backoff.max
+    }
+
     /// How many attempts failed since the last success.
     #[must_use]
     pub const fn attempts(&self) -> u32 {

@@ -6,6 +6,7 @@
 //!                                 ▲
 //!   Worker ── one slot ───────────┤
 //!      ├── Heartbeat ── when to touch
+//!      ├── Reclaim ── whether a job is still the same
 //!      └── RetryPolicy ── release or bury
 //! ```
 //!
@@ -29,8 +30,12 @@
 )]
 
 mod backoff;
+#[cfg(feature = "std")]
+mod guard;
 mod hash;
 mod heartbeat;
+mod patience;
+mod reclaim;
 mod retry;
 mod servers;
 mod session;
@@ -39,8 +44,11 @@ mod upkeep;
 mod worker;
 
 pub use backoff::{Backoff, Delays};
+#[cfg(feature = "std")]
+pub use guard::{describe, guarded};
 pub use heartbeat::{Beat, Heartbeat};
-pub use retry::{Failed, RetryPolicy};
+pub use reclaim::{Claim, Reclaim, Reclaimed};
+pub use retry::{Deferrals, Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
 pub use session::{Call, Event, Next, Session, SessionConfig, Step};
 pub use tubes::{Selection, Tubes};

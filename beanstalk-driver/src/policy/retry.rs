@@ -1,17 +1,31 @@
 //! What becomes of a job that failed.
 //!
 //! ```text
-//!             failures so far: releases + timeouts, as the server counts them
+//!             failures so far
 //!   failed ──▶ 0: release, after first ──▶ 1: after 2·first ─ … ─▶ bury_after - 1: bury
 //! ```
 //!
-//! The counts are the job's own and the server's, so that all workers agree and a restart forgets nothing. A job whose
-//! worker died without a word (its ttr ran out) has failed too.
+//! The server counts for each job how often it was released, how often its ttr ran out, how often it was buried and how
+//! often kicked. From these all workers of a queue come to the same number of failures:
+//!
+//! ```text
+//!   failures = releases - deferrals + timeouts - sets · (bury_after - 1)        but at least 0
+//!   sets     = min(buries, kicks)
+//! ```
+//!
+//! - A job whose worker died without a word (its ttr ran out) has failed too.
+//! - A job that was buried and kicked gets a full set of tries: those before it count no more. (A set that ended early,
+//!   since a handler had the job buried, is taken for a whole one, so that what follows is longer.)
+//! - A handler that asked for its job to be tried later has not failed. The server does not distinguish such a release,
+//!   so the worker remembers how many of them there were: the `deferrals`, of the [`Deferrals::MOST`] jobs deferred last.
+//!   **A restart forgets them**, and other processes know nothing of them: there, each counts as a failure.
 
+use alloc::collections::BTreeMap;
 use core::{num::NonZeroU32, time::Duration};
 
 use super::backoff::check_order;
-use beanstalk_proto::{ArgumentError, Seconds, stats::JobStats};
+use crate::connect::Endpoint;
+use beanstalk_proto::{ArgumentError, JobId, Seconds, stats::JobStats};
 
 /// When to try a failed job again, and when to set it aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +76,75 @@ impl RetryPolicy {
         }
     }
 
-    /// How many times a job had failed before, by the server's counts.
+    /// How many times a job had failed before, by the server's counts and after so many deferrals.
+    ///
+    /// `releases - deferrals + timeouts - min(buries, kicks) · (bury_after - 1)`, but at least 0.
     #[must_use]
-    pub fn failures(stats: &JobStats) -> u64 {
-        stats.releases.unwrap_or(0).saturating_add(stats.timeouts.unwrap_or(0))
+    pub fn failures(&self, stats: &JobStats, deferrals: u64) -> u64 {
+        let [releases, timeouts, buries, kicks] =
+            [stats.releases, stats.timeouts, stats.buries, stats.kicks].map(Option::unwrap_or_default);
+        // With fewer releases than deferrals it is not the job that was deferred: another has got its id.
+        let releases = releases.checked_sub(deferrals).unwrap_or(releases);
+        let set = self.bury_after.map_or(0, |limit| u64::from(limit.get()).saturating_sub(1));
+        releases.saturating_add(timeouts).saturating_sub(buries.min(kicks).saturating_mul(set))
+    }
+}
+
+/// How often jobs were released because their handlers asked for that, and not because they failed.
+#[derive(Debug, Default)]
+pub struct Deferrals {
+    servers: BTreeMap<Endpoint, BTreeMap<JobId, Deferred>>,
+    /// By when they were last deferred.
+    order: BTreeMap<u64, (Endpoint, JobId)>,
+    next: u64,
+}
+
+#[derive(Debug, Default)]
+struct Deferred {
+    times: u64,
+    last: u64,
+}
+
+impl Deferrals {
+    /// Jobs that are remembered: 10,000, over all servers. Those deferred longest ago are forgotten first.
+    pub const MOST: usize = 10_000;
+
+    /// Nothing is remembered yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { servers: BTreeMap::new(), order: BTreeMap::new(), next: 0 }
+    }
+
+    /// Notes that this job is about to be released as its handler asked.
+    pub fn note(&mut self, server: &Endpoint, id: JobId) {
+        let now = self.next;
+        self.next = self.next.saturating_add(1);
+        let deferred = self.servers.entry(server.clone()).or_default().entry(id).or_default();
+        deferred.times = deferred.times.saturating_add(1);
+        let before = core::mem::replace(&mut deferred.last, now);
+        if deferred.times > 1 {
+            self.order.remove(&before);
+        }
+        self.order.insert(now, (server.clone(), id));
+        if self.order.len() > Self::MOST {
+            self.forget_oldest();
+        }
+    }
+
+    /// How often this job was released as its handlers asked, as far as is remembered.
+    #[must_use]
+    pub fn count(&self, server: &Endpoint, id: JobId) -> u64 {
+        self.servers.get(server).and_then(|jobs| jobs.get(&id)).map_or(0, |deferred| deferred.times)
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some((_, (server, id))) = self.order.pop_first() else { return };
+        if let Some(jobs) = self.servers.get_mut(&server) {
+            jobs.remove(&id);
+            if jobs.is_empty() {
+                self.servers.remove(&server);
+            }
+        }
     }
 }
 
@@ -84,9 +163,60 @@ mod tests {
 
     #[test]
     fn timeouts_count_as_failures_like_releases() {
+        let policy = RetryPolicy::default();
         let stats = JobStats { releases: Some(2), timeouts: Some(3), ..JobStats::default() };
-        assert_eq!(RetryPolicy::failures(&stats), 5);
-        assert_eq!(RetryPolicy::failures(&JobStats::default()), 0);
+        assert_eq!(policy.failures(&stats, 0), 5);
+        assert_eq!(policy.failures(&JobStats::default(), 0), 0);
+    }
+
+    #[test]
+    fn deferrals_are_no_failures_unless_they_are_another_jobs() {
+        let policy = RetryPolicy::default();
+        let stats = JobStats { releases: Some(5), timeouts: Some(1), ..JobStats::default() };
+        assert_eq!([0, 3, 5, 6].map(|deferrals| policy.failures(&stats, deferrals)), [6, 3, 1, 6]);
+    }
+
+    #[test]
+    fn a_job_that_was_buried_and_kicked_has_a_full_set_of_tries() {
+        let policy = RetryPolicy { bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
+        let mut stats = JobStats { releases: Some(0), buries: Some(0), kicks: Some(0), ..JobStats::default() };
+        let mut tries = 0;
+        for set in 1..5 {
+            loop {
+                tries += 1;
+                match policy.failed(policy.failures(&stats, 0)) {
+                    Failed::Release(_) => stats.releases = stats.releases.map(|releases| releases + 1),
+                    Failed::Bury => break,
+                }
+            }
+            assert_eq!(tries, 3 * set);
+            (stats.buries, stats.kicks) = (Some(set), Some(set));
+        }
+        // A kick of a job that was only delayed grants nothing.
+        let kicked = JobStats { releases: Some(2), kicks: Some(9), ..JobStats::default() };
+        assert_eq!(policy.failed(policy.failures(&kicked, 0)), Failed::Bury);
+    }
+
+    #[test]
+    fn the_jobs_deferred_last_are_remembered_for_each_server() {
+        let address = |text: &str| -> Endpoint { text.parse().expect("an address") };
+        let (a, b) = (address("a:1"), address("b:1"));
+        let mut deferrals = Deferrals::new();
+        deferrals.note(&a, JobId(1));
+        let most = Deferrals::MOST as u64;
+        for id in 2..=most {
+            deferrals.note(&a, JobId(id));
+        }
+        deferrals.note(&a, JobId(1));
+        assert_eq!([deferrals.count(&a, JobId(1)), deferrals.count(&b, JobId(1))], [2, 0]);
+        deferrals.note(&b, JobId(1));
+        let counts = [(&a, 1), (&b, 1), (&a, 2), (&a, 3)].map(|(server, id)| deferrals.count(server, JobId(id)));
+        assert_eq!(counts, [2, 1, 0, 1], "job 2 was deferred longest ago");
+        for id in 0..most {
+            deferrals.note(&b, JobId(id + most));
+        }
+        assert_eq!(deferrals.count(&a, JobId(most)), 0);
+        assert_eq!((deferrals.order.len(), deferrals.servers.len()), (Deferrals::MOST, 1));
     }
 
     proptest! {

@@ -2,10 +2,14 @@
 //!
 //! ```text
 //!             connection lost, DRAINING, OUT_OF_MEMORY
-//!   Healthy ──────────────────────────────────────────▶ Out, until a delay has passed
-//!      ▲                                                 │ then it is asked again
-//!      └───────────── it takes a job ◀───────────────────┘
+//!   Healthy ──────────────────────────────────────────▶ Out, until a delay has passed, and no shorter than the failure took
+//!      ▲                                                 │ then, while another is healthy: a probe aside
+//!      ├───────── the probe is answered ◀────────────────┤       and while none is: the next job
+//!      └───────── it takes a job ◀───────────────────────┘
 //! ```
+//!
+//! A server that says nothing costs whoever asks it a whole timeout. So one that was out gets no job as long as another is
+//! healthy: it is connected to and asked something else meanwhile, and nobody waits for the answer.
 //!
 //! beanstalkd servers know nothing of each other: a job lives on the one that took it, and only that one can find it by
 //! its id. So a job's place is a [`Placed`].
@@ -21,6 +25,7 @@ use core::{cmp::Reverse, fmt, time::Duration};
 use super::{
     backoff::{Backoff, Delays},
     hash,
+    patience::Patience,
     session::{Next, breaks},
 };
 use beanstalk_proto::{ArgumentError, CommandError, Error, Instant, JobId, Lost};
@@ -47,9 +52,9 @@ pub struct Placed {
 /// Which server to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pick {
-    /// This one; then [`Servers::handle_result`].
+    /// This one, connected to within [`Servers::connect_timeout`]; then [`Servers::handle_result`].
     Server(ServerId),
-    /// None is healthy until then.
+    /// None is to be asked until then.
     WaitUntil(Instant),
     /// There is none, or none in time.
     GiveUp,
@@ -60,12 +65,20 @@ struct Server {
     id: ServerId,
     name: Box<str>,
     delays: Delays,
+    /// Not healthy, and not to be asked until then.
     out_until: Option<Instant>,
+    is_probed: bool,
 }
 
 impl Server {
-    fn is_out(&self, now: Instant) -> bool {
-        self.out_until.is_some_and(|until| now < until)
+    /// Whether it was out, and for long enough.
+    fn is_due(&self, now: Instant) -> bool {
+        self.out_until.is_some_and(|until| until <= now)
+    }
+
+    fn fail(&mut self, began: Instant, now: Instant) {
+        let took = now.saturating_duration_since(began);
+        self.out_until = Some(now + self.delays.next_delay().max(took));
     }
 
     fn weight(&self, key: &[u8]) -> u64 {
@@ -78,7 +91,7 @@ impl Server {
 pub struct Servers {
     servers: Vec<Server>,
     backoff: Backoff,
-    patience: Option<Duration>,
+    patience: Patience,
     random: u64,
     next_id: u64,
     /// Whose turn was last.
@@ -86,11 +99,11 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// A set without servers. One that failed is asked again after `backoff`; a job waits for a healthy one no longer than
-    /// `patience`.
+    /// A set without servers. One that failed is asked again after `backoff`; a job waits for a healthy one for as long as
+    /// `patience`. If that is zero, it waits for none, and is offered to each that is healthy.
     #[must_use]
     pub const fn new(backoff: Backoff, patience: Option<Duration>, seed: u64) -> Self {
-        Self { servers: Vec::new(), backoff, patience, random: seed, next_id: 0, last: None }
+        Self { servers: Vec::new(), backoff, patience: Patience(patience), random: seed, next_id: 0, last: None }
     }
 
     /// Refuses a set without servers, and a first delay that is longer than the longest.
@@ -115,7 +128,7 @@ impl Servers {
         self.next_id = self.next_id.saturating_add(1);
         self.random = hash::scatter(self.random);
         let delays = Delays::new(self.backoff, self.random);
-        self.servers.push(Server { id, name: name.into(), delays, out_until: None });
+        self.servers.push(Server { id, name: name.into(), delays, out_until: None, is_probed: false });
         id
     }
 
@@ -133,18 +146,24 @@ impl Servers {
 
     /// Whether a server is taken for healthy.
     #[must_use]
-    pub fn is_healthy(&self, id: ServerId, now: Instant) -> bool {
-        self.servers.iter().any(|server| server.id == id && !server.is_out(now))
+    pub fn is_healthy(&self, id: ServerId) -> bool {
+        self.servers.iter().any(|server| server.id == id && server.out_until.is_none())
     }
 
     /// Which server to ask for a job that has waited since `since`. Ask again after [`Servers::handle_result`] says so, and
     /// when the time has come.
     pub fn pick(&mut self, key: Option<&[u8]>, since: Instant, now: Instant) -> Pick {
-        let healthy = self.servers.iter().filter(|server| !server.is_out(now));
+        let over = self.patience.ends(since).is_some_and(|ends| ends <= now && since < ends);
+        if over {
+            return Pick::GiveUp;
+        }
+        let healthy = self.servers.iter().any(|server| server.out_until.is_none());
+        let asked =
+            self.servers.iter().filter(|server| if healthy { server.out_until.is_none() } else { server.is_due(now) });
         let chosen = match key {
-            Some(key) => healthy.max_by_key(|server| (server.weight(key), Reverse(&server.name))),
+            Some(key) => asked.max_by_key(|server| (server.weight(key), Reverse(&server.name))),
             // Ids grow: the next one after the last, else the first of all.
-            None => healthy.min_by_key(|server| (Some(server.id) <= self.last, server.id)),
+            None => asked.min_by_key(|server| (Some(server.id) <= self.last, server.id)),
         };
         if let Some(server) = chosen {
             if key.is_none() {
@@ -152,26 +171,56 @@ impl Servers {
             }
             return Pick::Server(server.id);
         }
-        let impatient_at = self.patience.map(|patience| since + patience);
-        match self.servers.iter().filter_map(|server| server.out_until).min() {
-            Some(until) if impatient_at.is_none_or(|at| until <= at) => Pick::WaitUntil(until),
-            _ => Pick::GiveUp,
+        match (self.servers.iter().filter_map(|server| server.out_until).min(), self.patience.ends(since)) {
+            (None, _) => Pick::GiveUp,
+            (Some(_), Some(ends)) if ends <= now => Pick::GiveUp,
+            (Some(until), ends) => Pick::WaitUntil(ends.map_or(until, |ends| ends.min(until))),
         }
     }
 
-    /// What came of asking a server, and whether the job should go elsewhere. It should when the server did not take it
+    /// How long connecting to a server may take for a job that has waited since `since`, where it has this timeout.
+    #[must_use]
+    pub fn connect_timeout(&self, since: Instant, timeout: Option<Duration>, now: Instant) -> Option<Duration> {
+        self.patience.connect_timeout(since, now, timeout)
+    }
+
+    /// A server to be probed while others take the jobs: connect to it, have it answer a command that changes nothing, and
+    /// call [`Servers::handle_probed`]. Each is named once until then. Ask again until there is none.
+    pub fn poll_probe(&mut self, now: Instant) -> Option<ServerId> {
+        if self.servers.iter().all(|server| server.out_until.is_some()) {
+            return None;
+        }
+        let server = self.servers.iter_mut().find(|server| server.is_due(now) && !server.is_probed)?;
+        server.is_probed = true;
+        Some(server.id)
+    }
+
+    /// What came of a probe that began at `began`.
+    pub fn handle_probed(&mut self, id: ServerId, result: Result<(), &Error>, began: Instant, now: Instant) {
+        let Some(server) = self.servers.iter_mut().find(|server| server.id == id) else { return };
+        server.is_probed = false;
+        match result {
+            // It answers. Its delays stay as they are until it takes a job.
+            Ok(()) => server.out_until = None,
+            Err(_) if server.out_until.is_some() => server.fail(began, now),
+            // It took a job meanwhile.
+            Err(_) => {}
+        }
+    }
+
+    /// What came of asking a server since `began`, and whether the job should go elsewhere. It should when the server did not take it
     /// and cannot have; a put that may have arrived never goes twice.
     ///
     /// After an error that is fatal or a timeout the connection must be dropped: only then is it true that what was not
     /// sent never will be.
-    pub fn handle_result(&mut self, id: ServerId, result: Result<(), &Error>, now: Instant) -> Next {
+    pub fn handle_result(&mut self, id: ServerId, result: Result<(), &Error>, began: Instant, now: Instant) -> Next {
         let refuses =
             |error: &Error| matches!(error.command_error(), Some(CommandError::Draining | CommandError::OutOfMemory));
         let server = self.servers.iter_mut().find(|server| server.id == id);
         match result {
             Err(error) if breaks(error) || refuses(error) => {
                 if let Some(server) = server {
-                    server.out_until = Some(now + server.delays.next_delay());
+                    server.fail(began, now);
                 }
                 match refuses(error) || error.lost() == Some(Lost::NotSent) {
                     true => Next::Repeat,

@@ -36,6 +36,7 @@ use core::time::Duration;
 
 use super::{
     backoff::{Backoff, Delays},
+    patience::Patience,
     tubes::{Selection, Tubes},
 };
 use beanstalk_proto::{ArgumentError, Command, Error, Instant, Kind, Lost, Request};
@@ -47,7 +48,7 @@ pub struct SessionConfig {
     /// session.
     pub reconnect: Option<Backoff>,
     /// How long a call waits for a connection and repeats what was broken off: 30 s unless changed. `None` waits as long
-    /// as it takes.
+    /// as it takes. An attempt to connect is given up when it ends; a reply that is awaited then has its own timeout.
     pub patience: Option<Duration>,
 }
 
@@ -94,7 +95,8 @@ pub enum Event {
 /// What to do before a request can be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Drop the connection there may be and make one; then [`Session::handle_connected`] or [`Session::handle_lost`].
+    /// Drop the connection there may be and make one, within [`Session::connect_timeout`]; then
+    /// [`Session::handle_connected`] or [`Session::handle_lost`].
     Connect,
     /// Send this and wait for its reply; then [`Session::handle_replayed`] or [`Session::handle_lost`].
     Replay(Command),
@@ -178,7 +180,7 @@ enum Link {
 #[derive(Clone, Debug)]
 pub struct Session {
     reconnect: bool,
-    patience: Option<Duration>,
+    patience: Patience,
     delays: Delays,
     tubes: Tubes,
     link: Link,
@@ -195,7 +197,7 @@ impl Session {
     pub fn new(config: &SessionConfig, tubes: Tubes, seed: u64) -> Self {
         Self {
             reconnect: config.reconnect.is_some(),
-            patience: config.patience,
+            patience: Patience(config.patience),
             delays: Delays::new(config.reconnect.unwrap_or_default(), seed),
             tubes,
             link: Link::Down { retry_at: Instant::ZERO },
@@ -212,7 +214,7 @@ impl Session {
 
     /// As [`Session::poll_step`], for a caller whose patience began at `since`.
     pub(super) fn step(&self, since: Instant, now: Instant) -> Step {
-        let impatient_at = self.patience.map(|patience| since + patience);
+        let impatient_at = self.patience.ends(since);
         match &self.link {
             Link::Up { .. } => Step::Ready,
             Link::Ended => Step::GiveUp,
@@ -223,6 +225,12 @@ impl Session {
             Link::Down { .. } => Step::Connect,
             Link::Restoring { left, .. } => left.front().cloned().map_or(Step::Ready, Step::Replay),
         }
+    }
+
+    /// How long the attempt to connect may take that [`Step::Connect`] asks for, where connecting has this timeout.
+    #[must_use]
+    pub fn connect_timeout(&self, call: &Call, timeout: Option<Duration>, now: Instant) -> Option<Duration> {
+        self.patience.connect_timeout(call.since, now, timeout)
     }
 
     /// There is a connection that nothing was said on yet.
@@ -251,8 +259,8 @@ impl Session {
             Link::Down { .. } => None,
             Link::Restoring { since, .. } | Link::Up { since } => Some(*since),
         };
-        // A connection that was only ever waited on has proved itself by lasting.
-        if since.is_some_and(|since| now.saturating_duration_since(since) > self.delays.ceiling()) {
+        // A connection that was only ever waited on has proved itself by lasting longer than any delay.
+        if since.is_some_and(|since| now.saturating_duration_since(since) > self.delays.longest()) {
             self.delays.reset();
         }
         self.tell(Event::Lost { reason: String::into_boxed_str(error.to_string()) });
@@ -297,7 +305,7 @@ impl Session {
         };
         // What the server answers nonsense to, it would answer nonsense to again.
         let broken_off = !matches!(error, Error::TimedOut { .. } | Error::Protocol { .. });
-        let patient = self.patience.is_none_or(|patience| now < call.since + patience);
+        let patient = self.patience.ends(call.since).is_none_or(|at| now < at);
         match may && broken_off && patient && self.reconnect {
             true => Next::Repeat,
             false => Next::Return,

@@ -307,7 +307,7 @@ impl MoveJobs {
 }
 
 /// Puts a job back where it was.
-fn give_back(id: JobId, stats: &JobStats, queue: Queue) -> Command {
+pub(super) fn give_back(id: JobId, stats: &JobStats, queue: Queue) -> Command {
     let priority = stats.pri.unwrap_or_default();
     match queue {
         Queue::Buried => Command::Bury { id, priority },

@@ -1,24 +1,32 @@
 //! Puts jobs on several servers: carries out what [`policy::Servers`](crate::policy::Servers) decides.
 
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
+use std::sync::Mutex;
 
 use crate::{
     connect::Endpoint,
     policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
 };
-use crate::{runtime::Runtime, session::not_sent};
+use crate::{
+    runtime::{Runtime, lock},
+    session::not_sent,
+};
 use beanstalk_proto::client::Config;
-use beanstalk_proto::{Argument, Body, Error, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, Use};
+use beanstalk_proto::{
+    Argument, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, Use,
+};
 
 /// How a [`Producer`] puts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerConfig {
     /// The tube to put into: `default` unless changed.
     pub tube: TubeName,
-    /// How long a server that failed is left alone.
+    /// How long a server that failed is left alone; no shorter than its failure took.
     pub backoff: Backoff,
-    /// How long a put waits for a healthy server: 30 s unless changed. `None` waits as long as it takes.
+    /// How long a put waits for a healthy server: 30 s unless changed. `None` waits as long as it takes. An attempt to
+    /// connect is given up when it ends; a reply that is awaited then has its own timeout. With zero, a put waits for none and
+    /// tries each healthy one.
     pub patience: Option<Duration>,
     /// The configuration of each connection.
     pub connection: Config,
@@ -37,10 +45,11 @@ impl Default for ProducerConfig {
 
 /// Puts jobs on several servers, in turns, or by a key.
 ///
-/// A server that can't be reached, is draining or out of memory is left alone for a while, and the others take its jobs. A put
-/// that may have arrived is never repeated: it fails, and its [`lost`](Error::lost) says so.
+/// A server that can't be reached, is draining or out of memory is left alone for a while, and the others take its jobs. It is
+/// then connected to by a task of its own, which costs no put any time, unless it is the only one. A put that may have arrived is
+/// never repeated: it fails, and its [`lost`](Error::lost) says so.
 pub struct Producer<R: Runtime> {
-    runtime: R,
+    runtime: Arc<R>,
     config: ProducerConfig,
     servers: Servers,
     links: Vec<Link<R::Client>>,
@@ -52,7 +61,18 @@ struct Link<C> {
     client: Option<C>,
     /// The tube in use on this connection, if that is known.
     tube: Option<TubeName>,
+    probe: Option<Probe<C>>,
 }
+
+/// A task that looks whether a server answers again.
+struct Probe<C> {
+    began: Instant,
+    tube: TubeName,
+    outcome: Arc<Mutex<Option<Probed<C>>>>,
+}
+
+/// What it came to, and when.
+type Probed<C> = (Result<C, Error>, Instant);
 
 impl<R: Runtime> fmt::Debug for Producer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +97,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// [`Error::Argument`] for what is no address, if there is none, and for a first delay that is longer than the longest.
     pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
-        let runtime = R::default();
+        let runtime = Arc::new(R::default());
         let servers = Servers::new(config.backoff, config.patience, runtime.seed());
         let mut producer = Self { runtime, config, servers, links: Vec::new() };
         for address in addresses {
@@ -148,7 +168,7 @@ impl<R: Runtime> Producer<R> {
         let parsed: Endpoint = address.parse()?;
         let id = self.servers.add(address);
         if !self.links.iter().any(|link| link.id == id) {
-            self.links.push(Link { id, address: parsed, client: None, tube: None });
+            self.links.push(Link { id, address: parsed, client: None, tube: None, probe: None });
         }
         Ok(id)
     }
@@ -164,10 +184,10 @@ impl<R: Runtime> Producer<R> {
         self.servers.iter()
     }
 
-    /// Whether a server is taken for healthy.
+    /// Whether a server is taken for healthy. One that failed is not until a put finds that it answers again.
     #[must_use]
     pub fn is_healthy(&self, id: ServerId) -> bool {
-        self.servers.is_healthy(id, self.runtime.now())
+        self.servers.is_healthy(id)
     }
 
     /// The connection to a server, to look after a job that was put there. It is connected first if there is need.
@@ -188,18 +208,21 @@ impl<R: Runtime> Producer<R> {
         }
         // Whoever gets it may use another.
         link.tube = None;
-        link.connect(&self.runtime, self.config.connection).await
+        link.connect(&*self.runtime, self.config.connection).await
     }
 
     async fn place(&mut self, key: Option<&[u8]>, put: Put<'_>) -> Result<(Placed, PutOutcome), Error> {
         let since = self.runtime.now();
         let mut last = None;
         loop {
-            match self.servers.pick(key, since, self.runtime.now()) {
+            let began = self.runtime.now();
+            self.look_after_probes(began);
+            match self.servers.pick(key, since, began) {
                 Pick::Server(id) => {
-                    let result = self.put_on(id, &put).await;
+                    let timeout = self.config.connection.connect_timeout;
+                    let result = self.put_on(id, &put, self.servers.connect_timeout(since, timeout, began)).await;
                     let now = self.runtime.now();
-                    match (self.servers.handle_result(id, result.as_ref().map(drop), now), result) {
+                    match (self.servers.handle_result(id, result.as_ref().map(drop), began, now), result) {
                         (Next::Repeat, Err(error)) => last = Some(error),
                         (_, result) => return result.map(|outcome| (Placed { server: id, id: outcome.id() }, outcome)),
                     }
@@ -210,15 +233,63 @@ impl<R: Runtime> Producer<R> {
         }
     }
 
-    async fn put_on(&mut self, id: ServerId, put: &Put<'_>) -> Result<PutOutcome, Error> {
+    async fn put_on(&mut self, id: ServerId, put: &Put<'_>, timeout: Option<Duration>) -> Result<PutOutcome, Error> {
         let Some(link) = self.links.iter_mut().find(|link| link.id == id) else {
             return Err(Error::Closed { lost: Lost::NotSent });
         };
-        let result = link.put(&self.runtime, &self.config, put).await;
+        let connection = Config { connect_timeout: timeout, ..self.config.connection };
+        let result = link.put(&*self.runtime, &self.config.tube, connection, put).await;
         if result.as_ref().is_err_and(|error| error.is_fatal() || matches!(error, Error::TimedOut { .. })) {
             link.client = None;
         }
         result
+    }
+}
+
+impl<R: Runtime> Producer<R> {
+    /// Takes in what probes came to, and starts those that it is time for.
+    fn look_after_probes(&mut self, now: Instant) {
+        for link in &mut self.links {
+            let Some((probe, (result, ended))) = link.end_probe(now) else { continue };
+            self.servers.handle_probed(link.id, result.as_ref().map(drop), probe.began, ended);
+            if let Ok(client) = result {
+                (link.client, link.tube) = (Some(client), Some(probe.tube));
+            }
+        }
+        while let Some(id) = self.servers.poll_probe(now) {
+            let Some(link) = self.links.iter_mut().find(|link| link.id == id) else { continue };
+            let (tube, outcome) = (self.config.tube.clone(), Arc::default());
+            link.probe = Some(Probe { began: now, tube: tube.clone(), outcome: Arc::clone(&outcome) });
+            let (runtime, address, config) = (Arc::clone(&self.runtime), link.address.clone(), self.config.connection);
+            self.runtime.spawn(async move {
+                let result = probe(&*runtime, &address, config, &tube).await;
+                *lock(&outcome) = Some((result, runtime.now()));
+            });
+        }
+    }
+}
+
+/// Connects, and has the server answer something that changes nothing.
+async fn probe<R: Runtime>(
+    runtime: &R,
+    address: &Endpoint,
+    config: Config,
+    tube: &TubeName,
+) -> Result<R::Client, Error> {
+    let mut client = runtime.connect(address, config).await?;
+    R::driver(&mut client).call(Use::new(tube)).await?;
+    Ok(client)
+}
+
+impl<C> Link<C> {
+    /// What the probe came to, if it has ended.
+    fn end_probe(&mut self, now: Instant) -> Option<(Probe<C>, Probed<C>)> {
+        let probe = self.probe.as_ref()?;
+        // A task that is gone, with its runtime, has no outcome.
+        let is_over = Arc::strong_count(&probe.outcome) == 1;
+        let outcome = lock(&probe.outcome).take();
+        let outcome = outcome.or_else(|| is_over.then(|| (Err(Error::Closed { lost: Lost::NotSent }), now)))?;
+        Some((self.probe.take()?, outcome))
     }
 }
 
@@ -237,16 +308,17 @@ impl<C: Send> Link<C> {
     async fn put<R: Runtime<Client = C>>(
         &mut self,
         runtime: &R,
-        config: &ProducerConfig,
+        tube: &TubeName,
+        config: Config,
         put: &Put<'_>,
     ) -> Result<PutOutcome, Error> {
-        self.connect(runtime, config.connection).await?;
+        self.connect(runtime, config).await?;
         let Some(client) = &mut self.client else { return Err(Error::Closed { lost: Lost::NotSent }) };
-        if self.tube.as_ref() != Some(&config.tube) {
+        if self.tube.as_ref() != Some(tube) {
             // Until the server has agreed, nobody knows.
             self.tube = None;
-            R::driver(client).call(Use::new(&config.tube)).await.map_err(not_sent)?;
-            self.tube = Some(config.tube.clone());
+            R::driver(client).call(Use::new(tube)).await.map_err(not_sent)?;
+            self.tube = Some(tube.clone());
         }
         R::driver(client).call(put.clone()).await
     }

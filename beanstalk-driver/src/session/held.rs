@@ -1,13 +1,17 @@
 //! A job in somebody's hands: what can be done with it, and whether it is still theirs.
 
+use alloc::vec::Vec;
 use core::{fmt, ops::Deref};
 
 use super::Session;
-use crate::connect::Endpoint;
-use crate::runtime::Runtime;
+use crate::{
+    connect::Endpoint,
+    policy::{Claim, Reclaim, Reclaimed},
+    runtime::Runtime,
+};
 use beanstalk_proto::{
-    Argument, Bury, CommandError, Delete, Error, Job, Peek, Priority, Release, ReleaseOutcome, ReserveJob, Seconds,
-    StatsJob, Subject, Touch, TubeName, stats::JobStats,
+    Argument, Bury, CommandError, Delete, Error, Instant, Job, Priority, Release, ReleaseOutcome, Seconds, StatsJob,
+    Subject, Touch, TubeName, stats::JobStats,
 };
 
 /// A job that a [`Session`] holds. It is a [`Job`] with what can be done about it.
@@ -23,6 +27,9 @@ pub struct JobHandle<'s, R: Runtime> {
     /// Which of the session's connections holds it.
     connection: u64,
     stats: Option<JobStats>,
+    /// When it was reserved, and which tubes were watched then.
+    since: Instant,
+    tubes: Vec<TubeName>,
 }
 
 impl<R: Runtime> fmt::Debug for JobHandle<'_, R> {
@@ -40,9 +47,9 @@ impl<R: Runtime> Deref for JobHandle<'_, R> {
 }
 
 impl<'s, R: Runtime> JobHandle<'s, R> {
-    pub(super) const fn new(session: &'s mut Session<R>, job: Job) -> Self {
-        let connection = session.connections();
-        Self { session, job, connection, stats: None }
+    pub(super) fn new(session: &'s mut Session<R>, job: Job) -> Self {
+        let (connection, since, tubes) = (session.connections(), session.now(), session.tubes().watched().to_vec());
+        Self { session, job, connection, stats: None, since, tubes }
     }
 
     /// The session, to put a follow-up on, say.
@@ -156,8 +163,8 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.checked(result)
     }
 
-    /// Takes the job back after the connection broke: `peek`, to see that its number still stands for the same body, then
-    /// `reserve-job`. Needs servers from 1.12 on.
+    /// Takes the job back after the connection broke: `peek` and `stats-job`, to see that its id still stands for the same
+    /// job, then `reserve-job`. See [`Reclaim`] for what makes it the same. Needs servers from 1.12 on.
     ///
     /// # Cancel safety
     ///
@@ -165,21 +172,30 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     ///
     /// # Errors
     ///
-    /// [`CommandError::NotFound`] if it is gone, if somebody else holds it, or if its number stands for another body.
+    /// [`CommandError::NotFound`] if it is gone, if somebody else holds it, or if its id stands for another job.
     pub async fn reclaim(&mut self) -> Result<(), Error> {
-        let (id, not_found) = (self.job.id, CommandError::NotFound);
-        let found = self.session.call(Peek::new(id)).await?;
-        let connection = self.session.connections();
-        if self.is_held() {
-            return Ok(());
+        let mut claim = Claim::new(&self.job, self.tubes.clone(), self.since);
+        self.stats.iter().for_each(|stats| claim.handle_stats(stats));
+        let (mut reclaim, mut on) = (Reclaim::default(), None);
+        loop {
+            let command = reclaim.poll_command(&claim, self.session.now());
+            let result = self.session.call_on(on, command).await;
+            if self.is_held() {
+                return result.map(drop);
+            }
+            let connection = *on.get_or_insert(self.session.connections());
+            match reclaim.handle_reply(&claim, result)? {
+                Reclaimed::NotYet => {}
+                Reclaimed::Ours => {
+                    self.connection = connection;
+                    return Ok(());
+                }
+                Reclaimed::Gone => {
+                    let (subject, error) = (Subject::Job(self.job.id), CommandError::NotFound);
+                    return Err(Error::Command { command: "reserve-job", subject, error });
+                }
+            }
         }
-        if found.body != self.job.body {
-            return Err(Error::Command { command: "reserve-job", subject: Subject::Job(id), error: not_found });
-        }
-        // Not on a later connection: the server may be another by then, and so the job.
-        self.session.call_on(Some(connection), ReserveJob::new(id)).await?;
-        self.connection = connection;
-        Ok(())
     }
 
     /// The job alone, held as before.

@@ -12,7 +12,7 @@ use crate::{
     policy::{Call, Event, Next, Selection, SessionConfig, Step, Tubes},
 };
 use beanstalk_proto::client::Config;
-use beanstalk_proto::{Argument, Command, Error, Job, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
+use beanstalk_proto::{Argument, Command, Error, Instant, Job, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
 pub use held::JobHandle;
 
 type OnEvent = Box<dyn FnMut(&Event) + Send>;
@@ -150,6 +150,10 @@ impl<R: Runtime> Session<R> {
         &self.address
     }
 
+    pub(super) fn now(&self) -> Instant {
+        self.runtime.now()
+    }
+
     /// Whether there is a connection, as far as is known.
     pub(super) const fn is_connected(&self) -> bool {
         self.client.is_some()
@@ -208,7 +212,9 @@ impl<R: Runtime> Session<R> {
                 },
                 Step::Connect => {
                     (self.client, self.dangling) = (None, None);
-                    match self.runtime.connect(&self.address, self.config).await {
+                    let timeout = self.machine.connect_timeout(call, self.config.connect_timeout, self.runtime.now());
+                    let config = Config { connect_timeout: timeout, ..self.config };
+                    match self.runtime.connect(&self.address, config).await {
                         Ok(client) => {
                             self.client = Some(client);
                             self.machine.handle_connected(self.runtime.now());

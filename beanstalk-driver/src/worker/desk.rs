@@ -1,6 +1,6 @@
 //! Where a slot and the others meet: those who tell it to stop, those who count, and the handler of its job.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::{
     fmt,
     future::poll_fn,
@@ -28,6 +28,8 @@ pub(super) struct Desk {
 struct State {
     shutdown: Option<Instant>,
     metrics: Metrics,
+    /// What they would be if the slot had to stop now.
+    if_stopped: Metrics,
     ended: bool,
     slot: Option<Waker>,
 }
@@ -64,8 +66,14 @@ impl Desk {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn count(&self, metrics: Metrics) {
-        lock(&self.state).metrics = metrics;
+    pub(super) fn count(&self, metrics: Metrics, if_stopped: Metrics) {
+        let mut state = lock(&self.state);
+        (state.metrics, state.if_stopped) = (metrics, if_stopped);
+    }
+
+    /// What is counted of a slot that nobody waits for any more.
+    pub(super) fn metrics_if_stopped(&self) -> Metrics {
+        lock(&self.state).if_stopped
     }
 
     pub(super) fn metrics(&self) -> Metrics {
@@ -75,6 +83,8 @@ impl Desk {
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
+        // If it was not told to stop.
+        state.metrics = state.if_stopped;
         state.slot = None;
     }
 
@@ -240,13 +250,5 @@ impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { job, desk, .. } = self;
         f.debug_struct("HeldJob").field("job", job).field("server", &desk.server).finish_non_exhaustive()
-    }
-}
-
-/// What a panic says, where it says something.
-pub(super) fn panic_message(panic: Box<dyn core::any::Any + Send>) -> String {
-    match panic.downcast::<String>() {
-        Ok(message) => *message,
-        Err(panic) => panic.downcast_ref::<&str>().map_or_else(|| "it said nothing".into(), |&text| text.into()),
     }
 }

@@ -2,16 +2,13 @@
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{task::Waker, time::Duration};
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Mutex,
-};
+use std::sync::Mutex;
 
 use super::desk::Desk;
 use crate::runtime::{Runtime, lock};
 use crate::{
     connect::Endpoint,
-    policy::{Event, Metrics, WorkerConfig, WorkerEvent},
+    policy::{Deferrals, Event, Metrics, WorkerConfig, WorkerEvent, guarded},
 };
 use beanstalk_proto::Instant;
 use beanstalk_proto::client::Config;
@@ -24,6 +21,7 @@ pub(super) struct Hub<R> {
     pub(super) worker: WorkerConfig,
     concurrency: usize,
     on_event: Option<OnEvent>,
+    pub(super) deferrals: Mutex<Deferrals>,
     state: Mutex<State>,
 }
 
@@ -50,7 +48,15 @@ pub(super) enum Duty {
 impl<R: Runtime> Hub<R> {
     pub(super) fn new(config: Config, worker: WorkerConfig, concurrency: usize, on_event: Option<OnEvent>) -> Self {
         let concurrency = concurrency.max(1);
-        Self { runtime: R::default(), config, worker, concurrency, on_event, state: Mutex::default() }
+        Self {
+            runtime: R::default(),
+            config,
+            worker,
+            concurrency,
+            on_event,
+            deferrals: Mutex::default(),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn add_server(&self, address: Endpoint) {
@@ -151,7 +157,12 @@ impl<R: Runtime> Hub<R> {
         });
         match state.shutdown {
             None if !state.new.is_empty() => Duty::Spawn(core::mem::take(&mut state.new)),
-            Some(deadline) if state.desks.is_empty() || now >= deadline => Duty::End,
+            Some(deadline) if state.desks.is_empty() || now >= deadline => {
+                // Those that are left were told to stop, and can't have got to it yet.
+                let left = core::mem::take(&mut state.desks);
+                left.iter().for_each(|desk| state.ended.merge(&desk.metrics_if_stopped()));
+                Duty::End
+            }
             deadline => Duty::Wait(deadline),
         }
     }
@@ -163,6 +174,11 @@ impl<R: Runtime> Hub<R> {
     }
 
     pub(super) fn tell(&self, event: &WorkerEvent) {
+        // A listener that panics, or a subscriber, shall not take a slot with it.
+        let _panicked = guarded(|| self.tell_all(event));
+    }
+
+    fn tell_all(&self, event: &WorkerEvent) {
         #[cfg(feature = "tracing")]
         match event {
             WorkerEvent::Connection { event: Event::Lost { .. } | Event::Retrying { .. }, .. } => {
@@ -172,8 +188,7 @@ impl<R: Runtime> Hub<R> {
             _ => tracing::warn!(target: "beanstalk", "{event}"),
         }
         if let Some(on_event) = &self.on_event {
-            // A listener that panics shall not take a slot with it.
-            let _ = catch_unwind(AssertUnwindSafe(|| on_event(event)));
+            on_event(event);
         }
     }
 

@@ -12,27 +12,22 @@
 //! The handler runs here too, in turns with the connection. So one that blocks its thread keeps its own heartbeat from
 //! being sent, and nothing else.
 
-use alloc::{
-    boxed::Box,
-    string::{String, ToString},
-    sync::Arc,
-};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{
     fmt::Display,
     future::{Future, poll_fn},
     mem,
     task::{Context, Poll, ready},
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
-    desk::{Desk, HeldJob, Link, panic_message},
+    desk::{Desk, HeldJob, Link},
     hub::Hub,
 };
 use crate::{
     driver::{Driver, PollTransport},
-    policy::{Action, Verdict, Worker, WorkerEvent},
-    runtime::{Alarm, Boxed, Runtime},
+    policy::{Action, Verdict, Worker, WorkerEvent, describe, guarded},
+    runtime::{Alarm, Boxed, Runtime, lock},
 };
 use beanstalk_proto::{
     Command, Error, Instant, Job, JobId, Lost, Reply, Subject,
@@ -65,7 +60,7 @@ impl Drop for Running {
         self.link.close();
         // A handler may panic even here.
         let handler = mem::replace(&mut self.handler, Box::pin(core::future::pending()));
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(handler)));
+        let _panicked = guarded(|| drop(handler));
     }
 }
 
@@ -81,29 +76,45 @@ struct Slot<R: Runtime, H> {
 }
 
 /// Runs a slot until it is told to stop.
-pub(super) async fn run<R, H, F, E>(hub: Arc<Hub<R>>, desk: Arc<Desk>, handler: Arc<H>)
+pub(super) fn run<R, H, F, E>(hub: Arc<Hub<R>>, desk: Arc<Desk>, handler: Arc<H>) -> impl Future<Output = ()> + Send
 where
     R: Runtime,
     H: Fn(HeldJob) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Verdict, E>> + Send + 'static,
     E: Display,
 {
-    let _ending = Ending { hub: Arc::clone(&hub), desk: Arc::clone(&desk) };
-    let machine = Worker::new(&hub.worker, hub.runtime.seed());
-    let (io, alarm) = (Io::Idle, Alarm::default());
-    let mut slot = Slot { hub, desk, handler, machine, client: None, io, running: None, alarm };
-    poll_fn(|cx| slot.poll(cx)).await;
+    // Here, for a task may be dropped before it was polled.
+    let ending = Ending { hub: Arc::clone(&hub), desk: Arc::clone(&desk), stopped: false };
+    async move {
+        let machine = Worker::new(&hub.worker, hub.runtime.seed());
+        let (io, alarm) = (Io::Idle, Alarm::default());
+        let mut slot = Slot { hub, desk, handler, machine, client: None, io, running: None, alarm };
+        poll_fn(|cx| slot.poll(cx)).await;
+        ending.stopped_as_told();
+    }
 }
 
-/// Says that a slot has ended, in whatever way it did.
+/// Reports that a slot has ended, in whatever way it did.
 struct Ending<R: Runtime> {
     hub: Arc<Hub<R>>,
     desk: Arc<Desk>,
+    /// It was told to.
+    stopped: bool,
+}
+
+impl<R: Runtime> Ending<R> {
+    fn stopped_as_told(mut self) {
+        self.stopped = true;
+    }
 }
 
 impl<R: Runtime> Drop for Ending<R> {
     fn drop(&mut self) {
         self.desk.end();
+        // What is only dropped while it is to stop was not polled in time.
+        if !self.stopped && (std::thread::panicking() || self.desk.shutdown().is_none()) {
+            self.hub.tell(&WorkerEvent::SlotEnded { server: self.desk.server.clone(), slot: self.desk.slot });
+        }
         self.hub.wake();
     }
 }
@@ -169,7 +180,7 @@ where
 
     /// Tells the others what is new.
     fn report(&mut self) {
-        self.desk.count(self.machine.metrics());
+        self.desk.count(self.machine.metrics(), self.machine.metrics_if_stopped());
         if let (Some(running), true) = (&self.running, self.machine.is_job_lost()) {
             running.link.lose();
             running.link.close();
@@ -195,7 +206,7 @@ where
     fn start(&mut self, job: Job) {
         let (id, link, handler) = (job.id, Arc::new(Link::default()), Arc::clone(&self.handler));
         let held = HeldJob::new(job, Arc::clone(&self.desk), Arc::clone(&link));
-        let handler = Box::pin(async move { handler(held).await.map_err(|error| error.to_string()) });
+        let handler = Box::pin(async move { handler(held).await.map_err(describe) });
         self.running = Some(Running { id, link, handler });
     }
 
@@ -226,7 +237,7 @@ where
     /// Whether the handler has ended.
     fn poll_handler(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(running) = &mut self.running else { return false };
-        let polled = catch_unwind(AssertUnwindSafe(|| running.handler.as_mut().poll(cx)));
+        let polled = guarded(|| running.handler.as_mut().poll(cx));
         let (server, id) = (|| self.desk.server.clone(), running.id);
         let verdict = match polled {
             Ok(Poll::Pending) => return false,
@@ -235,14 +246,13 @@ where
                 self.hub.tell(&WorkerEvent::Failed { server: server(), id, reason });
                 Verdict::Failed
             }
-            Err(panic) => {
-                let reason = panic_message(panic);
+            Err(reason) => {
                 self.hub.tell(&WorkerEvent::Panicked { server: server(), id, reason });
                 Verdict::Failed
             }
         };
         self.running = None;
-        self.machine.handle_finished(verdict);
+        self.machine.handle_finished(verdict, &self.desk.server, &mut lock(&self.hub.deferrals));
         true
     }
 

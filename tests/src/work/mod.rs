@@ -2,6 +2,8 @@
 //!
 //! Servers here can be killed and started again at the same address.
 
+pub mod every;
+pub mod gone;
 pub mod killed;
 pub mod producers;
 pub mod sessions;
@@ -116,6 +118,9 @@ scenarios! {
         a_handler_may_ask_about_its_job_while_it_is_touched
         what_is_wrong_is_told_before_anything_runs
     }
+    gone {
+        a_slot_whose_task_is_gone_is_reported
+    }
     killed {
         the_job_in_hand_is_taken_back_where_the_server_remembers_it
         a_jobs_handle_takes_it_back_where_the_server_remembers_it
@@ -123,7 +128,7 @@ scenarios! {
     }
     sessions {
         a_new_connection_uses_and_watches_what_the_old_one_did
-        a_job_of_a_lost_connection_is_not_held_and_can_be_reclaimed
+        a_job_of_a_lost_connection_is_not_held_nor_is_another_under_its_id
         verdicts_keep_the_jobs_priority
         a_selection_that_was_dropped_is_undone
         patience_ends_with_why_there_is_no_connection

@@ -57,7 +57,7 @@ pub(super) async fn a_new_connection_uses_and_watches_what_the_old_one_did<R: Ad
     assert_eq!(events.first(), Some(&Event::Connected));
 }
 
-pub(super) async fn a_job_of_a_lost_connection_is_not_held_and_can_be_reclaimed<R: Adapter>(stand: Stand) {
+pub(super) async fn a_job_of_a_lost_connection_is_not_held_nor_is_another_under_its_id<R: Adapter>(stand: Stand) {
     let mut server = stand.server();
     let mut session = quick::<R>(&server, quickly());
     let id = session.put(9, 0, 60, "the same").await.unwrap().id();
@@ -78,7 +78,7 @@ pub(super) async fn a_job_of_a_lost_connection_is_not_held_and_can_be_reclaimed<
     let error = job.delete().await.unwrap_err();
     assert!(matches!(error, Error::NotHeld { id: gone } if gone == id) && error.lost() == Some(Lost::NotSent));
 
-    // By itself, where it is the same.
+    // Nor by itself, be its body the same.
     restart(&mut server);
     let mut session = quick::<R>(&server, quickly()).reclaim_jobs(true);
     let id = session.put(9, 0, 60, "the same").await.unwrap().id();
@@ -86,10 +86,10 @@ pub(super) async fn a_job_of_a_lost_connection_is_not_held_and_can_be_reclaimed<
     restart(&mut server);
     job.session().stats().await.unwrap();
     assert_eq!(job.session().put(9, 0, 60, "the same").await.unwrap().id(), id);
-    job.touch().await.unwrap();
-    assert!(job.is_held());
-    job.delete().await.unwrap();
-    assert_eq!(session.peek(id).await.unwrap_err().command_error(), Some(CommandError::NotFound));
+    assert_eq!(job.touch().await.unwrap_err().command_error(), Some(CommandError::NotFound));
+    assert!(!job.is_held());
+    assert_eq!(job.delete().await.unwrap_err().command_error(), Some(CommandError::NotFound));
+    assert_eq!(session.stats_job(id).await.unwrap().reserves, Some(0));
 }
 
 pub(super) async fn verdicts_keep_the_jobs_priority<R: Adapter>(stand: Stand) {

@@ -38,29 +38,67 @@ fn healthy_servers_take_turns() {
 }
 
 #[test]
-fn one_that_drains_is_left_out_until_its_delay_has_passed() {
+fn one_that_drains_is_left_out_until_a_probe_is_answered() {
     let (mut servers, ids) = set(2);
-    assert_eq!(servers.handle_result(ids[0], Err(&DRAINING), at(0)), Next::Repeat);
-    assert!(!servers.is_healthy(ids[0], at(0)));
+    assert_eq!(servers.handle_result(ids[0], Err(&DRAINING), at(0), at(0)), Next::Repeat);
+    assert!(!servers.is_healthy(ids[0]));
     assert_eq!([pick(&mut servers, None, at(0)), pick(&mut servers, None, at(0))], [ids[1]; 2]);
-    assert!(servers.is_healthy(ids[0], at(1000)));
-    let later: Vec<_> = (0..2).map(|_| pick(&mut servers, None, at(1000))).collect();
+    assert_eq!(servers.poll_probe(at(0)), None);
+    assert_eq!([servers.poll_probe(at(1000)), servers.poll_probe(at(1000))], [Some(ids[0]), None]);
+    assert_eq!([pick(&mut servers, None, at(1000)), pick(&mut servers, None, at(1000))], [ids[1]; 2]);
+    servers.handle_probed(ids[0], Ok(()), at(1000), at(1001));
+    assert!(servers.is_healthy(ids[0]));
+    let later: Vec<_> = (0..2).map(|_| pick(&mut servers, None, at(1001))).collect();
     assert!(later.contains(&ids[0]));
+}
+
+#[test]
+fn one_that_failed_is_out_for_as_long_as_its_failure_took() {
+    let (mut servers, ids) = set(2);
+    assert_eq!(servers.handle_result(ids[0], Err(&UNKNOWN), at(0), at(30_000)), Next::Return);
+    assert_eq!(servers.poll_probe(at(59_999)), None);
+    assert_eq!(servers.poll_probe(at(60_000)), Some(ids[0]));
+    servers.handle_probed(ids[0], Err(&UNKNOWN), at(60_000), at(100_000));
+    assert_eq!(servers.poll_probe(at(139_999)), None);
+    assert_eq!(servers.poll_probe(at(200_000)), Some(ids[0]));
+    // A job is asked of it if there is no other, probe or not; if it takes that, the probe has nothing more to say.
+    assert_eq!(servers.handle_result(ids[1], Err(&NOT_SENT), at(200_000), at(200_000)), Next::Repeat);
+    assert_eq!(pick(&mut servers, None, at(200_000)), ids[0]);
+    assert_eq!(servers.handle_result(ids[0], Ok(()), at(200_000), at(200_001)), Next::Return);
+    servers.handle_probed(ids[0], Err(&UNKNOWN), at(200_000), at(205_000));
+    assert!(servers.is_healthy(ids[0]));
+}
+
+#[test]
+fn what_answers_probes_and_takes_no_jobs_is_probed_ever_more_rarely() {
+    let (mut servers, ids) = set(2);
+    let (mut now, mut probes) = (at(0), 0);
+    servers.handle_result(ids[0], Err(&DRAINING), now, now);
+    while now < at(600_000) {
+        now = now + Duration::from_millis(10);
+        if let Some(id) = servers.poll_probe(now) {
+            probes += 1;
+            servers.handle_probed(id, Ok(()), now, now);
+            while pick(&mut servers, None, now) != id {}
+            servers.handle_result(id, Err(&DRAINING), now, now);
+        }
+    }
+    assert!((10..60).contains(&probes), "{probes} probes in ten minutes");
 }
 
 #[test]
 fn a_put_that_may_have_arrived_does_not_go_to_another_server() {
     let (mut servers, ids) = set(2);
-    assert_eq!(servers.handle_result(ids[0], Err(&UNKNOWN), at(0)), Next::Return);
-    assert!(!servers.is_healthy(ids[0], at(0)));
-    assert_eq!(servers.handle_result(ids[1], Err(&NOT_SENT), at(0)), Next::Repeat);
+    assert_eq!(servers.handle_result(ids[0], Err(&UNKNOWN), at(0), at(0)), Next::Return);
+    assert!(!servers.is_healthy(ids[0]));
+    assert_eq!(servers.handle_result(ids[1], Err(&NOT_SENT), at(0), at(0)), Next::Repeat);
 }
 
 #[test]
 fn a_job_that_is_at_fault_itself_costs_no_server_its_health() {
     let (mut servers, ids) = set(1);
-    assert_eq!(servers.handle_result(ids[0], Err(&TOO_BIG), at(0)), Next::Return);
-    assert!(servers.is_healthy(ids[0], at(0)));
+    assert_eq!(servers.handle_result(ids[0], Err(&TOO_BIG), at(0), at(0)), Next::Return);
+    assert!(servers.is_healthy(ids[0]));
 }
 
 #[test]
@@ -69,7 +107,7 @@ fn when_all_are_out_a_job_waits_for_the_first_and_then_gives_up() {
     let mut now = at(0);
     loop {
         match servers.pick(None, at(0), now) {
-            Pick::Server(id) => assert_eq!(servers.handle_result(id, Err(&NOT_SENT), now), Next::Repeat),
+            Pick::Server(id) => assert_eq!(servers.handle_result(id, Err(&NOT_SENT), now, now), Next::Repeat),
             Pick::WaitUntil(until) => {
                 assert!(until > now && until <= at(5000));
                 now = until;
@@ -77,7 +115,22 @@ fn when_all_are_out_a_job_waits_for_the_first_and_then_gives_up() {
             Pick::GiveUp => break,
         }
     }
-    assert!(ids.iter().all(|&id| !servers.is_healthy(id, now)));
+    assert_eq!(now, at(5000), "its patience is used to the end");
+    assert_eq!(servers.poll_probe(now), None, "none is healthy, so none is probed aside");
+    assert!(ids.iter().all(|&id| !servers.is_healthy(id)));
+}
+
+#[test]
+fn without_patience_a_job_is_offered_to_all_that_are_healthy_and_waits_for_none() {
+    let mut servers = Servers::new(Backoff::default(), Some(Duration::ZERO), 7);
+    let ids = ["a:1", "b:1"].map(|name| servers.add(name));
+    for (n, id) in ids.into_iter().enumerate() {
+        let now = at(n as u64);
+        assert_eq!(servers.connect_timeout(at(0), Some(Duration::from_secs(5)), now), Some(Duration::from_secs(5)));
+        assert_eq!(servers.pick(None, at(0), now), Pick::Server(id));
+        servers.handle_result(id, Err(&NOT_SENT), now, now);
+    }
+    assert_eq!(servers.pick(None, at(0), at(2)), Pick::GiveUp);
 }
 
 #[test]
@@ -94,8 +147,8 @@ fn a_server_that_comes_back_under_its_name_is_another_one() {
     assert_eq!(pick(&mut servers, None, at(0)), ids[0]);
     let again = servers.add("10.0.0.1:11300");
     assert!(!ids.contains(&again));
-    assert_eq!(servers.handle_result(ids[1], Err(&UNKNOWN), at(0)), Next::Return);
-    assert!(servers.is_healthy(again, at(0)));
+    assert_eq!(servers.handle_result(ids[1], Err(&UNKNOWN), at(0), at(0)), Next::Return);
+    assert!(servers.is_healthy(again));
 }
 
 #[test]
@@ -129,7 +182,7 @@ proptest! {
         let gone = ids[gone.index(n)];
         match removed {
             true => prop_assert!(servers.remove(gone)),
-            false => prop_assert_eq!(servers.handle_result(gone, Err(&DRAINING), at(0)), Next::Repeat),
+            false => prop_assert_eq!(servers.handle_result(gone, Err(&DRAINING), at(0), at(0)), Next::Repeat),
         }
         for (key, before) in keys.iter().zip(before) {
             let after = pick(&mut servers, Some(key), at(0));
@@ -141,9 +194,9 @@ proptest! {
     fn turns_go_to_every_healthy_server_alike(n in 1..8_usize, out in proptest::collection::vec(any::<bool>(), 8)) {
         let (mut servers, ids) = set(n);
         for (&id, _) in ids.iter().zip(out).filter(|(_, out)| *out) {
-            servers.handle_result(id, Err(&DRAINING), at(0));
+            servers.handle_result(id, Err(&DRAINING), at(0), at(0));
         }
-        let healthy = ids.iter().filter(|&&id| servers.is_healthy(id, at(0))).count();
+        let healthy = ids.iter().filter(|&&id| servers.is_healthy(id)).count();
         for _ in 0..healthy * 3 {
             pick(&mut servers, None, at(0));
         }

@@ -38,6 +38,14 @@ pub enum WorkerEvent {
         /// What it panicked with.
         reason: String,
     },
+    /// A slot ended although nobody had it stop: its task or thread panicked, or was dropped. Its job is given back, and
+    /// there is no other slot in its place. Nothing that a handler does brings this about.
+    SlotEnded {
+        /// The server.
+        server: Endpoint,
+        /// Which of the connections to it, counted from 0.
+        slot: usize,
+    },
 }
 
 impl fmt::Display for WorkerEvent {
@@ -57,6 +65,12 @@ impl fmt::Display for WorkerEvent {
                 Event::Ended => write!(f, "{server}, slot {slot}: ended"),
             },
             Self::Failed { server, id, reason } => write!(f, "{server}, job {id}: failed: {reason}"),
+            Self::SlotEnded { server, slot } => {
+                write!(
+                    f,
+                    "{server}, slot {slot}: ended, and nobody had it stop: its thread or task panicked or was dropped"
+                )
+            }
             Self::Panicked { server, id, reason } => write!(f, "{server}, job {id}: the handler panicked: {reason}"),
         }
     }

@@ -1,6 +1,12 @@
 //! What a slot has done, as plain counters.
 
 /// What a worker has done. Every job reserved is in exactly one of the others, or in hand.
+///
+/// # At the deadline of a shutdown
+///
+/// A job that is held then counts as `returned`: closing the connection gives it back, also if the server happens to
+/// be frozen. It counts as `lost` if it is not held for certain: its verdict was sent and not answered, so that it may
+/// have been carried out, or its connection had broken and the job was not taken back yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// Jobs that were reserved.
@@ -11,9 +17,10 @@ pub struct Metrics {
     pub retried: u64,
     /// Jobs that were buried: by verdict, by policy, or by a server without memory.
     pub buried: u64,
-    /// Jobs whose verdict was not carried out, as far as the slot knows: the connection broke, or the ttr ran out.
+    /// Jobs whose verdict was not carried out, as far as the slot knows: the connection broke, the ttr ran out, or the reply
+    /// to the verdict did not come before the deadline of a shutdown.
     pub lost: u64,
-    /// Jobs given back at the deadline of a shutdown.
+    /// Jobs held at the deadline of a shutdown: given back, as closing the connection does.
     pub returned: u64,
     /// Connections after the first.
     pub reconnects: u64,

@@ -23,93 +23,49 @@
 //! connection. Should a job come at this very moment, the server has it back at once, ready, with its priority, and
 //! counts nothing against it; so what is left at the deadline of a shutdown is given back in the same way.
 //!
+//! A server may also have nothing but refusals, or end every reserve at once. So attempts to connect come at ever longer
+//! intervals until a job was finished or a reserve has waited in vain, as it should; any other answer is not enough. And
+//! after a reserve that ended without a job, the next one is sent a second after it at the earliest.
+//!
 //! # When the connection breaks
 //!
 //! The server makes the job ready again, so somebody else may get it: the job is lost to this slot, whatever its handler
-//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back: `peek`, to see that the number still
-//! stands for the same body (after a restart without a binlog it may not), and then `reserve-job`. It does not once the
-//! verdict was sent: that may have been carried out, and a job released twice would count two failures for one.
+//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back, as [`Reclaim`](super::Reclaim) says. It
+//! does not once the verdict was sent: that may have been carried out, and a job released twice would count two failures
+//! for one.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{
-    backoff::Backoff,
-    retry::{Failed, RetryPolicy},
+    reclaim::{Claim, Reclaimed},
+    retry::{Deferrals, Failed, RetryPolicy},
     session::{Event, Session, SessionConfig, Step, breaks},
     tubes::Tubes,
 };
-use beanstalk_proto::{
-    Argument, ArgumentError, Command, CommandError, Error, Instant, Job, Lost, Reply, Seconds, TubeName,
-    stats::JobStats,
-};
+use crate::connect::Endpoint;
+use beanstalk_proto::{Argument, Command, CommandError, Error, Instant, Job, Lost, Reply, Seconds, stats::JobStats};
 
+mod config;
 mod event;
 mod held;
 mod metrics;
 
+pub use config::WorkerConfig;
 pub use event::WorkerEvent;
-use held::{Held, Hold, Run};
+use held::{Held, Hold};
 pub use metrics::Metrics;
 use metrics::bump;
 
-/// How a worker works.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerConfig {
-    /// The tubes to take jobs from; `default` if there are none.
-    pub tubes: Vec<TubeName>,
-    /// How long to wait between attempts to connect.
-    pub backoff: Backoff,
-    /// What becomes of jobs that fail.
-    pub retry: RetryPolicy,
-    /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed
-    /// after this and the reply timeout.
-    pub reserve_slice: u32,
-    /// Whether to take the job in hand back after the connection broke. Needs servers from 1.12 on.
-    pub reclaim: bool,
-}
-
-impl Default for WorkerConfig {
-    fn default() -> Self {
-        Self {
-            tubes: Vec::new(),
-            backoff: Backoff::default(),
-            retry: RetryPolicy::default(),
-            reserve_slice: 10,
-            reclaim: false,
-        }
-    }
-}
-
-impl WorkerConfig {
-    /// Refuses what no worker could work with: no servers, no slots, reserves that don't wait, a first delay that is longer
-    /// than the longest.
-    ///
-    /// # Errors
-    ///
-    /// [`ArgumentError::Setting`], which names the setting.
-    pub fn check(&self, servers: usize, concurrency: usize) -> Result<(), ArgumentError> {
-        if servers == 0 {
-            return Err(ArgumentError::setting("servers", "there is none to take jobs from"));
-        }
-        if concurrency == 0 {
-            return Err(ArgumentError::setting("concurrency", "0 jobs at a time are none at all"));
-        }
-        if self.reserve_slice == 0 {
-            let why = "a reserve of 0 seconds does not wait, and would be repeated without a pause";
-            return Err(ArgumentError::setting("reserve_slice", why));
-        }
-        self.backoff.check("backoff")?;
-        self.retry.check()
-    }
-}
+/// Reserves that end without a job are so far apart, whatever the server says.
+const PACE: Duration = Duration::from_secs(1);
 
 /// What a handler says of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is done: `delete`.
     Done,
-    /// Again, after this delay: `release`, however often it was released before.
+    /// Again, after this delay: `release`, however often it was released before. It does not count as a failure, for as
+    /// long as it is remembered: see [`Deferrals`](super::Deferrals).
     RetryAfter(Seconds),
     /// It failed: `release` or `bury`, as the [`RetryPolicy`] says. So ends a handler that fails or panics.
     Failed,
@@ -121,13 +77,17 @@ impl Verdict {
     /// [`Verdict::RetryAfter`], said in seconds or as a [`Duration`].
     ///
     /// ```
-    /// use beanstalk_proto::policy::Verdict;
+    /// use beanstalk_driver::policy::Verdict;
     ///
     /// assert_eq!(Verdict::retry_after(30), Verdict::RetryAfter(30.into()));
     /// ```
     #[must_use]
     pub fn retry_after(delay: impl Argument<Seconds>) -> Self {
         Self::RetryAfter(delay.into_argument())
+    }
+
+    const fn is_deferral(self) -> bool {
+        matches!(self, Self::RetryAfter(_))
     }
 }
 
@@ -154,7 +114,6 @@ enum Awaited {
     Connection,
     Replay,
     Reserve,
-    Peek,
     Reclaim,
     Touch,
     Learn,
@@ -172,6 +131,8 @@ pub struct Worker {
     awaited: Option<Awaited>,
     /// The connection is of no use any more and not closed yet.
     closing: bool,
+    /// When the last reserve was sent.
+    reserving_since: Instant,
     /// No reserve until then.
     pause: Instant,
     shutdown: Option<Instant>,
@@ -192,6 +153,7 @@ impl Worker {
             held: None,
             awaited: None,
             closing: false,
+            reserving_since: Instant::ZERO,
             pause: Instant::ZERO,
             shutdown: None,
             stopped: false,
@@ -236,34 +198,47 @@ impl Worker {
 
     /// The connection could not be made, or broke while no reply was awaited.
     pub fn handle_disconnected(&mut self, error: &Error, now: Instant) {
+        // Whoever breaks off what is under way at the deadline does so for the sake of the deadline.
+        if self.is_past_deadline(now) {
+            return self.stop();
+        }
         self.closing = self.awaited != Some(Awaited::Connection);
         self.awaited = None;
         self.session.handle_lost(error, now);
-        match &mut self.held {
-            Some(held) if self.reclaim && held.hold != Hold::Lost => held.hold = Hold::Missing,
-            _ => self.lose_job(),
+        if !self.held.as_mut().is_some_and(Held::handle_disconnected) {
+            self.lose_job();
         }
     }
 
     /// What came of [`Action::Send`].
     pub fn handle_reply(&mut self, result: Result<Reply, Error>, now: Instant) {
+        if result.is_err() && self.is_past_deadline(now) {
+            return self.stop();
+        }
         let Some(awaited) = self.awaited.take() else { return };
         match result {
+            result if awaited == Awaited::Reclaim => {
+                let Some(held) = &mut self.held else { return };
+                match held.handle_reclaim(result, now) {
+                    Ok(Reclaimed::Gone) => self.lose_job(),
+                    Ok(Reclaimed::Ours | Reclaimed::NotYet) => {}
+                    Err(error) => self.refused(awaited, &error, now),
+                }
+            }
             Ok(reply) => self.answered(awaited, reply, now),
             // The job is held, and nobody here can read it.
             Err(Error::ReplyTooBig { id: Some(id), .. }) if awaited == Awaited::Reserve => {
-                self.session.handle_answer();
                 self.hold(Held::unreadable(id, now));
             }
             Err(error) => self.refused(awaited, &error, now),
         }
     }
 
-    /// The handler has ended.
-    pub fn handle_finished(&mut self, verdict: Verdict) {
+    /// The handler has ended. All slots of a worker share what is remembered of deferrals.
+    pub fn handle_finished(&mut self, verdict: Verdict, server: &Endpoint, deferrals: &mut Deferrals) {
         match &mut self.held {
             Some(held) if held.hold == Hold::Lost => self.held = None,
-            Some(held) if matches!(held.run, Run::Running) => held.run = Run::Finished(verdict),
+            Some(held) if held.is_running() => held.handle_finished(verdict, server, deferrals),
             _ => {}
         }
     }
@@ -286,6 +261,15 @@ impl Worker {
         Metrics { reconnects: self.session.connections().saturating_sub(1), ..self.metrics }
     }
 
+    /// What it would have done if it had to stop now: what is in hand is returned or lost. For whoever can't wait until a slot
+    /// has stopped.
+    #[must_use]
+    pub fn metrics_if_stopped(&self) -> Metrics {
+        let mut metrics = self.metrics();
+        self.count_in_hand(&mut metrics);
+        metrics
+    }
+
     /// What happened to its connections.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
@@ -293,8 +277,11 @@ impl Worker {
 
     /// Whether a shutdown has nothing left to wait for.
     fn is_over(&self, now: Instant) -> bool {
-        let Some(deadline) = self.shutdown else { return false };
-        now >= deadline || self.held.as_ref().is_none_or(Held::is_not_begun)
+        self.is_past_deadline(now) || self.shutdown.is_some() && self.held.as_ref().is_none_or(Held::is_not_begun)
+    }
+
+    fn is_past_deadline(&self, now: Instant) -> bool {
+        self.shutdown.is_some_and(|deadline| now >= deadline)
     }
 
     /// During a shutdown a connection is only made for a job that is worth it.
@@ -303,21 +290,30 @@ impl Worker {
     }
 
     fn stop(&mut self) {
+        self.metrics = self.metrics_if_stopped();
         self.stopped = true;
+        self.held = None;
         self.awaited = None;
         self.session.end();
-        match self.held.take() {
-            Some(Held { hold: Hold::Ours, .. }) => bump(&mut self.metrics.returned),
-            Some(Held { hold: Hold::Missing | Hold::Found, .. }) => bump(&mut self.metrics.lost),
-            Some(Held { hold: Hold::Lost, .. }) | None => {}
+    }
+
+    /// Counts the job in hand as what becomes of it when the connection is closed.
+    fn count_in_hand(&self, metrics: &mut Metrics) {
+        match self.held.as_ref().map(|held| held.hold) {
+            Some(Hold::Ours) if self.awaited != Some(Awaited::Verdict) => bump(&mut metrics.returned),
+            Some(Hold::Ours | Hold::Missing) => bump(&mut metrics.lost),
+            Some(Hold::Lost) | None => {}
         }
     }
 
     /// What to do on a connection that is ready.
     fn work(&mut self, now: Instant) -> Action {
         let Some(held) = &mut self.held else {
-            let reserve = Command::ReserveWithTimeout { timeout: self.reserve_slice };
-            return if now < self.pause { self.wait(self.pause) } else { self.send(Awaited::Reserve, reserve) };
+            if now < self.pause {
+                return self.wait(self.pause);
+            }
+            self.reserving_since = now;
+            return self.send(Awaited::Reserve, Command::ReserveWithTimeout { timeout: self.reserve_slice });
         };
         match held.next_command(&self.retry, now) {
             Some((awaited, command)) => self.send(awaited, command),
@@ -346,19 +342,26 @@ impl Worker {
         if awaited == Awaited::Replay {
             return self.session.handle_replayed();
         }
-        self.session.handle_answer();
         match (awaited, reply, &mut self.held) {
-            (Awaited::Reserve, Reply::Reserved(job), _) => self.hold(Held::new(job, self.reclaim, now)),
+            (Awaited::Reserve, Reply::Reserved(job), _) => {
+                let claim = self.reclaim.then(|| Claim::new(&job, self.session.tubes().watched().to_vec(), now));
+                self.hold(Held::new(job, claim, now));
+            }
             // Something is held that this slot knows nothing of; it will be over within the second.
-            (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + Duration::from_secs(1),
-            (Awaited::Peek, Reply::Found(job), Some(held)) if held.is_same(&job) => held.hold = Hold::Found,
-            (Awaited::Peek, _, _) => self.lose_job(),
-            (Awaited::Reclaim, Reply::Reserved(_), Some(held)) => held.handle_reclaimed(now),
+            (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + PACE,
+            // At once, or as long after as it should be.
+            (Awaited::Reserve, Reply::TimedOut, _) => {
+                self.pause = self.reserving_since + PACE;
+                if now >= self.pause {
+                    self.session.handle_answer();
+                }
+            }
             (Awaited::Touch, _, Some(held)) => held.heartbeat.handle_touched(),
             (Awaited::Learn, Reply::Ok(body), Some(held)) => {
                 held.handle_stats(&JobStats::decode(&body).unwrap_or_default(), now);
             }
             (Awaited::Verdict, reply, _) => {
+                self.session.handle_answer();
                 self.held = None;
                 bump(match reply {
                     Reply::Deleted => &mut self.metrics.done,
@@ -372,7 +375,6 @@ impl Worker {
 
     fn refused(&mut self, awaited: Awaited, error: &Error, now: Instant) {
         if !breaks(error) {
-            self.session.handle_answer();
             let about_the_job = !matches!(awaited, Awaited::Reserve | Awaited::Replay);
             if about_the_job && error.command_error() == Some(CommandError::NotFound) {
                 return self.lose_job();

@@ -68,6 +68,24 @@ proptest! {
     }
 
     #[test]
+    fn no_job_is_finished_without_a_run_though_servers_forget_and_use_ids_again(
+        chances in chances(prop_oneof![Just(0), 5..50_u64]), jobs in jobs(), reclaim: bool,
+        lives in proptest::collection::vec(1..10_000_u64, 1..8),
+    ) {
+        let mut world = world(chances, &jobs, reclaim);
+        let mut until = 0;
+        for life in lives {
+            until += life;
+            world.run_until(at(until));
+            world.replace_server();
+            world.run_until(at(until + 5_000));
+            for (id, job) in &world.server.jobs {
+                prop_assert!(job.finished <= job.ran, "{}: {:?}", id, job);
+            }
+        }
+    }
+
+    #[test]
     fn every_job_is_worked_off_in_the_end(chances in chances(5..50_u64), jobs in jobs(), reclaim: bool) {
         let chances = Chances { handler: chances.handler % 1000 + 1, ..chances };
         let mut world = world(chances, &jobs, reclaim);

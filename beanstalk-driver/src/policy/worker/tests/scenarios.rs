@@ -8,8 +8,15 @@ use super::{
     server::State,
     world::{World, at},
 };
-use crate::policy::retry::RetryPolicy;
-use beanstalk_proto::{Command, Error, Job, JobId, Reply, TubeName};
+use crate::{
+    connect::Endpoint,
+    policy::retry::{Deferrals, RetryPolicy},
+};
+use beanstalk_proto::{Command, CommandError, Error, Job, JobId, Lost, Reply, Subject, TubeName};
+
+fn queue() -> Endpoint {
+    "queue:11300".parse().expect("an endpoint")
+}
 
 fn config() -> WorkerConfig {
     WorkerConfig::default()
@@ -74,6 +81,17 @@ fn a_job_that_fails_is_delayed_longer_each_time_and_then_buried() {
     assert_eq!(delays, [1, 2]);
     assert_eq!(world.server.jobs[&id].state, State::Buried);
     assert_eq!(world.worker.metrics(), Metrics { reserved: 3, retried: 2, buried: 1, ..Metrics::default() });
+}
+
+#[test]
+fn a_job_to_be_tried_later_has_not_failed() {
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
+    let mut world = World::calm(&WorkerConfig { retry, ..config() });
+    world.script([(1, Verdict::RetryAfter(0.into())); 5].into_iter().chain([(1, Verdict::Failed); 3]));
+    let id = world.put(60, 7);
+    world.run_until(at(60_000));
+    assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].ran), (State::Buried, 8));
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 8, retried: 7, buried: 1, ..Metrics::default() });
 }
 
 #[test]
@@ -146,7 +164,7 @@ fn a_job_taken_back_is_finished_by_the_handler_that_began_it() {
     world.break_connection();
     world.run_until(at(3000));
     assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].ran), (State::Deleted, 1));
-    assert!(world.sent_words().windows(2).any(|words| words == ["peek", "reserve-job"]));
+    assert!(world.sent_words().windows(2).any(|words| words == ["stats-job", "reserve-job"]));
     assert_eq!(world.worker.metrics(), Metrics { reserved: 1, done: 1, reconnects: 1, ..Metrics::default() });
 }
 
@@ -162,6 +180,21 @@ fn another_job_under_the_same_number_is_left_alone() {
     world.run_until(at(3000));
     assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].finished), (State::Buried, 0));
     assert_eq!(world.worker.metrics().lost, 1);
+}
+
+#[test]
+fn another_job_with_the_same_body_under_the_same_number_is_left_alone() {
+    let mut world = World::calm(&WorkerConfig { reclaim: true, ..config() });
+    world.script([(2000, Verdict::Done), (5, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(100));
+    world.break_connection();
+    let job = world.server.jobs.get_mut(&id).expect("it is there");
+    (job.since, job.reserves) = (at(100), 0);
+    world.run_until(at(1900));
+    assert_eq!((world.server.jobs[&id].state, world.worker.metrics().lost), (State::Ready, 1));
+    world.run_until(at(3000));
+    assert_eq!((world.server.jobs[&id].finished, world.server.jobs[&id].ran), (1, 2));
 }
 
 #[test]
@@ -211,6 +244,109 @@ fn deadline_soon_without_a_job_in_hand_does_not_become_a_busy_loop() {
 }
 
 #[test]
+fn reserves_that_end_at_once_become_no_busy_loop_either() {
+    let mut worker = reserving();
+    worker.handle_reply(Ok(Reply::TimedOut), at(1));
+    assert_eq!(worker.poll_action(at(1)), Action::Wait(Some(at(1000))));
+    assert!(matches!(worker.poll_action(at(1000)), Action::Send(Command::ReserveWithTimeout { .. })));
+    // One that has waited is repeated at once.
+    worker.handle_reply(Ok(Reply::TimedOut), at(11_000));
+    assert!(matches!(worker.poll_action(at(11_000)), Action::Send(Command::ReserveWithTimeout { .. })));
+}
+
+/// Has a slot connect and reserve, over and over, with this answer; gives how often it connected within a minute.
+fn connections(answer: impl Fn(u32) -> Result<Reply, Error>) -> u32 {
+    let mut worker = Worker::new(&config(), 1);
+    let (mut now, mut connections, mut reserves) = (at(0), 0, 0);
+    while now < at(60_000) {
+        match worker.poll_action(now) {
+            Action::Connect => {
+                connections += 1;
+                worker.handle_connected(now);
+            }
+            Action::Send(Command::ReserveWithTimeout { timeout }) => {
+                let result = answer(reserves);
+                reserves += 1;
+                if matches!(result, Ok(Reply::TimedOut)) {
+                    now = now + Duration::from_secs(timeout.into());
+                }
+                worker.handle_reply(result, now);
+            }
+            Action::Send(Command::Delete { .. }) => worker.handle_reply(Ok(Reply::Deleted), now),
+            Action::Start(_) => {
+                worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new());
+            }
+            Action::Wait(until) => now = until.expect("it waits for no event"),
+            Action::Close => {}
+            action => panic!("{action:?}"),
+        }
+    }
+    connections
+}
+
+#[test]
+fn a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely() {
+    let refused = || {
+        let (subject, error) = (Subject::None, CommandError::OutOfMemory);
+        Err(Error::Command { command: "reserve-with-timeout", subject, error })
+    };
+    let connections_refused = connections(|_| refused());
+    assert!((7..30).contains(&connections_refused), "{connections_refused} connections in a minute");
+    // A reserve that waited in vain, or a job that was finished, makes the delays short again.
+    let waited = |n: u32| if n % 2 == 0 { Ok(Reply::TimedOut) } else { refused() };
+    assert_eq!(connections(waited), 6, "one each ten seconds");
+    let done = |n: u32| match n % 2 {
+        0 => Ok(Reply::Reserved(Job { id: JobId(3), body: Vec::new() })),
+        _ => refused(),
+    };
+    let connections_done = connections(done);
+    assert!(connections_done > 600, "{connections_done} connections in a minute: at most 100 ms apart");
+}
+
+/// A slot whose handler runs, its touch under way; it is shut down by one second.
+fn touching(finished: bool) -> Worker {
+    let mut worker = reserving();
+    let job = Job { id: JobId(3), body: Vec::new() };
+    worker.handle_reply(Ok(Reply::Reserved(job.clone())), at(0));
+    assert_eq!(worker.poll_action(at(0)), Action::Start(job));
+    if finished {
+        worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new());
+    }
+    worker.handle_shutdown(at(1000));
+    assert!(matches!(worker.poll_action(at(500)), Action::Send(_)));
+    worker
+}
+
+#[test]
+fn what_is_held_at_the_deadline_is_returned_and_what_may_be_finished_is_lost_however_it_is_broken_off() {
+    fn broken() -> Error {
+        Error::Closed { lost: Lost::Unknown }
+    }
+    for (finished, returned, lost) in [(false, 1, 0), (true, 0, 1)] {
+        let expected = Metrics { reserved: 1, returned, lost, ..Metrics::default() };
+        let polled = |worker: &mut Worker| assert_eq!(worker.poll_action(at(1000)), Action::Stop);
+        let cut = |worker: &mut Worker| worker.handle_reply(Err(broken()), at(1000));
+        let disconnected = |worker: &mut Worker| worker.handle_disconnected(&broken(), at(1000));
+        for end in [polled as fn(&mut Worker), cut, disconnected] {
+            let mut worker = touching(finished);
+            assert_eq!(worker.metrics_if_stopped(), expected);
+            end(&mut worker);
+            polled(&mut worker);
+            assert_eq!((worker.metrics(), worker.metrics_if_stopped()), (expected, expected));
+        }
+    }
+    // An answer at the very last is one.
+    let mut worker = touching(true);
+    worker.handle_reply(Ok(Reply::Deleted), at(1000));
+    assert_eq!(worker.poll_action(at(1000)), Action::Stop);
+    assert_eq!(worker.metrics(), Metrics { reserved: 1, done: 1, ..Metrics::default() });
+    // Before the deadline, a connection that breaks takes the job with it.
+    let mut worker = touching(false);
+    worker.handle_reply(Err(broken()), at(999));
+    assert_eq!(worker.metrics(), Metrics { reserved: 1, lost: 1, ..Metrics::default() });
+}
+
+#[test]
 fn a_job_that_is_too_big_to_be_read_is_buried() {
     let mut worker = reserving();
     let id = JobId(3);
@@ -231,7 +367,7 @@ fn a_touch_under_way_is_answered_before_the_verdict_is_carried_out() {
     assert_eq!(worker.poll_action(at(0)), Action::Start(job));
     assert!(matches!(worker.poll_action(at(0)), Action::Wait(Some(_))));
     assert_eq!(worker.poll_action(at(340)), Action::Send(Command::Touch { id: JobId(3) }));
-    worker.handle_finished(Verdict::Done);
+    worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new());
     assert_eq!(worker.poll_action(at(341)), Action::Wait(None));
     worker.handle_reply(Ok(Reply::Touched), at(342));
     assert_eq!(worker.poll_action(at(342)), Action::Send(Command::Delete { id: JobId(3) }));

@@ -3,8 +3,7 @@
 use alloc::{collections::BTreeMap, vec, vec::Vec};
 use core::time::Duration;
 
-use beanstalk_proto::Dialect;
-use beanstalk_proto::{Command, Instant, Job, JobId, Priority, Reply, stats::JobStats};
+use beanstalk_proto::{Command, Dialect, Instant, Job, JobId, Priority, Reply, TubeName, stats::JobStats};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -22,6 +21,8 @@ pub(super) struct ServerJob {
     pub(super) state: State,
     pub(super) priority: Priority,
     pub(super) ttr: Duration,
+    pub(super) since: Instant,
+    pub(super) reserves: u64,
     pub(super) releases: u64,
     pub(super) timeouts: u64,
     /// How many verdicts the server has carried out, and how many handlers have run for it.
@@ -36,13 +37,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn put(&mut self, ttr: u64, priority: u32) -> JobId {
+    pub(super) fn put(&mut self, ttr: u64, priority: u32, now: Instant) -> JobId {
         let id = JobId(self.jobs.len() as u64 + 1);
         let job = ServerJob {
             body: alloc::format!("body {id}").into_bytes(),
             state: State::Ready,
             priority: Priority(priority),
             ttr: Duration::from_secs(ttr),
+            since: now,
+            reserves: 0,
             releases: 0,
             timeouts: 0,
             finished: 0,
@@ -82,7 +85,28 @@ impl Server {
         let ready = self.jobs.iter_mut().filter(|(_, job)| job.state == State::Ready);
         let (&id, job) = ready.min_by_key(|(id, job)| (job.priority, **id))?;
         job.state = State::Reserved(connection, now + job.ttr);
+        job.reserves += 1;
         Some(Job { id, body: job.body.clone() })
+    }
+
+    /// It has forgotten all its jobs, and others with equal bodies have got their ids.
+    pub(super) fn replace(&mut self, now: Instant) {
+        for job in self.jobs.values_mut() {
+            let (body, priority, ttr) = (job.body.clone(), job.priority, job.ttr);
+            let state = State::Ready;
+            *job = ServerJob {
+                body,
+                state,
+                priority,
+                ttr,
+                since: now,
+                reserves: 0,
+                releases: 0,
+                timeouts: 0,
+                finished: 0,
+                ran: 0,
+            };
+        }
     }
 
     /// The connection is gone: what it held is ready again.
@@ -112,7 +136,11 @@ impl Server {
         let held = matches!(job.state, State::Reserved(..));
         match command {
             Command::StatsJob { .. } => {
+                let age = now.saturating_duration_since(job.since).as_secs();
                 let stats = JobStats {
+                    tube: Some(TubeName::default()),
+                    age: Some(Duration::from_secs(age)),
+                    reserves: Some(job.reserves),
                     pri: Some(job.priority),
                     ttr: Some(job.ttr),
                     releases: Some(job.releases),

@@ -11,7 +11,10 @@ use super::{
     super::{Action, Verdict, Worker, WorkerConfig},
     server::Server,
 };
-use crate::policy::hash;
+use crate::{
+    connect::Endpoint,
+    policy::{hash, retry::Deferrals},
+};
 use beanstalk_proto::{Command, CommandError, Error, Instant, Job, JobId, Lost, Reply, Subject};
 
 pub(super) fn at(millis: u64) -> Instant {
@@ -49,6 +52,8 @@ pub(super) struct World {
     pub(super) stopped: Option<Instant>,
     /// Jobs that expired while their handler ran on a connection that was up.
     pub(super) expired_alive: u64,
+    deferrals: Deferrals,
+    address: Endpoint,
     chances: Chances,
     connection: Option<u64>,
     connections: u64,
@@ -67,6 +72,8 @@ impl World {
             sent: vec![],
             stopped: None,
             expired_alive: 0,
+            deferrals: Deferrals::new(),
+            address: "queue:11300".parse().expect("an endpoint"),
             chances,
             connection: None,
             connections: 0,
@@ -85,7 +92,7 @@ impl World {
     }
 
     pub(super) fn put(&mut self, ttr: u64, priority: u32) -> JobId {
-        let id = self.server.put(ttr, priority);
+        let id = self.server.put(ttr, priority, self.now);
         self.serve_waiting();
         id
     }
@@ -106,6 +113,14 @@ impl World {
         if let Some(flight) = &mut self.flight {
             *flight = Flight::Breaking(self.now, Lost::Unknown);
         }
+    }
+
+    /// The server is killed, started again without a memory, and filled with equal jobs.
+    pub(super) fn replace_server(&mut self) {
+        if self.connection.is_some() {
+            self.break_connection();
+        }
+        self.server.replace(self.now);
     }
 
     pub(super) fn sent_words(&self) -> Vec<&'static str> {
@@ -146,7 +161,7 @@ impl World {
         self.pass_time();
         self.fly();
         if let Some((_, _, verdict)) = self.handler.take_if(|(_, at, _)| *at <= self.now) {
-            self.worker.handle_finished(verdict);
+            self.worker.handle_finished(verdict, &self.address, &mut self.deferrals);
         }
         self.drain();
     }

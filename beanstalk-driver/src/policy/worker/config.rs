@@ -1,0 +1,58 @@
+//! How a worker works.
+
+use alloc::vec::Vec;
+
+use crate::policy::{backoff::Backoff, retry::RetryPolicy};
+use beanstalk_proto::{ArgumentError, TubeName};
+
+/// How a worker works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// The tubes to take jobs from; `default` if there are none.
+    pub tubes: Vec<TubeName>,
+    /// How long to wait between attempts to connect.
+    pub backoff: Backoff,
+    /// What becomes of jobs that fail.
+    pub retry: RetryPolicy,
+    /// How long one reserve waits, in seconds: 10 unless changed, and at least 1. A server that has vanished without a word is
+    /// noticed after this and the reply timeout.
+    pub reserve_slice: u32,
+    /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](crate::policy::Reclaim) says. Needs servers
+    /// from 1.12 on.
+    pub reclaim: bool,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            tubes: Vec::new(),
+            backoff: Backoff::default(),
+            retry: RetryPolicy::default(),
+            reserve_slice: 10,
+            reclaim: false,
+        }
+    }
+}
+
+impl WorkerConfig {
+    /// Refuses what no worker could work with: no servers, no slots, reserves that don't wait, a first delay that is longer
+    /// than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`], which names the setting.
+    pub fn check(&self, servers: usize, concurrency: usize) -> Result<(), ArgumentError> {
+        if servers == 0 {
+            return Err(ArgumentError::setting("servers", "there is none to take jobs from"));
+        }
+        if concurrency == 0 {
+            return Err(ArgumentError::setting("concurrency", "0 jobs at a time are none at all"));
+        }
+        if self.reserve_slice == 0 {
+            let why = "a reserve of 0 seconds does not wait, so that jobs would be asked for once a second";
+            return Err(ArgumentError::setting("reserve_slice", why));
+        }
+        self.backoff.check("backoff")?;
+        self.retry.check()
+    }
+}

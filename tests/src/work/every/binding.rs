@@ -1,0 +1,283 @@
+//! The bindings, each behind the same blocking interface.
+
+use std::{any::Any, marker::PhantomData, panic, sync::Arc, thread, time::Duration};
+
+use beanstalk_driver::{
+    self as tasks, HeldJob, ProducerConfig,
+    policy::{Backoff, Metrics, Placed, RetryPolicy, SessionConfig, Verdict, WorkerEvent},
+};
+use beanstalk_proto::{Error, Job, client::Config};
+use smol::channel::{Receiver, RecvError};
+
+use super::{super::Adapter, evil::Evil};
+
+/// How a handler ends.
+#[derive(Debug)]
+pub enum Ending {
+    Verdict(Verdict),
+    Error(Evil),
+    Panic(Box<dyn Any + Send>),
+}
+
+impl Ending {
+    fn come(self) -> Result<Verdict, Evil> {
+        match self {
+            Self::Verdict(verdict) => Ok(verdict),
+            Self::Error(error) => Err(error),
+            Self::Panic(payload) => panic::resume_unwind(payload),
+        }
+    }
+}
+
+/// What a handler does with a job: waits for this, if there is something, and ends so.
+pub struct Deed {
+    pub gate: Option<Receiver<()>>,
+    pub ending: Ending,
+}
+
+impl From<Ending> for Deed {
+    fn from(ending: Ending) -> Self {
+        Self { gate: None, ending }
+    }
+}
+
+/// A worker to be run.
+pub struct Setup {
+    pub servers: Vec<String>,
+    pub concurrency: usize,
+    pub retry: RetryPolicy,
+    pub reclaim: bool,
+    pub backoff: Backoff,
+    pub config: Config,
+    pub on_event: Box<dyn Fn(&WorkerEvent) + Send + Sync>,
+    pub handler: Box<dyn Fn(&Job) -> Deed + Send + Sync>,
+}
+
+impl Setup {
+    /// A worker of tube `t` with one slot that does all its jobs.
+    pub fn new(server: &str) -> Self {
+        Self {
+            servers: vec![server.to_string()],
+            concurrency: 1,
+            retry: RetryPolicy::default(),
+            reclaim: false,
+            backoff: Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) },
+            config: Config::default(),
+            on_event: Box::new(|_| {}),
+            handler: Box::new(|_| Ending::Verdict(Verdict::Done).into()),
+        }
+    }
+}
+
+/// Controls a worker that runs.
+pub trait Handle: Send {
+    fn shutdown(&self, within: Duration);
+    fn metrics(&self) -> Metrics;
+}
+
+/// A worker that runs, in a thread of its own.
+pub struct Running {
+    pub handle: Box<dyn Handle>,
+    thread: thread::JoinHandle<Metrics>,
+}
+
+impl Running {
+    /// Shuts it down; gives what `run` came to.
+    pub fn stop(self, within: Duration) -> Metrics {
+        self.handle.shutdown(within);
+        self.thread.join().expect("the worker returns")
+    }
+}
+
+/// What a job's handle is used for after [`Binding::with_job`] had it wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Use {
+    /// Lets the session find its connection gone, and takes the job back.
+    Reclaim,
+    /// Deletes it.
+    Delete,
+}
+
+/// Puts jobs on several servers: gives the result of one put after the other until the function has enough.
+pub(super) type Puts<'f> = &'f mut dyn FnMut(Duration, Result<Placed, Error>) -> bool;
+
+/// A binding under test.
+pub trait Binding: 'static {
+    /// How tests call it.
+    const NAME: &'static str;
+
+    /// Runs a worker.
+    fn work(setup: Setup) -> Running;
+
+    /// Reserves a job of tube `t` in a session, waits until `meanwhile` is over, and uses its handle.
+    fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error>;
+
+    /// Puts jobs until `told` has enough. It is told how long each put took and what it came to.
+    fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>);
+
+    /// Asks a session for the server's tubes.
+    fn list_tubes(address: &str, session: SessionConfig, config: Config) -> Result<(), Error>;
+}
+
+/// An asynchronous one.
+pub struct Async<R>(PhantomData<R>);
+
+impl<R: Adapter> Handle for tasks::WorkerHandle<R> {
+    fn shutdown(&self, within: Duration) {
+        tasks::WorkerHandle::shutdown(self, within);
+    }
+
+    fn metrics(&self) -> Metrics {
+        tasks::WorkerHandle::metrics(self)
+    }
+}
+
+impl<R: Adapter> Binding for Async<R> {
+    const NAME: &'static str = R::NAME;
+
+    fn work(setup: Setup) -> Running {
+        let (given, gives) = std::sync::mpsc::channel();
+        let thread = thread::spawn(move || {
+            R::block_on(async {
+                let worker = tasks::Worker::<R>::builder()
+                    .servers(&setup.servers)
+                    .tube("t")
+                    .concurrency(setup.concurrency)
+                    .retry(setup.retry)
+                    .reclaim(setup.reclaim)
+                    .backoff(setup.backoff)
+                    .config(setup.config)
+                    .on_event(setup.on_event)
+                    .build()
+                    .expect("a worker");
+                given.send(worker.handle()).expect("somebody waits");
+                let handler = Arc::new(setup.handler);
+                let work = worker.run(move |job: HeldJob| {
+                    let handler = Arc::clone(&handler);
+                    async move {
+                        let Deed { gate, ending } = handler(&job);
+                        if let Some(gate) = gate {
+                            let _: Result<(), RecvError> = gate.recv().await;
+                        }
+                        ending.come()
+                    }
+                });
+                work.await
+            })
+        });
+        Running { handle: Box::new(gives.recv().expect("a worker")), thread }
+    }
+
+    fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error> {
+        R::block_on(async {
+            let mut session = tasks::Session::<R>::connect(address).await?;
+            session.watch("t").await?;
+            let mut job = session.next_job(10).await?.expect("a job");
+            meanwhile();
+            match then {
+                Use::Reclaim => {
+                    job.session().list_tubes().await?;
+                    job.reclaim().await
+                }
+                Use::Delete => job.delete().await,
+            }
+        })
+    }
+
+    fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>) {
+        R::block_on(async {
+            let mut producer = tasks::Producer::<R>::with_config(addresses, config).expect("a producer");
+            loop {
+                let start = std::time::Instant::now();
+                let result = producer.put(1, 0, 60, "x").await;
+                if !told(start.elapsed(), result.map(|(placed, _)| placed)) {
+                    return;
+                }
+                R::pause(Duration::from_millis(10)).await;
+            }
+        });
+    }
+
+    fn list_tubes(address: &str, session: SessionConfig, config: Config) -> Result<(), Error> {
+        R::block_on(async { tasks::Session::<R>::new(address, session, config)?.list_tubes().await.map(drop) })
+    }
+}
+
+/// The one that blocks.
+pub struct Blocking;
+
+impl Handle for beanstalk_sync::WorkerHandle {
+    fn shutdown(&self, within: Duration) {
+        beanstalk_sync::WorkerHandle::shutdown(self, within);
+    }
+
+    fn metrics(&self) -> Metrics {
+        beanstalk_sync::WorkerHandle::metrics(self)
+    }
+}
+
+impl Binding for Blocking {
+    const NAME: &'static str = "sync";
+
+    fn work(setup: Setup) -> Running {
+        let worker = beanstalk_sync::Worker::builder()
+            .servers(&setup.servers)
+            .tube("t")
+            .concurrency(setup.concurrency)
+            .retry(setup.retry)
+            .reclaim(setup.reclaim)
+            .backoff(setup.backoff)
+            .config(setup.config)
+            .on_event(setup.on_event)
+            .build()
+            .expect("a worker");
+        let handle = Box::new(worker.handle());
+        let handler = setup.handler;
+        let thread = thread::spawn(move || {
+            worker.run(move |job| {
+                let Deed { gate, ending } = handler(job);
+                if let Some(gate) = gate {
+                    let _: Result<(), RecvError> = gate.recv_blocking();
+                }
+                ending.come()
+            })
+        });
+        Running { handle, thread }
+    }
+
+    fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error> {
+        let mut session = beanstalk_sync::Session::connect(address)?;
+        session.watch("t")?;
+        let mut job = session.next_job(10_u32)?.expect("a job");
+        meanwhile();
+        match then {
+            Use::Reclaim => {
+                job.session().list_tubes()?;
+                job.reclaim()
+            }
+            Use::Delete => job.delete(),
+        }
+    }
+
+    fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>) {
+        let config = beanstalk_sync::ProducerConfig {
+            tube: config.tube,
+            backoff: config.backoff,
+            patience: config.patience,
+            connection: config.connection,
+        };
+        let mut producer = beanstalk_sync::Producer::with_config(addresses, config).expect("a producer");
+        loop {
+            let start = std::time::Instant::now();
+            let result = producer.put(1, 0, 60, "x");
+            if !told(start.elapsed(), result.map(|(placed, _)| placed)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn list_tubes(address: &str, session: SessionConfig, config: Config) -> Result<(), Error> {
+        beanstalk_sync::Session::new(address, session, config)?.list_tubes().map(drop)
+    }
+}

@@ -1,0 +1,81 @@
+//! What workers, sessions and producers promise on every binding, blocking or not: a table of scenario and binding.
+//!
+//! Each scenario is a blocking function, and a [`Binding`] runs what is asked of it in its own way.
+
+mod binding;
+mod evil;
+mod handlers;
+mod jobs;
+mod pace;
+mod patience;
+mod peers;
+mod shutdowns;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::Stand;
+use crate::{
+    Backend,
+    runner::{self, Trial},
+    server,
+};
+
+pub use binding::{Async, Binding, Blocking};
+
+/// How long anything may take that comes about by itself.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Waits until something has come about that nobody reports.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come about: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+macro_rules! scenarios {
+    (servers { $($with:ident :: $name:ident)* } peers { $($without:ident :: $other:ident)* }) => {
+        /// All scenarios for one binding: against every server, and against peers made up for the purpose.
+        pub fn all<B: Binding>() -> Vec<Trial> {
+            let mut trials = Vec::new();
+            for backend in [Backend::Real, Backend::Embedded] {
+                let absent = backend == Backend::Real && server::installed().is_none();
+                $({
+                    let name = format!("{}::{}::{}::{}", B::NAME, backend.name(), stringify!($with), stringify!($name));
+                    let play = move || $with::$name::<B>(Stand { backend });
+                    trials.push(runner::trial(name, play).with_ignored_flag(absent));
+                })*
+            }
+            $({
+                let name = format!("{}::{}::{}", B::NAME, stringify!($without), stringify!($other));
+                trials.push(runner::trial(name, $without::$other::<B>));
+            })*
+            trials
+        }
+    };
+}
+
+scenarios! {
+    servers {
+        jobs::a_job_put_since_with_an_equal_body_is_not_taken_for_the_one_in_hand
+        jobs::a_handle_does_not_take_back_a_job_put_since_with_an_equal_body
+        jobs::a_handle_finishes_nothing_on_another_connection
+        jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
+        handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
+        shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
+        pace::a_silent_server_stalls_no_put_while_another_is_healthy
+    }
+    peers {
+        shutdowns::a_job_in_hand_is_returned_though_the_server_is_frozen
+        shutdowns::a_job_whose_verdict_is_not_answered_is_lost
+        pace::a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely
+        pace::reserves_that_end_at_once_are_not_repeated_at_once
+        patience::connecting_ends_with_the_patience_of_a_session
+        patience::connecting_ends_with_the_patience_of_a_producer
+        patience::a_put_waits_for_a_server_as_long_as_its_patience
+    }
+}

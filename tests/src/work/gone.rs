@@ -1,0 +1,64 @@
+//! Workers whose tasks go without having been told to.
+
+use std::{convert::Infallible, time::Duration};
+
+use beanstalk_driver::{
+    Driver, Endpoint, Runtime, Worker,
+    policy::{Verdict, WorkerEvent},
+};
+use beanstalk_proto::{Error, Instant, client::Config};
+use smol::{channel, future::zip};
+
+use super::{Adapter, Stand};
+
+/// A runtime that drops every task, as one that is shut down does.
+struct Dropping<R>(R);
+
+impl<R: Adapter> Default for Dropping<R> {
+    fn default() -> Self {
+        Self(R::default())
+    }
+}
+
+impl<R: Adapter> Runtime for Dropping<R> {
+    type Transport = R::Transport;
+    type Client = R::Client;
+
+    fn connect(&self, address: &Endpoint, config: Config) -> impl Future<Output = Result<R::Client, Error>> + Send {
+        self.0.connect(address, config)
+    }
+
+    fn driver(client: &mut R::Client) -> &mut Driver<R::Transport> {
+        R::driver(client)
+    }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static {
+        self.0.sleep(until)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(task);
+    }
+}
+
+pub(super) async fn a_slot_whose_task_is_gone_is_reported<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let (tell, told) = channel::unbounded();
+    let builder = Worker::<Dropping<R>>::builder().server(&server.address()).concurrency(2);
+    let worker = builder.on_event(move |event| tell.try_send(event.clone()).unwrap()).build().unwrap();
+    let handle = worker.handle();
+    let work = worker.run(|_| async { Ok::<_, Infallible>(Verdict::Done) });
+    let script = async {
+        for expected in 0..2 {
+            let event = told.recv().await.unwrap();
+            assert!(matches!(event, WorkerEvent::SlotEnded { slot, .. } if slot == expected), "{event}");
+        }
+        handle.shutdown(Duration::from_secs(20));
+    };
+    let (metrics, ()) = zip(work, script).await;
+    assert_eq!(metrics, Default::default());
+}

@@ -194,7 +194,7 @@ impl KickBuried {
                 let stats = TubeStats::decode(&body).map_err(|error| Error::Stats {
                     command: "stats-tube",
                     subject: Subject::Tube(self.tube.clone()),
-                    error,
+                    error: error.into(),
                 })?;
                 self.left = stats.current_jobs_buried.unwrap_or(u64::MAX);
             }

@@ -300,7 +300,7 @@ where
         }
         link.answer(result.and_then(|reply| {
             let stats = JobStats::decode(reply.body().unwrap_or_default());
-            stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error })
+            stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error: error.into() })
         }));
     }
 }

@@ -93,9 +93,9 @@ pub enum Error {
         command: &'static str,
         /// What it was about.
         subject: Subject,
-        /// What is wrong with them.
+        /// What is wrong with them: boxed, as every call returns an `Error` or moves room for one.
         #[source]
-        error: StatsError,
+        error: Box<StatsError>,
     },
     /// The `use` that was sent ahead of this command got an error reply, so the command ran in the tube that stayed in use. Only
     /// on a connection that tasks share.
@@ -232,7 +232,7 @@ impl Error {
     pub fn from_decode(command: &'static str, subject: Subject, error: DecodeError) -> Self {
         match error {
             DecodeError::Command(error) => Self::Command { command, subject, error },
-            DecodeError::Stats(error) => Self::Stats { command, subject, error },
+            DecodeError::Stats(error) => Self::Stats { command, subject, error: Box::new(error) },
         }
     }
 }

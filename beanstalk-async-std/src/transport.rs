@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_std::task;
-use beanstalk_driver::PollTransport;
+use beanstalk_driver::{Block, PollTransport};
 use beanstalk_proto::{Error, Instant, Lost, Segments};
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -45,11 +45,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Error = io::Error;
     type Time = time::Instant;
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         if let Some(piece) = segments.single() {
             return Pin::new(&mut self.stream).poll_write(cx, piece);
         }

@@ -43,7 +43,7 @@ mod worker;
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
 pub use connect::Address;
-pub use driver::{CallAll, Driver, PollTransport, poll_io};
+pub use driver::{Block, CallAll, Driver, PollTransport, poll_io};
 #[cfg(feature = "std")]
 pub use producer::{Producer, ProducerConfig};
 #[cfg(feature = "std")]

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use beanstalk_driver::PollTransport;
+use beanstalk_driver::{Block, PollTransport};
 use beanstalk_proto::{Error, Instant, Lost, Segments};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -44,14 +44,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Time = time::Instant;
 
     #[inline(always)]
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
         Poll::Ready(Ok(buf.filled().len()))
     }
 
     #[inline(always)]
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         if let Some(piece) = segments.single() {
             return Pin::new(&mut self.stream).poll_write(cx, piece);
         }

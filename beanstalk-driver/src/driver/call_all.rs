@@ -6,7 +6,7 @@ use core::{
     task::{Context, Poll, ready},
 };
 
-use super::{Driver, PollTransport};
+use super::{Block, Driver, PollTransport};
 use beanstalk_proto::{
     Error, Expect, Kind, Lost, Request,
     client::{Deadline, Pipeline},
@@ -66,9 +66,19 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<<I::Item as Request>::Reply, Error>>> {
         let Self { driver, pipeline, .. } = self;
+        let now = driver.transport.now();
         let polled = driver.poll_done(cx, |connection| {
             pipeline.fill(connection);
-            pipeline.poll_next(connection)
+            if let Poll::Ready(result) = pipeline.poll_next(connection) {
+                return Ok(result);
+            }
+            let deadline = *deadline.get_or_insert_with(|| {
+                pipeline.front().map_or(Deadline::Never, |ticket| connection.deadline(ticket, now))
+            });
+            Err(Block::Until(match deadline {
+                Deadline::Never => None,
+                Deadline::Fail(at) | Deadline::GiveUp(at) => Some(at),
+            }))
         });
         match polled {
             Poll::Ready(Ok(result)) => Poll::Ready(result),
@@ -78,14 +88,10 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
                 Poll::Ready(self.fail(error))
             }
             Poll::Pending => {
-                let deadline = *deadline.get_or_insert_with(|| {
-                    let now = driver.transport.now();
-                    pipeline.front().map_or(Deadline::Never, |ticket| driver.connection.deadline(ticket, now))
-                });
-                let (at, give_up) = match deadline {
-                    Deadline::Never => return Poll::Pending,
-                    Deadline::Fail(at) => (at, false),
-                    Deadline::GiveUp(at) => (at, true),
+                let (at, give_up) = match *deadline {
+                    None | Some(Deadline::Never) => return Poll::Pending,
+                    Some(Deadline::Fail(at)) => (at, false),
+                    Some(Deadline::GiveUp(at)) => (at, true),
                 };
                 ready!(driver.poll_until(Some(at), cx));
                 Poll::Ready(pipeline.end_wait(&mut driver.connection, give_up))

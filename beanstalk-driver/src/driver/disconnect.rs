@@ -2,7 +2,7 @@
 
 use core::task::{Context, Poll, ready};
 
-use super::io::{PollTransport, Timer, poll_io, reply_timeout};
+use super::io::{Block, PollTransport, Timer, Turn, reply_timeout, turn};
 use beanstalk_proto::{
     Error, Instant, Lost,
     client::{Closing, Connection},
@@ -36,10 +36,10 @@ impl Disconnect {
                     Poll::Pending => {}
                 }
             }
-            match poll_io(connection, transport, cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
-                Poll::Pending => {
+            match turn(connection, transport, Block::Until(self.until), cx) {
+                Ok(Turn::Came | Turn::Blocked { moved: true }) => {}
+                Err(error) => return Poll::Ready(Err(T::failure(error, lost))),
+                Ok(Turn::Blocked { moved: false }) => {
                     let Some(until) = self.until else { return Poll::Pending };
                     ready!(timer.poll(transport, until, cx));
                     return Poll::Ready(Err(Error::TimedOut { lost }));

@@ -12,17 +12,17 @@
 use alloc::boxed::Box;
 use core::{
     future::poll_fn,
-    mem,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use super::io::{PollTransport, read_out};
+use super::io::{Block, PollTransport, read_out};
 use super::{
     Driver,
     held::{Held, Patience, Waited},
 };
 use beanstalk_proto::{
-    Error, Request, Wait,
+    Error, Instant, Request, Wait,
     client::{Exchange, Ticket},
 };
 
@@ -31,7 +31,10 @@ use beanstalk_proto::{
 pub(super) struct Sent<'d, T: PollTransport, R: Request> {
     driver: &'d mut Driver<T>,
     exchange: Exchange<R>,
-    patience: Patience<T>,
+    /// When it was sent.
+    since: T::Time,
+    /// When its reply is late.
+    until: Option<Instant>,
     /// How much was written, if it is to be left before it is out.
     written: usize,
     /// It is written and flushed.
@@ -45,7 +48,14 @@ pub(super) struct Sent<'d, T: PollTransport, R: Request> {
 impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
     #[inline(always)]
     pub(super) fn new(driver: &'d mut Driver<T>, exchange: Exchange<R>) -> Self {
-        Self { driver, exchange, patience: Patience::Fresh, written: 0, is_out: false, waits: false, ended: false }
+        let since = driver.transport.clock();
+        let timeout = match (driver.connection.config().reply_timeout, exchange.wait()) {
+            (None, _) | (_, Wait::Forever) => None,
+            (timeout, Wait::No) => timeout,
+            (Some(timeout), Wait::Seconds(wait)) => Some(timeout.saturating_add(Duration::from_secs(wait.into()))),
+        };
+        let until = timeout.map(|timeout| driver.transport.time_of(since) + timeout);
+        Self { driver, exchange, since, until, written: 0, is_out: false, waits: false, ended: false }
     }
 
     /// Writes the request, if it goes in one write, and flushes: whether that is done.
@@ -53,7 +63,7 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, T::Error> {
         let Driver { connection, transport, .. } = &mut *self.driver;
         let (segments, len) = connection.exchange_transmit(&self.exchange);
-        match transport.poll_write(cx, segments) {
+        match transport.poll_write(cx, Block::Until(self.until), segments) {
             Poll::Ready(Ok(n)) if n == len => match transport.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
                     connection.exchange_written(&self.exchange);
@@ -79,7 +89,7 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
         let Driver { connection, transport, .. } = &mut *self.driver;
         self.waits = false;
         let Some(buf) = connection.receive_buf_alone() else { return Poll::Ready(Ok(0)) };
-        let read = transport.poll_read(cx, buf);
+        let read = transport.poll_read(cx, Block::Until(self.until), buf);
         match &read {
             Poll::Ready(Ok(0)) => self.ended = true,
             Poll::Ready(_) => {}
@@ -95,9 +105,6 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
         if self.exchange.wait() == Wait::Forever {
             return true;
         }
-        if matches!(self.patience, Patience::Fresh) {
-            self.patience = Patience::Since(transport.clock());
-        }
         timer.is_soon(transport, cx) || connection.config().reply_timeout.is_none()
     }
 
@@ -111,7 +118,7 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
     pub(super) async fn leave(mut self, came: Result<usize, T::Error>) -> Result<R::Reply, Error> {
         let ticket = self.take_ticket();
         let Self { is_out, ended, .. } = self;
-        let patience = mem::replace(&mut self.patience, Patience::Fresh);
+        let patience = Patience::Since(self.since);
         let mut held = Held { driver: &mut *self.driver, ticket, patience };
         let Driver { connection, transport, .. } = &mut *held.driver;
         match came {
@@ -151,9 +158,7 @@ impl<'d, T: PollTransport, R: Request> Sent<'d, T, R> {
         let ticket = self.take_ticket();
         let Driver { connection, transport, .. } = &mut *self.driver;
         // How long the server may wait on purpose counts from then for those behind it, too.
-        if let Patience::Since(shown) = self.patience {
-            connection.deadline(&ticket, transport.time_of(shown));
-        }
+        connection.deadline(&ticket, transport.time_of(self.since));
         connection.abandon(ticket);
     }
 }

@@ -6,9 +6,9 @@ use core::{
 };
 
 use super::Driver;
-use super::io::PollTransport;
+use super::io::{Block, PollTransport};
 use beanstalk_proto::{
-    Error, Instant,
+    Error,
     client::{Deadline, Ticket},
 };
 
@@ -88,28 +88,26 @@ impl<'d, T: PollTransport, R> Held<'d, T, R> {
     }
 
     pub(super) fn poll_written_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ticket<R>, Error>> {
+        let deadline = self.driver.deadline(self.ticket.seq(), &mut self.patience);
+        let until = match deadline {
+            Deadline::Never | Deadline::GiveUp(_) => None,
+            Deadline::Fail(at) => Some(at),
+        };
         // If the connection has ended, the ticket says how.
         let out = self.driver.poll_done(cx, |connection| {
             match connection.is_written_out(&self.ticket) || connection.is_ended() {
-                true => Poll::Ready(()),
-                false => Poll::Pending,
+                true => Ok(()),
+                false => Err(Block::Until(until)),
             }
         });
         match out {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(self.ticket.take())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
-            Poll::Pending => match self.driver.deadline(self.ticket.seq(), &mut self.patience) {
-                Deadline::Never | Deadline::GiveUp(_) => Poll::Pending,
-                Deadline::Fail(at) => self.poll_late(at, cx).map(Err),
-            },
+            Poll::Pending => {
+                ready!(self.driver.poll_until(until, cx));
+                Poll::Ready(Err(self.driver.connection.timed_out(&self.ticket)))
+            }
         }
-    }
-
-    /// The error of a request that got no reply by `at`, once it is so late.
-    #[inline]
-    fn poll_late(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<Error> {
-        ready!(self.driver.poll_until(Some(at), cx));
-        Poll::Ready(self.driver.connection.timed_out(&self.ticket))
     }
 
     fn failed(&mut self, error: T::Error) -> Error {

@@ -17,9 +17,38 @@ use core::{
 
 use beanstalk_proto::{Error, Instant, Lost, Segments, client::Connection};
 
+/// How long a read or a write may block its thread.
+///
+/// The driver decides, from when the reply is late and whether bytes may move the other way. A transport that never blocks ignores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// Not at all.
+    No,
+    /// For about 2 ms: bytes may move in the other direction, too.
+    Turn,
+    /// Until then; `None` is as long as it takes.
+    Until(Option<Instant>),
+}
+
+impl Block {
+    /// How long a [`Block::Turn`] is.
+    pub const TURN: Duration = Duration::from_millis(2);
+
+    /// As this, unless it waits while there is work in the other direction.
+    #[inline(always)]
+    const fn or_turn(self, other_direction: bool) -> Self {
+        match self {
+            Self::Until(_) if other_direction => Self::Turn,
+            block => block,
+        }
+    }
+}
+
 /// A stream and a timer, as a runtime offers them.
 ///
-/// A `poll_` method that gives [`Poll::Pending`] has arranged for the task to be woken.
+/// A `poll_` method that gives [`Poll::Pending`] has arranged for the task to be woken. But a transport that blocks its thread gives it
+/// from [`PollTransport::poll_read`] and [`PollTransport::poll_write`] only once the time that they may block is over: whoever polls
+/// the driver over one then polls it again at once, and needs no waker.
 pub trait PollTransport: Unpin {
     /// What the stream fails with.
     type Error: Send;
@@ -27,10 +56,15 @@ pub trait PollTransport: Unpin {
     type Time: Copy + Send;
 
     /// Reads once into `buf`; 0 is the end of the stream.
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, Self::Error>>;
+    fn poll_read(&mut self, cx: &mut Context<'_>, block: Block, buf: &mut [u8]) -> Poll<Result<usize, Self::Error>>;
 
     /// Writes once, from the start of the first segment; there is at least one. 0 is the end of the stream.
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<Result<usize, Self::Error>>;
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        block: Block,
+        segments: Segments<'_>,
+    ) -> Poll<Result<usize, Self::Error>>;
 
     /// Hands out whatever the stream has taken and kept.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
@@ -72,7 +106,7 @@ pub fn poll_io<T: PollTransport>(
     transport: &mut T,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), T::Error>> {
-    match turn(connection, transport, cx) {
+    match turn(connection, transport, Block::Until(None), cx) {
         Ok(Turn::Blocked { moved: false }) => Poll::Pending,
         Ok(Turn::Came | Turn::Blocked { moved: true }) => Poll::Ready(Ok(())),
         Err(error) => Poll::Ready(Err(error)),
@@ -93,9 +127,10 @@ pub(super) enum Turn {
 pub(super) fn turn<T: PollTransport>(
     connection: &mut Connection,
     transport: &mut T,
+    block: Block,
     cx: &mut Context<'_>,
 ) -> Result<Turn, T::Error> {
-    match fetch(connection, transport, cx)? {
+    match fetch(connection, transport, block, cx)? {
         Fetched::Bytes(n) => connection.received(n),
         Fetched::Ended => {}
         Fetched::Nothing { moved } => return Ok(Turn::Blocked { moved }),
@@ -119,20 +154,22 @@ pub(super) enum Fetched {
 pub(super) fn fetch<T: PollTransport>(
     connection: &mut Connection,
     transport: &mut T,
+    block: Block,
     cx: &mut Context<'_>,
 ) -> Result<Fetched, T::Error> {
-    let moved = match write_out(connection, transport, cx) {
+    let moved = match write_out(connection, transport, block, cx) {
         Ok(moved) => moved,
         Err(error) => {
             read_out(connection, transport, cx);
             return Err(error);
         }
     };
+    let block = block.or_turn(connection.wants_transmit() || connection.wants_flush());
     let buf = connection.receive_buf();
     if buf.is_empty() {
         return Ok(Fetched::Ended);
     }
-    match transport.poll_read(cx, buf) {
+    match transport.poll_read(cx, block, buf) {
         Poll::Ready(Ok(0)) => {
             connection.received_eof();
             Ok(Fetched::Ended)
@@ -148,11 +185,14 @@ pub(super) fn fetch<T: PollTransport>(
 fn write_out<T: PollTransport>(
     connection: &mut Connection,
     transport: &mut T,
+    block: Block,
     cx: &mut Context<'_>,
 ) -> Result<bool, T::Error> {
     let mut moved = false;
+    // Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
+    let block = block.or_turn(connection.in_flight() > 1);
     while connection.wants_transmit() && !connection.is_ended() {
-        match transport.poll_write(cx, connection.transmit()) {
+        match transport.poll_write(cx, block, connection.transmit()) {
             Poll::Ready(Ok(0)) => connection.received_eof(),
             Poll::Ready(Ok(n)) => connection.transmitted(n),
             Poll::Ready(Err(error)) => return Err(error),
@@ -171,7 +211,7 @@ fn write_out<T: PollTransport>(
 #[cold]
 pub(super) fn read_out<T: PollTransport>(connection: &mut Connection, transport: &mut T, cx: &mut Context<'_>) {
     while !connection.is_ended() {
-        match transport.poll_read(cx, connection.receive_buf()) {
+        match transport.poll_read(cx, Block::No, connection.receive_buf()) {
             Poll::Ready(Ok(n)) if n > 0 => connection.received(n),
             // The first failure is the one to tell.
             Poll::Ready(_) | Poll::Pending => break,

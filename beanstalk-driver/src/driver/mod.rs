@@ -30,8 +30,8 @@ use held::{Held, Patience, Waited};
 pub use call_all::CallAll;
 pub(crate) use disconnect::Disconnect;
 pub(crate) use io::Timer;
+pub use io::{Block, PollTransport, poll_io};
 use io::{Fetched, Turn, fetch, reply_timeout, turn};
-pub use io::{PollTransport, poll_io};
 
 use beanstalk_proto::{
     Error, Expect, Instant, Job, Lost, Request, SendError, Wait,
@@ -152,6 +152,25 @@ impl<T: PollTransport> Driver<T> {
         CallAll::new(self, requests)
     }
 
+    /// Whether the connection has ended, as far as was read.
+    pub fn is_ended(&self) -> bool {
+        self.connection.is_ended()
+    }
+
+    /// Reads what is here, without waiting, and returns whether the connection has ended.
+    pub async fn has_ended(&mut self) -> bool {
+        let ended = |connection: &mut Connection| if connection.is_ended() { Ok(()) } else { Err(Block::No) };
+        match poll_fn(|cx| Poll::Ready(self.poll_done(cx, ended))).await {
+            Poll::Pending => false,
+            Poll::Ready(ended) => {
+                if ended.is_err() {
+                    self.connection.abort();
+                }
+                true
+            }
+        }
+    }
+
     /// See [`Connection::abandon`].
     pub fn abandon<R>(&mut self, ticket: Ticket<R>) {
         self.connection.abandon(ticket);
@@ -186,31 +205,29 @@ impl<T: PollTransport> Driver<T> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
     }
 
-    /// Moves bytes until `done` has what it looks for in the connection.
-    pub(super) fn poll_done<R>(
+    /// Moves bytes until `done` has what it looks for in the connection; else it says how long to wait for that.
+    pub(crate) fn poll_done<R>(
         &mut self,
         cx: &mut Context<'_>,
-        mut done: impl FnMut(&mut Connection) -> Poll<R>,
+        mut done: impl FnMut(&mut Connection) -> Result<R, Block>,
     ) -> Poll<Result<R, T::Error>> {
         let mut blocked = false;
         loop {
-            if let Poll::Ready(found) = done(&mut self.connection) {
-                return Poll::Ready(Ok(found));
-            }
+            let block = match done(&mut self.connection) {
+                Ok(found) => return Poll::Ready(Ok(found)),
+                Err(block) => block,
+            };
             // Looking may have queued something.
             if blocked && !self.connection.wants_transmit() {
                 return Poll::Pending;
             }
-            match turn(&mut self.connection, &mut self.transport, cx) {
+            match turn(&mut self.connection, &mut self.transport, block, cx) {
                 Ok(Turn::Came) => blocked = false,
                 Ok(Turn::Blocked { moved: true }) => blocked = true,
                 Ok(Turn::Blocked { moved: false }) => return Poll::Pending,
                 // It may have come with the last bytes before the failure.
                 Err(error) => {
-                    return Poll::Ready(match done(&mut self.connection) {
-                        Poll::Ready(found) => Ok(found),
-                        Poll::Pending => Err(error),
-                    });
+                    return Poll::Ready(done(&mut self.connection).map_err(|_| error));
                 }
             }
         }
@@ -264,9 +281,11 @@ impl<T: PollTransport> Driver<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let room = self.poll_done(cx, |connection| match connection.check_room(expect) {
-            Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => Poll::Pending,
-            Err(SendError::ReserveWaiting) => Poll::Pending,
-            _ => Poll::Ready(()),
+            Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => {
+                Err(Block::Until(until))
+            }
+            Err(SendError::ReserveWaiting) => Err(Block::No),
+            _ => Ok(()),
         });
         match room {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
@@ -282,8 +301,8 @@ impl<T: PollTransport> Driver<T> {
     /// confirmed, as it may have lain here for longer than it is ours.
     pub(super) fn poll_unread(&mut self, expect: &Expect, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let read = self.poll_done(cx, |connection| match connection.check_room(expect) {
-            Ok(Some(_)) => Poll::Pending,
-            _ => Poll::Ready(()),
+            Ok(Some(_)) => Err(Block::No),
+            _ => Ok(()),
         });
         match read {
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Lost::NotSent))),
@@ -294,23 +313,18 @@ impl<T: PollTransport> Driver<T> {
     /// Moves bytes until some come, as long as the request with this number may wait for its reply.
     #[inline(never)]
     fn poll_came(&mut self, seq: u64, patience: &mut Patience<T>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        match fetch(&mut self.connection, &mut self.transport, cx) {
+        let (until, waited) = match self.deadline(seq, patience) {
+            Deadline::Never => (None, Waited::Late),
+            Deadline::Fail(at) => (Some(at), Waited::Late),
+            Deadline::GiveUp(at) => (Some(at), Waited::GiveUp),
+        };
+        match fetch(&mut self.connection, &mut self.transport, Block::Until(until), cx) {
             Ok(Fetched::Bytes(n)) => Poll::Ready(Waited::Bytes(n)),
             Ok(Fetched::Ended) => Poll::Ready(Waited::Ended),
             // What there was to read has just been read.
-            Ok(Fetched::Nothing { .. }) => self.poll_late(seq, patience, cx),
+            Ok(Fetched::Nothing { .. }) => self.poll_until(until, cx).map(|()| waited),
             Err(error) => Poll::Ready(Waited::Failed(error)),
         }
-    }
-
-    /// Ready when the reply to the request with this number, of which nothing is here, is late.
-    fn poll_late(&mut self, seq: u64, patience: &mut Patience<T>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        let (at, waited) = match self.deadline(seq, patience) {
-            Deadline::Never => return Poll::Pending,
-            Deadline::Fail(at) => (at, Waited::Late),
-            Deadline::GiveUp(at) => (at, Waited::GiveUp),
-        };
-        self.timer.poll(&mut self.transport, at, cx).map(|()| waited)
     }
 
     fn deadline(&mut self, seq: u64, patience: &mut Patience<T>) -> Deadline {

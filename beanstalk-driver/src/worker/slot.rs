@@ -30,13 +30,13 @@ use super::{
     hub::Hub,
 };
 use crate::{
-    driver::{Driver, PollTransport},
+    driver::{Block, Driver, PollTransport},
     policy::{Action, Verdict, Worker, WorkerEvent},
     runtime::{Alarm, Boxed, Runtime},
 };
 use beanstalk_proto::{
     Command, Error, Instant, Job, JobId, Lost, Reply,
-    client::{Deadline, Ticket},
+    client::{Connection, Deadline, Ticket},
     stats::JobStats,
 };
 
@@ -306,7 +306,11 @@ impl<T: PollTransport> Driver<T> {
 
     fn poll_call(&mut self, calling: &mut Calling, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         let ticket = &mut calling.ticket;
-        match self.poll_done(cx, |connection| connection.poll_reply(ticket)) {
+        let reply = |connection: &mut Connection| match connection.poll_reply(ticket) {
+            Poll::Ready(result) => Ok(result),
+            Poll::Pending => Err(Block::Until(None)),
+        };
+        match self.poll_done(cx, reply) {
             Poll::Ready(Ok(result)) => Poll::Ready(result),
             Poll::Ready(Err(error)) => {
                 let lost = self.connection.lost(&calling.ticket);
@@ -324,9 +328,9 @@ impl<T: PollTransport> Driver<T> {
 
     /// Ready once a connection on which nothing is outstanding has ended.
     fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let ended = |connection: &mut beanstalk_proto::client::Connection| match connection.is_ended() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        let ended = |connection: &mut Connection| match connection.is_ended() {
+            true => Ok(()),
+            false => Err(Block::Until(None)),
         };
         Poll::Ready(match ready!(self.poll_done(cx, ended)) {
             Ok(()) => Error::Closed { lost: Lost::NotSent },

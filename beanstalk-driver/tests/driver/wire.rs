@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::{Driver, PollTransport};
+use beanstalk_driver::{Block, Driver, PollTransport};
 use beanstalk_proto::{
     Command, Error, Instant, Job, JobId, Kind, Lost, Peek, Reply, Segments,
     client::{Config, Connection},
@@ -255,7 +255,7 @@ impl PollTransport for Wire {
     type Error = io::Error;
     type Time = Instant;
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut world = self.world();
         if mem::take(&mut world.read_panics) {
             drop(world);
@@ -284,7 +284,7 @@ impl PollTransport for Wire {
         Poll::Ready(Ok(n))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         let mut world = self.world();
         if mem::take(&mut world.write_panics) {
             drop(world);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::{Driver, PollTransport};
+use beanstalk_driver::{Block, Driver, PollTransport};
 use beanstalk_proto::{
     Error, Instant, Lost, Segments,
     client::{Config, Connection},
@@ -137,11 +137,11 @@ impl PollTransport for Stream {
     type Error = ();
     type Time = Instant;
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, ()>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<Result<usize, ()>> {
         io(self.sim.world().client_read(self.link, buf, cx.waker()))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<Result<usize, ()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<Result<usize, ()>> {
         let bytes = segments.collect::<Vec<_>>().concat();
         io(self.sim.world().client_write(self.link, &bytes, cx.waker()))
     }

@@ -1,45 +1,20 @@
 //! Many requests over one connection, results as they arrive.
 
-use std::{fmt, task::Poll};
+use std::fmt;
 
-use beanstalk_proto::{
-    Error, Lost, Request, Reserve,
-    client::{Deadline, Pipeline},
+use beanstalk_proto::{Error, Request};
+
+use crate::{
+    blocking::{Blocking, block_on},
+    transport::Transport,
 };
 
-use crate::{client::Client, transport::Transport, wait::Waited};
-
-/// The results of [`Client::call_all`], in the order of the requests.
-pub struct CallAll<'c, T: Transport, I: Iterator<Item: Request>> {
-    client: &'c mut Client<T>,
-    pipeline: Pipeline<I>,
-    /// The deadline of the request whose result comes next, once it was waited for.
-    deadline: Option<Deadline>,
-}
+/// The results of [`Client::call_all`](crate::Client::call_all), in the order of the requests.
+pub struct CallAll<'c, T: Transport, I: Iterator<Item: Request>>(beanstalk_driver::CallAll<'c, Blocking<T>, I>);
 
 impl<'c, T: Transport, I: Iterator<Item: Request>> CallAll<'c, T, I> {
-    pub(crate) fn new(client: &'c mut Client<T>, requests: I) -> Self {
-        Self { client, pipeline: Pipeline::new(requests), deadline: None }
-    }
-
-    /// Waits for the next result.
-    fn wait(&mut self) -> Result<Option<Waited>, Error> {
-        let lost = self.pipeline.front().map_or(Lost::Unknown, |ticket| self.client.connection.lost(ticket));
-        let now = self.client.now();
-        let deadline = match (self.deadline, self.pipeline.front()) {
-            (Some(deadline), _) => deadline,
-            (None, Some(ticket)) => self.client.connection.deadline(ticket, now),
-            (None, None) => Deadline::Never,
-        };
-        self.deadline = Some(deadline);
-        match self.client.advance(deadline, now) {
-            Ok(Waited::Moved) => Ok(None),
-            Ok(waited) => Ok(Some(waited)),
-            Err(error) => {
-                self.pipeline.fail();
-                Err(self.client.failed(error, lost))
-            }
-        }
+    pub(crate) const fn new(results: beanstalk_driver::CallAll<'c, Blocking<T>, I>) -> Self {
+        Self(results)
     }
 }
 
@@ -47,33 +22,7 @@ impl<T: Transport, I: Iterator<Item: Request>> Iterator for CallAll<'_, T, I> {
     type Item = Result<<I::Item as Request>::Reply, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // As for a single call: the job of a reserve that was abandoned may be here. A failure is told by the results.
-        let _ = self.client.make_room(&Reserve::new());
-        loop {
-            self.pipeline.fill(&mut self.client.connection);
-            if let Poll::Ready(result) = self.pipeline.poll_next(&mut self.client.connection) {
-                self.deadline = None;
-                return result;
-            }
-            match self.wait() {
-                Ok(None) => {}
-                Ok(Some(waited)) => {
-                    self.deadline = None;
-                    return self.pipeline.end_wait(&mut self.client.connection, waited == Waited::GiveUp);
-                }
-                Err(error) => {
-                    self.deadline = None;
-                    let _closed = self.pipeline.poll_next(&mut self.client.connection);
-                    return Some(Err(error));
-                }
-            }
-        }
-    }
-}
-
-impl<T: Transport, I: Iterator<Item: Request>> Drop for CallAll<'_, T, I> {
-    fn drop(&mut self) {
-        self.pipeline.abandon(&mut self.client.connection);
+        block_on(self.0.next())
     }
 }
 

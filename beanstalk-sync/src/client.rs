@@ -1,26 +1,21 @@
-//! The blocking client: one connection, and the loop that moves its bytes.
+//! The blocking client: one connection.
 
-use std::{
-    task::Poll,
-    time::{Duration, Instant},
-};
-
-use beanstalk_driver::Address;
+use beanstalk_driver::{Address, Driver};
 use beanstalk_proto::{
-    Error, Job, Lost, Request,
-    client::{Closing, Config, Connection, Ticket},
+    Error, Lost,
+    client::{Config, Connection},
 };
 
 use crate::{
+    blocking::{Blocking, block_on},
     call_all::CallAll,
     transport::{Stream, Transport},
-    wire::{NOW, Wire},
 };
 
 /// One connection to a server. Every command of the protocol is a method.
 ///
-/// Dropping a client says `quit` if that is possible without waiting, and closes; jobs it holds become ready again.
-/// So a scope is a connection's life:
+/// Dropping a client closes its connection at once, and jobs it holds become ready again; [`Client::disconnect`] does so in
+/// order. So a scope is a connection's life:
 ///
 /// ```no_run
 /// use beanstalk_sync::Client;
@@ -36,10 +31,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Client<T: Transport = Stream> {
-    pub(crate) connection: Connection,
-    pub(crate) wire: Wire<T>,
-    /// What the core's clock counts from.
-    pub(crate) epoch: Instant,
+    driver: Driver<Blocking<T>>,
 }
 
 impl Client {
@@ -69,190 +61,30 @@ impl Client {
 }
 
 impl<T: Transport> Client<T> {
-    /// A client on a stream that is connected already; so TLS or a tunnel is used.
+    /// Makes a client on a stream that is connected already, such as TLS or a tunnel.
     pub fn from_stream(stream: T) -> Self {
         Self::from_stream_with(stream, Config::default())
     }
 
-    /// A client on a stream that is connected already, with a configuration.
+    /// Makes a client on a stream that is connected already, with a configuration.
     pub fn from_stream_with(stream: T, config: Config) -> Self {
-        Self { connection: Connection::new(config), wire: Wire::new(stream), epoch: Instant::now() }
+        Self { driver: Driver::new(Connection::new(config), Blocking::new(stream)) }
     }
 
-    /// Sends a request and waits for its reply: [`Client::send`] and [`Client::reply`] in one.
-    ///
-    /// # Errors
-    ///
-    /// Everything that [`Error`] lists. After a timeout the connection is still in step: the reply is dropped when it
-    /// comes, and a job that it brings is kept for the next reserve.
-    pub fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        if !self.connection.is_idle() {
-            return self.call_behind(request);
-        }
-        match self.connection.begin_exchange(request) {
-            Ok(exchange) => self.exchange(exchange),
-            Err(error) => Err((*error).into()),
-        }
-    }
-
-    /// As [`Client::call`], while there is more to do than to send this request and read its reply.
-    #[inline(never)]
-    fn call_behind<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-        let ticket = self.queue(request)?;
-        let now = Instant::now();
-        self.wait(ticket, now, now)
-    }
-
-    beanstalk_driver::client_methods!(sync);
-
-    /// Sends a request, and returns when the transport has taken it whole. Several sends before the first
-    /// [`Client::reply`] are a pipeline.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call`], but for what the server answers.
-    pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        let ticket = self.queue(request)?;
-        let until = self.until();
-        while !self.connection.is_written_out(&ticket) {
-            let left = self.left(until);
-            let result = match left {
-                Some(Duration::ZERO) => Err(self.connection.timed_out(&ticket)),
-                left => self.write_or_read(left).map_err(|error| self.failed(error, self.connection.lost(&ticket))),
-            };
-            if let Err(error) = result {
-                self.connection.abandon(ticket);
-                return Err(error);
-            }
-        }
-        Ok(ticket)
-    }
-
-    /// Waits for the reply to a request that was sent. Replies can be taken in any order.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::call`].
-    pub fn reply<R>(&mut self, mut ticket: Ticket<R>) -> Result<R, Error> {
-        match self.connection.poll_reply(&mut ticket) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                let now = Instant::now();
-                self.wait(ticket, now, now)
-            }
-        }
-    }
-
-    /// Sends two requests in one write, and waits for the replies to both. So a worker finishes a job and reserves the next in
-    /// one round trip.
-    ///
-    /// The first does not stand in for the second: if the job to be deleted is not there any more
-    /// ([`NotFound`](beanstalk_proto::CommandError::NotFound)), the next one is reserved all the same.
-    ///
-    /// ```no_run
-    /// use beanstalk_sync::{Client, Delete, Reserve};
-    ///
-    /// # fn main() -> Result<(), beanstalk_sync::Error> {
-    /// let mut client = Client::connect("127.0.0.1:11300")?;
-    /// let mut next = client.reserve()?;
-    /// while let Some(job) = next.job() {
-    ///     println!("{}", job.text().unwrap_or("(not text)"));
-    ///     let (deleted, reserved) = client.call_both(Delete::new(job.id), Reserve::new())?;
-    ///     deleted?;
-    ///     next = reserved?;
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Whatever kept the first from being sent; then nothing was. Each of the two results is as of [`Client::call`].
-    #[allow(clippy::type_complexity, reason = "two results, either of which says what became of its own request")]
-    pub fn call_both<A: Request, B: Request>(
-        &mut self,
-        first: A,
-        second: B,
-    ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
-        let first = self.queue(first)?;
-        // As for a request of its own: it may be about to take over a reserve whose job is here, unread.
-        let second = self.read_unread(&second).and_then(|()| Ok(self.connection.send_over(second)?));
-        let start = Instant::now();
-        if let Ok(second) = &second {
-            // Each has its own time, so what the server may wait for the second's sake counts from now.
-            self.connection.deadline(second, self.since_epoch(start));
-        }
-        let first = self.wait(first, start, start);
-        let second = match second {
-            Ok(ticket) => self.reply(ticket),
-            Err(error) => Err(error),
-        };
-        Ok((first, second))
-    }
-
-    /// Sends many requests, pipelined, and yields one result for each, in order. A refusal of one does not disturb the
-    /// others; after a fatal error the rest fail with [`Error::Closed`], each saying whether it can have run.
-    ///
-    /// About 64 requests are in flight at a time, and replies are read while requests are written. Requests of different
-    /// kinds go together as [`Command`](beanstalk_proto::Command)s. Dropping the iterator leaves the connection in step.
-    ///
-    /// ```no_run
-    /// use beanstalk_sync::{Client, Put};
-    ///
-    /// # fn main() -> Result<(), beanstalk_sync::Error> {
-    /// let mut client = Client::connect("127.0.0.1:11300")?;
-    /// for result in client.call_all(["one", "two", "three"].map(Put::of)) {
-    ///     println!("{}", result?.id());
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn call_all<I>(&mut self, requests: I) -> CallAll<'_, T, I::IntoIter>
-    where
-        I: IntoIterator<Item: Request>,
-    {
-        CallAll::new(self, requests.into_iter())
-    }
-
-    /// The jobs that arrived for nobody, after a reserve that timed out on our side: they are held by this connection, as
-    /// far as their time to run lasts. The next reserve would have confirmed one with `touch` and returned it.
-    pub fn take_orphaned(&mut self) -> Vec<Job> {
-        self.connection.take_orphaned()
-    }
-
-    /// Ends the connection in order: says `quit`, and waits until the server has closed, no longer than a reply may take.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if the transport fails first, [`Error::TimedOut`] if the server does not close.
-    pub fn disconnect(mut self) -> Result<(), Error> {
-        if self.connection.close() == Closing::HalfClose {
-            self.wire.transport.shutdown_write().map_err(|error| self.failed(error, Lost::NotSent))?;
-        }
-        let until = self.until();
-        while !self.connection.is_ended() {
-            let left = self.left(until);
-            if left.is_some_and(|left| left.is_zero()) {
-                return Err(Error::TimedOut { lost: Lost::Unknown });
-            }
-            self.wire.exchange(&mut self.connection, left).map_err(|error| self.failed(error, Lost::Unknown))?;
-        }
-        Ok(())
-    }
-
-    /// The stream under the client.
+    /// Returns the stream.
     pub fn get_ref(&self) -> &T {
-        &self.wire.transport
+        self.driver.transport().get_ref()
     }
-}
 
-impl<T: Transport> Drop for Client<T> {
-    fn drop(&mut self) {
-        // Only if nothing else waits to be written would the server understand it.
-        let idle = !self.connection.wants_transmit();
-        if idle && self.connection.close() == Closing::Quit && self.wire.transport.set_write_timeout(Some(NOW)).is_ok()
-        {
-            let _ = self.wire.write_once(&self.connection);
-        }
+    beanstalk_driver::client_methods!(blocking by block_on);
+
+    /// Looks, without waiting, whether the server has ended the connection.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        block_on(self.driver.has_ended())
+    }
+
+    /// Whether it has ended, as far as was read.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.driver.is_ended()
     }
 }

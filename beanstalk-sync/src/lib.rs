@@ -33,19 +33,18 @@
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
 //! private network or a Unix socket, or in a tunnel.
 
+mod blocking;
 mod call_all;
 mod client;
-mod exchange;
 mod held;
 mod job_handle;
 mod listener;
 mod servers;
 mod session;
 mod slot;
+mod timeout;
 mod transport;
 mod upkeep;
-mod wait;
-mod wire;
 mod worker;
 
 pub use beanstalk_driver::{
@@ -69,7 +68,7 @@ pub use held::HeldJob;
 pub use job_handle::JobHandle;
 pub use servers::{Producer, ProducerConfig};
 pub use session::Session;
-pub use transport::{Stream, Transport};
+pub use transport::{Socket, Stream, Transport};
 pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 

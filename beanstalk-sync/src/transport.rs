@@ -11,16 +11,22 @@ use std::os::unix::net::UnixStream;
 
 use beanstalk_driver::Address;
 
+use crate::timeout::Timeout;
+
 /// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
 ///
 /// A read or write that takes longer than its timeout fails with [`io::ErrorKind::WouldBlock`] or
-/// [`io::ErrorKind::TimedOut`], not earlier, and has moved no byte. A wrapper passes the timeouts on to the socket it wraps:
+/// [`io::ErrorKind::TimedOut`], not earlier, and has moved no byte.
+///
+/// A stream that reads and writes the stream under it once for each of its own reads and writes passes the timeouts on. One that may
+/// do so several times for one, as TLS does to fill a record, also passes the deadline on, to a [`Stream`] at the bottom: without it each
+/// of the inner reads may take the whole timeout, and a peer that sends a byte at a time keeps the call waiting for as long as it likes.
 ///
 /// ```
-/// use std::{io::{self, Read, Write}, net::TcpStream, time::Duration};
-/// use beanstalk_sync::Transport;
+/// use std::{io::{self, Read, Write}, time::{Duration, Instant}};
+/// use beanstalk_sync::{Stream, Transport};
 ///
-/// struct Counting { inner: TcpStream, bytes_read: usize }
+/// struct Counting { inner: Stream, bytes_read: usize }
 ///
 /// impl Read for Counting {
 ///     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -42,28 +48,41 @@ use beanstalk_driver::Address;
 ///     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
 ///         self.inner.set_write_timeout(timeout)
 ///     }
+///     fn set_deadline(&mut self, deadline: Option<Instant>) -> bool {
+///         self.inner.set_deadline(deadline)
+///     }
 /// }
 /// ```
 pub trait Transport: Read + Write {
-    /// How long a read may wait for the first byte; never zero, `None` for as long as it takes.
+    /// Sets how long a read may wait for the first byte; never zero, `None` for as long as it takes.
     ///
     /// # Errors
     ///
-    /// Whatever the stream says.
+    /// What setting it failed with.
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// How long a write may wait until the stream takes a byte; never zero, `None` for as long as it takes.
+    /// Sets how long a write may wait until the stream takes a byte; never zero, `None` for as long as it takes.
     ///
     /// # Errors
     ///
-    /// Whatever the stream says.
+    /// What setting it failed with.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Bounds each read, write and flush until this is called again: none may return later than the deadline, however many bytes
+    /// move meanwhile, and however often what is below is read or written for it. `None` is as long as it takes; one that has passed
+    /// means to try once, without waiting. Past the deadline they fail as with a timeout, and the timeouts do not matter.
+    ///
+    /// Returns whether the stream does so. The default does not, and returns `false`: then the timeouts are set instead.
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> bool {
+        let _ = deadline;
+        false
+    }
 
     /// Closes the writing half, if the stream can. The default does nothing.
     ///
     /// # Errors
     ///
-    /// Whatever the stream says.
+    /// What closing it failed with.
     fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -91,59 +110,93 @@ socket_transport!(TcpStream);
 #[cfg(unix)]
 socket_transport!(UnixStream);
 
-/// What [`Client::connect`](crate::Client::connect) connects with.
+/// A socket that keeps to a deadline: what [`Client::connect`](crate::Client::connect) connects with.
 #[derive(Debug)]
-pub enum Stream {
-    /// TCP, with `TCP_NODELAY` set.
+pub struct Stream {
+    socket: Socket,
+    /// Until when reads and writes may take; the outer `None` is "as long as the timeouts say".
+    deadline: Option<Option<Instant>>,
+    read: Timeout,
+    write: Timeout,
+}
+
+/// A socket that is connected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Socket {
+    /// TCP, with `TCP_NODELAY` set if [`Client::connect`](crate::Client::connect) made it.
     Tcp(TcpStream),
     /// A Unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
+/// Calls the socket, whichever it is.
+macro_rules! either {
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => $call,
+            #[cfg(unix)]
+            Socket::Unix($stream) => $call,
+        }
+    };
+}
+
 impl Stream {
+    /// Returns the socket.
+    #[must_use]
+    pub const fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    const fn new(socket: Socket) -> Self {
+        Self { socket, deadline: None, read: Timeout::NEW, write: Timeout::NEW }
+    }
+
     /// Connects. Every address that a host name stands for is tried in turn within the timeout.
     pub(crate) fn connect(address: &Address, timeout: Option<Duration>) -> io::Result<Self> {
         match address {
             Address::Tcp { host, port } => {
                 let stream = connect_tcp(host, *port, timeout)?;
                 stream.set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
+                Ok(stream.into())
             }
             #[cfg(unix)]
-            Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+            Address::Unix(path) => UnixStream::connect(path).map(Self::from),
             #[cfg(not(unix))]
             Address::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
         }
     }
 }
 
-/// Calls the stream, whichever it is.
-macro_rules! either {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self {
-            Stream::Tcp($stream) => $call,
-            #[cfg(unix)]
-            Stream::Unix($stream) => $call,
-        }
-    };
+impl From<TcpStream> for Stream {
+    fn from(socket: TcpStream) -> Self {
+        Self::new(Socket::Tcp(socket))
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(socket: UnixStream) -> Self {
+        Self::new(Socket::Unix(socket))
+    }
 }
 
 /// For whoever has to break off what another thread waits for.
 impl Stream {
     /// Another handle of the same socket. It is only closed with both.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.try_clone().map(Self::from),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+            Socket::Unix(stream) => stream.try_clone().map(Self::from),
         }
     }
 
     /// Ends the connection: reads and writes return at once, waiting ones too.
     pub(crate) fn shutdown(&self) {
         // It can only fail if the connection has ended already.
-        let _ended = either!(self, stream => stream.shutdown(Shutdown::Both));
+        let _ended = either!(&self.socket, stream => stream.shutdown(Shutdown::Both));
     }
 }
 
@@ -164,39 +217,73 @@ fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<T
     Err(last)
 }
 
+impl Stream {
+    /// Writes once, within the deadline.
+    #[inline]
+    fn write_once(&mut self, mut write: impl FnMut(&mut Socket) -> io::Result<usize>) -> io::Result<usize> {
+        match self.deadline {
+            Some(deadline) => self.write.within(deadline, &mut self.socket, Socket::set_write_timeout, write),
+            None => write(&mut self.socket),
+        }
+    }
+}
+
+impl Socket {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        either!(self, stream => stream.set_read_timeout(timeout))
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        either!(self, stream => stream.set_write_timeout(timeout))
+    }
+}
+
 impl Read for Stream {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        either!(self, stream => stream.read(buf))
+        let read = |socket: &mut Socket| either!(socket, stream => stream.read(buf));
+        match self.deadline {
+            Some(deadline) => self.read.within(deadline, &mut self.socket, Socket::set_read_timeout, read),
+            None => either!(&mut self.socket, stream => stream.read(buf)),
+        }
     }
 }
 
 impl Write for Stream {
     #[inline]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        either!(self, stream => stream.write(buf))
+        self.write_once(|socket| either!(socket, stream => stream.write(buf)))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, stream => stream.write_vectored(bufs))
+        self.write_once(|socket| either!(socket, stream => stream.write_vectored(bufs)))
     }
 
     #[inline]
     fn flush(&mut self) -> io::Result<()> {
-        either!(self, stream => stream.flush())
+        // A socket keeps nothing back.
+        Ok(())
     }
 }
 
 impl Transport for Stream {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        either!(self, stream => Transport::set_read_timeout(stream, timeout))
+        (self.deadline, self.read) = (None, Timeout::NEW);
+        self.socket.set_read_timeout(timeout)
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        either!(self, stream => Transport::set_write_timeout(stream, timeout))
+        (self.deadline, self.write) = (None, Timeout::NEW);
+        self.socket.set_write_timeout(timeout)
+    }
+
+    #[inline]
+    fn set_deadline(&mut self, deadline: Option<Instant>) -> bool {
+        self.deadline = Some(deadline);
+        true
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        either!(self, stream => stream.shutdown_write())
+        either!(&self.socket, stream => stream.shutdown(Shutdown::Write))
     }
 }

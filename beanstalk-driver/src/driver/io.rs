@@ -164,6 +164,20 @@ pub(super) fn fetch<T: PollTransport>(
             return Err(error);
         }
     };
+    match read_in(connection, transport, block, cx) {
+        Ok(Fetched::Nothing { .. }) => Ok(Fetched::Nothing { moved }),
+        fetched => fetched,
+    }
+}
+
+/// Reads once.
+#[inline(always)]
+pub(super) fn read_in<T: PollTransport>(
+    connection: &mut Connection,
+    transport: &mut T,
+    block: Block,
+    cx: &mut Context<'_>,
+) -> Result<Fetched, T::Error> {
     let block = block.or_turn(connection.wants_transmit() || connection.wants_flush());
     let buf = connection.receive_buf();
     if buf.is_empty() {
@@ -176,13 +190,13 @@ pub(super) fn fetch<T: PollTransport>(
         }
         Poll::Ready(Ok(n)) => Ok(Fetched::Bytes(n)),
         Poll::Ready(Err(error)) => Err(error),
-        Poll::Pending => Ok(Fetched::Nothing { moved }),
+        Poll::Pending => Ok(Fetched::Nothing { moved: false }),
     }
 }
 
 /// Writes and flushes what it can: whether that was something.
 #[inline(always)]
-fn write_out<T: PollTransport>(
+pub(super) fn write_out<T: PollTransport>(
     connection: &mut Connection,
     transport: &mut T,
     block: Block,

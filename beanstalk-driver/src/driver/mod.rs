@@ -31,7 +31,7 @@ pub use call_all::CallAll;
 pub(crate) use disconnect::Disconnect;
 pub(crate) use io::Timer;
 pub use io::{Block, PollTransport, poll_io};
-use io::{Fetched, Turn, fetch, reply_timeout, turn};
+use io::{Fetched, fetch, read_in, read_out, reply_timeout, write_out};
 
 use beanstalk_proto::{
     Error, Expect, Instant, Job, Lost, Request, SendError, Wait,
@@ -211,24 +211,27 @@ impl<T: PollTransport> Driver<T> {
         cx: &mut Context<'_>,
         mut done: impl FnMut(&mut Connection) -> Result<R, Block>,
     ) -> Poll<Result<R, T::Error>> {
-        let mut blocked = false;
         loop {
             let block = match done(&mut self.connection) {
                 Ok(found) => return Poll::Ready(Ok(found)),
                 Err(block) => block,
             };
-            // Looking may have queued something.
-            if blocked && !self.connection.wants_transmit() {
-                return Poll::Pending;
-            }
-            match turn(&mut self.connection, &mut self.transport, block, cx) {
-                Ok(Turn::Came) => blocked = false,
-                Ok(Turn::Blocked { moved: true }) => blocked = true,
-                Ok(Turn::Blocked { moved: false }) => return Poll::Pending,
-                // It may have come with the last bytes before the failure.
+            let Self { connection, transport, .. } = self;
+            let moved = match write_out(connection, transport, block, cx) {
+                // Looked for again before a read may wait.
+                Ok(true) => continue,
+                Ok(false) => read_in(connection, transport, block, cx),
                 Err(error) => {
-                    return Poll::Ready(done(&mut self.connection).map_err(|_| error));
+                    read_out(connection, transport, cx);
+                    Err(error)
                 }
+            };
+            match moved {
+                Ok(Fetched::Bytes(n)) => connection.received(n),
+                Ok(Fetched::Ended) => {}
+                Ok(Fetched::Nothing { .. }) => return Poll::Pending,
+                // It may have come with the last bytes before the failure.
+                Err(error) => return Poll::Ready(done(connection).map_err(|_| error)),
             }
         }
     }

@@ -7,10 +7,7 @@ use core::{
 };
 
 use super::{Driver, PollTransport};
-use beanstalk_proto::{
-    Error, Expect, Kind, Lost, Request,
-    client::{Deadline, Pipeline},
-};
+use beanstalk_proto::{Error, Expect, Kind, Lost, Request, client::Pipeline};
 
 /// The results of many requests, in their order. Dropping it leaves the connection in step.
 pub struct CallAll<'d, T: PollTransport, I: Iterator<Item: Request>> {
@@ -50,45 +47,23 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
                 return self.fail(error);
             }
         }
-        let reserve = Expect::of(Kind::Reserve);
-        if matches!(self.driver.connection.check_room(&reserve), Ok(Some(_))) {
-            // So may the job of a reserve that was abandoned be here, unread. A failure is told by the results.
-            let _ = poll_fn(|cx| self.driver.poll_unread(&reserve, cx)).await;
-        }
-        let mut deadline = None;
-        poll_fn(|cx| self.poll_next(&mut deadline, cx)).await
+        self.driver.now = self.driver.transport.now();
+        poll_fn(|cx| self.poll_next(cx)).await
     }
 
     #[allow(clippy::type_complexity, reason = "it is what next gives, polled")]
-    fn poll_next(
-        &mut self,
-        deadline: &mut Option<Deadline>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<<I::Item as Request>::Reply, Error>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<<I::Item as Request>::Reply, Error>>> {
         let Self { driver, pipeline, .. } = self;
-        let polled = driver.poll_done(cx, |connection| {
-            pipeline.fill(connection);
+        let polled = driver.poll_done(cx, |connection, now| {
+            pipeline.fill(connection, now);
             pipeline.poll_next(connection)
         });
-        match polled {
-            Poll::Ready(Ok(result)) => Poll::Ready(result),
-            Poll::Ready(Err(error)) => {
+        match ready!(polled) {
+            Ok(result) => Poll::Ready(result),
+            Err(error) => {
                 let lost = pipeline.front().map_or(Lost::Unknown, |ticket| driver.connection.lost(ticket));
                 let error = driver.failed(error, lost);
                 Poll::Ready(self.fail(error))
-            }
-            Poll::Pending => {
-                let deadline = *deadline.get_or_insert_with(|| {
-                    let now = driver.transport.now();
-                    pipeline.front().map_or(Deadline::Never, |ticket| driver.connection.deadline(ticket, now))
-                });
-                let (at, give_up) = match deadline {
-                    Deadline::Never => return Poll::Pending,
-                    Deadline::Fail(at) => (at, false),
-                    Deadline::GiveUp(at) => (at, true),
-                };
-                ready!(driver.poll_until(Some(at), cx));
-                Poll::Ready(pipeline.end_wait(&mut driver.connection, give_up))
             }
         }
     }
@@ -96,7 +71,7 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
     /// Tells of a fatal error as the result of the request whose turn it is.
     fn fail(&mut self, error: Error) -> Option<Result<<I::Item as Request>::Reply, Error>> {
         self.pipeline.fail();
-        self.pipeline.fill(&mut self.driver.connection);
+        self.pipeline.fill(&mut self.driver.connection, self.driver.now);
         match self.pipeline.poll_next(&mut self.driver.connection) {
             Poll::Ready(None) => None,
             Poll::Ready(Some(_)) | Poll::Pending => Some(Err(error)),

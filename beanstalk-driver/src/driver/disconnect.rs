@@ -3,21 +3,18 @@
 use core::task::{Context, Poll, ready};
 
 use super::io::{PollTransport, Timer, poll_io, reply_timeout};
-use beanstalk_proto::{
-    Error, Instant, Lost,
-    client::{Closing, Connection},
-};
+use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
-/// An end in order: the goodbye that [`Connection::close`] names, then reading until the server has closed.
+/// An end in order: what [`Connection::close`] asks for, then reading until the server has closed.
 #[derive(Debug)]
 pub(crate) struct Disconnect {
-    closing: Closing,
     until: Option<Instant>,
 }
 
 impl Disconnect {
     pub(crate) fn new<T: PollTransport>(connection: &mut Connection, transport: &T) -> Self {
-        Self { closing: connection.close(), until: reply_timeout(connection, transport) }
+        connection.close(transport.now());
+        Self { until: reply_timeout(connection, transport) }
     }
 
     pub(crate) fn poll<T: PollTransport>(
@@ -28,10 +25,10 @@ impl Disconnect {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         let lost = Lost::Unknown;
-        while !connection.is_ended() {
-            if self.closing == Closing::HalfClose && !connection.wants_transmit() && !connection.wants_flush() {
+        while connection.poll_closed().is_pending() {
+            if connection.wants_half_close() {
                 match transport.poll_close(cx) {
-                    Poll::Ready(Ok(())) => self.closing = Closing::Quit,
+                    Poll::Ready(Ok(())) => connection.half_closed(),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
                     Poll::Pending => {}
                 }
@@ -40,11 +37,16 @@ impl Disconnect {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
                 Poll::Pending => {
-                    let Some(until) = self.until else { return Poll::Pending };
-                    ready!(timer.poll(transport, until, cx));
-                    return Poll::Ready(Err(Error::TimedOut { lost }));
+                    let Some(at) = connection.poll_timeout() else { return Poll::Pending };
+                    if !connection.wants_read() {
+                        ready!(timer.poll(transport, at, cx));
+                    }
+                    connection.handle_timeout(transport.now());
                 }
             }
+        }
+        if let Poll::Ready(Err(error @ Error::TimedOut { .. })) = connection.poll_closed() {
+            return Poll::Ready(Err(error));
         }
         // Lets TLS say goodbye. The server is gone already, so that this fails is no news.
         match (transport.poll_close(cx), self.until) {

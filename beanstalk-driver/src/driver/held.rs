@@ -2,95 +2,46 @@
 
 use core::{
     future::poll_fn,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use super::Driver;
-use super::io::PollTransport;
-use beanstalk_proto::{
-    Error, Instant,
-    client::{Deadline, Ticket},
-};
-
-/// What waiting for a reply came to.
-pub(super) enum Waited<E> {
-    /// So many bytes came, of which the connection is to be told: the reply may be here.
-    Bytes(usize),
-    /// The connection has ended.
-    Ended,
-    /// It is late.
-    Late,
-    /// The caller's own deadline has passed.
-    GiveUp,
-    /// The transport failed.
-    Failed(E),
-}
-
-/// How long a call may wait.
-pub(super) enum Patience<T: PollTransport> {
-    /// Not asked for: it has not had to wait.
-    Fresh,
-    /// As long as a reply may take from when the clock showed this.
-    Since(T::Time),
-    /// Until then.
-    Until(Deadline),
-}
+use super::{Driver, io::PollTransport};
+use beanstalk_proto::{Error, client::Ticket};
 
 /// A ticket that is abandoned when nobody waits for it any more.
 pub(super) struct Held<'d, T: PollTransport, R> {
     pub(super) driver: &'d mut Driver<T>,
-    pub(super) ticket: Ticket<R>,
-    pub(super) patience: Patience<T>,
+    ticket: Ticket<R>,
 }
 
 impl<'d, T: PollTransport, R> Held<'d, T, R> {
     pub(super) fn new(driver: &'d mut Driver<T>, ticket: Ticket<R>) -> Self {
-        Self { driver, ticket, patience: Patience::Fresh }
-    }
-
-    /// The reply, if it is here.
-    #[inline(always)]
-    fn take(&mut self) -> Poll<Result<R, Error>> {
-        self.driver.connection.poll_reply(&mut self.ticket)
+        Self { driver, ticket }
     }
 
     /// Waits for the reply.
+    #[inline(always)]
     pub(super) async fn reply(mut self) -> Result<R, Error> {
-        loop {
-            if let Poll::Ready(result) = self.take() {
-                return result;
-            }
-            match poll_fn(|cx| self.poll_came(cx)).await {
-                Waited::Bytes(n) => self.driver.connection.received(n),
-                Waited::Ended => {}
-                waited => return self.end(waited),
-            }
+        self.wait().await
+    }
+
+    pub(super) async fn wait(&mut self) -> Result<R, Error> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    #[inline(always)]
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, Error>> {
+        match self.driver.poll_done(cx, |connection, _| connection.poll_reply(&mut self.ticket)) {
+            Poll::Ready(Ok(result)) => Poll::Ready(result),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
+            Poll::Pending => Poll::Pending,
         }
     }
 
-    #[inline]
-    fn poll_came(&mut self, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        self.driver.poll_came(self.ticket.seq(), &mut self.patience, cx)
-    }
-
-    /// What becomes of a call whose reply does not come.
-    #[cold]
-    pub(super) fn end(&mut self, waited: Waited<T::Error>) -> Result<R, Error> {
-        match waited {
-            Waited::Bytes(_) | Waited::Ended | Waited::Late => Err(self.driver.connection.timed_out(&self.ticket)),
-            Waited::GiveUp => self.driver.connection.give_up(self.ticket.take()),
-            // It may have come with the last bytes before the failure.
-            Waited::Failed(error) => match self.take() {
-                Poll::Ready(result) => result,
-                Poll::Pending => Err(self.failed(error)),
-            },
-        }
-    }
-
-    pub(super) fn poll_written_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ticket<R>, Error>> {
-        // If the connection has ended, the ticket says how.
-        let out = self.driver.poll_done(cx, |connection| {
-            match connection.is_written_out(&self.ticket) || connection.is_ended() {
+    pub(super) fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ticket<R>, Error>> {
+        // If the connection has ended, or the reply is late, the ticket says how.
+        let out = self.driver.poll_done(cx, |connection, _| {
+            match connection.is_flushed(&self.ticket) || connection.is_ended() {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }
@@ -98,20 +49,11 @@ impl<'d, T: PollTransport, R> Held<'d, T, R> {
         match out {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(self.ticket.take())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
-            Poll::Pending => match self.driver.deadline(self.ticket.seq(), &mut self.patience) {
-                Deadline::Never | Deadline::GiveUp(_) => Poll::Pending,
-                Deadline::Fail(at) => self.poll_late(at, cx).map(Err),
-            },
+            Poll::Pending => Poll::Pending,
         }
     }
 
-    /// The error of a request that got no reply by `at`, once it is so late.
-    #[inline]
-    fn poll_late(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<Error> {
-        ready!(self.driver.poll_until(Some(at), cx));
-        Poll::Ready(self.driver.connection.timed_out(&self.ticket))
-    }
-
+    #[cold]
     fn failed(&mut self, error: T::Error) -> Error {
         let lost = self.driver.connection.lost(&self.ticket);
         self.driver.failed(error, lost)

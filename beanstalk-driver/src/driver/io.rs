@@ -10,10 +10,7 @@
 //! One task does all of it on the unsplit stream, so reading goes on while a write or a flush is blocked: a peer that
 //! stops reading until its replies are read cannot stop us.
 
-use core::{
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use core::task::{Context, Poll, ready};
 
 use beanstalk_proto::{Error, Instant, Lost, Segments, client::Connection};
 
@@ -72,7 +69,8 @@ pub fn poll_io<T: PollTransport>(
     transport: &mut T,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), T::Error>> {
-    match turn(connection, transport, cx) {
+    let mut now = transport.now();
+    match turn(connection, transport, &mut now, cx) {
         Ok(Turn::Blocked { moved: false }) => Poll::Pending,
         Ok(Turn::Came | Turn::Blocked { moved: true }) => Poll::Ready(Ok(())),
         Err(error) => Poll::Ready(Err(error)),
@@ -88,39 +86,14 @@ pub(super) enum Turn {
     Blocked { moved: bool },
 }
 
-/// Writes and flushes what it can, and reads once.
-#[inline(never)]
+/// Writes and flushes what it can, and reads once. If more than one reply may come, asks what time it is for that.
+#[inline(always)]
 pub(super) fn turn<T: PollTransport>(
     connection: &mut Connection,
     transport: &mut T,
+    now: &mut Instant,
     cx: &mut Context<'_>,
 ) -> Result<Turn, T::Error> {
-    match fetch(connection, transport, cx)? {
-        Fetched::Bytes(n) => connection.received(n),
-        Fetched::Ended => {}
-        Fetched::Nothing { moved } => return Ok(Turn::Blocked { moved }),
-    }
-    Ok(Turn::Came)
-}
-
-/// What one turn has brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fetched {
-    /// So many bytes, of which the connection is to be told.
-    Bytes(usize),
-    /// The connection has ended.
-    Ended,
-    /// Nothing, and the task will be woken; whether something was written or flushed.
-    Nothing { moved: bool },
-}
-
-/// As [`turn`], but leaves it to the caller to tell the connection of what was read.
-#[inline(always)]
-pub(super) fn fetch<T: PollTransport>(
-    connection: &mut Connection,
-    transport: &mut T,
-    cx: &mut Context<'_>,
-) -> Result<Fetched, T::Error> {
     let moved = match write_out(connection, transport, cx) {
         Ok(moved) => moved,
         Err(error) => {
@@ -130,17 +103,20 @@ pub(super) fn fetch<T: PollTransport>(
     };
     let buf = connection.receive_buf();
     if buf.is_empty() {
-        return Ok(Fetched::Ended);
+        return Ok(Turn::Came);
     }
     match transport.poll_read(cx, buf) {
-        Poll::Ready(Ok(0)) => {
-            connection.received_eof();
-            Ok(Fetched::Ended)
+        Poll::Ready(Ok(0)) => connection.received_eof(),
+        Poll::Ready(Ok(n)) => {
+            if connection.in_flight() != 1 {
+                *now = transport.now();
+            }
+            connection.received(*now, n);
         }
-        Poll::Ready(Ok(n)) => Ok(Fetched::Bytes(n)),
-        Poll::Ready(Err(error)) => Err(error),
-        Poll::Pending => Ok(Fetched::Nothing { moved }),
+        Poll::Ready(Err(error)) => return Err(error),
+        Poll::Pending => return Ok(Turn::Blocked { moved }),
     }
+    Ok(Turn::Came)
 }
 
 /// Writes and flushes what it can: whether that was something.
@@ -172,7 +148,7 @@ fn write_out<T: PollTransport>(
 pub(super) fn read_out<T: PollTransport>(connection: &mut Connection, transport: &mut T, cx: &mut Context<'_>) {
     while !connection.is_ended() {
         match transport.poll_read(cx, connection.receive_buf()) {
-            Poll::Ready(Ok(n)) if n > 0 => connection.received(n),
+            Poll::Ready(Ok(n)) if n > 0 => connection.received(transport.now(), n),
             // The first failure is the one to tell.
             Poll::Ready(_) | Poll::Pending => break,
         }
@@ -184,17 +160,9 @@ pub(super) fn read_out<T: PollTransport>(connection: &mut Connection, transport:
 #[derive(Debug, Default)]
 pub(crate) struct Timer {
     set_to: Option<Instant>,
-    /// How long a reply may take.
-    reply_timeout: Option<Duration>,
-    /// Whether it was set that far ahead at most, so that it goes off before a reply is late that is waited for from now on.
-    soon: bool,
 }
 
 impl Timer {
-    pub(crate) fn new(reply_timeout: Option<Duration>) -> Self {
-        Self { reply_timeout, ..Self::default() }
-    }
-
     /// Ready once it is `at`.
     #[inline]
     pub(crate) fn poll<T: PollTransport>(&mut self, transport: &mut T, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
@@ -205,38 +173,16 @@ impl Timer {
         }
     }
 
-    /// Whether the task will be woken before a reply is late that is waited for from now on, as far as can be told without asking
-    /// what time it is. If not, [`Timer::poll`] sees to it.
-    #[inline(always)]
-    pub(crate) fn is_soon<T: PollTransport>(&mut self, transport: &mut T, cx: &mut Context<'_>) -> bool {
-        if !self.soon {
-            return false;
-        }
-        if transport.poll_timer(cx).is_ready() {
-            self.unset();
-        }
-        self.soon
-    }
-
     /// As [`Timer::poll`], for a timer that is not set, goes off too late, or has gone off.
     #[cold]
     fn poll_anew<T: PollTransport>(&mut self, transport: &mut T, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let ahead = at.saturating_duration_since(transport.now());
-            if ahead.is_zero() {
-                self.unset();
-                return Poll::Ready(());
-            }
+        while at > transport.now() {
             transport.set_timer(at);
             self.set_to = Some(at);
-            self.soon = self.reply_timeout.is_some_and(|timeout| ahead <= timeout);
             ready!(transport.poll_timer(cx));
         }
-    }
-
-    fn unset(&mut self) {
         self.set_to = None;
-        self.soon = false;
+        Poll::Ready(())
     }
 }
 

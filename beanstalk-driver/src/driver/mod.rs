@@ -14,35 +14,34 @@
 
 mod call_all;
 mod disconnect;
-mod exchange;
 mod held;
 mod io;
 
 use core::{
     fmt,
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
-
-use exchange::Sent;
-use held::{Held, Patience, Waited};
 
 pub use call_all::CallAll;
 pub(crate) use disconnect::Disconnect;
+use held::Held;
 pub(crate) use io::Timer;
-use io::{Fetched, Turn, fetch, reply_timeout, turn};
 pub use io::{PollTransport, poll_io};
+use io::{Turn, reply_timeout, turn};
 
 use beanstalk_proto::{
-    Error, Expect, Instant, Job, Lost, Request, SendError, Wait,
-    client::{Connection, Deadline, Ticket},
+    Error, Expect, Instant, Job, Lost, Request, SendError,
+    client::{Connection, SendOptions, Ticket},
 };
 
 /// A connection on a transport: what an adapter's client is made of.
 pub struct Driver<T> {
-    pub(super) connection: Connection,
-    pub(super) transport: T,
+    pub(crate) connection: Connection,
+    pub(crate) transport: T,
     timer: Timer,
+    /// What time it was when that was last asked.
+    pub(crate) now: Instant,
 }
 
 impl<T> fmt::Debug for Driver<T> {
@@ -54,8 +53,7 @@ impl<T> fmt::Debug for Driver<T> {
 impl<T: PollTransport> Driver<T> {
     /// Drives a connection over this transport.
     pub fn new(connection: Connection, transport: T) -> Self {
-        let timer = Timer::new(connection.config().reply_timeout);
-        Self { connection, transport, timer }
+        Self { connection, transport, timer: Timer::default(), now: Instant::ZERO }
     }
 
     /// The transport.
@@ -73,29 +71,7 @@ impl<T: PollTransport> Driver<T> {
         reason = "an `async fn` holds what it is given twice, and moves it from here to there"
     )]
     pub fn call<R: Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
-        async move {
-            if !self.connection.is_idle() {
-                return self.queue(request).await?.reply().await;
-            }
-            let mut sent = match self.connection.begin_exchange(request) {
-                Ok(exchange) => Sent::new(self, exchange),
-                Err(error) => return failed(*error),
-            };
-            let came = match poll_fn(|cx| Poll::Ready(sent.write(cx))).await {
-                Ok(true) => poll_fn(|cx| sent.poll_read(cx)).await,
-                Ok(false) => Ok(0),
-                Err(error) => Err(error),
-            };
-            if let Ok(n) = came {
-                if let Some(result) = sent.result(n) {
-                    return match result {
-                        Ok(reply) => Ok(reply),
-                        Err(error) => failed(*error),
-                    };
-                }
-            }
-            sent.leave(came).await
-        }
+        async move { self.queue(request).await?.reply().await }
     }
 
     /// Sends a request, until its last byte is written and flushed.
@@ -105,7 +81,7 @@ impl<T: PollTransport> Driver<T> {
     /// All of [`Error`] but what the server answers.
     pub async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         let mut held = self.queue(request).await?;
-        poll_fn(|cx| held.poll_written_out(cx)).await
+        poll_fn(|cx| held.poll_flushed(cx)).await
     }
 
     /// Waits for the reply to a request that was sent.
@@ -114,7 +90,7 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// All of [`Error`].
     pub async fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
-        self.hold(ticket).reply().await
+        Held::new(self, ticket).reply().await
     }
 
     /// Sends two requests in one write, and waits for the replies to both.
@@ -129,21 +105,16 @@ impl<T: PollTransport> Driver<T> {
         first: A,
         second: B,
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
-        let (one, expect) = (first.expect(), second.expect());
-        self.make_room(&one).await?;
-        // Once there is room for the first: what made it may have brought the job of a reserve that the second takes over.
-        if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
-            poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
-        }
-        let first = self.queue_now(first, &one)?;
+        self.make_room(&first.expect()).await?;
+        let first = self.send_now(first)?;
         // From here to where both are held nothing is awaited, so both are abandoned or none.
-        match self.queue_over(second, &expect) {
+        match self.send_now(second) {
             Ok(second) => {
-                let second = self.hold(second);
-                let first = second.driver.hold(first).reply().await;
-                Ok((first, second.reply().await))
+                let mut second = Held::new(self, second);
+                let first = Held::new(second.driver, first).reply().await;
+                Ok((first, second.wait().await))
             }
-            Err(refused) => Ok((self.hold(first).reply().await, Err(refused))),
+            Err(refused) => Ok((Held::new(self, first).reply().await, Err(refused))),
         }
     }
 
@@ -172,42 +143,37 @@ impl<T: PollTransport> Driver<T> {
         poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.transport, &mut self.timer, cx)).await
     }
 
-    pub(super) fn reply_timeout(&self) -> Option<Instant> {
+    pub(crate) fn reply_timeout(&self) -> Option<Instant> {
         reply_timeout(&self.connection, &self.transport)
     }
 
-    pub(super) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
-        self.connection.received_eof();
+    pub(crate) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
+        self.connection.abort();
         T::failure(error, lost)
     }
 
     #[inline]
-    pub(super) fn poll_until(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_until(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
     }
 
-    /// Moves bytes until `done` has what it looks for in the connection.
-    pub(super) fn poll_done<R>(
+    /// Moves bytes, and time, until `done` has what it looks for in the connection.
+    #[inline(always)]
+    pub(crate) fn poll_done<R>(
         &mut self,
         cx: &mut Context<'_>,
-        mut done: impl FnMut(&mut Connection) -> Poll<R>,
+        mut done: impl FnMut(&mut Connection, Instant) -> Poll<R>,
     ) -> Poll<Result<R, T::Error>> {
-        let mut blocked = false;
         loop {
-            if let Poll::Ready(found) = done(&mut self.connection) {
+            if let Poll::Ready(found) = done(&mut self.connection, self.now) {
                 return Poll::Ready(Ok(found));
             }
-            // Looking may have queued something.
-            if blocked && !self.connection.wants_transmit() {
-                return Poll::Pending;
-            }
-            match turn(&mut self.connection, &mut self.transport, cx) {
-                Ok(Turn::Came) => blocked = false,
-                Ok(Turn::Blocked { moved: true }) => blocked = true,
-                Ok(Turn::Blocked { moved: false }) => return Poll::Pending,
+            match self.step(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending => return Poll::Pending,
                 // It may have come with the last bytes before the failure.
-                Err(error) => {
-                    return Poll::Ready(match done(&mut self.connection) {
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(match done(&mut self.connection, self.now) {
                         Poll::Ready(found) => Ok(found),
                         Poll::Pending => Err(error),
                     });
@@ -216,54 +182,56 @@ impl<T: PollTransport> Driver<T> {
         }
     }
 
+    /// Moves what can move, or time: ready if the connection should be asked again.
+    #[inline(never)]
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
+        let Self { connection, transport, .. } = self;
+        match turn(connection, transport, &mut self.now, cx) {
+            Ok(Turn::Came) if !connection.wants_read() => return Poll::Ready(Ok(())),
+            Ok(Turn::Blocked { moved: true }) => return Poll::Ready(Ok(())),
+            Ok(Turn::Came | Turn::Blocked { moved: false }) => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        if !self.connection.wants_read() {
+            let Some(at) = self.connection.poll_timeout() else { return Poll::Pending };
+            ready!(self.timer.poll(&mut self.transport, at, cx));
+        }
+        self.now = self.transport.now();
+        self.connection.handle_timeout(self.now);
+        Poll::Ready(Ok(()))
+    }
+
     /// Queues a request, once there is room for it.
     async fn queue<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
-        let expect = request.expect();
-        self.make_room(&expect).await?;
-        let ticket = self.queue_now(request, &expect)?;
-        Ok(self.hold(ticket))
+        if self.connection.check_send(&request.expect()).is_err() {
+            self.make_room(&request.expect()).await?;
+        }
+        let ticket = self.send_now(request)?;
+        Ok(Held::new(self, ticket))
+    }
+
+    /// Queues a request however much is queued: nobody else sends meanwhile.
+    fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        self.now = self.transport.now();
+        Ok(self.connection.send_with(self.now, request, SendOptions::default().beyond_limits())?)
     }
 
     /// Waits until sending makes sense, or no waiting will help.
     async fn make_room(&mut self, expect: &Expect) -> Result<(), Error> {
-        if let Err(refused) = self.connection.check_room(expect) {
-            if !matches!(refused, SendError::Full(_) | SendError::ReserveWaiting) {
-                return Err(refused.into());
-            }
-            let until = self.reply_timeout();
-            poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
-        }
-        if matches!(self.connection.check_room(expect), Ok(Some(_))) {
-            poll_fn(|cx| self.poll_unread(expect, cx)).await?;
-        }
-        Ok(())
-    }
-
-    /// Queues a request if there is room for any now.
-    fn queue_now<R: Request>(&mut self, request: R, expect: &Expect) -> Result<Ticket<R::Reply>, Error> {
-        self.connection.check_room(expect)?;
-        self.queue_over(request, expect)
-    }
-
-    /// Queues a request, however much is queued: nobody else sends meanwhile.
-    fn queue_over<R: Request>(&mut self, request: R, expect: &Expect) -> Result<Ticket<R::Reply>, Error> {
-        let ticket = self.connection.send_over(request)?;
-        if expect.waits() != Wait::No {
-            // The waiting begins now for those behind it, too.
-            self.connection.deadline(&ticket, self.transport.now());
-        }
-        Ok(ticket)
+        let until = self.reply_timeout();
+        poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
+        Ok(self.connection.check_send(expect)?)
     }
 
     /// Ready when sending makes sense, or no waiting will help. Requests that were abandoned take room until their
     /// replies are read, and the job that a waiting reserve is after may be here, unread.
-    pub(super) fn poll_room(
+    pub(crate) fn poll_room(
         &mut self,
         expect: &Expect,
         until: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        let room = self.poll_done(cx, |connection| match connection.check_room(expect) {
+        let room = self.poll_done(cx, |connection, _| match connection.check_send(expect) {
             Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => Poll::Pending,
             Err(SendError::ReserveWaiting) => Poll::Pending,
             _ => Poll::Ready(()),
@@ -271,67 +239,10 @@ impl<T: PollTransport> Driver<T> {
         match room {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Lost::NotSent))),
-            Poll::Pending if matches!(self.connection.check_room(expect), Err(SendError::ReserveWaiting)) => {
+            Poll::Pending if matches!(self.connection.check_send(expect), Err(SendError::ReserveWaiting)) => {
                 Poll::Ready(Ok(()))
             }
             Poll::Pending => self.poll_until(until, cx).map(Ok),
         }
     }
-
-    /// Reads what there is before a reserve takes over one that was abandoned: a job that came for that one has to be
-    /// confirmed, as it may have lain here for longer than it is ours.
-    pub(super) fn poll_unread(&mut self, expect: &Expect, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let read = self.poll_done(cx, |connection| match connection.check_room(expect) {
-            Ok(Some(_)) => Poll::Pending,
-            _ => Poll::Ready(()),
-        });
-        match read {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Lost::NotSent))),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Moves bytes until some come, as long as the request with this number may wait for its reply.
-    #[inline(never)]
-    fn poll_came(&mut self, seq: u64, patience: &mut Patience<T>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        match fetch(&mut self.connection, &mut self.transport, cx) {
-            Ok(Fetched::Bytes(n)) => Poll::Ready(Waited::Bytes(n)),
-            Ok(Fetched::Ended) => Poll::Ready(Waited::Ended),
-            // What there was to read has just been read.
-            Ok(Fetched::Nothing { .. }) => self.poll_late(seq, patience, cx),
-            Err(error) => Poll::Ready(Waited::Failed(error)),
-        }
-    }
-
-    /// Ready when the reply to the request with this number, of which nothing is here, is late.
-    fn poll_late(&mut self, seq: u64, patience: &mut Patience<T>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        let (at, waited) = match self.deadline(seq, patience) {
-            Deadline::Never => return Poll::Pending,
-            Deadline::Fail(at) => (at, Waited::Late),
-            Deadline::GiveUp(at) => (at, Waited::GiveUp),
-        };
-        self.timer.poll(&mut self.transport, at, cx).map(|()| waited)
-    }
-
-    fn deadline(&mut self, seq: u64, patience: &mut Patience<T>) -> Deadline {
-        let since = match *patience {
-            Patience::Until(deadline) => return deadline,
-            Patience::Since(since) => since,
-            Patience::Fresh => self.transport.clock(),
-        };
-        let deadline = self.connection.deadline_of(seq, self.transport.time_of(since));
-        *patience = Patience::Until(deadline);
-        deadline
-    }
-
-    fn hold<R>(&mut self, ticket: Ticket<R>) -> Held<'_, T, R> {
-        Held::new(self, ticket)
-    }
-}
-
-/// Makes the result of a call that failed. What nearly always comes back shares no code with it, and so is moved less.
-#[cold]
-#[inline(never)]
-fn failed<R>(error: impl Into<Error>) -> Result<R, Error> {
-    Err(error.into())
 }

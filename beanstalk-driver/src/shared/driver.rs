@@ -68,13 +68,13 @@ fn poll_turn<T: PollTransport>(
         let disconnect = disconnect.get_or_insert_with(|| Disconnect::new(&mut state.connection, transport));
         return disconnect.poll(&mut state.connection, transport, timer, cx).map(Err);
     }
-    if let Some(error) = state.connection.end_cause(lost) {
-        return Poll::Ready(Err(Err(error)));
+    if let Poll::Ready(end) = state.connection.poll_closed() {
+        return Poll::Ready(Err(end.and(Err(Error::Closed { lost }))));
     }
     match poll_io(&mut state.connection, transport, cx) {
         Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
         Poll::Ready(Err(error)) => {
-            state.connection.received_eof();
+            state.connection.abort();
             return Poll::Ready(Err(Err(T::failure(error, lost))));
         }
         Poll::Pending => {}
@@ -90,7 +90,7 @@ fn poll_turn<T: PollTransport>(
 impl<T> Drop for SharedDriver<T> {
     fn drop(&mut self) {
         self.hub.with(|state| {
-            state.connection.received_eof();
+            state.connection.abort();
             state.wake_answered();
         });
     }

@@ -36,7 +36,7 @@ use crate::driver::PollTransport;
 use beanstalk_proto::{
     ArgumentError, CommandError, Error, Expect, Instant, Job, Lost, Reply, Request, SendError, Sharing, TubeArg,
     TubeName, Use, Wait,
-    client::{Config, Connection, Ticket},
+    client::{Config, Connection, SendOptions, Ticket, TicketId, Timeout},
 };
 use line::Line;
 
@@ -162,7 +162,7 @@ impl Hub {
         let mut state = self.0.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
             // Somebody's request panicked while it wrote itself: half of it may be queued.
             let mut state = poisoned.into_inner();
-            state.connection.received_eof();
+            state.connection.abort();
             state
         });
         let result = act(&mut state);
@@ -181,8 +181,8 @@ struct State {
     driver: Option<Waker>,
     /// Whom to wake once the lock is free.
     woken: Vec<Waker>,
-    room: Line,
-    answers: Line,
+    room: Line<u64>,
+    answers: Line<TicketId>,
     next_in_room: u64,
     /// The tube in use once everything sent has been answered; `None` if that is unknown.
     used: Option<Arc<Used>>,
@@ -216,19 +216,22 @@ impl State {
             Some(tube) => Some(self.use_tube(tube)?),
             None => None,
         };
-        let expect = request.expect();
-        let ticket = self.connection.send_into(request, expect, None, usize::MAX)?;
-        self.answers.push(ticket.seq(), None);
+        let ticket = self.send_now(request)?;
+        self.answers.push(ticket.id(), None);
         Ok((ticket.untyped(), used))
+    }
+
+    fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
+        // The driver has the clock, and sees to it that nobody waits too long.
+        let options = SendOptions::default().timeout(Timeout::None).beyond_limits();
+        self.connection.send_with(Instant::ZERO, request, options)
     }
 
     fn use_tube(&mut self, tube: &TubeName) -> Result<Arc<Used>, SendError> {
         if let Some(used) = self.used.as_ref().filter(|used| used.tube == *tube) {
             return Ok(Arc::clone(used));
         }
-        let request = Use::new(tube);
-        let expect = request.expect();
-        let ticket = self.connection.send_into(request, expect, None, usize::MAX)?;
+        let ticket = self.send_now(Use::new(tube))?;
         let used = Arc::new(Used { tube: tube.clone(), refused: OnceLock::new() });
         self.uses.push_back((ticket, Arc::clone(&used)));
         self.used = Some(Arc::clone(&used));
@@ -257,11 +260,9 @@ impl State {
     /// Wakes those whose replies are here, and who is first in line if there is room.
     fn wake_answered(&mut self) {
         self.settle_uses();
-        let ended = self.connection.is_ended();
-        let unanswered = self.connection.first_unanswered().unwrap_or(u64::MAX);
-        self.answers.release(if ended { u64::MAX } else { unanswered }, &mut self.woken);
-        match ended {
-            true => self.room.release(u64::MAX, &mut self.woken),
+        self.answers.release(|id| self.connection.is_ready(id), &mut self.woken);
+        match self.connection.is_ended() {
+            true => self.room.release(|_| true, &mut self.woken),
             false => self.wake_room(),
         }
     }
@@ -295,11 +296,11 @@ impl Turn<'_> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Ticket<Reply>, Option<Arc<Used>>), Error>> {
         self.hub.with(|state| {
-            if self.number.is_some_and(|number| number < state.room.late) {
+            if self.number.is_some_and(|number| state.room.is_late(number)) {
                 return Poll::Ready(Err(Error::TimedOut { lost: Lost::NotSent }));
             }
             let first = state.room.waiters.front().is_none_or(|front| Some(front.number) == self.number);
-            match (state.connection.check_room(expect), first) {
+            match (state.connection.check_send(expect), first) {
                 (Err(SendError::Full(_)), _) | (Ok(_), false) => {}
                 (Err(error), _) => return Poll::Ready(Err(error.into())),
                 (Ok(_), true) => {
@@ -343,16 +344,16 @@ struct Waiting<'h> {
 impl Waiting<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         let Some(ticket) = &mut self.ticket else { return Poll::Pending };
-        let number = ticket.seq();
+        let id = ticket.id();
         let result = self.hub.with(|state| match state.connection.poll_reply(ticket) {
             Poll::Ready(result) => {
-                state.answers.leave(number);
+                state.answers.leave(id);
                 state.wake_room();
                 Poll::Ready(result)
             }
-            Poll::Pending if number < state.answers.late => Poll::Ready(Err(state.connection.timed_out(ticket))),
+            Poll::Pending if state.answers.is_late(id) => Poll::Ready(Err(Error::TimedOut { lost: Lost::Unknown })),
             Poll::Pending => {
-                state.answers.wait(number, cx.waker());
+                state.answers.wait(id, cx.waker());
                 Poll::Pending
             }
         });
@@ -367,7 +368,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.hub.with(|state| {
-                state.answers.leave(ticket.seq());
+                state.answers.leave(ticket.id());
                 state.connection.abandon(ticket);
                 state.wake_room();
             });

@@ -36,14 +36,13 @@ use crate::{
 };
 use beanstalk_proto::{
     Command, Error, Instant, Job, JobId, Lost, Reply,
-    client::{Deadline, Ticket},
+    client::{Connection, Ticket},
     stats::JobStats,
 };
 
 /// A command that is outstanding.
 struct Calling {
     ticket: Ticket<Reply>,
-    deadline: Deadline,
     /// Who asked, if it was the handler.
     question: Option<Arc<Link>>,
 }
@@ -206,7 +205,7 @@ where
             None => Err(Error::Closed { lost: Lost::NotSent }),
         };
         match (sent, question) {
-            (Ok((ticket, deadline)), question) => self.io = Io::Calling(Calling { ticket, deadline, question }),
+            (Ok(ticket), question) => self.io = Io::Calling(Calling { ticket, question }),
             (Err(error), Some(link)) => link.answer(Err(error)),
             (Err(error), None) => self.machine.handle_reply(Err(error), self.now()),
         }
@@ -298,33 +297,26 @@ where
 
 /// One command at a time, of which no future is ever dropped.
 impl<T: PollTransport> Driver<T> {
-    fn start_call(&mut self, command: Command) -> Result<(Ticket<Reply>, Deadline), Error> {
-        let ticket = self.connection.send(command)?;
-        let deadline = self.connection.deadline(&ticket, self.transport.now());
-        Ok((ticket, deadline))
+    fn start_call(&mut self, command: Command) -> Result<Ticket<Reply>, Error> {
+        self.now = self.transport.now();
+        Ok(self.connection.send(self.now, command)?)
     }
 
     fn poll_call(&mut self, calling: &mut Calling, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         let ticket = &mut calling.ticket;
-        match self.poll_done(cx, |connection| connection.poll_reply(ticket)) {
+        match self.poll_done(cx, |connection, _| connection.poll_reply(ticket)) {
             Poll::Ready(Ok(result)) => Poll::Ready(result),
             Poll::Ready(Err(error)) => {
                 let lost = self.connection.lost(&calling.ticket);
                 Poll::Ready(Err(self.failed(error, lost)))
             }
-            Poll::Pending => match calling.deadline {
-                Deadline::Never | Deadline::GiveUp(_) => Poll::Pending,
-                Deadline::Fail(at) => {
-                    ready!(self.poll_until(Some(at), cx));
-                    Poll::Ready(Err(self.connection.timed_out(&calling.ticket)))
-                }
-            },
+            Poll::Pending => Poll::Pending,
         }
     }
 
     /// Ready once a connection on which nothing is outstanding has ended.
     fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let ended = |connection: &mut beanstalk_proto::client::Connection| match connection.is_ended() {
+        let ended = |connection: &mut Connection, _| match connection.is_ended() {
             true => Poll::Ready(()),
             false => Poll::Pending,
         };

@@ -43,7 +43,6 @@ impl<S: fmt::Debug> fmt::Debug for Transport<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Error = io::Error;
-    type Time = time::Instant;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
@@ -72,12 +71,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         Error::Io { error, lost }
     }
 
-    fn clock(&self) -> time::Instant {
-        time::Instant::now()
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
     }
 
-    fn time_of(&self, shown: time::Instant) -> Instant {
-        Instant::ZERO + shown.saturating_duration_since(self.epoch)
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let epoch = self.epoch;
+        move || Instant::ZERO + epoch.elapsed()
     }
 
     fn set_timer(&mut self, at: Instant) {

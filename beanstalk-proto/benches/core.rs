@@ -34,7 +34,7 @@ fn parse_a_mixed_stream(bencher: Bencher<'_, '_>) {
 fn encode_puts(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(DEPTH)).with_inputs(cases::connection).bench_refs(|connection| {
         for _ in 0..DEPTH {
-            let _ticket = black_box(connection.send(cases::put(black_box(SMALL))));
+            let _ticket = black_box(connection.send(beanstalk_proto::Instant::ZERO, cases::put(black_box(SMALL))));
         }
     });
 }

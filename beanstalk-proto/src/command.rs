@@ -54,11 +54,18 @@ pub struct Refused {
     pub reply: Reply,
     /// Whether the server's counter of that command goes up all the same.
     pub counted: bool,
+    /// The line, without its CRLF, if a connection has read one: for a proxy that passes on what it does not know. Empty if it was too
+    /// long, or if it is the body that was refused.
+    pub line: Vec<u8>,
 }
 
 impl Refused {
     pub(crate) const fn bad_format() -> Self {
-        Self { kind: None, reply: Reply::BadFormat, counted: false }
+        Self { kind: None, reply: Reply::BadFormat, counted: false, line: Vec::new() }
+    }
+
+    pub(crate) fn of_line(self, line: &[u8]) -> Self {
+        Self { line: line.to_vec(), ..self }
     }
 }
 

@@ -8,15 +8,23 @@
 //!            └───────────── a large body's own Vec ◀── receive_buf lends its tail
 //! ```
 //!
-//! The scratch has a fixed size. A body that is kept and does not lie in the scratch whole gets an allocation of its
-//! own, whose tail is lent to the transport, so that the kernel writes the bytes where they stay.
+//! The scratch is small until a read fills it, and again after many small reads, so that an idle connection costs little. A body that
+//! is kept and does not lie in the scratch whole gets an allocation of its own, whose tail is lent to the transport, so that the kernel
+//! writes the bytes where they stay.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
+use core::mem;
 
 use crate::scan::LineSearch;
 
-/// Room for lines and small bodies: a connection's only fixed memory.
+/// The longest that the room for lines and small bodies gets.
 const SCRATCH: usize = 8 * 1024;
+/// Its length at first: a line fits.
+const FIRST: usize = 256;
+/// So many small reads in a row make it that short again.
+const SELDOM: u8 = 64;
+/// Stands for a read that has filled the scratch.
+const FULL: u8 = u8::MAX;
 /// How far the memory for a body may run ahead of what has arrived; once more than this has, by as much again.
 const AHEAD: usize = 64 * 1024;
 /// CR LF.
@@ -48,65 +56,105 @@ struct Incoming {
 /// The receiving half of a connection.
 #[derive(Debug)]
 pub(crate) struct Framer {
-    scratch: Box<[u8]>,
+    scratch: Vec<u8>,
     /// Where in the scratch the bytes start that were not used yet.
     start: usize,
     end: usize,
+    /// How much room was lent for the next read.
+    lent: usize,
+    /// How many reads in a row would not have filled the shortest scratch; `FULL` after one that has filled this.
+    small: u8,
     search: LineSearch,
     incoming: Option<Incoming>,
 }
 
 impl Default for Framer {
     fn default() -> Self {
-        let scratch = vec![0; SCRATCH].into_boxed_slice();
-        Self { scratch, start: 0, end: 0, search: LineSearch::default(), incoming: None }
+        let scratch = vec![0; FIRST];
+        Self { scratch, start: 0, end: 0, lent: 0, small: 0, search: LineSearch::default(), incoming: None }
     }
 }
 
 impl Framer {
-    /// Where the next bytes of the stream go; never empty.
+    /// Where the next bytes of the stream go; empty only if as much lies here unused as ever may.
     #[inline]
     pub(crate) fn receive_buf(&mut self) -> &mut [u8] {
-        let in_scratch = self.start < self.end;
-        match &mut self.incoming {
-            Some(body) if body.keep && !in_scratch => body.tail(),
-            _ => {
-                if self.start > 0 {
-                    self.scratch.copy_within(self.start..self.end, 0);
-                    self.end = self.end.saturating_sub(self.start);
-                    self.start = 0;
-                }
-                self.scratch.get_mut(self.end..).unwrap_or_default()
-            }
+        if self.start > 0 || self.small >= SELDOM || self.incoming.is_some() {
+            return self.receive_buf_closely();
         }
+        self.lent = self.scratch.len().saturating_sub(self.end);
+        self.scratch.get_mut(self.end..).unwrap_or_default()
     }
 
-    /// Takes note of `n` bytes that were written to [`Framer::receive_buf`].
+    #[inline(never)]
+    fn receive_buf_closely(&mut self) -> &mut [u8] {
+        let in_scratch = self.start < self.end;
+        if let (Some(Incoming { keep: true, .. }), false) = (&self.incoming, in_scratch) {
+            let room = self.incoming.as_mut().map(Incoming::tail).unwrap_or_default();
+            self.lent = room.len();
+            return room;
+        }
+        if self.start > 0 {
+            self.scratch.copy_within(self.start..self.end, 0);
+            self.end = self.end.saturating_sub(self.start);
+            self.start = 0;
+        }
+        match self.small {
+            FULL => {
+                self.scratch.resize(self.scratch.len().saturating_mul(4).min(SCRATCH), 0);
+                self.small = 0;
+            }
+            SELDOM.. if self.end == 0 => {
+                self.scratch = vec![0; FIRST];
+                self.small = 0;
+            }
+            _ => {}
+        }
+        self.lent = self.scratch.len().saturating_sub(self.end);
+        self.scratch.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Takes note of `n` bytes that were written to what [`Framer::receive_buf`] has lent last. `false` if it has lent less, or
+    /// was told already; then nothing has happened.
     #[inline]
-    pub(crate) fn received(&mut self, n: usize) {
+    #[must_use]
+    pub(crate) fn received(&mut self, n: usize) -> bool {
+        let room = mem::take(&mut self.lent);
+        if n > room {
+            return false;
+        }
         let in_scratch = self.start < self.end;
         match &mut self.incoming {
             Some(body) if body.keep && !in_scratch => body.arrived(n),
-            _ => self.end = self.end.saturating_add(n).min(self.scratch.len()),
+            _ => {
+                self.end = self.end.wrapping_add(n);
+                if n == room || self.scratch.len() > FIRST {
+                    self.filled(n == room);
+                }
+            }
         }
+        true
+    }
+
+    /// Takes note of a read that has filled the scratch, or has not although it has grown.
+    #[cold]
+    fn filled(&mut self, full: bool) {
+        self.small = match full {
+            true if self.scratch.len() < SCRATCH => FULL,
+            false if self.end < FIRST => self.small.saturating_add(1).min(SELDOM),
+            _ => 0,
+        };
+    }
+
+    /// Whether there is no room for more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.end.saturating_sub(self.start) >= SCRATCH
     }
 
     /// Bytes that have arrived and were not used yet, from the start of a line.
     #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         self.scratch.get(self.start..self.end).unwrap_or_default()
-    }
-
-    /// The whole scratch, if nothing has arrived that was not used.
-    #[inline(always)]
-    pub(crate) fn fresh_buf(&mut self) -> Option<&mut [u8]> {
-        if self.end == 0 && self.incoming.is_none() { Some(&mut self.scratch) } else { None }
-    }
-
-    /// The first `n` bytes of what [`Framer::fresh_buf`] has lent.
-    #[inline(always)]
-    pub(crate) fn lent(&self, n: usize) -> Option<&[u8]> {
-        self.scratch.get(..n)
     }
 
     /// Whether a body is on its way, rather than a line.
@@ -246,7 +294,7 @@ mod tests {
             let read = room.len().min(most).min(n - arrived);
             assert!(read > 0);
             room[..read].fill(b'x');
-            framer.received(read);
+            assert!(framer.received(read));
             arrived += read;
             let held = framer.incoming.as_ref().map_or(0, |body| body.bytes.capacity());
             assert!(held <= arrived + arrived.max(AHEAD), "{held} bytes held for {arrived}");
@@ -299,7 +347,7 @@ mod tests {
         let place = lent.as_ptr();
         lent[..50_000].fill(b'x');
         lent[50_000..].copy_from_slice(b"\r\n");
-        framer.received(50_002);
+        assert!(framer.received(50_002));
         let whole = framer.poll_body().unwrap();
         assert!(whole.trailer_ok && whole.bytes.len() == 50_000);
         assert_eq!(whole.bytes.as_ptr(), place, "it was not copied");
@@ -309,7 +357,7 @@ mod tests {
     fn a_small_body_is_kept_at_its_exact_size() {
         let mut framer = Framer::default();
         framer.receive_buf()[..9].copy_from_slice(b"hello\r\nOK");
-        framer.received(9);
+        assert!(framer.received(9));
         framer.start_body(5, true);
         let whole = framer.poll_body().unwrap();
         assert_eq!((&whole.bytes[..], whole.bytes.capacity(), whole.trailer_ok), (&b"hello"[..], 5, true));
@@ -317,14 +365,42 @@ mod tests {
     }
 
     #[test]
-    fn more_than_was_lent_is_not_believed() {
+    fn more_than_was_lent_and_the_same_twice_are_refused() {
         let mut framer = Framer::default();
-        framer.received(usize::MAX);
-        assert_eq!(framer.unread().len(), SCRATCH);
-        framer.consume(usize::MAX);
+        assert!(!framer.received(1), "nothing was lent");
+        let room = framer.receive_buf().len();
+        assert!(!framer.received(room + 1));
+        assert_eq!(framer.unread(), b"");
+        framer.receive_buf();
+        assert!(framer.received(5) && !framer.received(5));
+        assert_eq!(framer.unread().len(), 5);
+        framer.consume(5);
         framer.start_body(10, true);
         assert_eq!(framer.receive_buf().len(), 12);
-        framer.received(usize::MAX);
-        assert_eq!(framer.poll_body().unwrap().bytes, [0; 10]);
+        assert!(!framer.received(13));
+    }
+
+    /// Reads so many bytes, and uses them.
+    fn read(framer: &mut Framer, n: usize) {
+        assert!(framer.receive_buf().len() >= n && framer.received(n));
+        framer.consume(n);
+    }
+
+    #[test]
+    fn the_scratch_grows_when_a_read_fills_it_and_shrinks_after_many_small_ones() {
+        let mut framer = Framer::default();
+        assert_eq!(framer.receive_buf().len(), FIRST);
+        for len in [FIRST, 4 * FIRST, 16 * FIRST, SCRATCH, SCRATCH] {
+            assert_eq!(framer.receive_buf().len(), len);
+            read(&mut framer, len);
+        }
+        for _ in 0..10 {
+            (1..SELDOM).for_each(|_| read(&mut framer, 20));
+            read(&mut framer, FIRST);
+            assert_eq!(framer.receive_buf().len(), SCRATCH, "it is needed now and then");
+        }
+        (0..SELDOM).for_each(|_| read(&mut framer, 20));
+        assert_eq!(framer.receive_buf().len(), FIRST);
+        assert_eq!(framer.scratch.capacity(), FIRST);
     }
 }

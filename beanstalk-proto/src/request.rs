@@ -68,14 +68,6 @@ pub trait Request {
     ///
     /// The server's refusal: `Err(reply.into())` for every reply that is none of the good ones.
     fn decode(reply: Reply) -> Result<Self::Reply, DecodeError>;
-
-    /// What nearly always answers it, if nothing need be checked of that but an id: what it expects says so, and where it is
-    /// always the same, the compiler should know.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn usual(expect: &Expect) -> Option<ReplyKind> {
-        expect.usual()
-    }
 }
 
 /// Whether the server may keep a request waiting on purpose, and for how long.
@@ -211,15 +203,6 @@ impl Expect {
     pub fn echo(mut self, echo: Echo) -> Self {
         self.echo = echo;
         self
-    }
-
-    /// See [`Request::usual`].
-    #[inline(always)]
-    fn usual(&self) -> Option<ReplyKind> {
-        match (&self.kind, &self.other, &self.echo) {
-            (Some(kind), OtherReplies::None, Echo::None | Echo::Id(_)) => kind.usual(),
-            _ => None,
-        }
     }
 
     /// Whether it is one of the two commands that wait for any job.

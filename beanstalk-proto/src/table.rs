@@ -6,7 +6,7 @@
 //!
 //! A row reads: request struct, method name, word on the wire and (`match`) the prefix that the server looks for; the
 //! arguments, each with its kind; the Rust type of the reply and how to get there; every reply word that may answer
-//! besides the general errors, the one that nearly always does first; what the server may wait for; what the reply
+//! besides the general errors; what the server may wait for; what the reply
 //! repeats; how a connection that tasks share offers it (`as_is`; under another name, with the tube to use; `no`); an
 //! example call.
 //!

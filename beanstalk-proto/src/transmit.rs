@@ -16,8 +16,10 @@ const LINE_END: usize = 2;
 const MOVED_FROM: usize = 4096;
 /// The buffer's first size.
 const FIRST: usize = 1024;
-/// A buffer that was written out is kept for the next request unless it has grown beyond this.
+/// A buffer that was written is kept for the next request unless it has grown beyond this.
 const KEPT: usize = 1024 * 1024;
+/// So many times in a row it must have been needed for little, or not at all, before it is given back.
+const SELDOM: u8 = 64;
 /// Written bytes at the start of the buffer are dropped once there are so many.
 const COMPACT_FROM: usize = 16 * 1024;
 
@@ -68,6 +70,10 @@ pub(crate) struct Transmit {
     moved_sent: usize,
     /// Bytes that wait.
     queued: usize,
+    /// Bytes that were [taken](Transmit::take) and not reported as written.
+    taken: usize,
+    /// How often in a row the buffer was needed for little.
+    seldom: u8,
     /// Bytes ever queued, and so the place in the stream where the next request starts.
     total: u64,
 }
@@ -89,9 +95,26 @@ impl Transmit {
         self.total
     }
 
+    /// How many bytes of the stream may be on their way.
+    #[inline]
+    pub(crate) const fn handed_out(&self) -> u64 {
+        self.total.wrapping_sub(self.queued as u64)
+    }
+
     /// How many bytes of the stream were written.
+    #[inline]
     pub(crate) const fn written(&self) -> u64 {
-        self.total.saturating_sub(self.queued as u64)
+        self.handed_out().wrapping_sub(self.taken as u64)
+    }
+
+    /// How many bytes were queued and not written, be it that they were taken.
+    pub(crate) const fn unwritten(&self) -> usize {
+        self.queued.wrapping_add(self.taken)
+    }
+
+    /// How many bytes may be reported as written now.
+    pub(crate) const fn due(&self) -> usize {
+        if self.taken > 0 { self.taken } else { self.queued }
     }
 
     /// Sees to it that there is room for so many bytes.
@@ -234,7 +257,7 @@ impl Transmit {
     pub(crate) fn drop_pending(&mut self) {
         self.pending = Vec::new();
         if self.queued == 0 && self.joined.len() > KEPT {
-            self.release();
+            self.release(KEPT);
         }
     }
 
@@ -293,6 +316,10 @@ impl Transmit {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::arithmetic_side_effects, reason = "a test says what it counts on")]
+
+    use alloc::vec;
+
     use super::*;
 
     #[test]
@@ -302,7 +329,7 @@ mod tests {
             queue.push_body(Body::Borrowed(&[0; 4000]));
         }
         assert!(queue.joined.capacity() > 4 * KEPT);
-        queue.advance(usize::MAX);
+        assert!(queue.advance(queue.queued()));
         assert!(queue.joined.capacity() <= KEPT);
     }
 
@@ -321,9 +348,39 @@ mod tests {
         queue.push_line(&[0; 100]);
         for _ in 0..100_000 {
             queue.push_line(&[0; 100]);
-            queue.advance(100);
+            assert!(queue.advance(100));
         }
         assert!(queue.joined.capacity() <= 8 * COMPACT_FROM);
         assert_eq!((queue.queued(), queue.end(), queue.written()), (100, 10_000_100, 10_000_000));
+    }
+
+    #[test]
+    fn a_buffer_that_little_is_written_to_is_given_back() {
+        let mut queue = Transmit::default();
+        queue.push_line(&[0; 100_000]);
+        assert!(queue.advance(100_000));
+        for _ in 0..SELDOM {
+            assert!(queue.joined.capacity() >= 100_000, "it may be needed again");
+            queue.push_line(&[0; 10]);
+            assert!(queue.advance(10));
+        }
+        assert!(queue.joined.capacity() <= FIRST);
+    }
+
+    #[test]
+    fn what_is_taken_counts_as_handed_out_and_is_written_only_once_that_is_reported() {
+        let mut queue = Transmit::default();
+        queue.push_line(b"put 0 0 60 5000\r\n");
+        queue.push_body(Body::Owned(vec![b'x'; 5000]));
+        queue.push_line(b"delete 1\r\n");
+        assert!(queue.advance(3));
+        let pieces: Vec<_> = iter::from_fn(|| queue.take()).collect();
+        assert_eq!(pieces, [b" 0 0 60 5000\r\n".to_vec(), vec![b'x'; 5000], b"\r\ndelete 1\r\n".to_vec()]);
+        assert_eq!((queue.queued(), queue.handed_out(), queue.written()), (0, queue.end(), 3));
+        queue.push_line(b"late");
+        assert!(!queue.advance(6000), "more than was taken");
+        assert!(queue.advance(5000) && queue.advance(26));
+        assert_eq!((queue.written(), queue.queued()), (queue.end() - 4, 4));
+        assert!(queue.advance(4) && !queue.advance(1));
     }
 }

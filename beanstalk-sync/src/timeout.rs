@@ -1,72 +1,37 @@
-//! A socket's timeout, set only when it has to change.
+//! A stream's timeout, set only when it has to change.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
 /// The shortest timeout that a socket takes: the nearest to not waiting at all.
-const SHORTEST: Duration = Duration::from_micros(1);
+const SHORTEST: u64 = 1_000;
 /// How much too long something may take if that spares setting the timeout.
-const SLACK: Duration = Duration::from_millis(1);
+const SLACK: u64 = 1_000_000;
 /// To wait longer than the timeout is to begin again each time that it passes: that costs nothing, from here on.
-const LONG: Duration = Duration::from_secs(1);
+const LONG: u64 = 1_000_000_000;
 
-/// The timeout of reads, or that of writes; the outer `None` is "not known yet".
-#[derive(Debug)]
-pub(crate) struct Timeout(Option<Option<Duration>>);
+/// For as long as it takes.
+pub(crate) const ENDLESS: u64 = u64::MAX;
+
+/// The timeout of reads, or that of writes, in nanoseconds; 0 if it is unknown.
+#[derive(Debug, Default)]
+pub(crate) struct Timeout(u64);
 
 impl Timeout {
-    /// That of a stream of which nothing is known.
-    pub(crate) const NEW: Self = Self(None);
-
-    /// Reads or writes once, until the deadline at most: at least once, without waiting, if that has passed already.
-    #[inline]
-    pub(crate) fn within<S, R>(
-        &mut self,
-        deadline: Option<Instant>,
-        stream: &mut S,
-        set: impl Fn(&mut S, Option<Duration>) -> io::Result<()>,
-        mut act: impl FnMut(&mut S) -> io::Result<R>,
-    ) -> io::Result<R> {
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if let Some(timeout) = self.change(left) {
-                set(stream, timeout)?;
-                self.0 = Some(timeout);
-            }
-            match act(stream) {
-                Err(error) if is_timeout(&error) => {
-                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                        return Err(error);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+    /// Whether it will do for waiting so many nanoseconds.
+    #[inline(always)]
+    pub(crate) fn suits(&self, left: u64) -> bool {
+        self.0 <= left.saturating_add(SLACK) && self.0 >= left.clamp(SHORTEST, LONG)
     }
 
-    /// The timeout to set before waiting so long, if the one that is set won't do.
-    #[inline]
-    fn change(&self, left: Option<Duration>) -> Option<Option<Duration>> {
-        match (self.0, left) {
-            (Some(Some(set)), None) if set >= LONG => None,
-            (Some(None), None) => None,
-            (Some(Some(set)), Some(left)) if set <= left.saturating_add(SLACK) && set >= left.min(LONG) => None,
-            (_, None) => Some(None),
-            (_, Some(left)) => Some(Some(rounded(left))),
-        }
+    /// Sets it to that.
+    #[cold]
+    pub(crate) fn set(&mut self, left: u64, set: impl FnOnce(Option<Duration>) -> io::Result<()>) -> io::Result<()> {
+        // Rounded up, so that what is asked for again a moment later is the same.
+        let rounded = if left < SLACK { left.max(SHORTEST) } else { left.div_ceil(SLACK).saturating_mul(SLACK) };
+        set(if left == ENDLESS { None } else { Some(Duration::from_nanos(rounded)) })?;
+        self.0 = if left == ENDLESS { ENDLESS } else { rounded };
+        Ok(())
     }
-}
-
-/// Rounded up, so that what is asked for again a moment later is the same.
-fn rounded(left: Duration) -> Duration {
-    if left < SLACK {
-        return left.max(SHORTEST);
-    }
-    let millis = left.as_millis().saturating_add(u128::from(left.subsec_nanos() % 1_000_000 != 0));
-    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
@@ -82,10 +47,14 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
     const S: Duration = Duration::from_secs(1);
 
+    fn nanos(duration: Duration) -> u64 {
+        u64::try_from(duration.as_nanos()).unwrap_or(ENDLESS)
+    }
+
     #[test]
     fn a_timeout_is_set_only_when_it_has_to_change() {
-        let mut timeout = Timeout::NEW;
-        for (left, set) in [
+        let mut timeout = Timeout::default();
+        for (left, sets) in [
             (Some(5 * S - MS / 50), Some(Some(5 * S))),
             // A moment later, the same; and waiting longer is beginning again.
             (Some(5 * S - MS / 100), None),
@@ -94,46 +63,25 @@ mod tests {
             // Shorter has to be set, and what is too short to begin again with.
             (Some(20 * MS), Some(Some(20 * MS))),
             (Some(5 * S), Some(Some(5 * S))),
-            (Some(Duration::ZERO), Some(Some(SHORTEST))),
+            (Some(Duration::ZERO), Some(Some(MS / 1000))),
             (Some(MS / 3), Some(Some(MS / 3))),
             (None, Some(None)),
             (None, None),
-            (Some(Duration::MAX), Some(Some(Duration::from_millis(u64::MAX)))),
         ] {
-            assert_eq!(timeout.change(left), set, "{left:?} after {timeout:?}");
-            if set.is_some() {
-                timeout.0 = set;
+            let left = left.map_or(ENDLESS, nanos);
+            let mut was_set = None;
+            if !timeout.suits(left) {
+                timeout
+                    .set(left, |timeout| {
+                        was_set = Some(timeout);
+                        Ok(())
+                    })
+                    .unwrap();
             }
+            assert_eq!(was_set, sets, "for {left} ns");
         }
-    }
-
-    #[test]
-    fn what_takes_several_timeouts_ends_at_the_deadline_and_not_before() {
-        let (mut timeout, mut tries) = (Timeout(Some(Some(LONG))), 0);
-        let start = Instant::now();
-        let deadline = start + 3 * MS;
-        let result = timeout.within(
-            Some(deadline),
-            &mut (),
-            |(), _| Ok(()),
-            |()| {
-                tries += 1;
-                std::thread::sleep(MS);
-                Err::<(), _>(io::Error::from(io::ErrorKind::WouldBlock))
-            },
-        );
-        assert!(is_timeout(&result.unwrap_err()) && tries > 0 && start.elapsed() >= 3 * MS, "{tries} tries");
-        // One that has passed is one try.
-        tries = 0;
-        let again = timeout.within(
-            Some(deadline),
-            &mut (),
-            |(), _| Ok(()),
-            |()| {
-                tries += 1;
-                Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))
-            },
-        );
-        assert!(again.is_err() && tries == 1);
+        assert!(!Timeout::default().suits(0) && !Timeout::default().suits(ENDLESS), "it is unknown");
+        let failed = timeout.set(nanos(S), |_| Err(io::ErrorKind::Other.into()));
+        assert!(failed.is_err() && timeout.suits(ENDLESS), "what could not be set is not");
     }
 }

@@ -11,8 +11,6 @@ use std::os::unix::net::UnixStream;
 
 use beanstalk_driver::Address;
 
-use crate::timeout::Timeout;
-
 /// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
 ///
 /// A read or write that takes longer than its timeout fails with [`io::ErrorKind::WouldBlock`] or
@@ -48,8 +46,8 @@ use crate::timeout::Timeout;
 ///     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
 ///         self.inner.set_write_timeout(timeout)
 ///     }
-///     fn set_deadline(&mut self, deadline: Option<Instant>) -> bool {
-///         self.inner.set_deadline(deadline)
+///     fn set_deadline(&mut self, deadline: Option<Instant>) {
+///         self.inner.set_deadline(deadline);
 ///     }
 /// }
 /// ```
@@ -68,14 +66,11 @@ pub trait Transport: Read + Write {
     /// What setting it failed with.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// Bounds each read, write and flush until this is called again: none may return later than the deadline, however many bytes
-    /// move meanwhile, and however often what is below is read or written for it. `None` is as long as it takes; one that has passed
-    /// means to try once, without waiting. Past the deadline they fail as with a timeout, and the timeouts do not matter.
-    ///
-    /// Returns whether the stream does so. The default does not, and returns `false`: then the timeouts are set instead.
-    fn set_deadline(&mut self, deadline: Option<Instant>) -> bool {
+    /// Sets until when each read, write and flush that follows may take, however many bytes move meanwhile. `None` is as long as it
+    /// takes; one that has passed means to try once, without waiting. The timeouts are set as well, and are no longer than that when this is
+    /// called: whoever reads or writes what is below once for each of its own reads and writes has nothing to do, as the default.
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
         let _ = deadline;
-        false
     }
 
     /// Closes the writing half, if the stream can. The default does nothing.
@@ -114,10 +109,21 @@ socket_transport!(UnixStream);
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
-    /// Until when reads and writes may take; the outer `None` is "as long as the timeouts say".
-    deadline: Option<Option<Instant>>,
-    read: Timeout,
-    write: Timeout,
+    /// Until when reads and writes may take.
+    deadline: Option<Instant>,
+    read: Side,
+    write: Side,
+}
+
+/// Reads, or writes.
+#[derive(Debug)]
+struct Side {
+    /// The timeout that was asked for.
+    timeout: Option<Duration>,
+    /// It has been used since the deadline was set, so that less is left.
+    used: bool,
+    /// The socket's timeout is another by now.
+    shortened: bool,
 }
 
 /// A socket that is connected.
@@ -150,7 +156,7 @@ impl Stream {
     }
 
     const fn new(socket: Socket) -> Self {
-        Self { socket, deadline: None, read: Timeout::NEW, write: Timeout::NEW }
+        Self { socket, deadline: None, read: Side::NEW, write: Side::NEW }
     }
 
     /// Connects. Every address that a host name stands for is tried in turn within the timeout.
@@ -217,49 +223,78 @@ fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<T
     Err(last)
 }
 
-impl Stream {
-    /// Writes once, within the deadline.
-    #[inline]
-    fn write_once(&mut self, mut write: impl FnMut(&mut Socket) -> io::Result<usize>) -> io::Result<usize> {
-        match self.deadline {
-            Some(deadline) => self.write.within(deadline, &mut self.socket, Socket::set_write_timeout, write),
-            None => write(&mut self.socket),
+impl Side {
+    const NEW: Self = Self { timeout: None, used: false, shortened: false };
+
+    /// Before a read or write: what has to be done to the socket's timeout, if something.
+    #[inline(always)]
+    fn begin(
+        &mut self,
+        deadline: Option<Instant>,
+        socket: &Socket,
+        set: fn(&Socket, Option<Duration>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !self.shortened && (!self.used || deadline.is_none()) {
+            self.used = true;
+            return Ok(());
         }
+        self.begin_again(deadline, socket, set)
+    }
+
+    #[cold]
+    fn begin_again(
+        &mut self,
+        deadline: Option<Instant>,
+        socket: &Socket,
+        set: fn(&Socket, Option<Duration>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let first = !std::mem::replace(&mut self.used, true);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = match left {
+            Some(Duration::ZERO) if !first => return Err(io::ErrorKind::TimedOut.into()),
+            Some(left) if !first => Some(self.timeout.map_or(left, |timeout| timeout.min(left))),
+            _ => self.timeout,
+        };
+        self.shortened = timeout != self.timeout;
+        set(socket, timeout)
+    }
+
+    fn set(&mut self, timeout: Option<Duration>) {
+        (self.timeout, self.shortened) = (timeout, false);
     }
 }
 
 impl Socket {
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         either!(self, stream => stream.set_read_timeout(timeout))
     }
 
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         either!(self, stream => stream.set_write_timeout(timeout))
     }
 }
 
 impl Read for Stream {
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = |socket: &mut Socket| either!(socket, stream => stream.read(buf));
-        match self.deadline {
-            Some(deadline) => self.read.within(deadline, &mut self.socket, Socket::set_read_timeout, read),
-            None => either!(&mut self.socket, stream => stream.read(buf)),
-        }
+        self.read.begin(self.deadline, &self.socket, Socket::set_read_timeout)?;
+        either!(&mut self.socket, stream => stream.read(buf))
     }
 }
 
 impl Write for Stream {
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_once(|socket| either!(socket, stream => stream.write(buf)))
+        self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        either!(&mut self.socket, stream => stream.write(buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_once(|socket| either!(socket, stream => stream.write_vectored(bufs)))
+        self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        either!(&mut self.socket, stream => stream.write_vectored(bufs))
     }
 
-    #[inline]
+    #[inline(always)]
     fn flush(&mut self) -> io::Result<()> {
         // A socket keeps nothing back.
         Ok(())
@@ -268,19 +303,21 @@ impl Write for Stream {
 
 impl Transport for Stream {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        (self.deadline, self.read) = (None, Timeout::NEW);
-        self.socket.set_read_timeout(timeout)
+        self.socket.set_read_timeout(timeout)?;
+        self.read.set(timeout);
+        Ok(())
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        (self.deadline, self.write) = (None, Timeout::NEW);
-        self.socket.set_write_timeout(timeout)
+        self.socket.set_write_timeout(timeout)?;
+        self.write.set(timeout);
+        Ok(())
     }
 
-    #[inline]
-    fn set_deadline(&mut self, deadline: Option<Instant>) -> bool {
-        self.deadline = Some(deadline);
-        true
+    #[inline(always)]
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+        (self.read.used, self.write.used) = (false, false);
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

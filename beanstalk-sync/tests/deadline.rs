@@ -62,8 +62,8 @@ impl<S: Transport> Transport for Records<S> {
         self.inner.set_write_timeout(timeout)
     }
 
-    fn set_deadline(&mut self, deadline: Option<Instant>) -> bool {
-        self.inner.set_deadline(deadline)
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.inner.set_deadline(deadline);
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

@@ -29,6 +29,11 @@ pub struct Transport<S> {
     woken: Option<Waker>,
 }
 
+#[inline]
+fn since(epoch: time::Instant) -> Instant {
+    Instant::ZERO + epoch.elapsed()
+}
+
 impl<S> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, epoch: time::Instant::now(), timer: None, woken: None }
@@ -41,7 +46,6 @@ impl<S> Transport<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Error = io::Error;
-    type Time = time::Instant;
 
     #[inline(always)]
     fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -72,12 +76,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     }
 
     #[inline]
-    fn clock(&self) -> time::Instant {
-        time::Instant::now()
+    fn now(&self) -> Instant {
+        since(self.epoch)
     }
 
-    fn time_of(&self, shown: time::Instant) -> Instant {
-        Instant::ZERO + shown.saturating_duration_since(self.epoch)
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let epoch = self.epoch;
+        move || since(epoch)
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -7,7 +7,7 @@
 use std::{hint::black_box, time::Duration};
 
 use beanstalk_proto::{
-    Error, JobId, Peek, Reply, Stats, Use, client,
+    Error, Instant, JobId, Peek, Reply, Stats, Use, client,
     server::{self, Event},
 };
 use nix::time::{ClockId, clock_gettime};
@@ -59,7 +59,7 @@ fn tell(connection: &mut client::Connection, mut bytes: &[u8], most: usize) {
             return;
         }
         buf[..n].copy_from_slice(&bytes[..n]);
-        connection.received(n);
+        connection.received(Instant::ZERO, n);
         bytes = &bytes[n..];
     }
 }
@@ -91,7 +91,7 @@ fn a_client_holds_no_more_than_has_arrived() {
     for (arrived, most) in [(0, 1), (100, 1), (100 * KIB, 1000), (MIB, 7), (MIB, MIB)] {
         at_most(BASE + 2 * arrived, &format!("4 GiB announced and {arrived} bytes of them by {most}"), || {
             let mut connection = client::Connection::new(config);
-            let ticket = connection.send(Peek::new(1)).unwrap();
+            let ticket = connection.send(Instant::ZERO, Peek::new(1)).unwrap();
             tell(&mut connection, b"FOUND 1 4294967295\r\n", most);
             tell(&mut connection, &piece[..arrived], most);
             black_box(&ticket);
@@ -100,7 +100,7 @@ fn a_client_holds_no_more_than_has_arrived() {
     at_most(BASE, "64 MiB over the limit", || {
         let limits = client::Limits { reply_body: 1000, ..client::Limits::default() };
         let mut connection = client::Connection::new(client::Config { limits, ..client::Config::default() });
-        let mut ticket = connection.send(Peek::new(1)).unwrap();
+        let mut ticket = connection.send(Instant::ZERO, Peek::new(1)).unwrap();
         tell(&mut connection, format!("FOUND 1 {}\r\n", 64 * MIB).as_bytes(), usize::MAX);
         for _ in 0..64 {
             tell(&mut connection, &piece, usize::MAX);
@@ -110,7 +110,7 @@ fn a_client_holds_no_more_than_has_arrived() {
     });
     at_most(BASE, "a line without end", || {
         let mut connection = client::Connection::new(config);
-        let ticket = connection.send(Stats::new()).unwrap();
+        let ticket = connection.send(Instant::ZERO, Stats::new()).unwrap();
         tell(&mut connection, &piece, 1);
         assert!(connection.is_ended());
         black_box(&ticket);
@@ -123,7 +123,7 @@ fn a_client_holds_no_more_than_its_limits() {
     at_most(BASE + 2 * MIB, "a hundred replies of 100 KiB that nobody takes", || {
         let mut connection = client::Connection::new(config);
         let mut tickets = Vec::new();
-        while let Ok(ticket) = connection.send(Peek::new(1)) {
+        while let Ok(ticket) = connection.send(Instant::ZERO, Peek::new(1)) {
             tickets.push(ticket);
         }
         assert_eq!(tickets.len(), 100);
@@ -223,7 +223,7 @@ fn work_is_in_proportion_to_the_bytes() {
         "a reply's body",
         |n| {
             let mut connection = client::Connection::new(client::Config::default());
-            let mut ticket = connection.send(Peek::new(1)).unwrap();
+            let mut ticket = connection.send(Instant::ZERO, Peek::new(1)).unwrap();
             tell(&mut connection, &body(n, "FOUND 1 {}\r\n"), 1);
             assert!(connection.poll_reply(&mut ticket).is_ready());
         },
@@ -259,7 +259,7 @@ fn work_is_in_proportion_to_the_bytes() {
             let line = format!("USING {tube}\r\n");
             for _ in 0..100 {
                 let mut connection = client::Connection::new(client::Config::default());
-                let mut ticket = connection.send(Use::new(tube.as_str())).unwrap();
+                let mut ticket = connection.send(Instant::ZERO, Use::new(tube.as_str())).unwrap();
                 tell(&mut connection, line.as_bytes(), 1);
                 assert!(connection.poll_reply(&mut ticket).is_ready());
             }

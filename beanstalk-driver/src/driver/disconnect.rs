@@ -1,56 +1,71 @@
 //! Ending a driven connection.
 
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
-use super::io::{Block, PollTransport, Timer, Turn, reply_timeout, turn};
-use beanstalk_proto::{
-    Error, Instant, Lost,
-    client::{Closing, Connection},
-};
+use super::{io::PollTransport, link::Link};
+use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
-/// An end in order: the goodbye that [`Connection::close`] names, then reading until the server has closed.
+/// An end in order: what [`Connection::close`] asks for, reading until the server has closed, and closing the transport.
 #[derive(Debug)]
 pub(crate) struct Disconnect {
-    closing: Closing,
+    /// When the transport has to be closed at the latest.
     until: Option<Instant>,
 }
 
 impl Disconnect {
-    pub(crate) fn new<T: PollTransport>(connection: &mut Connection, transport: &T) -> Self {
-        Self { closing: connection.close(), until: reply_timeout(connection, transport) }
+    pub(crate) fn new<T: PollTransport>(connection: &mut Connection, link: &Link<T>) -> Self {
+        let now = link.transport.now();
+        connection.close(now);
+        Self { until: connection.config().reply_timeout.map(|timeout| now + timeout) }
     }
 
     pub(crate) fn poll<T: PollTransport>(
         &mut self,
         connection: &mut Connection,
-        transport: &mut T,
-        timer: &mut Timer,
+        link: &mut Link<T>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        let lost = Lost::Unknown;
-        while !connection.is_ended() {
-            if self.closing == Closing::HalfClose && !connection.wants_transmit() && !connection.wants_flush() {
-                match transport.poll_close(cx) {
-                    Poll::Ready(Ok(())) => self.closing = Closing::Quit,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
+        loop {
+            if let Poll::Ready(end) = connection.poll_closed() {
+                return self.close(link, end, cx);
+            }
+            if connection.wants_half_close() {
+                match link.transport.poll_close(cx) {
+                    Poll::Ready(Ok(())) => connection.half_closed(),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(fail::<T>(connection, error))),
                     Poll::Pending => {}
                 }
             }
-            match turn(connection, transport, Block::Until(self.until), cx) {
-                Ok(Turn::Came | Turn::Blocked { moved: true }) => {}
-                Err(error) => return Poll::Ready(Err(T::failure(error, lost))),
-                Ok(Turn::Blocked { moved: false }) => {
-                    let Some(until) = self.until else { return Poll::Pending };
-                    ready!(timer.poll(transport, until, cx));
-                    return Poll::Ready(Err(Error::TimedOut { lost }));
+            let begun = connection.wants_half_close();
+            let moved = link.poll(connection, None, cx, |connection| {
+                match connection.is_ended() || connection.wants_half_close() != begun {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
                 }
+            });
+            match moved {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(fail::<T>(connection, error))),
+                Poll::Pending => return Poll::Pending,
             }
         }
-        // Lets TLS say goodbye. The server is gone already, so that this fails is no news.
-        match (transport.poll_close(cx), self.until) {
-            (Poll::Ready(_), _) => Poll::Ready(Ok(())),
-            (Poll::Pending, Some(until)) => timer.poll(transport, until, cx).map(Ok),
-            (Poll::Pending, None) => Poll::Pending,
-        }
     }
+
+    /// Lets TLS say goodbye. The server is gone already, so that this fails is no news.
+    fn close<T: PollTransport>(
+        &self,
+        link: &mut Link<T>,
+        end: Result<(), Error>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if end.is_ok() && link.transport.poll_close(cx).is_pending() && link.poll_until(self.until, cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(end)
+    }
+}
+
+fn fail<T: PollTransport>(connection: &mut Connection, error: T::Error) -> Error {
+    connection.abort();
+    T::failure(error, Lost::Unknown)
 }

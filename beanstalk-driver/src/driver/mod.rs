@@ -1,48 +1,58 @@
-//! A [`Connection`] on a stream of a runtime: what the asynchronous adapters' clients are made of, in terms of
-//! `core::task` alone.
-//!
-//! An adapter implements [`PollTransport`] for its streams and timers, and its client holds a [`Driver`].
-//!
-//! ```text
-//!               ┌──────────────────────────────────────┐
-//!               ▼                                      │ something came
-//!   look for the reply ── no ──▶ write, flush, read ───┤
-//!               │ yes                                  │ nothing can move
-//!               ▼                                      ▼
-//!             Ready                   the deadline: Pending, or Ready once it has passed
-//! ```
+//! A [`Connection`] on a stream: what every binding's client is made of, in terms of `core::task` alone.
 
 mod call_all;
+mod claim;
 mod disconnect;
-mod exchange;
-mod held;
 mod io;
+mod link;
 
+use alloc::vec::Vec;
 use core::{
     fmt,
     future::poll_fn,
+    mem,
     task::{Context, Poll},
 };
 
-use exchange::Sent;
-use held::{Held, Patience, Waited};
-
 pub use call_all::CallAll;
+use claim::Claim;
 pub(crate) use disconnect::Disconnect;
-pub(crate) use io::Timer;
-pub use io::{Block, PollTransport, poll_io};
-use io::{Fetched, fetch, read_in, read_out, reply_timeout, write_out};
+pub use io::{Block, PollTransport};
+use link::Begin;
+pub(crate) use link::Link;
 
 use beanstalk_proto::{
-    Error, Expect, Instant, Job, Lost, Request, SendError, Wait,
-    client::{Connection, Deadline, Ticket},
+    Error, Expect, Full, Instant, Job, Lost, Request, SendError,
+    client::{Connection, SendOptions, Ticket, Timeout},
 };
 
-/// A connection on a transport: what an adapter's client is made of.
+/// A connection on a transport: the client of a binding, but for its methods' names.
+///
+/// A binding implements [`PollTransport`] for its streams and timers, holds a driver, and emits the methods with
+/// [`client_methods!`](crate::client_methods). Every call is a future that drives the connection as far as its own reply:
+///
+/// ```text
+///       ┌────────────────────────────────────────────────────────────┐
+///       ▼                                                            │ something moved, or is late
+///     write, flush ──▶ look ── not here ──▶ read ── bytes, the end ──┤
+///                       │ here               │ nothing               │
+///                       ▼                    ▼                       │
+///                     Ready              the timer ── due ───────────┘
+///                                            │ not yet
+///                                            ▼
+///                                         Pending
+/// ```
+///
+/// Over a transport that blocks its thread no future is pending but when the time that a read or write may block has passed, and is polled
+/// again at once: so a loop that polls with [`Waker::noop`](core::task::Waker::noop) makes a blocking client.
+///
+/// A call whose future is dropped is abandoned: what is left of its request is written, and its reply read and dropped, by whatever is called
+/// next. If the transport or a request panics, the connection has ended: what became of the bytes under way is unknown.
 pub struct Driver<T> {
-    pub(super) connection: Connection,
-    pub(super) transport: T,
-    timer: Timer,
+    pub(crate) connection: Connection,
+    pub(crate) link: Link<T>,
+    /// What the next call may take.
+    timeout: Timeout,
 }
 
 impl<T> fmt::Debug for Driver<T> {
@@ -54,13 +64,17 @@ impl<T> fmt::Debug for Driver<T> {
 impl<T: PollTransport> Driver<T> {
     /// Drives a connection over this transport.
     pub fn new(connection: Connection, transport: T) -> Self {
-        let timer = Timer::new(connection.config().reply_timeout);
-        Self { connection, transport, timer }
+        Self { connection, link: Link::new(transport), timeout: Timeout::Default }
     }
 
-    /// The transport.
+    /// Returns the transport.
     pub const fn transport(&self) -> &T {
-        &self.transport
+        &self.link.transport
+    }
+
+    /// Gives the next call so long for its reply, in place of [`Config::reply_timeout`](beanstalk_proto::client::Config::reply_timeout).
+    pub const fn set_timeout(&mut self, timeout: Timeout) {
+        self.timeout = timeout;
     }
 
     /// Sends a request and waits for its reply.
@@ -72,29 +86,14 @@ impl<T: PollTransport> Driver<T> {
         clippy::manual_async_fn,
         reason = "an `async fn` holds what it is given twice, and moves it from here to there"
     )]
+    #[inline]
     pub fn call<R: Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
         async move {
-            if !self.connection.is_idle() {
-                return self.queue(request).await?.reply().await;
+            if self.connection.in_flight() > 0 {
+                self.make_room(&request.expect()).await?;
             }
-            let mut sent = match self.connection.begin_exchange(request) {
-                Ok(exchange) => Sent::new(self, exchange),
-                Err(error) => return failed(*error),
-            };
-            let came = match poll_fn(|cx| Poll::Ready(sent.write(cx))).await {
-                Ok(true) => poll_fn(|cx| sent.poll_read(cx)).await,
-                Ok(false) => Ok(0),
-                Err(error) => Err(error),
-            };
-            if let Ok(n) = came {
-                if let Some(result) = sent.result(n) {
-                    return match result {
-                        Ok(reply) => Ok(reply),
-                        Err(error) => failed(*error),
-                    };
-                }
-            }
-            sent.leave(came).await
+            let mut claim = self.claim(request)?;
+            poll_fn(|cx| claim.poll_reply(cx)).await
         }
     }
 
@@ -102,10 +101,11 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// # Errors
     ///
-    /// All of [`Error`] but what the server answers.
+    /// All of [`Error`] but what the server answers. What is late by then, [`Driver::reply`] says.
     pub async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        let mut held = self.queue(request).await?;
-        poll_fn(|cx| held.poll_written_out(cx)).await
+        self.make_room(&request.expect()).await?;
+        let mut claim = self.claim(request)?;
+        poll_fn(|cx| claim.poll_flushed(cx)).await
     }
 
     /// Waits for the reply to a request that was sent.
@@ -114,7 +114,8 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// All of [`Error`].
     pub async fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
-        self.hold(ticket).reply().await
+        let mut claim = Claim { driver: self, ticket, begin: Begin::Anywhere };
+        poll_fn(|cx| claim.poll_reply(cx)).await
     }
 
     /// Sends two requests in one write, and waits for the replies to both.
@@ -129,46 +130,31 @@ impl<T: PollTransport> Driver<T> {
         first: A,
         second: B,
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
-        let (one, expect) = (first.expect(), second.expect());
-        self.make_room(&one).await?;
-        // Once there is room for the first: what made it may have brought the job of a reserve that the second takes over.
-        if matches!(self.connection.check_room(&expect), Ok(Some(_))) {
-            poll_fn(|cx| self.poll_unread(&expect, cx)).await?;
-        }
-        let first = self.queue_now(first, &one)?;
-        // From here to where both are held nothing is awaited, so both are abandoned or none.
-        match self.queue_over(second, &expect) {
+        self.make_room(&first.expect()).await?;
+        let timeout = self.timeout;
+        let first = self.send_now(first)?;
+        self.timeout = timeout;
+        // From here to where both are claimed nothing is awaited, so both are abandoned or none. What is queued already is no reason to
+        // part them.
+        let second = match self.connection.check_send(&second.expect()) {
+            Err(refused) if !matches!(refused, SendError::Full(Full::Queued { .. })) => Err(refused.into()),
+            _ => self.send_now(second),
+        };
+        self.timeout = Timeout::Default;
+        match second {
             Ok(second) => {
-                let second = self.hold(second);
-                let first = second.driver.hold(first).reply().await;
-                Ok((first, second.reply().await))
+                let mut second = Claim { driver: self, ticket: second, begin: Begin::Anywhere };
+                let first = second.driver.reply(first).await;
+                Ok((first, poll_fn(|cx| second.poll_reply(cx)).await))
             }
-            Err(refused) => Ok((self.hold(first).reply().await, Err(refused))),
+            Err(refused) => Ok((self.reply(first).await, Err(refused))),
         }
     }
 
     /// Sends many requests, pipelined.
     pub fn call_all<I: Iterator<Item: Request>>(&mut self, requests: I) -> CallAll<'_, T, I> {
-        CallAll::new(self, requests)
-    }
-
-    /// Whether the connection has ended, as far as was read.
-    pub fn is_ended(&self) -> bool {
-        self.connection.is_ended()
-    }
-
-    /// Reads what is here, without waiting, and returns whether the connection has ended.
-    pub async fn has_ended(&mut self) -> bool {
-        let ended = |connection: &mut Connection| if connection.is_ended() { Ok(()) } else { Err(Block::No) };
-        match poll_fn(|cx| Poll::Ready(self.poll_done(cx, ended))).await {
-            Poll::Pending => false,
-            Poll::Ready(ended) => {
-                if ended.is_err() {
-                    self.connection.abort();
-                }
-                true
-            }
-        }
+        let timeout = mem::take(&mut self.timeout);
+        CallAll::new(self, requests, timeout)
     }
 
     /// See [`Connection::abandon`].
@@ -177,8 +163,25 @@ impl<T: PollTransport> Driver<T> {
     }
 
     /// See [`Connection::take_orphaned`].
-    pub fn take_orphaned(&mut self) -> alloc::vec::Vec<Job> {
+    pub fn take_orphaned(&mut self) -> Vec<Job> {
         self.connection.take_orphaned()
+    }
+
+    /// Whether the connection has ended, as far as was read.
+    pub const fn is_ended(&self) -> bool {
+        self.connection.is_ended()
+    }
+
+    /// Reads what is here, without waiting, and returns whether the connection has ended.
+    pub async fn has_ended(&mut self) -> bool {
+        poll_fn(|cx| {
+            let Self { connection, link, .. } = self;
+            if link.read_unread(connection, cx, |_| false).is_err() {
+                connection.abort();
+            }
+            Poll::Ready(connection.is_ended())
+        })
+        .await
     }
 
     /// Ends the connection in order, and waits for the server to end it too, for as long as a reply may take.
@@ -187,168 +190,100 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// [`Error::TimedOut`] if the server did not end it in time, or what the transport failed with.
     pub async fn disconnect(mut self) -> Result<(), Error> {
-        let mut disconnect = Disconnect::new(&mut self.connection, &self.transport);
-        poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.transport, &mut self.timer, cx)).await
+        let mut disconnect = Disconnect::new(&mut self.connection, &self.link);
+        poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.link, cx)).await
     }
 
-    pub(super) fn reply_timeout(&self) -> Option<Instant> {
-        reply_timeout(&self.connection, &self.transport)
-    }
-
-    pub(super) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
-        self.connection.received_eof();
+    pub(crate) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
+        self.connection.abort();
         T::failure(error, lost)
     }
 
-    #[inline]
-    pub(super) fn poll_until(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
+    /// Queues a request.
+    #[inline(always)]
+    fn claim<R: Request>(&mut self, request: R) -> Result<Claim<'_, T, R::Reply>, Error> {
+        let ticket = self.send_now(request)?;
+        Ok(Claim { driver: self, ticket, begin: Begin::Sent })
     }
 
-    /// Moves bytes until `done` has what it looks for in the connection; else it says how long to wait for that.
-    pub(crate) fn poll_done<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut done: impl FnMut(&mut Connection) -> Result<R, Block>,
-    ) -> Poll<Result<R, T::Error>> {
-        loop {
-            let block = match done(&mut self.connection) {
-                Ok(found) => return Poll::Ready(Ok(found)),
-                Err(block) => block,
-            };
-            let Self { connection, transport, .. } = self;
-            let moved = match write_out(connection, transport, block, cx) {
-                // Looked for again before a read may wait.
-                Ok(true) => continue,
-                Ok(false) => read_in(connection, transport, block, cx),
-                Err(error) => {
-                    read_out(connection, transport, cx);
-                    Err(error)
-                }
-            };
-            match moved {
-                Ok(Fetched::Bytes(n)) => connection.received(n),
-                Ok(Fetched::Ended) => {}
-                Ok(Fetched::Nothing { .. }) => return Poll::Pending,
-                // It may have come with the last bytes before the failure.
-                Err(error) => return Poll::Ready(done(connection).map_err(|_| error)),
-            }
+    /// Queues a request. If others are in flight there is room for it, or it belongs to one of them.
+    #[inline(always)]
+    fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        let mut options = SendOptions::default().timeout(mem::take(&mut self.timeout));
+        options.beyond_limits = self.connection.in_flight() > 0;
+        match self.connection.send_with(self.link.transport.now(), request, options) {
+            Ok(ticket) => Ok(ticket),
+            Err(refused) => refuse(refused),
         }
-    }
-
-    /// Queues a request, once there is room for it.
-    async fn queue<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
-        let expect = request.expect();
-        self.make_room(&expect).await?;
-        let ticket = self.queue_now(request, &expect)?;
-        Ok(self.hold(ticket))
     }
 
     /// Waits until sending makes sense, or no waiting will help.
     async fn make_room(&mut self, expect: &Expect) -> Result<(), Error> {
-        if let Err(refused) = self.connection.check_room(expect) {
-            if !matches!(refused, SendError::Full(_) | SendError::ReserveWaiting) {
-                return Err(refused.into());
-            }
-            let until = self.reply_timeout();
+        if self.connection.check_send(expect).is_err() {
+            let timeout = self.connection.config().reply_timeout;
+            let until = timeout.map(|timeout| self.link.transport.now() + timeout);
             poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
         }
-        if matches!(self.connection.check_room(expect), Ok(Some(_))) {
-            poll_fn(|cx| self.poll_unread(expect, cx)).await?;
+        match self.connection.check_send(expect) {
+            Ok(()) => Ok(()),
+            Err(refused) => refuse(refused),
         }
-        Ok(())
-    }
-
-    /// Queues a request if there is room for any now.
-    fn queue_now<R: Request>(&mut self, request: R, expect: &Expect) -> Result<Ticket<R::Reply>, Error> {
-        self.connection.check_room(expect)?;
-        self.queue_over(request, expect)
-    }
-
-    /// Queues a request, however much is queued: nobody else sends meanwhile.
-    fn queue_over<R: Request>(&mut self, request: R, expect: &Expect) -> Result<Ticket<R::Reply>, Error> {
-        let ticket = self.connection.send_over(request)?;
-        if expect.waits() != Wait::No {
-            // The waiting begins now for those behind it, too.
-            self.connection.deadline(&ticket, self.transport.now());
-        }
-        Ok(ticket)
     }
 
     /// Ready when sending makes sense, or no waiting will help. Requests that were abandoned take room until their
     /// replies are read, and the job that a waiting reserve is after may be here, unread.
-    pub(super) fn poll_room(
-        &mut self,
-        expect: &Expect,
-        until: Option<Instant>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let room = self.poll_done(cx, |connection| match connection.check_room(expect) {
-            Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => {
-                Err(Block::Until(until))
-            }
-            Err(SendError::ReserveWaiting) => Err(Block::No),
-            _ => Ok(()),
+    fn poll_room(&mut self, expect: &Expect, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Self { connection, link, .. } = self;
+        let room = link.poll(connection, until, cx, |connection| match connection.check_send(expect) {
+            Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => Poll::Pending,
+            _ => Poll::Ready(()),
         });
-        match room {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Lost::NotSent))),
-            Poll::Pending if matches!(self.connection.check_room(expect), Err(SendError::ReserveWaiting)) => {
-                Poll::Ready(Ok(()))
+        let failed = match room {
+            Poll::Ready(Ok(())) if matches!(connection.check_send(expect), Err(SendError::ReserveWaiting)) => {
+                link.read_unread(connection, cx, |connection| connection.check_send(expect).is_ok())
             }
-            Poll::Pending => self.poll_until(until, cx).map(Ok),
-        }
-    }
-
-    /// Reads what there is before a reserve takes over one that was abandoned: a job that came for that one has to be
-    /// confirmed, as it may have lain here for longer than it is ours.
-    pub(super) fn poll_unread(&mut self, expect: &Expect, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let read = self.poll_done(cx, |connection| match connection.check_room(expect) {
-            Ok(Some(_)) => Err(Block::No),
-            _ => Ok(()),
-        });
-        match read {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Lost::NotSent))),
-            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
-        }
-    }
-
-    /// Moves bytes until some come, as long as the request with this number may wait for its reply.
-    #[inline(never)]
-    fn poll_came(&mut self, seq: u64, patience: &mut Patience<T>, cx: &mut Context<'_>) -> Poll<Waited<T::Error>> {
-        let (until, waited) = match self.deadline(seq, patience) {
-            Deadline::Never => (None, Waited::Late),
-            Deadline::Fail(at) => (Some(at), Waited::Late),
-            Deadline::GiveUp(at) => (Some(at), Waited::GiveUp),
+            Poll::Ready(moved) => moved,
+            Poll::Pending => return link.poll_until(until, cx).map(Ok),
         };
-        match fetch(&mut self.connection, &mut self.transport, Block::Until(until), cx) {
-            Ok(Fetched::Bytes(n)) => Poll::Ready(Waited::Bytes(n)),
-            Ok(Fetched::Ended) => Poll::Ready(Waited::Ended),
-            // What there was to read has just been read.
-            Ok(Fetched::Nothing { .. }) => self.poll_until(until, cx).map(|()| waited),
-            Err(error) => Poll::Ready(Waited::Failed(error)),
-        }
-    }
-
-    fn deadline(&mut self, seq: u64, patience: &mut Patience<T>) -> Deadline {
-        let since = match *patience {
-            Patience::Until(deadline) => return deadline,
-            Patience::Since(since) => since,
-            Patience::Fresh => self.transport.clock(),
-        };
-        let deadline = self.connection.deadline_of(seq, self.transport.time_of(since));
-        *patience = Patience::Until(deadline);
-        deadline
-    }
-
-    fn hold<R>(&mut self, ticket: Ticket<R>) -> Held<'_, T, R> {
-        Held::new(self, ticket)
+        Poll::Ready(failed.map_err(|error| self.failed(error, Lost::NotSent)))
     }
 }
 
-/// Makes the result of a call that failed. What nearly always comes back shares no code with it, and so is moved less.
+/// One command at a time, of which no future is ever dropped.
+#[cfg(feature = "std")]
+impl<T: PollTransport> Driver<T> {
+    pub(crate) fn start<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        self.send_now(request)
+    }
+
+    /// Ready with the reply, or with what keeps it from coming.
+    pub(crate) fn poll_reply<R>(&mut self, ticket: &mut Ticket<R>, cx: &mut Context<'_>) -> Poll<Result<R, Error>> {
+        let Self { connection, link, .. } = self;
+        match link.poll(connection, None, cx, |connection| connection.poll_reply(ticket)) {
+            Poll::Ready(Ok(result)) => Poll::Ready(result),
+            Poll::Ready(Err(error)) => {
+                let lost = connection.lost(ticket);
+                Poll::Ready(Err(self.failed(error, lost)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready once a connection on which nothing is outstanding has ended.
+    pub(crate) fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let Self { connection, link, .. } = self;
+        let ended = |connection: &mut Connection| if connection.is_ended() { Poll::Ready(()) } else { Poll::Pending };
+        match link.poll(connection, None, cx, ended) {
+            Poll::Ready(Ok(())) => Poll::Ready(Error::Closed { lost: Lost::NotSent }),
+            Poll::Ready(Err(error)) => Poll::Ready(self.failed(error, Lost::NotSent)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Makes the result of a request that was not sent. What nearly always comes back shares no code with it, and so is moved less.
 #[cold]
 #[inline(never)]
-fn failed<R>(error: impl Into<Error>) -> Result<R, Error> {
-    Err(error.into())
+fn refuse<R>(refused: SendError) -> Result<R, Error> {
+    Err(refused.into())
 }

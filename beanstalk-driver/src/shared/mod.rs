@@ -36,7 +36,7 @@ use crate::driver::PollTransport;
 use beanstalk_proto::{
     ArgumentError, CommandError, Error, Expect, Instant, Job, Lost, Reply, Request, SendError, Sharing, TubeArg,
     TubeName, Use, Wait,
-    client::{Config, Connection, Ticket},
+    client::{Config, Connection, SendOptions, Ticket, TicketId, Timeout},
 };
 use line::Line;
 
@@ -46,6 +46,8 @@ use line::Line;
 #[derive(Debug)]
 pub struct Shared {
     hub: Arc<Hub>,
+    /// What each call may take.
+    timeout: Timeout,
 }
 
 impl Shared {
@@ -63,9 +65,17 @@ impl Shared {
             confirmed: TubeName::default(),
             uses: VecDeque::new(),
         };
-        let hub = Arc::new(Hub(Mutex::new(state)));
+        let hub = Arc::new(Hub { state: Mutex::new(state), clock: Box::new(transport.clock()) });
         let driver = SharedDriver::new(Arc::clone(&hub), transport);
-        (Self { hub }, driver)
+        (Self { hub, timeout: Timeout::Default }, driver)
+    }
+
+    /// Returns a handle of the same connection whose calls have so long for their replies, and for finding room before.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Timeout) -> Self {
+        let mut handle = self.clone();
+        handle.timeout = timeout;
+        handle
     }
 
     /// Sends a request that has nothing to do with the connection's tubes, and waits for its reply.
@@ -97,7 +107,8 @@ impl Shared {
         check_shareable(&expect, tube.is_some())?;
         let command = expect.command();
         let mut request = Some(request);
-        let mut turn = Turn { hub: &self.hub, number: None };
+        let until = self.hub.until(self.timeout);
+        let mut turn = Turn { hub: &self.hub, number: None, timeout: self.timeout, until };
         let (ticket, used) = poll_fn(|cx| turn.poll(&expect, tube.as_ref(), &mut request, cx)).await?;
         drop(turn);
         let mut waiting = Waiting { hub: &self.hub, ticket: Some(ticket) };
@@ -117,7 +128,7 @@ impl Shared {
 impl Clone for Shared {
     fn clone(&self) -> Self {
         self.hub.with(|state| state.handles = state.handles.saturating_add(1));
-        Self { hub: Arc::clone(&self.hub) }
+        Self { hub: Arc::clone(&self.hub), timeout: self.timeout }
     }
 }
 
@@ -153,16 +164,24 @@ struct Used {
     refused: OnceLock<(CommandError, TubeName)>,
 }
 
-#[derive(Debug)]
-struct Hub(Mutex<State>);
+struct Hub {
+    state: Mutex<State>,
+    clock: Box<dyn Fn() -> Instant + Send + Sync>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("state", &self.state).finish_non_exhaustive()
+    }
+}
 
 impl Hub {
     /// Does something under the lock, and wakes whom it concerns when the lock is free again.
     fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
-        let mut state = self.0.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+        let mut state = self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
             // Somebody's request panicked while it wrote itself: half of it may be queued.
             let mut state = poisoned.into_inner();
-            state.connection.received_eof();
+            state.connection.abort();
             state
         });
         let result = act(&mut state);
@@ -170,6 +189,16 @@ impl Hub {
         drop(state);
         woken.into_iter().for_each(Waker::wake);
         result
+    }
+
+    /// Until when a call may wait that begins now.
+    fn until(&self, timeout: Timeout) -> Option<Instant> {
+        let timeout = match timeout {
+            Timeout::Default => self.with(|state| state.connection.config().reply_timeout),
+            Timeout::None => None,
+            Timeout::After(timeout) => Some(timeout),
+        };
+        timeout.map(|timeout| (self.clock)() + timeout)
     }
 }
 
@@ -181,8 +210,10 @@ struct State {
     driver: Option<Waker>,
     /// Whom to wake once the lock is free.
     woken: Vec<Waker>,
-    room: Line,
-    answers: Line,
+    /// Calls whose requests were not sent yet.
+    room: Line<u64>,
+    /// Calls that wait for their replies.
+    answers: Line<TicketId>,
     next_in_room: u64,
     /// The tube in use once everything sent has been answered; `None` if that is unknown.
     used: Option<Arc<Used>>,
@@ -208,27 +239,35 @@ impl State {
     #[allow(clippy::type_complexity, reason = "two results that are taken apart at once")]
     fn send<R: Request>(
         &mut self,
+        now: Instant,
         tube: Option<&TubeName>,
         request: R,
+        timeout: Timeout,
     ) -> Result<(Ticket<Reply>, Option<Arc<Used>>), SendError> {
         self.wake_driver();
         let used = match tube {
-            Some(tube) => Some(self.use_tube(tube)?),
+            Some(tube) => Some(self.use_tube(now, tube, timeout)?),
             None => None,
         };
-        let expect = request.expect();
-        let ticket = self.connection.send_into(request, expect, None, usize::MAX)?;
-        self.answers.push(ticket.seq(), None);
+        let ticket = self.send_now(now, request, timeout)?;
+        self.answers.push(ticket.id(), None, None);
         Ok((ticket.untyped(), used))
     }
 
-    fn use_tube(&mut self, tube: &TubeName) -> Result<Arc<Used>, SendError> {
+    fn send_now<R: Request>(
+        &mut self,
+        now: Instant,
+        request: R,
+        timeout: Timeout,
+    ) -> Result<Ticket<R::Reply>, SendError> {
+        self.connection.send_with(now, request, SendOptions::default().timeout(timeout).beyond_limits())
+    }
+
+    fn use_tube(&mut self, now: Instant, tube: &TubeName, timeout: Timeout) -> Result<Arc<Used>, SendError> {
         if let Some(used) = self.used.as_ref().filter(|used| used.tube == *tube) {
             return Ok(Arc::clone(used));
         }
-        let request = Use::new(tube);
-        let expect = request.expect();
-        let ticket = self.connection.send_into(request, expect, None, usize::MAX)?;
+        let ticket = self.send_now(now, Use::new(tube), timeout)?;
         let used = Arc::new(Used { tube: tube.clone(), refused: OnceLock::new() });
         self.uses.push_back((ticket, Arc::clone(&used)));
         self.used = Some(Arc::clone(&used));
@@ -257,11 +296,9 @@ impl State {
     /// Wakes those whose replies are here, and who is first in line if there is room.
     fn wake_answered(&mut self) {
         self.settle_uses();
-        let ended = self.connection.is_ended();
-        let unanswered = self.connection.first_unanswered().unwrap_or(u64::MAX);
-        self.answers.release(if ended { u64::MAX } else { unanswered }, &mut self.woken);
-        match ended {
-            true => self.room.release(u64::MAX, &mut self.woken),
+        self.answers.release(|id| self.connection.is_ready(id), &mut self.woken);
+        match self.connection.is_ended() {
+            true => self.room.release(|_| true, &mut self.woken),
             false => self.wake_room(),
         }
     }
@@ -269,13 +306,8 @@ impl State {
     fn wake_room(&mut self) {
         let limits = self.connection.config().limits;
         if self.connection.in_flight() < limits.in_flight && self.connection.queued() < limits.queued {
-            self.woken.extend(self.room.waiters.front_mut().and_then(|front| front.waker.take()));
+            self.room.wake_first(&mut self.woken);
         }
-    }
-
-    fn first_deadline(&mut self, now: Instant) -> Option<Instant> {
-        let at = now + self.connection.config().reply_timeout?;
-        [self.room.first_deadline(at), self.answers.first_deadline(at)].into_iter().flatten().min()
     }
 }
 
@@ -283,6 +315,9 @@ impl State {
 struct Turn<'h> {
     hub: &'h Hub,
     number: Option<u64>,
+    timeout: Timeout,
+    /// When it gives up.
+    until: Option<Instant>,
 }
 
 impl Turn<'_> {
@@ -294,17 +329,18 @@ impl Turn<'_> {
         request: &mut Option<R>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Ticket<Reply>, Option<Arc<Used>>), Error>> {
+        let now = (self.hub.clock)();
         self.hub.with(|state| {
-            if self.number.is_some_and(|number| number < state.room.late) {
+            if self.number.is_some() && self.until.is_some_and(|until| until <= now) {
                 return Poll::Ready(Err(Error::TimedOut { lost: Lost::NotSent }));
             }
-            let first = state.room.waiters.front().is_none_or(|front| Some(front.number) == self.number);
-            match (state.connection.check_room(expect), first) {
-                (Err(SendError::Full(_)), _) | (Ok(_), false) => {}
+            let first = state.room.first().is_none_or(|first| Some(first) == self.number);
+            match (state.connection.check_send(expect), first) {
+                (Err(SendError::Full(_)), _) | (Ok(()), false) => {}
                 (Err(error), _) => return Poll::Ready(Err(error.into())),
-                (Ok(_), true) => {
+                (Ok(()), true) => {
                     let Some(request) = request.take() else { return Poll::Pending };
-                    return Poll::Ready(state.send(tube, request).map_err(Error::from));
+                    return Poll::Ready(state.send(now, tube, request, self.timeout).map_err(Error::from));
                 }
             }
             match self.number {
@@ -312,9 +348,9 @@ impl Turn<'_> {
                 None => {
                     let number = state.next_in_room;
                     state.next_in_room = number.saturating_add(1);
-                    state.room.push(number, Some(cx.waker().clone()));
+                    state.room.push(number, self.until, Some(cx.waker().clone()));
                     self.number = Some(number);
-                    // It has the clock.
+                    // It has the timer.
                     state.wake_driver();
                 }
             }
@@ -343,16 +379,15 @@ struct Waiting<'h> {
 impl Waiting<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         let Some(ticket) = &mut self.ticket else { return Poll::Pending };
-        let number = ticket.seq();
+        let id = ticket.id();
         let result = self.hub.with(|state| match state.connection.poll_reply(ticket) {
             Poll::Ready(result) => {
-                state.answers.leave(number);
+                state.answers.leave(id);
                 state.wake_room();
                 Poll::Ready(result)
             }
-            Poll::Pending if number < state.answers.late => Poll::Ready(Err(state.connection.timed_out(ticket))),
             Poll::Pending => {
-                state.answers.wait(number, cx.waker());
+                state.answers.wait(id, cx.waker());
                 Poll::Pending
             }
         });
@@ -367,7 +402,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.hub.with(|state| {
-                state.answers.leave(ticket.seq());
+                state.answers.leave(ticket.id());
                 state.connection.abandon(ticket);
                 state.wake_room();
             });

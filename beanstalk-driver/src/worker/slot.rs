@@ -30,20 +30,14 @@ use super::{
     hub::Hub,
 };
 use crate::{
-    driver::{Block, Driver, PollTransport},
     policy::{Action, Verdict, Worker, WorkerEvent},
     runtime::{Alarm, Boxed, Runtime},
 };
-use beanstalk_proto::{
-    Command, Error, Instant, Job, JobId, Lost, Reply,
-    client::{Connection, Deadline, Ticket},
-    stats::JobStats,
-};
+use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, client::Ticket, stats::JobStats};
 
 /// A command that is outstanding.
 struct Calling {
     ticket: Ticket<Reply>,
-    deadline: Deadline,
     /// Who asked, if it was the handler.
     question: Option<Arc<Link>>,
 }
@@ -202,11 +196,11 @@ where
 
     fn send(&mut self, command: Command, question: Option<Arc<Link>>) {
         let sent = match &mut self.client {
-            Some(client) => R::driver(client).start_call(command),
+            Some(client) => R::driver(client).start(command),
             None => Err(Error::Closed { lost: Lost::NotSent }),
         };
         match (sent, question) {
-            (Ok((ticket, deadline)), question) => self.io = Io::Calling(Calling { ticket, deadline, question }),
+            (Ok(ticket), question) => self.io = Io::Calling(Calling { ticket, question }),
             (Err(error), Some(link)) => link.answer(Err(error)),
             (Err(error), None) => self.machine.handle_reply(Err(error), self.now()),
         }
@@ -264,7 +258,7 @@ where
             }
             Io::Calling(calling) => {
                 let Some(client) = &mut self.client else { return false };
-                let Poll::Ready(result) = R::driver(client).poll_call(calling, cx) else { return false };
+                let Poll::Ready(result) = R::driver(client).poll_reply(&mut calling.ticket, cx) else { return false };
                 let question = calling.question.take();
                 self.io = Io::Idle;
                 match question {
@@ -293,48 +287,5 @@ where
             let stats = JobStats::decode(reply.body().unwrap_or_default());
             stats.map_err(|error| Error::Stats { command: "stats-job", error })
         }));
-    }
-}
-
-/// One command at a time, of which no future is ever dropped.
-impl<T: PollTransport> Driver<T> {
-    fn start_call(&mut self, command: Command) -> Result<(Ticket<Reply>, Deadline), Error> {
-        let ticket = self.connection.send(command)?;
-        let deadline = self.connection.deadline(&ticket, self.transport.now());
-        Ok((ticket, deadline))
-    }
-
-    fn poll_call(&mut self, calling: &mut Calling, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
-        let ticket = &mut calling.ticket;
-        let reply = |connection: &mut Connection| match connection.poll_reply(ticket) {
-            Poll::Ready(result) => Ok(result),
-            Poll::Pending => Err(Block::Until(None)),
-        };
-        match self.poll_done(cx, reply) {
-            Poll::Ready(Ok(result)) => Poll::Ready(result),
-            Poll::Ready(Err(error)) => {
-                let lost = self.connection.lost(&calling.ticket);
-                Poll::Ready(Err(self.failed(error, lost)))
-            }
-            Poll::Pending => match calling.deadline {
-                Deadline::Never | Deadline::GiveUp(_) => Poll::Pending,
-                Deadline::Fail(at) => {
-                    ready!(self.poll_until(Some(at), cx));
-                    Poll::Ready(Err(self.connection.timed_out(&calling.ticket)))
-                }
-            },
-        }
-    }
-
-    /// Ready once a connection on which nothing is outstanding has ended.
-    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let ended = |connection: &mut Connection| match connection.is_ended() {
-            true => Ok(()),
-            false => Err(Block::Until(None)),
-        };
-        Poll::Ready(match ready!(self.poll_done(cx, ended)) {
-            Ok(()) => Error::Closed { lost: Lost::NotSent },
-            Err(error) => self.failed(error, Lost::NotSent),
-        })
     }
 }

@@ -253,7 +253,6 @@ impl World {
 
 impl PollTransport for Wire {
     type Error = io::Error;
-    type Time = Instant;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut world = self.world();
@@ -346,12 +345,13 @@ impl PollTransport for Wire {
         Error::Io { error, lost }
     }
 
-    fn clock(&self) -> Instant {
+    fn now(&self) -> Instant {
         self.world().now
     }
 
-    fn time_of(&self, shown: Instant) -> Instant {
-        shown
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let wire = self.clone();
+        move || wire.world().now
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -4,7 +4,7 @@
 use std::task::Poll;
 
 use beanstalk_proto::{
-    Job, Peek, Put, Reply, Request, Use,
+    Instant, Job, Peek, Put, Reply, Request, Use,
     client::{Config, Connection, Limits, Ticket},
 };
 
@@ -69,7 +69,7 @@ pub(crate) fn read(connection: &mut Connection, mut bytes: &[u8], piece: usize) 
         let buf = connection.receive_buf();
         let n = buf.len().min(piece).min(bytes.len());
         buf[..n].copy_from_slice(&bytes[..n]);
-        connection.received(n);
+        connection.received(Instant::ZERO, n);
         bytes = &bytes[n..];
     }
 }
@@ -85,7 +85,7 @@ pub(crate) fn take<T>(connection: &mut Connection, ticket: &mut Ticket<T>) -> T 
 
 /// One request and its reply.
 pub(crate) fn call<R: Request>(connection: &mut Connection, request: R, reply: &[u8], piece: usize) -> R::Reply {
-    let mut ticket = connection.send(request).expect("room");
+    let mut ticket = connection.send(Instant::ZERO, request).expect("room");
     write(connection);
     read(connection, reply, piece);
     take(connection, &mut ticket)
@@ -110,7 +110,7 @@ impl Session {
     /// [`DEPTH`] puts and their replies.
     pub(crate) fn round(&mut self) {
         for _ in 0..DEPTH {
-            self.tickets.push(self.connection.send(put(SMALL)).expect("room"));
+            self.tickets.push(self.connection.send(Instant::ZERO, put(SMALL)).expect("room"));
         }
         write(&mut self.connection);
         read(&mut self.connection, &self.replies, usize::MAX);

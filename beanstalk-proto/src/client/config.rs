@@ -8,11 +8,11 @@ pub struct Limits {
     /// The longest body of a reply, in bytes: 16 MiB unless changed. A longer one is discarded as it arrives, and the
     /// call fails with [`Error::ReplyTooBig`](crate::Error::ReplyTooBig).
     pub reply_body: usize,
-    /// Bytes of replies that arrived and were not taken yet, parked jobs among them: 64 MiB unless changed. A body that
+    /// Bytes of replies that arrived and that nobody claimed yet, parked jobs among them: 64 MiB unless changed. A body that
     /// would exceed it is treated as one over `reply_body`; the first is always accepted.
     pub untaken_replies: usize,
-    /// Requests whose replies were not taken yet: 1024 unless changed. Above it,
-    /// [`Error::Full`](crate::Error::Full). Reserves that the connection has to send again on its own may add as many.
+    /// Requests that have no reply yet, or whose reply nobody claimed: 1024 unless changed. At that number,
+    /// [`Error::Full`](crate::Error::Full).
     pub in_flight: usize,
     /// Bytes that wait to be written: 64 MiB unless changed. A request is refused with
     /// [`Error::Full`](crate::Error::Full) while so many are queued; a single larger request is accepted by an empty
@@ -44,5 +44,44 @@ impl Default for Config {
     fn default() -> Self {
         let timeout = Some(Duration::from_secs(5));
         Self { limits: Limits::default(), connect_timeout: timeout, reply_timeout: timeout }
+    }
+}
+
+/// How long the reply to one request may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Timeout {
+    /// As long as [`Config::reply_timeout`] says.
+    #[default]
+    Default,
+    /// As long as it takes.
+    None,
+    /// So long. A body of 16 MiB takes 7 s on a line of 20 Mbit/s: what is large needs more than what is small.
+    After(Duration),
+}
+
+/// What one request is sent with; [`SendOptions::default`] is what [`Connection::send`](super::Connection::send) uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SendOptions {
+    /// How long its reply may take.
+    pub timeout: Timeout,
+    /// Whether it is queued although [`Limits::in_flight`] or [`Limits::queued`] is reached: for a request that belongs to one just sent, or
+    /// that [`Connection::check_send`](super::Connection::check_send) has let pass.
+    pub beyond_limits: bool,
+}
+
+impl SendOptions {
+    /// Gives the reply so long.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Timeout) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Queues the request whatever the limits.
+    #[must_use]
+    pub const fn beyond_limits(mut self) -> Self {
+        self.beyond_limits = true;
+        self
     }
 }

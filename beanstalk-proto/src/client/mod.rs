@@ -1,17 +1,24 @@
-//! The client's side of a connection: requests in, bytes out; bytes in, replies out.
+//! The client's side of a connection: requests in, bytes out; bytes in, replies out; time in, one timeout out.
 //!
-//! A [`Connection`] does no I/O. Whoever drives it repeats one rule: **after every call that changes it, write what
-//! [`Connection::transmit`] holds, then look for the reply; if there is none, read.**
+//! A [`Connection`] does no I/O. Whoever drives it follows the six steps of the [crate's front page](crate).
 //!
 //! ```text
 //!   send(request) ──▶ slots (FIFO) + outbound queue ── transmit()/transmitted(n) ──▶ transport
 //!                       ▲                                                              │
 //!   poll_reply(ticket) ─┘◀── replies matched in order ◀── receive_buf()/received(n) ◀──┘
+//!
+//!   poll_timeout() ──▶ a timer ──▶ handle_timeout(now) ──▶ wants_read(), or the ticket is late
 //! ```
 //!
 //! Replies carry no ids: the protocol matches them to requests by order alone. So a slot stays until its reply has
 //! arrived, whether or not anybody still wants it ([`Connection::abandon`]), every reply is checked against what its
-//! slot allows, and what cannot be its answer poisons the connection: it then repeats the same error for ever.
+//! slot allows, and what cannot be its answer poisons the connection: it then repeats the same error on every call.
+//!
+//! # Time
+//!
+//! A reply's time runs from the later of its request's sending and the reply before it, plus what the server may wait on purpose. So a
+//! pipeline whose replies keep coming is never late, a dead server costs one timeout however many requests are in flight, and the bytes of
+//! a reply that never becomes whole gain nothing. A `now` that is earlier than one given before counts as that one.
 //!
 //! # Jobs that nobody waits for
 //!
@@ -20,60 +27,33 @@
 //! reserve confirms with `touch` that it is still ours before it hands it over. [`Connection::take_orphaned`] lists
 //! the parked jobs.
 
+mod claim;
+mod closing;
 mod config;
-mod exchange;
 mod pipeline;
 mod receive;
 mod reserve;
 mod send;
 mod slot;
 mod ticket;
+mod timing;
 
-use alloc::collections::VecDeque;
-use core::{
-    mem,
-    sync::atomic::{AtomicUsize, Ordering},
-    task::Poll,
-};
+use alloc::{collections::VecDeque, vec::Vec};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-pub use config::{Config, Limits};
-pub use exchange::Exchange;
+pub use config::{Config, Limits, SendOptions, Timeout};
 pub use pipeline::Pipeline;
-use reserve::Parked;
-use slot::{Adopted, Slots, State, TooBig};
-pub use ticket::Ticket;
+pub use ticket::{Ticket, TicketId};
 
 use crate::{
-    error::{Error, Lost, ProtocolError, TicketError},
+    error::ProtocolError,
     frame::Framer,
-    reply::{Reply, ReplySet},
-    request::Wait,
-    table::Quit,
-    time::Instant,
     transmit::{Segments, Transmit},
 };
-
-/// Until when the driver should wait for a reply, and what to do then. See [`Connection::deadline`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deadline {
-    /// As long as it takes.
-    Never,
-    /// When it passes, [`Connection::abandon`] the ticket; the call fails with [`Error::TimedOut`].
-    Fail(Instant),
-    /// When it passes, read once more without waiting, then [`Connection::give_up`].
-    GiveUp(Instant),
-}
-
-/// How to end a connection. See [`Connection::close`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Closing {
-    /// A `quit` is queued: write it and close.
-    Quit,
-    /// The server would not read a `quit` now: close the writing half, then the transport.
-    HalfClose,
-    /// There is nobody to say goodbye to.
-    Abort,
-}
+use closing::{Closing, End};
+use reserve::Parked;
+use slot::{Patience, Slots};
+use timing::Clock;
 
 /// Whether the stream goes on.
 #[derive(Clone, Debug)]
@@ -81,7 +61,7 @@ enum Stream {
     Open,
     /// `quit` was sent; nothing may follow.
     Quitting,
-    Ended,
+    Ended(End),
     Poisoned(ProtocolError),
 }
 
@@ -89,9 +69,14 @@ enum Stream {
 #[derive(Debug)]
 pub struct Connection {
     config: Config,
+    /// [`Config::reply_timeout`].
+    patience: Patience,
     /// Tells this connection's tickets from others'.
     identity: usize,
+    /// The number of the last ticket.
+    number: u64,
     slots: Slots,
+    clock: Clock,
     transmit: Transmit,
     /// How much of the outbound stream was flushed by the transport.
     flushed: u64,
@@ -99,40 +84,42 @@ pub struct Connection {
     /// The reply whose body is arriving.
     arriving: Option<receive::Arriving>,
     parked: VecDeque<Parked>,
-    /// Bytes of bodies in answered slots and parked jobs.
-    untaken: usize,
+    /// Bytes of bodies in unclaimed replies and parked jobs.
+    unclaimed: usize,
     stream: Stream,
-    /// Whether its limits allow anything at all to be sent.
-    takes_one: bool,
+    closing: Closing,
 }
 
 impl Connection {
-    /// A connection that nothing has been sent on.
+    /// Makes a connection that nothing has been sent on.
     #[must_use]
     pub fn new(config: Config) -> Self {
         static IDENTITY: AtomicUsize = AtomicUsize::new(0);
         Self {
-            takes_one: config.limits.in_flight > 0 && config.limits.queued > 0,
+            patience: Patience::of(config.reply_timeout),
             config,
             identity: IDENTITY.fetch_add(1, Ordering::Relaxed),
+            number: 0,
             slots: Slots::default(),
+            clock: Clock::default(),
             transmit: Transmit::default(),
             flushed: 0,
             framer: Framer::default(),
             arriving: None,
             parked: VecDeque::new(),
-            untaken: 0,
+            unclaimed: 0,
             stream: Stream::Open,
+            closing: Closing::default(),
         }
     }
 
-    /// The configuration it was made with.
+    /// Returns the configuration it was made with.
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.config
     }
 
-    /// What waits to be written, in order. Write it, all or part, and say how much with
+    /// Returns what waits to be written, in order. Write it, all or part, and report how much with
     /// [`Connection::transmitted`].
     #[must_use]
     #[inline]
@@ -143,249 +130,75 @@ impl Connection {
     /// Whether something waits to be written.
     #[must_use]
     #[inline]
-    pub fn wants_transmit(&self) -> bool {
+    pub const fn wants_transmit(&self) -> bool {
         self.transmit.queued() > 0
     }
 
-    /// How many bytes wait to be written.
+    /// Returns how many bytes wait to be written.
     #[must_use]
-    pub fn queued(&self) -> usize {
+    #[inline]
+    pub const fn queued(&self) -> usize {
         self.transmit.queued()
     }
 
-    /// Takes note that the transport took `n` bytes of [`Connection::transmit`].
+    /// Reports that the transport took `n` bytes of [`Connection::transmit`], or has finished writing `n` bytes of what
+    /// [`Connection::take_transmit`] gave. Report finished writes before finished reads: a reply to what was not written cannot be true.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, if there are not so many. Without, that poisons the connection.
     #[inline]
     pub fn transmitted(&mut self, n: usize) {
-        self.transmit.advance(n);
+        if !self.transmit.advance(n) {
+            self.overreported(n, self.transmit.due());
+        }
     }
 
-    /// Whether the transport should be flushed: the queue is empty and something was written since the last flush.
+    /// Takes the next bytes to be written, for I/O that wants to own them: a large body in its own allocation, or all lines and small
+    /// bodies up to one. `None` if there are none. When they are written, report it with [`Connection::transmitted`]; from now on they
+    /// count as possibly sent.
+    pub fn take_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmit.take()
+    }
+
+    /// Whether the transport should be flushed: everything queued was written, and something since the last flush.
     #[must_use]
     #[inline]
-    pub fn wants_flush(&self) -> bool {
-        self.transmit.queued() == 0 && self.flushed < self.transmit.end()
+    pub const fn wants_flush(&self) -> bool {
+        self.transmit.written() == self.transmit.end() && self.flushed < self.transmit.end()
     }
 
-    /// Takes note that a flush of everything written so far has completed.
+    /// Reports that a flush of everything written so far has completed.
     #[inline]
-    pub fn flushed(&mut self) {
+    pub const fn flushed(&mut self) {
         self.flushed = self.transmit.written();
     }
 
-    /// Whether the request has been handed out: its last byte was written, and a flush after it completed. A request
-    /// whose reply is here was.
+    /// Whether a request in flight has no reply yet, be it that nobody waits for it.
     #[must_use]
-    pub fn is_written_out<T>(&self, ticket: &Ticket<T>) -> bool {
-        match ticket.check(self.identity).ok().and_then(|seq| self.slots.get(seq)) {
-            Some(slot) => !slot.is_pending() || slot.end <= self.flushed,
-            None => true,
-        }
+    pub fn awaits_reply(&self) -> bool {
+        self.slots.pending().next().is_some()
     }
 
-    /// Whether a request in flight has no reply yet.
-    #[must_use]
-    pub fn awaits_reply(&mut self) -> bool {
-        self.slots.next_pending().is_some()
-    }
-
-    /// The number of the first request that has no reply yet.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn first_unanswered(&mut self) -> Option<u64> {
-        self.slots.next_pending().map(|(seq, _)| seq)
-    }
-
-    /// What ended the connection, if something has.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn end_cause(&self, lost: Lost) -> Option<Error> {
-        match &self.stream {
-            Stream::Open | Stream::Quitting => None,
-            Stream::Ended => Some(Error::Closed { lost }),
-            Stream::Poisoned(error) => Some(Error::Protocol { error: error.clone(), lost }),
-        }
-    }
-
-    /// How many requests are in flight: sent, and their reply not taken.
+    /// Returns how many requests have no reply yet, or one that nobody claimed: what [`Limits::in_flight`] bounds.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.slots.len()
     }
 
-    /// The reply to a request, if it is here. Poll again after [`Connection::received`] and
-    /// [`Connection::received_eof`].
-    ///
-    /// # Errors
-    ///
-    /// What the server answered, if it is a refusal; what ended the connection; or [`Error::Ticket`] for a ticket of
-    /// another connection or one whose reply was taken.
-    #[inline(always)]
-    pub fn poll_reply<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
-        let seq = ticket.check(self.identity)?;
-        // Nearly always a line answers the request at the front.
-        let Some(slot) = self.slots.front(seq) else { return self.poll_closely(ticket) };
-        let State::Plain(head) = slot.state else { return self.poll_closely(ticket) };
-        let result = match (ticket.decode)(head.into_plain_reply()) {
-            Ok(value) => Ok(value),
-            Err(error) => Err(Error::from_decode(slot.command(), error)),
-        };
-        mem::forget(mem::take(&mut slot.state));
-        ticket.spend();
-        self.slots.front_leaves();
-        self.slots.followers_leave();
-        Poll::Ready(result)
-    }
-
-    /// As [`Connection::poll_reply`], for a slot that is not at the front, or has no reply.
-    #[inline(never)]
-    fn poll_closely<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
-        let seq = ticket.check(self.identity)?;
-        let written = self.transmit.written();
-        let Some(slot) = self.slots.get_mut(seq) else { return Poll::Ready(Err(TicketError::Spent.into())) };
-        let result = match &mut slot.state {
-            State::Moved(next) => {
-                ticket.seq = *next;
-                self.slots.free(seq);
-                return self.poll_reply(ticket);
-            }
-            State::Plain(head) => {
-                (ticket.decode)(head.into_plain_reply()).map_err(|error| Error::from_decode(slot.command(), error))
-            }
-            State::Answered(_) => {
-                let State::Answered(reply) = mem::take(&mut slot.state) else { return Poll::Pending };
-                self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
-                (ticket.decode)(reply).map_err(|error| Error::from_decode(slot.command(), error))
-            }
-            &mut State::TooBig(TooBig { id, bytes, limit, .. }) => {
-                Err(Error::ReplyTooBig { command: slot.command(), id, bytes, limit })
-            }
-            State::Free => Err(TicketError::Spent.into()),
-            State::Waiting | State::Confirming(_) => {
-                let lost = slot.lost(written);
-                match &self.stream {
-                    Stream::Open | Stream::Quitting => return Poll::Pending,
-                    Stream::Ended => Err(Error::Closed { lost }),
-                    Stream::Poisoned(error) => Err(Error::Protocol { error: error.clone(), lost }),
-                }
-            }
-        };
-        ticket.spend();
-        self.slots.free(seq);
-        Poll::Ready(result)
-    }
-
-    /// Says that nobody waits for this reply any more. The slot stays until it arrives; a job that it brings is parked.
-    pub fn abandon<T>(&mut self, ticket: Ticket<T>) {
-        let Ok(mut seq) = ticket.check(self.identity) else { return };
-        while let Some(slot) = self.slots.get_mut(seq) {
-            match mem::replace(&mut slot.state, State::Free) {
-                State::Moved(next) => {
-                    self.slots.free(seq);
-                    seq = next;
-                    continue;
-                }
-                State::Answered(Reply::Reserved(job)) => self.parked.push_back(Parked::Job(job)),
-                State::Answered(reply) => {
-                    self.untaken = self.untaken.saturating_sub(reply.body().map_or(0, <[u8]>::len));
-                }
-                State::TooBig(too_big) if too_big.reserved => self.parked.push_back(Parked::TooBig(too_big)),
-                State::TooBig(_) | State::Plain(_) | State::Free => {}
-                pending => {
-                    slot.state = pending;
-                    slot.abandoned = true;
-                    slot.direct = ReplySet::EMPTY;
-                    slot.set_adopted(None);
-                    return;
-                }
-            }
-            self.slots.free(seq);
-            return;
-        }
-    }
-
-    /// Until when to wait for the reply to a request, and what to do when that has passed.
-    ///
-    /// The reply timeout counts from `now`. How long the server may wait on purpose, for this request and for those before
-    /// it, counts from when it was first asked for: so ask right after [`Connection::send`], and again whenever it suits.
-    #[inline]
-    pub fn deadline<T>(&mut self, ticket: &Ticket<T>, now: Instant) -> Deadline {
-        ticket.check(self.identity).map_or(Deadline::Never, |seq| self.deadline_of(seq, now))
-    }
-
-    /// As [`Connection::deadline`], by the ticket's number.
-    #[inline]
-    #[doc(hidden)]
-    pub fn deadline_of(&mut self, seq: u64, now: Instant) -> Deadline {
-        if self.slots.may_wait() {
-            return self.deadline_among_waits(seq, now);
-        }
-        match (self.slots.get(seq), self.config.reply_timeout) {
-            (Some(_), Some(timeout)) => Deadline::Fail(now + timeout),
-            _ => Deadline::Never,
-        }
-    }
-
-    /// As [`Connection::deadline`], while there may be a request that the server keeps waiting.
-    fn deadline_among_waits(&mut self, seq: u64, now: Instant) -> Deadline {
-        let mut from = now;
-        self.slots.each_pending_wait_before(seq, |waits| {
-            from = from.max(*waits.until.get_or_insert(from + waits.wait.duration()));
-        });
-        let Some(slot) = self.slots.get_mut(seq) else { return Deadline::Never };
-        let wait = slot.wait;
-        match (slot.adopted(), wait, self.config.reply_timeout) {
-            (Some(Adopted { wait: wait @ Wait::Seconds(_), until }), ..) => {
-                Deadline::GiveUp(*until.get_or_insert(now + wait.duration()))
-            }
-            (Some(_), ..) | (_, Wait::Forever, _) | (.., None) => Deadline::Never,
-            (None, wait, Some(timeout)) => {
-                let until = *slot.until.get_or_insert(from + wait.duration());
-                Deadline::Fail(until.max(now) + timeout)
-            }
-        }
-    }
-
-    /// The error of a request whose reply did not come in time. Abandon the ticket with it.
-    ///
-    /// While the connection goes on, so does the request: what of it still waits to be written will be, and it may run
-    /// after all. So this is [`Lost::Unknown`] unless the connection has ended.
-    #[must_use]
-    pub fn timed_out<T>(&self, ticket: &Ticket<T>) -> Error {
-        Error::TimedOut { lost: if self.is_ended() { self.lost(ticket) } else { Lost::Unknown } }
-    }
-
-    /// What can have become of a request if its reply never comes.
-    #[must_use]
-    pub fn lost<T>(&self, ticket: &Ticket<T>) -> Lost {
-        match ticket.check(self.identity).ok().and_then(|seq| self.slots.get(seq)) {
-            Some(slot) => slot.lost(self.transmit.written()),
-            None => Lost::Unknown,
-        }
-    }
-
-    /// Ends the connection in order: says how. What is in flight may still be answered, if the driver reads on.
-    pub fn close(&mut self) -> Closing {
-        let waits = self.slots.pending_waits().next().is_some();
-        match self.stream {
-            Stream::Open | Stream::Quitting if waits => {
-                self.stream = Stream::Quitting;
-                Closing::HalfClose
-            }
-            Stream::Open => match self.write(Quit::new()) {
-                Ok(()) => {
-                    self.stream = Stream::Quitting;
-                    Closing::Quit
-                }
-                Err(_) => Closing::Abort,
-            },
-            Stream::Quitting => Closing::Quit,
-            Stream::Ended | Stream::Poisoned(_) => Closing::Abort,
-        }
-    }
-
     /// Whether the stream has ended or lost its sense, so that nothing more can come of it.
     #[must_use]
-    pub fn is_ended(&self) -> bool {
-        matches!(self.stream, Stream::Ended | Stream::Poisoned(_))
+    #[inline]
+    pub const fn is_ended(&self) -> bool {
+        matches!(self.stream, Stream::Ended(_) | Stream::Poisoned(_))
+    }
+
+    /// What was read or written is unknown.
+    #[cold]
+    fn overreported(&mut self, bytes: usize, room: usize) {
+        debug_assert!(false, "{bytes} bytes were reported where there was room for {room}");
+        if !self.is_ended() {
+            self.stream = Stream::Poisoned(ProtocolError::Overreported { bytes, room });
+        }
     }
 }

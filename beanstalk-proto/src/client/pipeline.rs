@@ -1,12 +1,16 @@
 //! Many requests over one connection: a bounded window of them in flight, results in order.
 
 use alloc::collections::VecDeque;
-use core::task::Poll;
+use core::{
+    mem,
+    task::{Poll, ready},
+};
 
-use super::{Connection, Ticket};
+use super::{Connection, SendOptions, Ticket, Timeout};
 use crate::{
     error::{Error, Lost, SendError},
     request::Request,
+    time::Instant,
 };
 
 /// Requests in flight at most; more gains nothing.
@@ -17,13 +21,16 @@ const WINDOW_BYTES: usize = 512 * 1024;
 /// Sends requests as room allows and gives one result for each, in their order.
 ///
 /// The driver repeats: [`Pipeline::fill`], write and read as the connection wants, [`Pipeline::poll_next`].
-/// After a fatal error, what is left fails with [`Error::Closed`], each with its own [`Error::lost`].
+/// After a fatal error, what is left fails with [`Error::Closed`], each with its own [`Error::lost`]. After a reply that is late, what was not
+/// sent yet is not sent any more, and fails with [`Error::TimedOut`].
 pub struct Pipeline<I: Iterator<Item: Request>> {
     requests: I,
     /// The request that there was no room for.
     held: Option<I::Item>,
     entries: VecDeque<Entry<<I::Item as Request>::Reply>>,
+    timeout: Timeout,
     failed: bool,
+    late: bool,
 }
 
 enum Entry<T> {
@@ -32,36 +39,45 @@ enum Entry<T> {
 }
 
 impl<I: Iterator<Item: Request>> Pipeline<I> {
-    /// A pipeline of these requests; nothing is sent yet.
+    /// Makes a pipeline of these requests; nothing is sent yet.
     pub fn new(requests: I) -> Self {
-        Self { requests, held: None, entries: VecDeque::new(), failed: false }
+        Self::with_timeout(requests, Timeout::Default)
+    }
+
+    /// As [`Pipeline::new`], with a time for each reply, from the one before it.
+    pub fn with_timeout(requests: I, timeout: Timeout) -> Self {
+        Self { requests, held: None, entries: VecDeque::new(), timeout, failed: false, late: false }
     }
 
     /// Sends requests until the window is full. While it is more than half full it does nothing, so that requests go
     /// out many to a write.
-    pub fn fill(&mut self, connection: &mut Connection) {
+    pub fn fill(&mut self, connection: &mut Connection, now: Instant) {
         if self.entries.len() > WINDOW / 2 {
             return;
         }
         while self.entries.len() < WINDOW && connection.queued() < WINDOW_BYTES {
             let Some(request) = self.held.take().or_else(|| self.requests.next()) else { return };
             // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.
-            let expect = request.expect();
-            let room = connection.check_room(&expect);
+            let room = connection.check_send(&request.expect());
             if matches!(room, Err(SendError::Full(_) | SendError::ReserveWaiting)) && !self.entries.is_empty() {
                 self.held = Some(request);
                 return;
             }
             // It may make the queue longer than its limit: refused after it was encoded, it could not be held back.
-            let sent = room.and_then(|adoptable| connection.send_into(request, expect, adoptable, usize::MAX));
+            let options = SendOptions::default().timeout(self.timeout).beyond_limits();
+            let sent = match room {
+                Ok(()) if self.late => Err(Error::TimedOut { lost: Lost::NotSent }),
+                Ok(()) => connection.send_with(now, request, options).map_err(Error::from),
+                Err(refused) => Err(refused.into()),
+            };
             self.entries.push_back(match sent {
                 Ok(ticket) => Entry::Sent(ticket),
-                Err(error) => Entry::Refused(error.into()),
+                Err(error) => Entry::Refused(error),
             });
         }
     }
 
-    /// The request whose result comes next, if it was sent: for its deadline.
+    /// Returns the request whose result comes next, if it was sent.
     pub fn front(&self) -> Option<&Ticket<<I::Item as Request>::Reply>> {
         match self.entries.front() {
             Some(Entry::Sent(ticket)) => Some(ticket),
@@ -69,47 +85,18 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         }
     }
 
-    /// The next result; `None` at the end. Call [`Pipeline::fill`] before.
+    /// Returns the next result; `None` at the end. Call [`Pipeline::fill`] before.
     pub fn poll_next(
         &mut self,
         connection: &mut Connection,
     ) -> Poll<Option<Result<<I::Item as Request>::Reply, Error>>> {
         let result = match self.entries.front_mut() {
             None => return Poll::Ready(None),
-            Some(Entry::Sent(ticket)) => match connection.poll_reply(ticket) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(result) => {
-                    self.entries.pop_front();
-                    result
-                }
-            },
-            Some(Entry::Refused(_)) => match self.entries.pop_front() {
-                Some(Entry::Refused(error)) => Err(error),
-                _ => return Poll::Ready(None),
-            },
+            Some(Entry::Sent(ticket)) => ready!(connection.poll_reply(ticket)),
+            Some(Entry::Refused(error)) => Err(mem::replace(error, Error::ReserveWaiting)),
         };
+        self.entries.pop_front();
         Poll::Ready(Some(result.map_err(|error| self.one_cause(error))))
-    }
-
-    /// Ends the wait for the next result; see [`Connection::give_up`] and [`Connection::timed_out`].
-    pub fn end_wait(
-        &mut self,
-        connection: &mut Connection,
-        give_up: bool,
-    ) -> Option<Result<<I::Item as Request>::Reply, Error>> {
-        match self.entries.pop_front()? {
-            Entry::Refused(error) => Some(Err(error)),
-            Entry::Sent(ticket) if give_up => Some(connection.give_up(ticket)),
-            Entry::Sent(mut ticket) => {
-                // It may have come with the last bytes.
-                if let Poll::Ready(result) = connection.poll_reply(&mut ticket) {
-                    return Some(result.map_err(|error| self.one_cause(error)));
-                }
-                let error = connection.timed_out(&ticket);
-                connection.abandon(ticket);
-                Some(Err(error))
-            }
-        }
     }
 
     /// Notes a fatal error that the driver met; the results left are [`Error::Closed`].
@@ -117,12 +104,13 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         self.failed = true;
     }
 
-    /// The first fatal error is told as it is, those after it only that the connection is gone.
+    /// The first fatal error is given as it is, those after it only as the connection's end.
     fn one_cause(&mut self, error: Error) -> Error {
+        self.late |= matches!(error, Error::TimedOut { .. });
         if !error.is_fatal() {
             return error;
         }
-        match core::mem::replace(&mut self.failed, true) {
+        match mem::replace(&mut self.failed, true) {
             true => Error::Closed { lost: error.lost().unwrap_or(Lost::Unknown) },
             false => error,
         }

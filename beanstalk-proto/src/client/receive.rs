@@ -1,7 +1,7 @@
 //! The receiving half of a client connection: bytes to replies, replies to slots.
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{iter, mem};
 
 use super::{
     Connection, Stream,
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     error::{CommandError, Excerpt, ProtocolError},
-    reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, name_in},
-    request::Wait,
+    reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet, name_in},
     scan,
     table::Kind,
+    time::Instant,
     types::JobId,
 };
 
@@ -48,23 +48,31 @@ impl Shape {
 }
 
 impl Connection {
-    /// Where to put the next bytes from the transport. Lent for one read; then call [`Connection::received`]. It is
-    /// empty only once the connection is ended or poisoned.
+    /// Returns where to put the next bytes from the transport. Lent for one read; then call [`Connection::received`]. It is
+    /// empty only once the connection has ended.
     #[inline]
     pub fn receive_buf(&mut self) -> &mut [u8] {
-        match self.stream {
-            Stream::Open | Stream::Quitting => self.framer.receive_buf(),
-            Stream::Ended | Stream::Poisoned(_) => &mut [],
-        }
+        if self.is_ended() { &mut [] } else { self.framer.receive_buf() }
     }
 
-    /// Takes note that `n` bytes were written to [`Connection::receive_buf`]. Afterwards poll the tickets.
+    /// Reports that `n` bytes were written to what [`Connection::receive_buf`] has lent. Afterwards poll the tickets.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, if it has lent less, or the read was reported before. Without, that poisons the connection. A driver that gets
+    /// `n` from code that is not its own compares it with the length of the buffer first.
     #[inline(always)]
-    pub fn received(&mut self, n: usize) {
+    pub fn received(&mut self, now: Instant, n: usize) {
+        self.clock.set(now);
         if self.is_ended() {
             return;
         }
-        self.framer.received(n);
+        if !self.framer.received(n) {
+            return self.overreported(n, 0);
+        }
+        if self.clock.wanted() {
+            self.clock.bytes_came(n);
+        }
         loop {
             let whole_line = !self.framer.is_in_body() && !self.framer.is_searching();
             let result = match if whole_line { Head::parse(self.framer.unread()) } else { None } {
@@ -85,26 +93,15 @@ impl Connection {
         }
     }
 
-    /// Takes note that the peer has closed its half: whatever has no reply by now fails with
-    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
-    pub fn received_eof(&mut self) {
-        if self.is_ended() {
-            return;
-        }
-        let written = self.transmit.written();
-        if let Some((_, slot)) = self.slots.next_pending() {
-            if slot.kind == Some(Kind::Quit) && slot.end <= written {
-                slot.state = State::Answered(Reply::Closed);
-            }
-        }
-        self.stream = Stream::Ended;
-    }
-
-    /// Takes note that the transport has failed: whatever has no reply by now fails with
-    /// [`Error::Closed`](crate::Error::Closed). Afterwards poll the tickets.
-    pub fn abort(&mut self) {
-        if !self.is_ended() {
-            self.stream = Stream::Ended;
+    /// Hands over bytes that the transport has read to a place of its own; otherwise as [`Connection::received`].
+    pub fn receive(&mut self, now: Instant, mut bytes: &[u8]) {
+        while !bytes.is_empty() && !self.is_ended() {
+            let room = self.framer.receive_buf();
+            let n = room.len().min(bytes.len());
+            let (now_read, rest) = bytes.split_at_checked(n).unwrap_or_default();
+            iter::zip(room, now_read).for_each(|(to, from)| *to = *from);
+            bytes = rest;
+            self.received(now, n);
         }
     }
 
@@ -133,7 +130,7 @@ impl Connection {
         let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
         let word = word_of(line);
         match self.slots.next_pending() {
-            Some((_, slot)) if slot.other().own_word(word).is_some() => self.other_arrived(len),
+            Some(slot) if slot.other().own_word(word).is_some() => self.other_arrived(len),
             _ => Err(error),
         }
     }
@@ -141,27 +138,35 @@ impl Connection {
     /// Checks a line of the protocol against the slot whose turn it is, and either answers it or waits for the body.
     #[inline(always)]
     fn head_arrived(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
-        let Some((_, slot)) = self.slots.next_pending() else { return self.other_arrived(len) };
-        // All checks for nearly every reply that has no body.
-        if matches!(slot.state, State::Waiting) && slot.direct.contains(head.kind) {
-            mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
-            self.framer.consume(len);
-            return Ok(());
+        let written = self.transmit.written();
+        match self.slots.next_pending() {
+            // All checks for nearly every reply that has no body.
+            Some(slot) if slot.direct.contains(head.kind) && slot.sent.end <= written => {
+                mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
+                self.slots.answered();
+                self.reply_came();
+                self.framer.consume(len);
+                Ok(())
+            }
+            _ => self.head_arrived_closely(head, len),
         }
-        self.head_arrived_closely(head, len)
     }
 
     /// As [`Connection::head_arrived`], with every check there is.
     #[inline(never)]
     fn head_arrived_closely(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
         let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
-        let Some((_, slot)) = self.slots.next_pending() else { return self.other_arrived(len) };
+        let written = self.transmit.written();
+        let Some(slot) = self.slots.next_pending() else { return self.other_arrived(len) };
         // A request may use a word of the protocol in its own way, unless it allows the protocol's too.
         let own = || slot.other().own_word(head.kind.word().as_bytes()).is_some();
         if !slot.replies.contains(head.kind) && own() {
             return self.other_arrived(len);
         }
         check(slot, &head, line)?;
+        if slot.sent.end > written && !(REFUSALS.contains(head.kind) && slot.sent.body_at <= written) {
+            return Err(early(slot, line, written));
+        }
         if head.kind.has_body() {
             self.body_begins(Shape::Known(head), head.bytes, len);
             return Ok(());
@@ -176,12 +181,16 @@ impl Connection {
     #[cold]
     fn other_arrived(&mut self, len: usize) -> Result<(), ProtocolError> {
         let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
-        let Some((_, slot)) = self.slots.next_pending() else {
+        let written = self.transmit.written();
+        let Some(slot) = self.slots.next_pending() else {
             return Err(ProtocolError::Unsolicited { line: Excerpt::new(line) });
         };
         let Some(has_body) = slot.other().shape_of(word_of(line)) else {
             return Err(ProtocolError::WrongReply { command: slot.command(), line: Excerpt::new(line) });
         };
+        if slot.sent.end > written {
+            return Err(early(slot, line, written));
+        }
         if has_body {
             let bytes = last_number(line).ok_or(ProtocolError::Malformed { line: Excerpt::new(line) })?;
             self.body_begins(Shape::Other(line.to_vec()), bytes, len);
@@ -206,10 +215,10 @@ impl Connection {
         let mut limits = self.config.limits;
         // With its CRLF, what an allocation can hold at all: where addresses have 32 bits, less than can be announced.
         limits.reply_body = limits.reply_body.min(isize::MAX.unsigned_abs().saturating_sub(2));
-        let untaken = (self.untaken as u64).saturating_add(bytes);
+        let unclaimed = (self.unclaimed as u64).saturating_add(bytes);
         match () {
             () if bytes > limits.reply_body as u64 => Some(limits.reply_body),
-            () if self.untaken > 0 && untaken > limits.untaken_replies as u64 => Some(limits.untaken_replies),
+            () if self.unclaimed > 0 && unclaimed > limits.untaken_replies as u64 => Some(limits.untaken_replies),
             () => None,
         }
     }
@@ -217,104 +226,95 @@ impl Connection {
     fn body_arrived(&mut self) -> Option<Result<(), ProtocolError>> {
         let whole = self.framer.poll_body()?;
         let Arriving { shape, bytes, over } = self.arriving.take()?;
-        let (_, slot) = self.slots.next_pending()?;
         if !whole.trailer_ok {
-            return Some(Err(ProtocolError::MissingCrlf { command: slot.command(), bytes }));
+            let command = self.slots.next_pending().map_or("", |slot| slot.command());
+            return Some(Err(ProtocolError::MissingCrlf { command, bytes }));
         }
-        if let Some(limit) = over {
-            let too_big = TooBig { id: shape.id(), reserved: shape.is_reserved(), bytes, limit };
-            self.answer_too_big(too_big);
-            return Some(Ok(()));
+        match (over, shape) {
+            (Some(limit), shape) => {
+                self.answer_as(State::TooBig(TooBig { id: shape.id(), reserved: shape.is_reserved(), bytes, limit }));
+            }
+            (None, Shape::Known(head)) => self.answer(head.into_reply(&[], whole.bytes)),
+            (None, Shape::Other(line)) => self.answer(Reply::Other(OtherReply::from_wire(line, Some(whole.bytes)))),
         }
-        let reply = match shape {
-            Shape::Known(head) => head.into_reply(&[], whole.bytes),
-            Shape::Other(line) => Reply::Other(OtherReply::from_wire(line, Some(whole.bytes))),
-        };
-        self.answer(reply);
         Some(Ok(()))
+    }
+
+    /// Takes note that a reply came: the time of the next runs from now.
+    #[inline(always)]
+    fn reply_came(&mut self) {
+        self.clock.replied = self.clock.now;
+        if self.clock.wanted() {
+            self.clock.withdraw();
+        }
     }
 
     /// Gives the slot whose turn it is its reply.
     #[inline]
-    fn answer(&mut self, reply: Reply) {
-        let Some((seq, slot)) = self.slots.next_pending() else { return };
-        if matches!(slot.state, State::Waiting) && !slot.abandoned && slot.adopted().is_none() {
-            self.untaken = self.untaken.saturating_add(reply.body().map_or(0, <[u8]>::len));
-            slot.state = State::Answered(reply);
-            return;
-        }
-        self.answer_left(seq, reply);
+    pub(super) fn answer(&mut self, reply: Reply) {
+        self.unclaimed = self.unclaimed.saturating_add(reply.body().map_or(0, <[u8]>::len));
+        self.answer_as(State::Answered(reply));
     }
 
-    /// Gives a slot its reply whose caller went away, or that stands for more than its own request.
+    #[inline]
+    fn answer_as(&mut self, state: State) {
+        let place = self.slots.next_place();
+        self.reply_came();
+        let Some(slot) = self.slots.next_pending() else { return };
+        if slot.sent.owner != 0 && slot.caller().is_none() {
+            slot.state = state;
+            self.slots.answered();
+            return;
+        }
+        let was = mem::replace(&mut slot.state, State::Free);
+        self.slots.answered();
+        self.answer_left(place, was, state);
+    }
+
+    /// Gives a slot its reply whose caller went away, or that stands for another request than its own.
     #[cold]
-    fn answer_left(&mut self, seq: u64, reply: Reply) {
-        let Some(slot) = self.slots.get_mut(seq) else { return };
-        let abandoned = slot.abandoned;
-        if let State::Confirming(_) = slot.state {
-            return self.confirmed(seq, abandoned, reply);
-        }
-        if let (Some(adopted), Reply::TimedOut, Stream::Open) = (slot.adopted(), &reply, &self.stream) {
-            let wait = adopted.wait;
-            return self.go_on(seq, wait);
-        }
-        if !abandoned {
-            self.untaken = self.untaken.saturating_add(reply.body().map_or(0, <[u8]>::len));
-            slot.state = State::Answered(reply);
-            return;
-        }
-        if let Reply::Reserved(job) = reply {
-            self.untaken = self.untaken.saturating_add(job.body.len());
-            self.parked.push_back(Parked::Job(job));
-        }
-        self.slots.free(seq);
-    }
-
-    fn answer_too_big(&mut self, too_big: TooBig) {
-        let Some((seq, slot)) = self.slots.next_pending() else { return };
-        if !slot.abandoned {
-            slot.state = State::TooBig(too_big);
-            return;
-        }
-        if too_big.reserved {
-            self.parked.push_back(Parked::TooBig(too_big));
-        }
-        self.slots.free(seq);
-    }
-
-    /// The `touch` of a parked job was answered: the job is still ours, or it is not and the reserve begins.
-    fn confirmed(&mut self, seq: u64, abandoned: bool, reply: Reply) {
-        let Some(slot) = self.slots.get_mut(seq) else { return };
-        let wait = slot.wait;
-        let State::Confirming(job) = mem::replace(&mut slot.state, State::Free) else { return };
-        match reply {
-            Reply::NotFound => {
-                self.untaken = self.untaken.saturating_sub(job.body.len());
-                match (&self.stream, abandoned) {
-                    (_, true) => self.slots.free(seq),
-                    (Stream::Open, false) => self.go_on(seq, wait),
-                    _ => slot.state = State::Answered(Reply::TimedOut),
-                }
+    fn answer_left(&mut self, place: u64, was: State, answer: State) {
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        let (owner, patience, caller) = (slot.sent.owner, slot.sent.patience, slot.caller());
+        let unread = caller.is_some_and(|caller| caller.unread);
+        let timed_out = matches!(answer, State::Answered(Reply::TimedOut));
+        // Whether the caller's own reserve is to begin now, and what the caller gets if not.
+        let (again, state) = match (was, answer) {
+            (State::Confirming(job), State::Answered(Reply::NotFound)) => {
+                self.unclaimed = self.unclaimed.saturating_sub(job.body.len());
+                (true, State::Answered(Reply::TimedOut))
             }
-            Reply::Touched if !abandoned => slot.state = State::Answered(Reply::Reserved(*job)),
-            // Nobody waits, or the server has trouble of its own: keep the job for the next reserve.
-            reply => {
+            (State::Confirming(job), State::Answered(Reply::Touched)) => {
+                (unread, State::Answered(Reply::Reserved(*job)))
+            }
+            // The server has trouble of its own: the job is kept for the next reserve.
+            (State::Confirming(job), answer) => {
                 self.parked.push_back(Parked::Job(*job));
-                match abandoned {
-                    true => self.slots.free(seq),
-                    false => slot.state = State::Answered(reply),
-                }
+                (unread, answer)
             }
+            (_, answer) => (unread || timed_out, answer),
+        };
+        if let (true, Some(caller), Stream::Open) = (again && owner != 0, caller, &self.stream) {
+            self.slots.free(place);
+            self.discard(state);
+            self.begin_reserve(owner, caller, patience);
+        } else if owner != 0 {
+            slot.state = state;
+        } else {
+            self.slots.free(place);
+            self.discard(state);
         }
     }
+}
 
-    /// Continues a reserve that somebody waits for in a slot of its own.
-    fn go_on(&mut self, seq: u64, wait: Wait) {
-        let next = self.reserve_afresh(wait);
-        if let (Ok(next), Some(slot)) = (next, self.slots.get_mut(seq)) {
-            slot.state = State::Moved(next);
-        }
-    }
+/// What a server may answer to a `put` whose body is still under way. The rest of the body is owed all the same.
+const REFUSALS: ReplySet = ReplySet::GENERAL.or(ReplySet::of(&[ReplyKind::JobTooBig, ReplyKind::Draining]));
+
+/// An answer to what was not asked yet.
+#[cold]
+fn early(slot: &Slot, line: &[u8], written: u64) -> ProtocolError {
+    let missing = slot.sent.end.saturating_sub(written);
+    ProtocolError::EarlyReply { command: slot.command(), line: Excerpt::new(line), missing }
 }
 
 /// Whether this line may answer this request.
@@ -335,7 +335,7 @@ fn check(slot: &Slot, head: &Head, line: &[u8]) -> Result<(), ProtocolError> {
     };
     match same {
         false => Err(ProtocolError::WrongEcho { command, line: Excerpt::new(line) }),
-        true if slot.has_body => check_framing(slot.command(), head.kind),
+        true if slot.sent.body_at < slot.sent.end => check_framing(slot.command(), head.kind),
         true => Ok(()),
     }
 }

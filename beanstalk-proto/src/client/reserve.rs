@@ -2,24 +2,26 @@
 //!
 //! ```text
 //!   reserve ──▶ does an abandoned one wait, or confirm a job? ── yes ──▶ take it over; write nothing
-//!                 │ no
+//!                 │ no                                                     │ answered before that was read,
+//!                 ▼                                                        │ or with TIMED_OUT
+//!               is a job parked? ◀─────────────────────────────────────────┘
+//!                 │ no    │ yes
+//!                 │       └──▶ touch ── TOUCHED ────▶ the job
+//!                 │              └───── NOT_FOUND ──▶ (is another parked?)
 //!                 ▼
-//!               is a job parked? ── yes ──▶ touch ── TOUCHED ────▶ the job
-//!                 │ no                        └───── NOT_FOUND ─┐
-//!                 ▼                                             ▼
-//!               send it ◀────────────────────────────────────────
+//!               send it, for what is left of its time
 //! ```
 
 use alloc::vec::Vec;
-use core::{mem, task::Poll};
+use core::{mem, time::Duration};
 
 use super::{
-    Connection, Ticket,
-    slot::{Adopted, State, TooBig},
+    Connection,
+    send::Claim,
+    slot::{Caller, Patience, Sent, State, TooBig},
 };
 use crate::{
-    error::{Error, SendError},
-    reply::Reply,
+    error::SendError,
     request::{Encoder, Expect, Request, Wait},
     table::{Kind, Reserve, ReserveWithTimeout, Touch},
     types::Job,
@@ -36,95 +38,82 @@ impl Connection {
     /// Refuses what the server would not read, and finds the abandoned reserve that a new one can take over.
     pub(super) fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
         let mut adoptable = None;
-        for (seq, slot) in self.slots.pending_waits() {
-            if slot.abandoned && slot.is_reserve() && expect.is_reserve() {
-                adoptable = adoptable.or(Some(seq));
-            } else if slot.wait == Wait::Forever && matches!(slot.state, State::Waiting) {
+        for (place, slot) in self.slots.pending_waits() {
+            if slot.sent.owner == 0 && slot.is_reserve() && expect.is_reserve() {
+                adoptable = adoptable.or(Some(place));
+            } else if slot.server_wait() == Wait::Forever {
                 return Err(SendError::ReserveWaiting);
             }
         }
         Ok(adoptable)
     }
 
-    /// A reserve that need not be sent: it takes over one that waits for nobody, or a job that came for nobody.
-    pub(super) fn take_over(&mut self, expect: Expect, adoptable: Option<u64>) -> Result<u64, SendError> {
-        if let Some(slot) = adoptable.and_then(|seq| self.slots.get_mut(seq)) {
-            slot.abandoned = false;
-            match slot.state {
-                State::Confirming(_) => {
-                    slot.wait = expect.wait;
-                    slot.until = None;
-                }
-                _ => slot.set_adopted(Some(Adopted { wait: expect.wait, until: None })),
+    /// Sends a reserve that need not be written: it takes over one that waits for nobody, or a job that came for nobody.
+    #[cold]
+    pub(super) fn take_over(&mut self, expect: Expect, adoptable: Option<u64>, patience: Patience) -> Claim {
+        let owner = self.next_number();
+        let caller = Caller { wait: expect.wait, since: self.clock.now, unread: adoptable.is_some() };
+        match adoptable.and_then(|place| Some((place, self.slots.get_mut(place)?))) {
+            Some((place, slot)) => {
+                (slot.sent.owner, slot.sent.patience) = (owner, patience);
+                slot.set_caller(Some(caller));
+                self.clock.adopt();
+                (owner, place)
             }
-            return Ok(adoptable.unwrap_or_default());
-        }
-        match self.parked.pop_front() {
-            Some(Parked::TooBig(too_big)) => Ok(self.push_slot_as(expect, State::TooBig(too_big))),
-            Some(Parked::Job(job)) => {
-                self.write(Touch::new(job.id))?;
-                Ok(self.push_slot_as(expect, State::Confirming(job.into())))
-            }
-            None => self.reserve_afresh(expect.wait),
+            None => (owner, self.begin_reserve(owner, caller, patience)),
         }
     }
 
-    /// A slot for a request that has come some way already.
-    fn push_slot_as(&mut self, expect: Expect, state: State) -> u64 {
-        let seq = self.push_slot(expect, false);
-        if let Some(slot) = self.slots.get_mut(seq) {
+    /// Starts a reserve that nothing was done for yet, with a parked job if there is one. Gives the place of its slot.
+    pub(super) fn begin_reserve(&mut self, owner: u64, caller: Caller, patience: Patience) -> u64 {
+        let Caller { wait, since, .. } = caller;
+        let kind = if wait == Wait::Forever { Kind::Reserve } else { Kind::ReserveWithTimeout };
+        let (wait, state) = match (self.parked.pop_front(), wait) {
+            (Some(Parked::TooBig(too_big)), _) => {
+                self.slots.keep(owner, kind.word(), State::TooBig(too_big));
+                return u64::MAX;
+            }
+            (Some(Parked::Job(job)), wait) => {
+                self.write(Touch::new(job.id));
+                (wait, State::Confirming(job.into()))
+            }
+            (None, Wait::Seconds(seconds)) => {
+                let end = since + Duration::from_secs(seconds.into());
+                let left = end.saturating_duration_since(self.clock.now);
+                let seconds = u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX);
+                self.write(ReserveWithTimeout::new(seconds));
+                (Wait::Seconds(seconds), State::Waiting)
+            }
+            (None, wait) => {
+                self.write(Reserve::new());
+                (wait, State::Waiting)
+            }
+        };
+        let end = self.transmit.end();
+        let sent = Sent { owner, at: self.clock.now, patience, body_at: end, end };
+        let place = self.slots.push(Expect::of(kind).wait(wait), sent);
+        if let (Some(slot), State::Confirming(_)) = (self.slots.get_mut(place), &state) {
+            slot.set_caller(Some(Caller { unread: false, ..caller }));
             slot.state = state;
         }
-        seq
+        place
     }
 
     /// Queues a request of our own, limits or not: there is at most one for each request of the caller's.
-    pub(super) fn write<R: Request>(&mut self, request: R) -> Result<(), SendError> {
+    pub(super) fn write<R: Request>(&mut self, request: R) {
         let mut encoder = Encoder::new(&mut self.transmit);
-        request.encode(&mut encoder)?;
-        encoder.finish()?;
-        encoder.commit();
-        Ok(())
-    }
-
-    /// Queues the reserve that a slot stood for, and gives the slot it continues in.
-    pub(super) fn reserve_afresh(&mut self, wait: Wait) -> Result<u64, SendError> {
-        let kind = match wait {
-            Wait::Seconds(timeout) => {
-                self.write(ReserveWithTimeout::new(timeout))?;
-                Kind::ReserveWithTimeout
-            }
-            Wait::No | Wait::Forever => {
-                self.write(Reserve::new())?;
-                Kind::Reserve
-            }
-        };
-        Ok(self.push_slot(Expect::of(kind).wait(wait), false))
-    }
-
-    /// Ends a reserve whose own deadline has passed: the reply if it is here after all, else `TIMED_OUT`. The request is
-    /// abandoned, and adopted by the next reserve if it still waits.
-    ///
-    /// # Errors
-    ///
-    /// As [`Connection::poll_reply`].
-    pub fn give_up<T>(&mut self, mut ticket: Ticket<T>) -> Result<T, Error> {
-        if let Poll::Ready(result) = self.poll_reply(&mut ticket) {
-            return result;
+        if request.encode(&mut encoder).is_ok() && encoder.finish().is_ok() {
+            encoder.commit();
         }
-        let command = Kind::ReserveWithTimeout.word();
-        let result = (ticket.decode)(Reply::TimedOut).map_err(|error| Error::from_decode(command, error));
-        self.abandon(ticket);
-        result
     }
 
-    /// The jobs that arrived for nobody, unconfirmed: the time to run of each may be over. They are no longer parked
+    /// Takes the jobs that arrived for nobody, unconfirmed: the time to run of each may be over. They are no longer parked
     /// afterwards. A job whose body was over a limit is not among them.
     pub fn take_orphaned(&mut self) -> Vec<Job> {
         let mut jobs = Vec::new();
         self.parked.retain_mut(|parked| match parked {
             Parked::Job(job) => {
-                self.untaken = self.untaken.saturating_sub(job.body.len());
+                self.unclaimed = self.unclaimed.saturating_sub(job.body.len());
                 jobs.push(Job { id: job.id, body: mem::take(&mut job.body) });
                 false
             }

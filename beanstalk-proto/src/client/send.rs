@@ -1,117 +1,121 @@
 //! The sending half of a client connection: whether a request may be sent, and queueing it whole.
 
 use alloc::boxed::Box;
+use core::marker::PhantomData;
 
-use super::{Connection, Stream, Ticket};
+use super::{
+    Connection, SendOptions, Stream, Ticket, Timeout,
+    slot::{Patience, Sent},
+};
 use crate::{
     error::{Full, SendError},
     request::{Encoder, Expect, Request},
     table::Kind,
+    time::Instant,
 };
 
+/// The number of a ticket, and the place of its slot.
+pub(super) type Claim = (u64, u64);
+
 impl Connection {
-    /// Queues a request, whole, and gives the ticket for its reply. Nothing is queued if it fails.
+    /// Queues a request, whole, and returns the ticket for its reply. Nothing is queued if it fails.
     ///
-    /// Afterwards write what [`Connection::transmit`] holds.
-    ///
-    /// # Errors
-    ///
-    /// A [`SendError`]: an argument that cannot be said, a waiting `reserve`, a limit, or an ended connection.
-    #[inline(always)]
-    pub fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
-        let expect = request.expect();
-        let adoptable = if self.has_room() { None } else { self.check_room_closely(&expect)? };
-        self.send_into(request, expect, adoptable, self.config.limits.queued)
-    }
-
-    /// As [`Connection::send`], however much is queued: for drivers that have found room for it or for the request before it, and
-    /// send nothing else meanwhile.
+    /// Afterwards write what [`Connection::transmit`] holds. Until when the reply has to be here is in [`Connection::poll_timeout`].
     ///
     /// # Errors
     ///
-    /// As [`Connection::send`], but for [`Full::Queued`].
-    #[doc(hidden)]
-    pub fn send_over<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
-        let expect = request.expect();
-        let adoptable = if self.has_room() { None } else { self.check_slots(&expect)? };
-        self.send_into(request, expect, adoptable, usize::MAX)
+    /// A [`SendError`]: an argument that cannot be said, a waiting `reserve`, a limit, or an ended connection. A waiting reserve's job, or
+    /// replies that make room, may be with the transport, unread.
+    #[inline(always)]
+    pub fn send<R: Request>(&mut self, now: Instant, request: R) -> Result<Ticket<R::Reply>, SendError> {
+        self.send_with(now, request, SendOptions::default())
     }
 
-    /// Queues a request that there is room for, unless it makes the queue longer than `limit`.
+    /// As [`Connection::send`], with a time of its own for the reply, or beyond the limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::send`].
     #[inline(always)]
-    #[doc(hidden)]
-    pub fn send_into<R: Request>(
+    pub fn send_with<R: Request>(
         &mut self,
+        now: Instant,
         request: R,
-        expect: Expect,
-        adoptable: Option<u64>,
-        limit: usize,
+        options: SendOptions,
     ) -> Result<Ticket<R::Reply>, SendError> {
-        match self.enqueue(request, expect, adoptable, limit) {
-            Ok(seq) => Ok(Ticket::new(self.identity, seq, R::decode)),
+        let expect = request.expect();
+        let adoptable = if self.has_room() { None } else { self.check_closely(&expect, options.beyond_limits)? };
+        self.clock.set(now);
+        match self.enqueue(request, expect, adoptable, options) {
+            Ok((number, place)) => {
+                Ok(Ticket { number, place, connection: self.identity, decode: R::decode, reply: PhantomData })
+            }
             Err(error) => Err(*error),
         }
     }
 
-    /// As [`Connection::send_into`]; the error is boxed, so that what nearly always comes back is a number.
+    /// Queues a request that there is room for. The error is boxed, so that what nearly always comes back is two numbers.
     #[inline(always)]
-    pub(super) fn enqueue<R: Request>(
+    fn enqueue<R: Request>(
         &mut self,
         request: R,
         expect: Expect,
         adoptable: Option<u64>,
-        limit: usize,
-    ) -> Result<u64, Box<SendError>> {
-        let queued = self.transmit.queued();
+        options: SendOptions,
+    ) -> Result<Claim, Box<SendError>> {
+        let (queued, start) = (self.transmit.queued(), self.transmit.end());
         let mut encoder = Encoder::new(&mut self.transmit);
         if let Err(error) = request.encode(&mut encoder) {
             return Err(self.refused(error));
         }
-        let bytes = match encoder.finish() {
-            Ok(bytes) => bytes,
+        let (bytes, line) = match encoder.finish() {
+            Ok(lengths) => lengths,
             Err(error) => return Err(self.refused(error)),
         };
+        let patience = match options.timeout {
+            Timeout::Default => self.patience,
+            Timeout::None => Patience::ENDLESS,
+            Timeout::After(timeout) => Patience::of(Some(timeout)),
+        };
         if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
-            return self.take_over(expect, adoptable).map_err(|error| self.refused(error));
+            return Ok(self.take_over(expect, adoptable, patience));
         }
-        if queued > 0 && queued.saturating_add(bytes) > limit {
+        let limit = self.config.limits.queued;
+        if queued > 0 && queued.saturating_add(bytes) > limit && !options.beyond_limits {
             return Err(self.refused(Full::Queued { bytes: queued, limit }));
         }
-        let has_body = encoder.commit();
+        encoder.commit();
         if expect.kind == Some(Kind::Quit) {
             self.stream = Stream::Quitting;
         }
-        Ok(self.push_slot(expect, has_body))
+        let owner = self.next_number();
+        let body_at = start.wrapping_add(line as u64);
+        let end = start.wrapping_add(bytes as u64);
+        let place = self.slots.push(expect, Sent { owner, at: self.clock.now, patience, body_at, end });
+        Ok((owner, place))
     }
 
     #[cold]
-    pub(super) fn refused(&mut self, error: impl Into<SendError>) -> Box<SendError> {
+    fn refused(&mut self, error: impl Into<SendError>) -> Box<SendError> {
         self.transmit.drop_pending();
         Box::new(error.into())
     }
 
-    /// Says whether [`Connection::send`] would refuse a request for the state that the connection is in. Its arguments and
+    #[inline(always)]
+    pub(super) const fn next_number(&mut self) -> u64 {
+        self.number = self.number.wrapping_add(1);
+        self.number
+    }
+
+    /// Checks whether [`Connection::send`] would refuse a request for the state that the connection is in. Its arguments and
     /// its length are not looked at.
     ///
     /// # Errors
     ///
     /// As [`Connection::send`].
-    pub fn check_send<R: Request>(&self, request: &R) -> Result<(), SendError> {
-        self.check_room(&request.expect()).map(|_| ())
-    }
-
-    /// Whether this reserve would take over one that was abandoned and still waits. A job for that one may be with the
-    /// transport, unread, for longer than it is ours: so first read what there is, without waiting. Then the job is parked,
-    /// and is confirmed before it is handed over.
-    pub fn would_adopt<R: Request>(&self, request: &R) -> bool {
-        matches!(self.check_room(&request.expect()), Ok(Some(_)))
-    }
-
-    /// Whether a request may be sent now, and which abandoned reserve it could take over.
-    #[doc(hidden)]
     #[inline]
-    pub fn check_room(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
-        if self.has_room() { Ok(None) } else { self.check_room_closely(expect) }
+    pub fn check_send(&self, expect: &Expect) -> Result<(), SendError> {
+        if self.has_room() { Ok(()) } else { self.check_closely(expect, false).map(|_| ()) }
     }
 
     /// Whether any request may be sent now, with nothing to take over. Nearly always so; `false` means to look closely.
@@ -122,49 +126,26 @@ impl Connection {
         room && matches!(self.stream, Stream::Open) && !self.slots.may_wait()
     }
 
+    /// Whether a request may be sent now, and which abandoned reserve it takes over.
     #[cold]
-    pub(super) fn check_room_closely(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
-        let adoptable = self.check_slots(expect)?;
-        let (bytes, limit) = (self.transmit.queued(), self.config.limits.queued);
+    fn check_closely(&self, expect: &Expect, beyond_limits: bool) -> Result<Option<u64>, SendError> {
+        match &self.stream {
+            Stream::Open => {}
+            Stream::Quitting | Stream::Ended(_) => return Err(SendError::Closed),
+            Stream::Poisoned(error) => return Err(error.clone().into()),
+        }
+        let adoptable = self.check_waiting(expect)?;
+        if beyond_limits {
+            return Ok(adoptable);
+        }
+        let limits = &self.config.limits;
+        // What is taken over is not sent, and has a slot. But the claims to it that are late stay until they are polled.
+        let slots = if adoptable.is_some() { self.slots.kept() } else { self.slots.len() };
+        let (bytes, limit) = (self.transmit.queued(), limits.queued);
         match adoptable {
-            // What is taken over is not sent.
+            _ if slots >= limits.in_flight => Err(Full::InFlight { limit: limits.in_flight }.into()),
             None if bytes >= limit => Err(Full::Queued { bytes, limit }.into()),
             adoptable => Ok(adoptable),
-        }
-    }
-
-    /// As [`Connection::check_room`], without a look at what is queued.
-    #[cold]
-    fn check_slots(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
-        self.check_open()?;
-        let adoptable = self.check_waiting(expect)?;
-        let limits = &self.config.limits;
-        if adoptable.is_some() {
-            // It needs no slot yet, but one more if it has to be sent again, and the one it leaves stays until its caller polls.
-            let slots =
-                self.slots.len().saturating_add(self.slots.pending_waits().filter(|(_, slot)| slot.may_move()).count());
-            return match slots < limits.in_flight.saturating_mul(2) {
-                true => Ok(adoptable),
-                false => Err(Full::InFlight { limit: limits.in_flight }.into()),
-            };
-        }
-        if self.slots.len() >= limits.in_flight {
-            return Err(Full::InFlight { limit: limits.in_flight }.into());
-        }
-        Ok(None)
-    }
-
-    #[inline(always)]
-    pub(super) fn push_slot(&mut self, expect: Expect, has_body: bool) -> u64 {
-        let end = self.transmit.end();
-        self.slots.push(expect, has_body, end)
-    }
-
-    pub(super) fn check_open(&self) -> Result<(), SendError> {
-        match &self.stream {
-            Stream::Open => Ok(()),
-            Stream::Quitting | Stream::Ended => Err(SendError::Closed),
-            Stream::Poisoned(error) => Err(error.clone().into()),
         }
     }
 }

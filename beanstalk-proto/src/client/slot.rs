@@ -1,18 +1,19 @@
 //! What is owed to one request, and the queue of these.
 //!
 //! ```text
-//!              reply          Plain     taken, or abandoned
-//!   Waiting ──────────▶ or Answered ────────────────────────▶ Free
-//!      │                   ▲                                   ▲
-//!      │ TIMED_OUT of an   │ TOUCHED                           │
-//!      │ adopted request   │                                   │
-//!      ├──────────────▶ Moved ─────────────────────────────────┤
-//!      │                   ▲ NOT_FOUND                         │
-//!   Confirming ────────────┘ (reserve afresh)                  │
-//!      └── abandoned: when the reply comes ────────────────────┘
+//!               reply            Plain or     claimed, or abandoned
+//!   Waiting ───────────────────▶ Answered ─────────────────────────▶ Free
+//!      │ TIMED_OUT of an            ▲ TOUCHED                          ▲
+//!      │ adopted request            │                                  │
+//!      ├──▶ a new slot's Waiting    │        abandoned: when the reply comes
+//!      │          ▲ NOT_FOUND       │                                  │
+//!   Confirming ───┴─────────────────┴──────────────────────────────────┘
 //! ```
+//!
+//! A slot belongs to whoever holds the ticket with its owner's number; to nobody, once that was abandoned or is late. What a ticket
+//! is owed that no longer has a slot is kept beside the ring: the replies of old requests that nobody claims, and lateness.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::mem;
 
 use crate::{
@@ -47,40 +48,55 @@ pub(super) enum State {
     Answered(Reply),
     /// The reply is here, but its body was over a limit.
     TooBig(TooBig),
-    /// The request goes on in the slot with this number.
-    Moved(u64),
+    /// The reply did not come in time. Only beside the ring.
+    Late,
     /// Nobody wants anything from this slot any more.
     #[default]
     Free,
 }
 
-/// A reserve that took over the slot of another, which nobody waited for.
+/// How long a reserve's caller waits, and since when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Adopted {
-    /// What to ask for should the slot's own request end without a job.
+pub(super) struct Caller {
     pub(super) wait: Wait,
-    /// When its caller gives up, once that was asked for.
-    pub(super) until: Option<Instant>,
+    pub(super) since: Instant,
+    /// What answers the slot may have come before the caller did, as the transport was not read since.
+    pub(super) unread: bool,
 }
 
-const INSERTED: ReplySet = ReplySet::of(&[ReplyKind::Inserted]);
+/// How many nanoseconds a reply may take, at the end of the count without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Patience(pub(super) u64);
 
-/// One request in flight. There may be many, so it is small, and what only few requests have is boxed.
-#[derive(Debug, Default)]
-pub(super) struct Slot {
-    pub(super) kind: Option<Kind>,
-    pub(super) has_body: bool,
-    pub(super) abandoned: bool,
-    pub(super) replies: ReplySet,
-    /// Those of them that are only a line and answer it with no other check, unless somebody went away.
-    pub(super) direct: ReplySet,
-    pub(super) wait: Wait,
+impl Patience {
+    pub(super) const ENDLESS: Self = Self(u64::MAX);
+}
+
+/// What a slot is made of, beside what its request expects.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    /// The number of the ticket that it belongs to; 0 is nobody's.
+    pub(super) owner: u64,
+    /// When the request was sent.
+    pub(super) at: Instant,
+    pub(super) patience: Patience,
+    /// Where in the outbound stream the request's body starts; its end, if it has none.
+    pub(super) body_at: u64,
     /// Where in the outbound stream the request ends.
     pub(super) end: u64,
+}
+
+/// One request in flight. There may be many, so it is small, and what only few requests have is boxed.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) sent: Sent,
+    pub(super) kind: Option<Kind>,
+    pub(super) replies: ReplySet,
+    /// Those of them that are only a line and answer it with no other check; none, once somebody went away.
+    pub(super) direct: ReplySet,
+    pub(super) wait: Wait,
     /// The job that `FOUND` and `RESERVED` must be about.
     pub(super) id: Option<JobId>,
-    /// When the server answers at the latest, once that was asked for.
-    pub(super) until: Option<Instant>,
     pub(super) rare: Option<Box<Rare>>,
     pub(super) state: State,
 }
@@ -94,14 +110,26 @@ pub(super) struct Rare {
     other: OtherReplies,
     /// The tube that `USING` must be about.
     pub(super) tube: Option<TubeName>,
-    /// A reserve that took over this waiting slot.
-    pub(super) adopted: Option<Adopted>,
+    /// The reserve that took over this slot, or that its job is confirmed for.
+    pub(super) caller: Option<Caller>,
 }
 
 impl Slot {
+    const FREE: Self = Self {
+        sent: Sent { owner: 0, at: Instant::ZERO, patience: Patience(0), body_at: 0, end: 0 },
+        kind: None,
+        replies: ReplySet::EMPTY,
+        direct: ReplySet::EMPTY,
+        wait: Wait::No,
+        id: None,
+        rare: None,
+        state: State::Free,
+    };
+
     /// Makes a free slot one for a request.
     #[inline(always)]
-    fn occupy(&mut self, expect: Expect, has_body: bool, end: u64) {
+    fn occupy(&mut self, expect: Expect, sent: Sent) {
+        const INSERTED: ReplySet = ReplySet::of(&[ReplyKind::Inserted]);
         let Expect { command, kind, replies, other, wait, echo } = expect;
         let (id, tube) = match echo {
             Echo::None => (None, None),
@@ -110,22 +138,19 @@ impl Slot {
         };
         self.rare = match (kind, other, &tube) {
             (Some(_), OtherReplies::None, None) => None,
-            _ => Some(Box::new(Rare { command: Some(command), other, tube, adopted: None })),
+            _ => Some(Box::new(Rare { command: Some(command), other, tube, caller: None })),
         };
-        self.kind = kind;
-        self.has_body = has_body;
-        self.abandoned = false;
-        self.replies = replies;
         // A `put` could also be answered so that it is fatal.
-        self.direct = match (&self.rare, kind, has_body) {
+        self.direct = match (&self.rare, kind, sent.body_at < sent.end) {
             (Some(_), ..) | (_, Some(Kind::Quit), _) => ReplySet::EMPTY,
             (None, _, true) => replies.and(INSERTED),
             (None, _, false) => replies.and(ReplySet::PLAIN),
         };
+        self.sent = sent;
+        self.kind = kind;
+        self.replies = replies;
         self.wait = wait;
-        self.end = end;
         self.id = id;
-        self.until = None;
         // It was free: to look for something to drop would cost more than all of the above.
         mem::forget(mem::replace(&mut self.state, State::Waiting));
     }
@@ -141,22 +166,22 @@ impl Slot {
         self.rare.as_ref().map_or(OtherReplies::None, |rare| rare.other)
     }
 
-    /// The reserve that took over this slot.
-    pub(super) fn adopted(&mut self) -> Option<&mut Adopted> {
-        self.rare.as_mut()?.adopted.as_mut()
+    /// The reserve that took over this slot, or that its job is confirmed for.
+    pub(super) fn caller(&self) -> Option<Caller> {
+        self.rare.as_ref()?.caller
     }
 
-    /// Whether its caller may have to go on in another slot, because this one's request ends without a job.
-    pub(super) fn may_move(&self) -> bool {
-        let adopted = self.rare.as_ref().is_some_and(|rare| rare.adopted.is_some());
-        self.is_pending() && (adopted || matches!(self.state, State::Confirming(_)))
-    }
-
-    /// Notes that a reserve has taken over this slot, or has gone again.
-    pub(super) fn set_adopted(&mut self, adopted: Option<Adopted>) {
-        if adopted.is_some() || self.rare.is_some() {
-            self.rare.get_or_insert_default().adopted = adopted;
+    pub(super) fn set_caller(&mut self, caller: Option<Caller>) {
+        if caller.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().caller = caller;
         }
+        self.direct = ReplySet::EMPTY;
+    }
+
+    /// Leaves the slot to nobody.
+    pub(super) fn orphan(&mut self) {
+        self.sent.owner = 0;
+        self.set_caller(None);
     }
 
     /// Whether it is one of the two commands that wait for any job.
@@ -164,33 +189,38 @@ impl Slot {
         matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))
     }
 
-    #[inline]
-    pub(super) const fn is_pending(&self) -> bool {
-        matches!(self.state, State::Waiting | State::Confirming(_))
+    /// How long the server may wait on purpose before it answers.
+    pub(super) const fn server_wait(&self) -> Wait {
+        if matches!(self.state, State::Confirming(_)) { Wait::No } else { self.wait }
     }
 
-    /// What can have become of the request, if no reply comes any more.
-    pub(super) const fn lost(&self, written: u64) -> Lost {
-        if self.end > written { Lost::NotSent } else { Lost::Unknown }
+    /// What can have become of the request, if no reply comes any more and so much was handed out.
+    pub(super) const fn lost(&self, handed_out: u64) -> Lost {
+        if self.sent.end > handed_out { Lost::NotSent } else { Lost::Unknown }
     }
 }
 
 /// The requests in flight, in the order in which they were sent.
 ///
 /// They lie in a ring, each at the place that its number says, and are written and read where they are: to move them in
-/// and out for every command costs more than everything else that is done to them.
+/// and out for every command costs more than everything else that is done to them. Those before `pending` have their reply or are
+/// free, those from there on wait for theirs.
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     /// Free but for those in flight; its length is 0 or a power of two.
     ring: Vec<Slot>,
-    /// The number of the slot at the front.
+    /// The place of the slot at the front.
     front: u64,
-    /// The number behind the last.
+    /// The place behind the last.
     end: u64,
-    /// No slot before this one waits for its reply.
+    /// The slot whose reply comes next.
     pending: u64,
-    /// The number behind the last request that the server may keep waiting.
+    /// The place behind the last request that the server may keep waiting.
     after_wait: u64,
+    /// How many are not free.
+    occupied: usize,
+    /// What tickets are owed that no longer have a slot, by their numbers: the command, and what became of it.
+    kept: BTreeMap<u64, (&'static str, State)>,
 }
 
 /// The first size of the ring.
@@ -199,136 +229,189 @@ const FIRST: usize = 4;
 const KEPT: usize = 128;
 
 impl Slots {
+    /// How many are in flight, or answered and not claimed.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        usize::try_from(self.end.wrapping_sub(self.front)).unwrap_or(usize::MAX)
+        self.occupied.wrapping_add(self.kept.len())
     }
 
-    /// Whether one of them may be a request that the server keeps waiting; `false` is certain.
+    /// How many tickets are owed something that no longer have a slot.
+    pub(super) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether one of those that wait for their reply may be a request that the server keeps waiting; `false` is certain.
     #[inline]
     pub(super) const fn may_wait(&self) -> bool {
-        self.after_wait > self.front
+        self.after_wait > self.pending
     }
 
-    /// Appends a slot and gives its number.
+    /// Appends a slot and gives its place.
     #[inline(always)]
-    pub(super) fn push(&mut self, expect: Expect, has_body: bool, end: u64) -> u64 {
-        if self.len() >= self.ring.len() {
-            self.grow();
+    pub(super) fn push(&mut self, expect: Expect, sent: Sent) -> u64 {
+        let place = self.end;
+        if place.wrapping_sub(self.front) >= self.ring.len() as u64 {
+            self.make_room();
         }
-        let seq = self.end;
         if expect.wait != Wait::No {
-            self.after_wait = seq.wrapping_add(1);
+            self.after_wait = place.wrapping_add(1);
         }
-        let place = self.place(seq);
-        if let Some(slot) = self.ring.get_mut(place) {
-            slot.occupy(expect, has_body, end);
-            self.end = seq.wrapping_add(1);
+        let at = self.at(place);
+        if let Some(slot) = self.ring.get_mut(at) {
+            slot.occupy(expect, sent);
+            self.occupied = self.occupied.wrapping_add(1);
+            self.end = place.wrapping_add(1);
         }
-        seq
+        place
     }
 
+    /// Moves replies that nobody claims out of the way if they are what fills the ring, or makes it longer.
     #[cold]
-    fn grow(&mut self) {
+    fn make_room(&mut self) {
+        while self.front < self.pending && self.occupied.saturating_mul(2) <= self.ring.len() {
+            let at = self.at(self.front);
+            let Some(slot) = self.ring.get_mut(at) else { break };
+            let (owner, state) = (slot.sent.owner, mem::take(&mut slot.state));
+            self.kept.insert(owner, (slot.command(), state));
+            self.free(self.front);
+        }
+        let waiting = usize::try_from(self.end.wrapping_sub(self.front)).unwrap_or(usize::MAX);
+        if waiting < self.ring.len() {
+            return;
+        }
         let len = self.ring.len().saturating_mul(2).max(FIRST);
-        let old = Self { ring: mem::take(&mut self.ring), ..*self };
-        self.ring.resize_with(len, Slot::default);
-        let mut ring = old.ring;
-        for seq in self.front..self.end {
-            let from = place(ring.len(), seq);
-            let to = self.place(seq);
-            if let (Some(from), Some(to)) = (ring.get_mut(from), self.ring.get_mut(to)) {
+        let mut old = mem::take(&mut self.ring);
+        self.ring.resize_with(len, || Slot::FREE);
+        for place in self.front..self.end {
+            let (from, to) = (index(old.len(), place), self.at(place));
+            if let (Some(from), Some(to)) = (old.get_mut(from), self.ring.get_mut(to)) {
                 mem::swap(from, to);
             }
         }
     }
 
     #[inline]
-    fn place(&self, seq: u64) -> usize {
-        place(self.ring.len(), seq)
+    fn at(&self, place: u64) -> usize {
+        index(self.ring.len(), place)
     }
 
     #[inline]
-    fn holds(&self, seq: u64) -> bool {
-        seq >= self.front && seq < self.end
+    pub(super) fn get(&self, place: u64) -> Option<&Slot> {
+        if place >= self.front && place < self.end { self.ring.get(self.at(place)) } else { None }
     }
 
     #[inline]
-    pub(super) fn get(&self, seq: u64) -> Option<&Slot> {
-        if self.holds(seq) { self.ring.get(self.place(seq)) } else { None }
+    pub(super) fn get_mut(&mut self, place: u64) -> Option<&mut Slot> {
+        let at = self.at(place);
+        if place >= self.front && place < self.end { self.ring.get_mut(at) } else { None }
     }
 
-    #[inline]
-    pub(super) fn get_mut(&mut self, seq: u64) -> Option<&mut Slot> {
-        let place = self.place(seq);
-        if self.holds(seq) { self.ring.get_mut(place) } else { None }
-    }
-
-    /// The slot at the front, if it has this number.
-    #[inline]
-    pub(super) fn front(&mut self, seq: u64) -> Option<&mut Slot> {
-        let place = self.place(seq);
-        if seq == self.front && seq != self.end { self.ring.get_mut(place) } else { None }
-    }
-
-    /// The slot whose reply comes next, and its number.
+    /// The slot at the front, if it has this place and its reply is here.
     #[inline(always)]
-    pub(super) fn next_pending(&mut self) -> Option<(u64, &mut Slot)> {
-        while self.get(self.pending).is_some_and(|slot| !slot.is_pending()) {
-            self.pending = self.pending.wrapping_add(1);
-        }
-        let seq = self.pending;
-        self.get_mut(seq).map(|slot| (seq, slot))
+    pub(super) fn answered_front(&mut self, place: u64) -> Option<&mut Slot> {
+        let at = self.at(place);
+        if place == self.front && place < self.pending { self.ring.get_mut(at) } else { None }
     }
 
-    /// Shows those of [`Slots::pending_waits`] before a slot, for noting how long they may take.
-    pub(super) fn each_pending_wait_before(&mut self, seq: u64, mut note: impl FnMut(&mut Slot)) {
-        for earlier in self.pending..self.after_wait.min(seq) {
-            if let Some(slot) = self.get_mut(earlier).filter(|slot| slot.is_pending() && slot.wait != Wait::No) {
-                note(slot);
-            }
+    /// The place of the slot that belongs to a ticket, which was last seen at `hint`.
+    pub(super) fn find(&self, owner: u64, hint: u64) -> Option<u64> {
+        let belongs = |place: &u64| self.get(*place).is_some_and(|slot| slot.sent.owner == owner && !slot.is_free());
+        if belongs(&hint) || self.kept.contains_key(&owner) {
+            return Some(hint).filter(belongs);
         }
+        // Only a reserve that was sent again lies somewhere else, and that only until it is looked for.
+        (self.front..self.end).rev().find(belongs)
     }
 
-    /// The slots whose replies have not come because the server may keep them waiting.
+    /// Whether the slot at this place waits for its reply.
+    pub(super) const fn is_pending(&self, place: u64) -> bool {
+        place >= self.pending
+    }
+
+    /// The place of the slot whose reply comes next, whether or not there is one.
+    #[inline(always)]
+    pub(super) const fn next_place(&self) -> u64 {
+        self.pending
+    }
+
+    /// The slot whose reply comes next.
+    #[inline(always)]
+    pub(super) fn next_pending(&mut self) -> Option<&mut Slot> {
+        let at = self.at(self.pending);
+        if self.pending < self.end { self.ring.get_mut(at) } else { None }
+    }
+
+    /// Takes note that the slot whose reply comes next has it.
+    #[inline(always)]
+    pub(super) fn answered(&mut self) {
+        self.pending = self.pending.wrapping_add(1);
+    }
+
+    /// The slots whose replies have not come, and their places.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (u64, &Slot)> {
+        (self.pending..self.end).filter_map(|place| Some((place, self.get(place)?)))
+    }
+
+    /// Those of them that the server may keep waiting.
     pub(super) fn pending_waits(&self) -> impl Iterator<Item = (u64, &Slot)> {
-        let slots = (self.pending..self.after_wait).filter_map(|seq| Some((seq, self.get(seq)?)));
-        slots.filter(|(_, slot)| slot.is_pending() && slot.wait != Wait::No)
+        let slots = (self.pending..self.after_wait).filter_map(|place| Some((place, self.get(place)?)));
+        slots.filter(|(_, slot)| slot.wait != Wait::No)
     }
 
-    /// Gives up a slot; slots leave from the front.
-    pub(super) fn free(&mut self, seq: u64) {
-        if let Some(slot) = self.get_mut(seq) {
+    /// Keeps what became of a request for a ticket that has no slot.
+    pub(super) fn keep(&mut self, owner: u64, command: &'static str, state: State) {
+        self.kept.insert(owner, (command, state));
+    }
+
+    /// Gives what was kept for a ticket.
+    pub(super) fn take_kept(&mut self, owner: u64) -> Option<(&'static str, State)> {
+        self.kept.remove(&owner)
+    }
+
+    /// Gives up a slot that does not wait for its reply; slots leave from the front.
+    pub(super) fn free(&mut self, place: u64) {
+        if let Some(slot) = self.get_mut(place) {
             slot.state = State::Free;
+            self.occupied = self.occupied.saturating_sub(1);
         }
-        while let Some(Slot { state: State::Free, .. }) = self.get(self.front) {
-            self.front_leaves();
-        }
+        self.leave();
     }
 
-    /// Lets the front go, which is free.
+    /// Lets the front go, whose reply was taken.
     #[inline(always)]
     pub(super) fn front_leaves(&mut self) {
+        self.occupied = self.occupied.wrapping_sub(1);
         self.front = self.front.wrapping_add(1);
-        self.pending = self.pending.max(self.front);
-        if self.front == self.end && self.ring.len() > KEPT {
+        // Nearly always nothing is behind it, or what is waits for its reply.
+        if self.front != self.pending {
+            self.leave();
+        } else if self.front == self.end && self.ring.len() > KEPT {
             self.ring = Vec::new();
         }
     }
 
-    /// Lets go what is free behind the front that has left.
-    #[inline]
-    pub(super) fn followers_leave(&mut self) {
-        if self.front != self.end {
-            self.free(self.front.wrapping_sub(1));
+    /// Lets go what is free at the front.
+    #[inline(never)]
+    fn leave(&mut self) {
+        while self.front < self.pending && self.get(self.front).is_none_or(Slot::is_free) {
+            self.front = self.front.wrapping_add(1);
         }
+        if self.front == self.end && self.ring.len() > KEPT {
+            self.ring = Vec::new();
+        }
+    }
+}
+
+impl Slot {
+    const fn is_free(&self) -> bool {
+        matches!(self.state, State::Free)
     }
 }
 
 /// Where in a ring of this length a slot lies.
 #[inline]
-fn place(len: usize, seq: u64) -> usize {
+fn index(len: usize, place: u64) -> usize {
     #[allow(clippy::cast_possible_truncation, reason = "the lower bits are all that counts")]
-    let seq = seq as usize;
-    seq & len.wrapping_sub(1)
+    let place = place as usize;
+    place & len.wrapping_sub(1)
 }

@@ -9,70 +9,74 @@ use crate::{
 
 /// A claim to the reply of one request.
 ///
-/// It borrows nothing, so it can be stored; replies can be taken in any order. Dropping it leaves the reply in the
+/// It borrows nothing, so it can be stored; replies can be claimed in any order. Dropping it leaves the reply in the
 /// connection for good: give it to [`Connection::abandon`](super::Connection::abandon) instead.
 #[must_use = "a ticket that is dropped leaves its reply in the connection; abandon it instead"]
 pub struct Ticket<T> {
-    /// Which slot, counted over the connection's life; `SPENT` once the reply was taken.
-    pub(super) seq: u64,
+    /// The number that the slot is owned by; `SPENT` once the reply was claimed.
+    pub(super) number: u64,
+    /// The slot's place when it was last looked at.
+    pub(super) place: u64,
     pub(super) connection: usize,
     pub(super) decode: fn(Reply) -> Result<T, DecodeError>,
     pub(super) reply: PhantomData<fn() -> T>,
 }
 
-impl<T> Ticket<T> {
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn seq(&self) -> u64 {
-        self.seq
-    }
+/// What names a ticket without its type: for whoever keeps account of many. In the order in which the requests were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId {
+    pub(super) number: u64,
+    pub(super) place: u64,
+}
 
+impl<T> Ticket<T> {
     const SPENT: u64 = u64::MAX;
 
-    #[doc(hidden)]
+    /// Its name.
+    #[must_use]
+    pub const fn id(&self) -> TicketId {
+        TicketId { number: self.number, place: self.place }
+    }
+
+    /// Makes it a claim to the reply as it came, error replies too.
     pub fn untyped(self) -> Ticket<Reply> {
-        Ticket::new(self.connection, self.seq, Ok)
+        let Self { number, place, connection, .. } = self;
+        Ticket { number, place, connection, decode: Ok, reply: PhantomData }
     }
 
-    pub(super) fn new(connection: usize, seq: u64, decode: fn(Reply) -> Result<T, DecodeError>) -> Self {
-        Self { seq, connection, decode, reply: PhantomData }
-    }
-
-    /// The slot, if the ticket is good for this connection.
-    pub(super) const fn check(&self, connection: usize) -> Result<u64, TicketError> {
-        if self.connection != connection {
-            return Err(TicketError::Foreign);
-        }
-        match self.seq {
-            Self::SPENT => Err(TicketError::Spent),
-            seq => Ok(seq),
-        }
-    }
-
-    #[doc(hidden)]
+    /// Whether its reply was claimed.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
-        self.seq == Self::SPENT
+        self.number == Self::SPENT
     }
 
-    /// The ticket, leaving a spent one.
-    #[doc(hidden)]
+    /// Moves the claim out; what stays is spent.
     pub const fn take(&mut self) -> Self {
-        let taken = Self { seq: self.seq, connection: self.connection, decode: self.decode, reply: PhantomData };
+        let taken = Self { ..*self };
         self.spend();
         taken
     }
 
     pub(super) const fn spend(&mut self) {
-        self.seq = Self::SPENT;
+        self.number = Self::SPENT;
+    }
+
+    /// Whether the ticket is good for this connection.
+    pub(super) fn check(&self, connection: usize) -> Result<(), TicketError> {
+        debug_assert!(self.connection == connection, "the ticket belongs to another connection");
+        match () {
+            () if self.connection != connection => Err(TicketError::Foreign),
+            () if self.is_spent() => Err(TicketError::Spent),
+            () => Ok(()),
+        }
     }
 }
 
 impl<T> fmt::Debug for Ticket<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.seq {
+        match self.number {
             Self::SPENT => f.write_str("Ticket(spent)"),
-            seq => write!(f, "Ticket({seq})"),
+            number => write!(f, "Ticket({number})"),
         }
     }
 }

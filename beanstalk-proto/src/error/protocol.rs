@@ -55,6 +55,25 @@ pub enum ProtocolError {
         /// The announced length.
         bytes: u64,
     },
+    /// A reply before all of its request was written, which cannot be true.
+    #[error("the server answered {command} with {line} before the last {missing} bytes of the request were written")]
+    EarlyReply {
+        /// The request whose turn it was.
+        command: &'static str,
+        /// The line, shortened.
+        line: Excerpt,
+        /// How much of the request was not written.
+        missing: u64,
+    },
+    /// The transport reported more bytes read or written than it was given room for, or the same twice: what was read or written is
+    /// unknown. A mistake on this side, not the peer's.
+    #[error("the transport reported {bytes} bytes where it was given {room}")]
+    Overreported {
+        /// What was reported.
+        bytes: usize,
+        /// What was lent, or waited to be written.
+        room: usize,
+    },
     /// `BAD_FORMAT`, `UNKNOWN_COMMAND` or `EXPECTED_CRLF` for a request with a body: the server now reads the body as
     /// commands, or has read commands as the body.
     #[error("the server answered {command} with {error}; it no longer reads bodies and commands as we send them")]

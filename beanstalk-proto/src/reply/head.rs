@@ -44,12 +44,6 @@ impl Head {
         Self::parse_then(input, Found)
     }
 
-    /// As [`Head::parse`], for a line that nearly always says this; `None` also if it says something else.
-    #[inline(always)]
-    pub(crate) fn parse_as(kind: ReplyKind, input: &[u8]) -> Option<(Self, usize)> {
-        Line { input, then: Found }.says(kind)
-    }
-
     /// As [`Head::parse`], and goes on from there: once for each word, so that what follows need not find out again which
     /// word it was.
     #[inline(always)]

@@ -22,6 +22,8 @@ pub struct Encoder<'c> {
     out: &'c mut Transmit,
     /// How much was written: of the line, and once its body was taken, of the request but for a body that moved.
     len: usize,
+    /// How long the command line is, CRLF included, once it is whole.
+    line: usize,
     body: Encoded,
     /// Whether the command is one of the table's, whose shape need not be checked.
     vouched: bool,
@@ -57,7 +59,7 @@ impl<'c> Encoder<'c> {
     #[inline]
     pub(crate) fn new(out: &'c mut Transmit) -> Self {
         out.free_line();
-        Self { out, len: 0, body: Encoded::NoBody, vouched: false }
+        Self { out, len: 0, line: 0, body: Encoded::NoBody, vouched: false }
     }
 
     /// Writes the command's word, or an argument that is a word.
@@ -137,7 +139,8 @@ impl<'c> Encoder<'c> {
         }
         self.digits(bytes as u64)?;
         self.check_shape(Some(bytes))?;
-        let whole = self.len.wrapping_add(bytes).wrapping_add(4);
+        self.line = self.len.wrapping_add(2);
+        let whole = self.line.wrapping_add(bytes).wrapping_add(2);
         if whole <= Line::LEN {
             self.body_in_line(&body, whole);
         } else {
@@ -179,9 +182,9 @@ impl<'c> Encoder<'c> {
         self.push(line)
     }
 
-    /// Ends the request, and says how many bytes it takes.
+    /// Ends the request: how many bytes it takes, and how many of them are its line.
     #[inline(always)]
-    pub(crate) fn finish(&mut self) -> Result<usize, ArgumentError> {
+    pub(crate) fn finish(&mut self) -> Result<(usize, usize), ArgumentError> {
         if self.body == Encoded::NoBody {
             if self.len == 0 {
                 return Err(ArgumentError::Shape("nothing was written"));
@@ -191,31 +194,21 @@ impl<'c> Encoder<'c> {
                 *line_end = *b"\r\n";
             }
             self.len = self.len.wrapping_add(2);
+            self.line = self.len;
         }
         match self.body {
-            Encoded::Moved => Ok(self.len.saturating_add(self.out.pending.len())),
-            _ => Ok(self.len),
+            Encoded::Moved => Ok((self.len.saturating_add(self.out.pending.len()), self.line)),
+            _ => Ok((self.len, self.line)),
         }
     }
 
-    /// Queues the finished request, and says whether it has a body.
+    /// Queues the finished request.
     #[inline(always)]
-    pub(crate) fn commit(self) -> bool {
+    pub(crate) fn commit(self) {
         match self.body {
             Encoded::NoBody | Encoded::InLine => self.out.commit_line(self.len),
             Encoded::Joined => self.out.commit(self.len),
             Encoded::Moved => self.out.commit_moved(self.len),
-        }
-        self.body != Encoded::NoBody
-    }
-
-    /// As [`Encoder::commit`], but leaves the request in the line if it is all there. Says also how long it is then.
-    #[inline(always)]
-    pub(crate) fn commit_unless_in_line(self) -> (bool, Option<usize>) {
-        match self.body {
-            Encoded::NoBody => (false, Some(self.len)),
-            Encoded::InLine => (true, Some(self.len)),
-            Encoded::Joined | Encoded::Moved => (self.commit(), None),
         }
     }
 

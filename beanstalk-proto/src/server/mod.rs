@@ -2,7 +2,8 @@
 //!
 //! A [`Connection`] does no I/O and knows no jobs. Whoever drives it repeats one rule: **after every call that changes
 //! it, take events until there are none, write what [`Connection::transmit`] holds, and read only while
-//! [`Connection::wants_input`] says so.**
+//! [`Connection::wants_input`] is true.** The server's side has no timeouts of its own: how long a command may stay unanswered is the
+//! server's business.
 //!
 //! ```text
 //!            ┌────────────────────────── respond ──────────────────────────┐
@@ -16,9 +17,9 @@
 //!   └ quit, or the input has ended ─▶ Closing ── everything was written ─▶ Closed
 //! ```
 //!
-//! It parses nothing while a command is unanswered (so what is sent behind a waiting reserve stays unread, as with
-//! beanstalkd), nor while more bytes wait to be written than [`Config::max_backlog`]: a peer that does not read its
-//! replies is not listened to.
+//! It parses nothing while a command is unanswered, as beanstalkd does not; but it takes input until its buffer is full (8 KiB), so that the end of
+//! a peer shows while its reserve waits. While more bytes wait to be written than [`Config::max_backlog`] it takes none: a peer that
+//! does not read its replies is not listened to.
 //!
 //! ```
 //! use beanstalk_proto::{Command, JobId, Reply, server::{Config, Connection, Event}};
@@ -43,7 +44,7 @@
 mod tests;
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{iter, mem};
 
 use crate::{
     command::{self, Command, Dialect, Line, Refused},
@@ -87,7 +88,8 @@ pub enum Event {
     },
     /// A whole command. It must be answered, now or later, with [`Connection::respond`].
     Command(Command),
-    /// A command that cannot be run. It must be answered with the reply that is in it.
+    /// A command that cannot be run. It must be answered: with the reply that is in it, or, by a proxy that has passed the line on, with what came
+    /// back.
     Refused(Refused),
     /// The peer will send nothing more. Comes once, also while a command is unanswered: a reserve that waits is to be
     /// answered with `TIMED_OUT`. Commands that arrived before the end may still follow.
@@ -143,13 +145,18 @@ impl Connection {
         }
     }
 
-    /// Whether bytes should be read from the transport. If not, [`receive_buf`](Self::receive_buf) may be empty.
+    /// Whether bytes should be read from the transport. If not, [`receive_buf`](Self::receive_buf) may be empty. Also while a command is
+    /// unanswered, until the buffer is full.
     ///
     /// Ask again after `poll_event`, `respond` and `transmitted`.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        let parses = !matches!(self.state, State::Unanswered | State::Closing | State::Closed);
-        parses && !self.eof && !self.is_backlogged()
+        let reads = match self.state {
+            State::Closing | State::Closed => false,
+            State::Unanswered => !self.input.is_full(),
+            _ => true,
+        };
+        reads && !self.eof && !self.is_backlogged()
     }
 
     /// Where the next bytes from the transport go: the connection's own buffer, or for a large body the place where it
@@ -159,15 +166,46 @@ impl Connection {
         self.input.receive_buf()
     }
 
-    /// Takes note of `n` bytes that were written to [`receive_buf`](Self::receive_buf).
+    /// Reports that `n` bytes were written to what [`receive_buf`](Self::receive_buf) has lent.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, if it has lent less, or the read was reported before. Without, that ends the connection: what was read is
+    /// unknown.
     pub fn received(&mut self, n: usize) {
-        self.input.received(n);
+        if !self.input.received(n) {
+            self.overreported(n);
+        }
     }
 
-    /// Takes note that the peer will send nothing more.
+    /// Hands over bytes that the transport has read to a place of its own, as many as there is room for, and returns how many.
+    #[must_use]
+    pub fn receive(&mut self, bytes: &[u8]) -> usize {
+        let room = self.input.receive_buf();
+        let n = room.len().min(bytes.len());
+        iter::zip(room, bytes).for_each(|(to, from)| *to = *from);
+        self.received(n);
+        n
+    }
+
+    /// Reports that the peer will send nothing more. What has arrived before counts first.
     pub fn received_eof(&mut self) {
         self.eof_untold |= !self.eof;
         self.eof = true;
+    }
+
+    /// Reports that the transport has failed: [`Event::Closed`] comes next, and nothing after it.
+    pub fn abort(&mut self) {
+        if !matches!(self.state, State::Closed) {
+            self.transmit = Transmit::default();
+            self.state = State::Closing;
+        }
+    }
+
+    #[cold]
+    fn overreported(&mut self, n: usize) {
+        debug_assert!(false, "{n} bytes were reported where there was less room");
+        self.abort();
     }
 
     /// What the peer did next, as far as it is known and may be looked at.
@@ -192,7 +230,7 @@ impl Connection {
             self.state = State::Closing;
         }
         match self.state {
-            State::Closing if self.transmit.queued() == 0 => {
+            State::Closing if self.transmit.unwritten() == 0 => {
                 self.state = State::Closed;
                 Some(Event::Closed)
             }
@@ -234,19 +272,37 @@ impl Connection {
         self.transmit.segments()
     }
 
-    /// Takes note that the first `n` bytes of [`transmit`](Self::transmit) were written.
-    pub fn transmitted(&mut self, n: usize) {
-        self.transmit.advance(n);
+    /// Whether something waits to be written.
+    #[must_use]
+    pub const fn wants_transmit(&self) -> bool {
+        self.transmit.queued() > 0
     }
 
-    /// How many bytes wait to be written.
+    /// Reports that the first `n` bytes of [`transmit`](Self::transmit), or of what [`take_transmit`](Self::take_transmit) gave, were written.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, if there are not so many. Without, that ends the connection.
+    pub fn transmitted(&mut self, n: usize) {
+        if !self.transmit.advance(n) {
+            self.overreported(n);
+        }
+    }
+
+    /// Takes the next bytes to be written, for I/O that wants to own them: a large body in its own allocation, or all lines and small
+    /// bodies up to one. `None` if there are none. Report them with [`transmitted`](Self::transmitted) when they are written.
+    pub fn take_transmit(&mut self) -> Option<Vec<u8>> {
+        self.transmit.take()
+    }
+
+    /// Returns how many bytes were not written yet.
     #[must_use]
     pub const fn backlog(&self) -> usize {
-        self.transmit.queued()
+        self.transmit.unwritten()
     }
 
     const fn is_backlogged(&self) -> bool {
-        self.transmit.queued() > self.config.max_backlog
+        self.transmit.unwritten() > self.config.max_backlog
     }
 
     fn poll_line(&mut self) -> Option<Event> {
@@ -262,7 +318,11 @@ impl Connection {
             return Some(self.refuse(Refused::bad_format()));
         }
         let line = self.input.unread().get(..len.saturating_sub(2)).unwrap_or_default();
-        let parsed = command::parse(line, self.config.dialect);
+        let parsed = command::parse(line, self.config.dialect).map_err(|refused| refused.of_line(line));
+        let line = match &parsed {
+            Ok(Line { trailing: true, .. }) => line.to_vec(),
+            _ => Vec::new(),
+        };
         self.input.consume(len);
         Some(match parsed {
             Err(refused) => self.refuse(refused),
@@ -281,7 +341,7 @@ impl Connection {
             }
             // The server looks at the size first.
             Ok(Line { command, trailing: true, .. }) => {
-                self.refuse(Refused { kind: Some(command.kind()), counted: true, ..Refused::bad_format() })
+                self.refuse(Refused { kind: Some(command.kind()), counted: true, line, ..Refused::bad_format() })
             }
             Ok(Line { command, body: Some(bytes), .. }) => {
                 self.input.start_body(bytes.into(), true);
@@ -317,7 +377,7 @@ impl Connection {
     }
 
     fn refuse_put(&mut self, reply: Reply) -> Event {
-        self.refuse(Refused { kind: Some(Kind::Put), reply, counted: false })
+        self.refuse(Refused { kind: Some(Kind::Put), reply, ..Refused::bad_format() })
     }
 
     fn refuse(&mut self, refused: Refused) -> Event {

@@ -63,7 +63,12 @@ fn parse_with(input: &[u8], config: Config) -> Vec<Event> {
 }
 
 fn refused(kind: Option<Kind>, reply: Reply, counted: bool) -> Event {
-    Event::Refused(Refused { kind, reply, counted })
+    Event::Refused(Refused { kind, reply, counted, line: Vec::new() })
+}
+
+/// As [`refused`], of this line.
+fn refused_line(kind: Option<Kind>, reply: Reply, counted: bool, line: &[u8]) -> Event {
+    Event::Refused(Refused { kind, reply, counted, line: line.to_vec() })
 }
 
 fn put(body: &[u8]) -> Event {
@@ -129,7 +134,7 @@ fn the_size_of_a_put_is_looked_at_before_what_trails_it() {
     // The body of this one is read as a command, as it is by real servers.
     assert_eq!(
         parse_with(b"put 1 2 3 7 x\r\nreserve\r\n", config),
-        [refused(Some(Kind::Put), Reply::BadFormat, true), Event::Command(Command::Reserve)]
+        [refused_line(Some(Kind::Put), Reply::BadFormat, true, b"put 1 2 3 7 x"), Event::Command(Command::Reserve)]
     );
 }
 
@@ -138,10 +143,10 @@ fn lines_that_make_no_sense_are_refused_one_by_one() {
     assert_eq!(
         parse(b"delete x\r\n\r\nDELETE 1\r\nuse a\0\r\nreserve\r\n"),
         [
-            refused(Some(Kind::Delete), Reply::BadFormat, false),
-            refused(None, Reply::UnknownCommand, false),
-            refused(None, Reply::UnknownCommand, false),
-            refused(None, Reply::BadFormat, false),
+            refused_line(Some(Kind::Delete), Reply::BadFormat, false, b"delete x"),
+            refused_line(None, Reply::UnknownCommand, false, b""),
+            refused_line(None, Reply::UnknownCommand, false, b"DELETE 1"),
+            refused_line(None, Reply::BadFormat, false, b"use a\0"),
             Event::Command(Command::Reserve),
         ]
     );
@@ -149,10 +154,10 @@ fn lines_that_make_no_sense_are_refused_one_by_one() {
 
 #[test]
 fn only_cr_lf_ends_a_line() {
-    let bad = refused(Some(Kind::Use), Reply::BadFormat, false);
-    assert_eq!(parse(b"use a\nuse b\r\n"), core::slice::from_ref(&bad));
-    assert_eq!(parse(b"use a\r\r\n"), core::slice::from_ref(&bad));
-    assert_eq!(parse(b"use a\ruse b\r\n"), [bad]);
+    for line in [&b"use a\nuse b"[..], b"use a\r", b"use a\ruse b"] {
+        let bad = refused_line(Some(Kind::Use), Reply::BadFormat, false, line);
+        assert_eq!(parse(&[line, b"\r\n"].concat()), [bad]);
+    }
 }
 
 #[test]
@@ -160,7 +165,7 @@ fn a_line_may_have_224_bytes_and_a_longer_one_is_refused_once() {
     let bad = || refused(None, Reply::BadFormat, false);
     let reserve = || Event::Command(Command::Reserve);
     let line = |len: usize| [&vec![b'x'; len - 2][..], b"\r\nreserve\r\n"].concat();
-    assert_eq!(parse(&line(224)), [refused(None, Reply::UnknownCommand, false), reserve()]);
+    assert_eq!(parse(&line(224)), [refused_line(None, Reply::UnknownCommand, false, &[b'x'; 222]), reserve()]);
     for len in [225, 226, 227, 447, 448, 449, 450, 8191, 8192, 8193, 30_000] {
         assert_eq!(parse(&line(len)), [bad(), reserve()], "{len} bytes");
     }
@@ -203,7 +208,6 @@ fn what_follows_an_unanswered_command_waits() {
     let mut connection = fed(b"reserve\r\ndelete 1\r\n");
     assert_eq!(connection.poll_event(), Some(Event::Command(Command::Reserve)));
     assert!(connection.is_unanswered());
-    assert!(!connection.wants_input());
     assert_eq!(connection.poll_event(), None);
 
     connection.respond(Reply::TimedOut);
@@ -229,6 +233,89 @@ fn the_end_of_the_input_is_told_while_a_command_is_unanswered() {
     assert_eq!(connection.poll_event(), Some(Event::Closed));
     assert!(connection.is_closed());
     assert_eq!(connection.poll_event(), None);
+}
+
+#[test]
+fn input_is_taken_while_a_command_is_unanswered_until_the_buffer_is_full() {
+    let mut connection = fed(b"reserve\r\n");
+    assert_eq!(connection.poll_event(), Some(Event::Command(Command::Reserve)));
+    let mut taken = 0;
+    while connection.wants_input() {
+        let room = connection.receive_buf();
+        assert!(!room.is_empty());
+        let n = room.len().min(500);
+        room[..n].copy_from_slice(&b"delete 1\r\n".repeat(50)[..n]);
+        connection.received(n);
+        taken += n;
+        assert_eq!(connection.poll_event(), None);
+    }
+    assert_eq!(taken, 8 * 1024);
+    assert!(connection.receive_buf().is_empty());
+    connection.respond(Reply::TimedOut);
+    for _ in 0..taken / 10 {
+        assert_eq!(connection.poll_event(), Some(Event::Command(Command::Delete { id: JobId(1) })));
+        connection.respond(Reply::Deleted);
+        connection.transmitted(connection.backlog());
+    }
+}
+
+#[test]
+fn the_end_of_a_peer_shows_while_its_reserve_waits() {
+    let mut connection = fed(b"reserve\r\n");
+    connection.poll_event();
+    assert!(connection.wants_input(), "so the end is read");
+    connection.received_eof();
+    assert_eq!(connection.poll_event(), Some(Event::HalfClosed));
+    assert!(!connection.wants_input());
+}
+
+#[test]
+fn bytes_handed_over_are_taken_as_far_as_there_is_room() {
+    let mut connection = Connection::new(Config::default());
+    let input = b"reserve\r\n".repeat(2000);
+    let mut rest = &input[..];
+    let mut events = 0;
+    while !rest.is_empty() {
+        rest = &rest[connection.receive(rest)..];
+        while let Some(Event::Command(Command::Reserve)) = connection.poll_event() {
+            events += 1;
+            connection.respond(Reply::TimedOut);
+            let bytes = connection.take_transmit().unwrap();
+            assert_eq!((&bytes[..], connection.backlog()), (&b"TIMED_OUT\r\n"[..], 11), "taken, and not written");
+            connection.transmitted(11);
+        }
+    }
+    assert_eq!(events, 2000);
+}
+
+#[test]
+fn a_transport_that_failed_closes_at_once() {
+    let mut connection = fed(b"delete 1\r\ndelete 2\r\n");
+    connection.poll_event();
+    connection.respond(Reply::Deleted);
+    connection.abort();
+    assert!(!connection.wants_input() && !connection.wants_transmit());
+    assert_eq!(connection.poll_event(), Some(Event::Closed));
+    assert_eq!(connection.poll_event(), None);
+}
+
+/// What misuse comes to: a panic with debug assertions, and the end of the connection without.
+fn misuse(connection: &mut Connection, misuse: impl FnOnce(&mut Connection)) {
+    let misused = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| misuse(connection)));
+    assert_eq!(misused.is_err(), cfg!(debug_assertions));
+    if !cfg!(debug_assertions) {
+        assert_eq!(connection.poll_event(), Some(Event::Closed));
+    }
+}
+
+#[test]
+fn more_reported_than_was_lent_or_queued_is_caught() {
+    misuse(&mut fed(b""), |connection| {
+        let room = connection.receive_buf().len();
+        connection.received(room + 1);
+    });
+    misuse(&mut fed(b"reserve\r\n"), |connection| connection.received(9));
+    misuse(&mut fed(b""), |connection| connection.transmitted(1));
 }
 
 #[test]

@@ -45,18 +45,6 @@ macro_rules! define {
             }
         }
 
-        impl Kind {
-            /// The reply that nearly always answers it, which its row names first; unless that is a name.
-            #[inline(always)]
-            pub(crate) const fn usual(self) -> Option<ReplyKind> {
-                let replies: &[ReplyKind] = match self { $(Self::$name => &[$(ReplyKind::$kind),*]),* };
-                match replies {
-                    [ReplyKind::Using, ..] | [] => None,
-                    [usual, ..] => Some(*usual),
-                }
-            }
-        }
-
         /// A command with all its values: what a server receives, and a way to hold any command in one type.
         ///
         /// As a [`Request`] its reply is the untyped [`Reply`], so that a pipeline of mixed commands needs no more than a
@@ -152,11 +140,6 @@ macro_rules! request {
                     })*
                     refusal => Err(refusal.into()),
                 }
-            }
-
-            #[inline(always)]
-            fn usual(_: &Expect) -> Option<ReplyKind> {
-                Kind::$name.usual()
             }
         }
     };

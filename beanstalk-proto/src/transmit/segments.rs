@@ -37,12 +37,6 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// A request that is not in the queue.
-    #[inline(always)]
-    pub(crate) const fn line(line: &'a [u8]) -> Self {
-        Self(Left::Single(line))
-    }
-
     /// What is left, if it is in one piece: what is written need not be gathered then. Nothing at all is an empty piece.
     #[must_use]
     #[inline]

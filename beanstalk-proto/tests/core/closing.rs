@@ -1,21 +1,23 @@
 //! The ends a connection can come to.
 
+use std::task::Poll;
+
 use beanstalk_proto::{
     Command, Delete, Error, Kick, Lost, ProtocolError, Quit, Raw, Reply, Reserve, ReserveWithTimeout, Reserved,
-    SendError, client::Closing,
+    SendError,
 };
 
-use crate::harness::{connection, feed, is_pending, reply, send, sent, written};
+use crate::harness::{NOW, at, connection, feed, is_pending, reply, send, sent, written};
 
 #[test]
 fn quit_is_answered_by_the_end_of_the_stream() {
     let (mut connection, mut ticket) = sent(Quit::new());
     assert!(is_pending(&mut connection, &mut ticket));
-    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::Closed);
+    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Closed);
     connection.received_eof();
     reply(&mut connection, &mut ticket).expect("that is what quit asks for");
     assert!(connection.is_ended());
-    let error = Error::from(connection.send(Delete::new(1)).unwrap_err());
+    let error = Error::from(connection.send(NOW, Delete::new(1)).unwrap_err());
     assert!(matches!(error, Error::Closed { lost: Lost::NotSent }));
 }
 
@@ -25,7 +27,7 @@ fn quit_as_a_value_or_a_raw_line_ends_the_same_way() {
     connection.received_eof();
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reply::Closed);
     let (mut connection, mut ticket) = sent(Raw::new("quit"));
-    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::Closed);
+    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Closed);
     connection.received_eof();
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reply::Closed);
 }
@@ -70,10 +72,11 @@ fn a_line_in_answer_to_quit_poisons() {
 fn closing_an_idle_connection_sends_quit_behind_what_is_queued() {
     let mut connection = connection();
     let mut kick = send(&mut connection, Kick::new(1));
-    assert_eq!(connection.close(), Closing::Quit);
-    assert_eq!(connection.close(), Closing::Quit);
+    connection.close(NOW);
+    connection.close(NOW);
+    assert!(!connection.wants_half_close());
     assert_eq!(written(&mut connection), b"kick 1\r\nquit\r\n");
-    assert_eq!(connection.send(Kick::new(2)).unwrap_err(), SendError::Closed);
+    assert_eq!(connection.send(NOW, Kick::new(2)).unwrap_err(), SendError::Closed);
     feed(&mut connection, b"KICKED 1\r\n");
     connection.received_eof();
     assert_eq!(reply(&mut connection, &mut kick).unwrap(), 1);
@@ -82,10 +85,11 @@ fn closing_an_idle_connection_sends_quit_behind_what_is_queued() {
 #[test]
 fn closing_while_the_server_waits_closes_the_writing_half() {
     let (mut connection, mut ticket) = sent(Reserve::new());
-    assert_eq!(connection.close(), Closing::HalfClose);
-    assert_eq!(connection.close(), Closing::HalfClose, "it was not asked to quit");
+    connection.close(NOW);
+    connection.close(NOW);
+    assert!(connection.wants_half_close(), "it was not asked to quit");
     assert_eq!(connection.queued(), 0, "a quit would not be read");
-    assert_eq!(connection.send(Kick::new(2)).unwrap_err(), SendError::Closed);
+    assert_eq!(connection.send(NOW, Kick::new(2)).unwrap_err(), SendError::Closed);
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reserved::TimedOut);
 }
@@ -94,7 +98,10 @@ fn closing_while_the_server_waits_closes_the_writing_half() {
 fn closing_while_an_abandoned_reserve_waits_closes_the_writing_half_too() {
     let (mut connection, ticket) = sent(ReserveWithTimeout::new(5));
     connection.abandon(ticket);
-    assert_eq!(connection.close(), Closing::HalfClose);
+    connection.close(NOW);
+    assert!(connection.wants_half_close());
+    connection.half_closed();
+    assert!(!connection.wants_half_close());
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(connection.in_flight(), 0);
 }
@@ -104,7 +111,8 @@ fn timed_out_of_a_reserve_taken_over_sends_nothing_once_the_connection_is_closin
     let (mut connection, ticket) = sent(ReserveWithTimeout::new(5));
     connection.abandon(ticket);
     let mut ticket = send(&mut connection, ReserveWithTimeout::new(9));
-    assert_eq!(connection.close(), Closing::HalfClose);
+    connection.close(NOW);
+    assert!(connection.wants_half_close());
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(connection.queued(), 0);
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reserved::TimedOut);
@@ -117,7 +125,7 @@ fn a_parked_job_that_is_gone_sends_nothing_once_the_connection_is_closing() {
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     let mut ticket = send(&mut connection, ReserveWithTimeout::new(9));
     written(&mut connection);
-    connection.close();
+    connection.close(NOW);
     written(&mut connection);
     feed(&mut connection, b"NOT_FOUND\r\n");
     assert_eq!(connection.queued(), 0);
@@ -128,10 +136,65 @@ fn a_parked_job_that_is_gone_sends_nothing_once_the_connection_is_closing() {
 fn there_is_nobody_to_say_goodbye_to_on_an_ended_connection() {
     let (mut ended, _ticket) = sent(Delete::new(1));
     ended.received_eof();
-    assert_eq!((ended.close(), ended.queued()), (Closing::Abort, 0));
+    ended.close(NOW);
+    assert_eq!((ended.queued(), ended.wants_half_close()), (0, false));
+    assert!(matches!(ended.poll_closed(), Poll::Ready(Ok(()))));
     let mut poisoned = connection();
     feed(&mut poisoned, b"DELETED\r\n");
-    assert_eq!(poisoned.close(), Closing::Abort);
+    poisoned.close(NOW);
+    assert_eq!((poisoned.queued(), poisoned.wants_half_close()), (0, false));
+    assert!(matches!(poisoned.poll_closed(), Poll::Ready(Err(Error::Protocol { .. }))));
+}
+
+#[test]
+fn closing_goes_on_until_the_server_ends_it_or_is_late() {
+    let mut connection = connection();
+    let mut kick = send(&mut connection, Kick::new(1));
+    assert!(connection.poll_closed().is_pending());
+    connection.close(at(10));
+    assert!(connection.poll_closed().is_pending());
+    written(&mut connection);
+    assert_eq!(connection.poll_timeout(), Some(at(5)), "the reply is owed");
+    feed(&mut connection, b"KICKED 1\r\n");
+    assert_eq!(reply(&mut connection, &mut kick).unwrap(), 1);
+    assert_eq!(connection.poll_timeout(), Some(at(15)));
+    connection.handle_timeout(at(15));
+    assert!(connection.wants_read() && connection.poll_closed().is_pending());
+    connection.handle_timeout(at(15));
+    assert!(matches!(connection.poll_closed(), Poll::Ready(Err(Error::TimedOut { .. }))));
+    assert!(connection.is_ended() && connection.poll_timeout().is_none());
+}
+
+#[test]
+fn closing_ends_with_the_peers_end() {
+    let mut connection = connection();
+    connection.close(NOW);
+    written(&mut connection);
+    connection.received_eof();
+    assert!(matches!(connection.poll_closed(), Poll::Ready(Ok(()))));
+}
+
+#[test]
+fn the_writing_half_is_closed_only_when_everything_was_written_and_flushed() {
+    let (mut connection, _reserve) = sent(ReserveWithTimeout::new(5));
+    let _kick = send(&mut connection, Kick::new(1));
+    connection.close(NOW);
+    assert!(!connection.wants_half_close());
+    connection.transmitted(connection.queued());
+    assert!(!connection.wants_half_close(), "it may be kept by the stream");
+    connection.flushed();
+    assert!(connection.wants_half_close());
+}
+
+#[test]
+fn an_end_told_early_takes_effect_behind_what_came_before() {
+    let (mut connection, mut ticket) = sent(Kick::new(1));
+    let input = b"KICKED 1\r\n";
+    let room = connection.receive_buf();
+    room[..input.len()].copy_from_slice(input);
+    connection.received(NOW, input.len());
+    connection.received_eof();
+    assert_eq!(reply(&mut connection, &mut ticket).unwrap(), 1);
 }
 
 #[test]

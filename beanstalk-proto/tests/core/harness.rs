@@ -1,14 +1,21 @@
 //! A connection without a transport, and every way in which its input can be cut.
 
-use std::{fmt::Debug, task::Poll};
+use std::{fmt::Debug, task::Poll, time::Duration};
 
 use beanstalk_proto::{
-    CommandError, Delete, Error, Request,
+    CommandError, Delete, Error, Instant, Request,
     client::{Config, Connection, Limits, Ticket},
 };
 
 /// How many random ways to cut each input; the seed of each is in the message if it fails.
 const RANDOM_WAYS: u64 = 16;
+
+/// The time, where it does not matter.
+pub(crate) const NOW: Instant = Instant::ZERO;
+
+pub(crate) fn at(seconds: u64) -> Instant {
+    NOW + Duration::from_secs(seconds)
+}
 
 pub(crate) fn connection() -> Connection {
     Connection::new(Config::default())
@@ -27,7 +34,7 @@ pub(crate) fn sent<R: Request>(request: R) -> (Connection, Ticket<R::Reply>) {
 }
 
 pub(crate) fn send<R: Request>(connection: &mut Connection, request: R) -> Ticket<R::Reply> {
-    connection.send(request).expect("the connection takes the request")
+    connection.send(NOW, request).expect("the connection takes the request")
 }
 
 /// Takes everything that waits to be written, as a transport would.
@@ -38,8 +45,14 @@ pub(crate) fn written(connection: &mut Connection) -> Vec<u8> {
     bytes
 }
 
-/// Gives the connection bytes as a transport would: as many at a time as it has room for.
-pub(crate) fn feed(connection: &mut Connection, mut bytes: &[u8]) {
+/// Gives the connection bytes as a transport would: as many at a time as it has room for. What waits was written before.
+pub(crate) fn feed(connection: &mut Connection, bytes: &[u8]) {
+    written(connection);
+    feed_early(connection, bytes);
+}
+
+/// As [`feed`], whether or not what waits was written.
+pub(crate) fn feed_early(connection: &mut Connection, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         let room = connection.receive_buf();
         if room.is_empty() {
@@ -48,7 +61,7 @@ pub(crate) fn feed(connection: &mut Connection, mut bytes: &[u8]) {
         }
         let n = room.len().min(bytes.len());
         room[..n].copy_from_slice(&bytes[..n]);
-        connection.received(n);
+        connection.received(NOW, n);
         bytes = &bytes[n..];
     }
 }
@@ -69,6 +82,28 @@ pub(crate) fn is_pending<T>(connection: &mut Connection, ticket: &mut Ticket<T>)
 pub(crate) fn refusal<T: Debug>(connection: &mut Connection, ticket: &mut Ticket<T>) -> CommandError {
     let result = reply(connection, ticket);
     result.as_ref().err().and_then(Error::command_error).unwrap_or_else(|| panic!("{result:?} is not a refusal"))
+}
+
+/// What a driver does when a reserve has taken over a slot and reading finds nothing: what comes now is for it.
+pub(crate) fn nothing_unread(connection: &mut Connection) {
+    assert!(connection.wants_read() && connection.poll_timeout().is_some_and(|at| at <= NOW), "a read is due");
+    connection.handle_timeout(NOW);
+    assert!(!connection.wants_read());
+}
+
+/// What a driver does when something is due: it reads once, which finds nothing.
+pub(crate) fn late(connection: &mut Connection, now: Instant) {
+    connection.handle_timeout(now);
+    assert!(connection.wants_read(), "first a read is due");
+    connection.handle_timeout(now);
+    assert!(!connection.wants_read() && connection.poll_timeout().is_none_or(|at| at > now));
+}
+
+/// A reserve that takes over a slot, when nothing is unread.
+pub(crate) fn take_over<R: Request>(connection: &mut Connection, request: R) -> Ticket<R::Reply> {
+    let ticket = send(connection, request);
+    nothing_unread(connection);
+    ticket
 }
 
 /// Proves that requests and replies still match: one more request gets its own answer.
@@ -105,7 +140,7 @@ pub(crate) fn decode<S, E: Debug>(
     }
 
     let (mut connection, mut state) = setup();
-    let next = connection.send(Delete::new(1));
+    let next = connection.send(NOW, Delete::new(1));
     written(&mut connection);
     feed(&mut connection, &[input, b"DELE"].concat());
     assert_eq!(format!("{:?}", observe(&mut connection, &mut state)), expected, "with more behind it: {shown}");

@@ -7,7 +7,7 @@ use beanstalk_proto::{
     SendError, Stats, Use, Watch, client::Connection,
 };
 
-use crate::harness::{assert_in_step, connection, decode, feed, refusal, reply, send, sent, written};
+use crate::harness::{NOW, assert_in_step, connection, decode, feed, feed_early, refusal, reply, send, sent, written};
 
 /// What the connection was poisoned with: from the request whose turn it was.
 fn poison<R: beanstalk_proto::Request + Clone>(request: R, input: &[u8]) -> ProtocolError
@@ -33,7 +33,7 @@ fn assert_poisoned(connection: &mut Connection, error: &ProtocolError) {
     connection.received_eof();
     connection.abort();
     for _ in 0..2 {
-        let refused = connection.send(Delete::new(1)).unwrap_err();
+        let refused = connection.send(NOW, Delete::new(1)).unwrap_err();
         assert_eq!(refused, SendError::Protocol(error.clone()), "it repeats itself");
         let umbrella = Error::from(refused);
         assert!(umbrella.is_fatal() && umbrella.lost() == Some(Lost::NotSent));
@@ -51,7 +51,7 @@ fn a_reply_to_nothing_poisons() {
         for piece in pieces {
             feed(&mut connection, piece);
         }
-        let error = ProtocolError::clone(match &connection.send(Stats::new()) {
+        let error = ProtocolError::clone(match &connection.send(NOW, Stats::new()) {
             Err(SendError::Protocol(error)) => error,
             other => panic!("{other:?}"),
         });
@@ -66,7 +66,7 @@ fn a_second_reply_to_one_request_poisons_and_the_first_is_still_there() {
     feed(&mut connection, b"DELETED\r\nINSERTED 5\r\n");
     assert!(connection.is_ended());
     reply(&mut connection, &mut ticket).expect("what came before the nonsense is good");
-    let error = connection.send(Delete::new(2)).unwrap_err();
+    let error = connection.send(NOW, Delete::new(2)).unwrap_err();
     assert!(
         matches!(&error, SendError::Protocol(ProtocolError::Unsolicited { line }) if line.to_string() == "\"INSERTED 5\"")
     );
@@ -182,7 +182,7 @@ fn after_poison_each_request_knows_whether_it_can_have_run() {
     let mut never = send(&mut connection, Delete::new(3));
     let bytes = connection.queued();
     connection.transmitted(bytes - b"delete 3\r\n".len() - 1);
-    feed(&mut connection, b"WATCHING 2\r\nWATCHING 3\r\n");
+    feed_early(&mut connection, b"WATCHING 2\r\nWATCHING 3\r\n");
 
     assert_eq!(reply(&mut connection, &mut answered).unwrap(), 2);
     for (ticket, expected) in [(&mut whole, Lost::Unknown), (&mut but_one, Lost::NotSent), (&mut never, Lost::NotSent)]
@@ -210,7 +210,7 @@ fn the_end_of_the_stream_at_any_byte_of_a_reply_is_a_closed_connection() {
                 Ok(_) | Err(Error::Command { .. }) if len == input.len() => {}
                 other => panic!("after {len} bytes: {other:?}"),
             }
-            assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::Closed);
+            assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Closed);
         }
     }
 }

@@ -5,7 +5,9 @@ use beanstalk_proto::{
     client::{Connection, Limits},
 };
 
-use crate::harness::{assert_in_step, decode, feed, is_pending, limited, refusal, reply, send, sent, written};
+use crate::harness::{
+    NOW, assert_in_step, decode, feed, is_pending, limited, refusal, reply, send, sent, take_over, written,
+};
 
 /// A connection that holds job 7 for nobody.
 fn parked() -> Connection {
@@ -55,7 +57,7 @@ fn a_parked_job_that_is_no_longer_ours_is_dropped_and_the_reserve_begins() {
     written(&mut connection);
     feed(&mut connection, b"NOT_FOUND\r\n");
     assert_eq!(written(&mut connection), b"reserve\r\n");
-    assert!(connection.send(Delete::new(1)).is_err(), "now it waits");
+    assert!(connection.send(NOW, Delete::new(1)).is_err(), "now it waits");
     feed(&mut connection, b"RESERVED 8 0\r\n\r\n");
     assert_eq!(id(reply(&mut connection, &mut ticket).unwrap()), Some(8));
 }
@@ -136,7 +138,7 @@ fn a_confirmation_for_nobody_is_taken_over_by_the_next_reserve() {
         let ticket = send(&mut connection, Reserve::new());
         written(&mut connection);
         connection.abandon(ticket);
-        let mut ticket = send(&mut connection, ReserveWithTimeout::new(2));
+        let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(2));
         assert_eq!((connection.queued(), connection.in_flight()), (0, 1), "the touch is under way");
         feed(&mut connection, answer.as_bytes());
         if expected == 8 {
@@ -145,6 +147,20 @@ fn a_confirmation_for_nobody_is_taken_over_by_the_next_reserve() {
         }
         assert_eq!(id(reply(&mut connection, &mut ticket).unwrap()), Some(expected));
     }
+}
+
+#[test]
+fn a_confirmation_that_was_unread_when_it_was_taken_over_is_asked_for_again() {
+    let mut connection = parked();
+    let ticket = send(&mut connection, Reserve::new());
+    written(&mut connection);
+    connection.abandon(ticket);
+    let mut ticket = send(&mut connection, Reserve::new());
+    feed(&mut connection, b"TOUCHED\r\n");
+    assert!(is_pending(&mut connection, &mut ticket));
+    assert_eq!(written(&mut connection), b"touch 7\r\n", "the first may be long ago");
+    feed(&mut connection, b"TOUCHED\r\n");
+    assert_eq!(id(reply(&mut connection, &mut ticket).unwrap()), Some(7));
 }
 
 #[test]
@@ -157,7 +173,7 @@ fn a_parked_job_stays_parked_while_a_waiting_reserve_is_taken_over() {
     connection.abandon(first);
     connection.abandon(second);
     feed(&mut connection, b"TOUCHED\r\n");
-    let mut ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(1));
     assert_eq!(connection.queued(), 0, "it takes over the one that waits");
     feed(&mut connection, b"RESERVED 8 0\r\n\r\n");
     assert_eq!(id(reply(&mut connection, &mut ticket).unwrap()), Some(8));

@@ -7,13 +7,13 @@ use beanstalk_proto::{
     client::{Connection, Limits, Pipeline},
 };
 
-use crate::harness::{assert_in_step, connection, feed, limited, written};
+use crate::harness::{NOW, assert_in_step, at, connection, feed, feed_early, late, limited, written};
 
 /// Answers every `kick n` with `KICKED n` and counts how many were in flight at most.
 fn run(connection: &mut Connection, pipeline: &mut Pipeline<impl Iterator<Item = Kick>>) -> (Vec<u64>, usize) {
     let (mut results, mut most) = (Vec::new(), 0);
     loop {
-        pipeline.fill(connection);
+        pipeline.fill(connection, NOW);
         most = most.max(connection.in_flight());
         match pipeline.poll_next(connection) {
             Poll::Ready(None) => return (results, most),
@@ -58,7 +58,7 @@ fn what_waits_to_be_written_is_bounded_too() {
     let body = vec![b'x'; 60_000];
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..100).map(|_| Put::of(&body)));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     assert!((60_000..600_000).contains(&connection.queued()), "{}", connection.queued());
 }
 
@@ -66,7 +66,7 @@ fn what_waits_to_be_written_is_bounded_too() {
 fn a_refusal_or_a_bad_argument_stands_in_its_place_and_disturbs_no_other() {
     let mut connection = connection();
     let mut pipeline = Pipeline::new(["a", "not a name", "b", "c"].into_iter().map(Watch::new));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     assert_eq!(written(&mut connection), b"watch a\r\nwatch b\r\nwatch c\r\n");
     feed(&mut connection, b"WATCHING 2\r\nOUT_OF_MEMORY\r\nWATCHING 3\r\n");
     let mut next = || match pipeline.poll_next(&mut connection) {
@@ -85,12 +85,12 @@ fn a_refusal_or_a_bad_argument_stands_in_its_place_and_disturbs_no_other() {
 fn after_a_fatal_error_the_rest_are_closed_each_with_its_own_lost() {
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..70).map(Kick::new));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     connection.transmitted(b"kick 0\r\n".len() * 3);
-    feed(&mut connection, b"KICKED 0\r\nDELETED\r\n");
+    feed_early(&mut connection, b"KICKED 0\r\nDELETED\r\n");
     let mut results = Vec::new();
     loop {
-        pipeline.fill(&mut connection);
+        pipeline.fill(&mut connection, NOW);
         match pipeline.poll_next(&mut connection) {
             Poll::Ready(Some(result)) => results.push(result),
             Poll::Ready(None) => break,
@@ -111,7 +111,7 @@ fn after_a_fatal_error_the_rest_are_closed_each_with_its_own_lost() {
 fn after_a_failure_that_the_driver_told_of_all_are_closed() {
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..3).map(Kick::new));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     written(&mut connection);
     connection.abort();
     pipeline.fail();
@@ -125,12 +125,14 @@ fn after_a_failure_that_the_driver_told_of_all_are_closed() {
 fn a_result_that_came_with_the_last_bytes_is_not_late() {
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..2).map(Kick::new));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     written(&mut connection);
     feed(&mut connection, b"KICKED 5\r\n");
-    assert!(matches!(pipeline.end_wait(&mut connection, false), Some(Ok(5))));
-    assert!(matches!(pipeline.end_wait(&mut connection, false), Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
-    assert!(pipeline.end_wait(&mut connection, false).is_none());
+    late(&mut connection, at(5));
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(5)))));
+    let timed_out = pipeline.poll_next(&mut connection);
+    assert!(matches!(timed_out, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown })))));
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
     feed(&mut connection, b"KICKED 6\r\n");
     assert_in_step(&mut connection);
 }
@@ -140,12 +142,12 @@ fn what_is_behind_a_reserve_is_held_back_until_it_has_its_job() {
     let mut connection = connection();
     let commands = [Command::Stats, Command::Reserve, Command::Delete { id: JobId(7) }, Command::Reserve];
     let mut pipeline = Pipeline::new(commands.into_iter());
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     assert_eq!(written(&mut connection), b"stats\r\nreserve\r\n");
     feed(&mut connection, b"OK 4\r\n---\n\r\nRESERVED 7 1\r\nx\r\n");
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(Reply::Ok(_))))));
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(Reply::Reserved(_))))));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     assert_eq!(written(&mut connection), b"delete 7\r\nreserve\r\n");
     feed(&mut connection, b"DELETED\r\nDEADLINE_SOON\r\n");
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(Reply::Deleted)))));
@@ -158,7 +160,7 @@ fn behind_somebody_elses_reserve_each_request_is_refused_in_its_place() {
     let (mut connection, _reserve) = crate::harness::sent(beanstalk_proto::Reserve::new());
     let mut pipeline = Pipeline::new((0..3).map(Kick::new));
     for _ in 0..3 {
-        pipeline.fill(&mut connection);
+        pipeline.fill(&mut connection, NOW);
         assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Err(Error::ReserveWaiting)))));
     }
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
@@ -169,7 +171,7 @@ fn a_pipeline_abandoned_half_way_leaves_the_connection_in_step() {
     let mut connection = connection();
     let put = |n| Command::Put { priority: Priority(n), delay: 0, ttr: 1, body: vec![] };
     let mut pipeline = Pipeline::new((0..3).map(put).chain([Command::Use { tube: TubeName::default() }]));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     written(&mut connection);
     feed(&mut connection, b"INSERTED 1\r\nINSE");
     pipeline.abandon(&mut connection);
@@ -179,14 +181,51 @@ fn a_pipeline_abandoned_half_way_leaves_the_connection_in_step() {
 }
 
 #[test]
+fn a_dead_server_costs_one_timeout_and_not_one_a_request() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..1000).map(Kick::new));
+    pipeline.fill(&mut connection, NOW);
+    written(&mut connection);
+    assert_eq!(connection.poll_timeout(), Some(at(5)));
+    late(&mut connection, at(5));
+    let mut told = Vec::new();
+    while let Poll::Ready(Some(result)) = pipeline.poll_next(&mut connection) {
+        told.push(result.unwrap_err().lost().unwrap());
+        pipeline.fill(&mut connection, at(5));
+    }
+    assert_eq!(told.iter().filter(|lost| **lost == Lost::Unknown).count(), 64, "those that were sent");
+    assert_eq!(told.iter().filter(|lost| **lost == Lost::NotSent).count(), 936);
+    assert!(!connection.wants_transmit() && connection.poll_timeout().is_none());
+}
+
+#[test]
+fn a_pipeline_whose_replies_keep_coming_is_never_late() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..60).map(Kick::new));
+    pipeline.fill(&mut connection, NOW);
+    written(&mut connection);
+    for second in 0..60 {
+        let due = connection.poll_timeout().unwrap();
+        assert_eq!(due, at(4 * second + 5), "5 s from the reply before");
+        connection.receive(at(4 * (second + 1)), format!("KICKED {second}\r\n").as_bytes());
+        assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(kicked))) if kicked == second));
+    }
+    assert_eq!(connection.poll_timeout(), None);
+}
+
+#[test]
 fn a_result_that_did_not_come_in_time_is_skipped_and_the_next_still_matches() {
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..2).map(Kick::new));
-    pipeline.fill(&mut connection);
+    pipeline.fill(&mut connection, NOW);
     written(&mut connection);
     assert!(pipeline.front().is_some());
-    let result = pipeline.end_wait(&mut connection, false);
-    assert!(matches!(result, Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
-    feed(&mut connection, b"KICKED 0\r\nKICKED 1\r\n");
-    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(1)))));
+    connection.receive(at(3), b"KICK");
+    late(&mut connection, at(5));
+    for _ in 0..2 {
+        let result = pipeline.poll_next(&mut connection);
+        assert!(matches!(result, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown })))));
+    }
+    feed(&mut connection, b"ED 0\r\nKICKED 1\r\n");
+    assert_in_step(&mut connection);
 }

@@ -9,7 +9,7 @@ use beanstalk_proto::{
 };
 use proptest::{collection::vec, prelude::*};
 
-use crate::harness::{connection, feed, random_pieces, send, written};
+use crate::harness::{NOW, connection, feed, random_pieces, send, written};
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
@@ -130,7 +130,7 @@ fn received(bytes: &[u8], seed: u64) -> Vec<Event> {
 /// Sends a request that may be refused; if it is not, the server sees one command, and what comes behind it.
 fn is_one_command<R: Request<Reply: Debug>>(request: R, seed: u64) -> Result<Option<Event>, TestCaseError> {
     let mut connection = connection();
-    match connection.send(request) {
+    match connection.send(NOW, request) {
         Ok(_ticket) => {
             let bytes = written(&mut connection);
             let mut events = received(&bytes, seed);
@@ -322,7 +322,7 @@ proptest! {
 #[test]
 fn durations_have_the_limits_of_their_commands() {
     fn refusal<R: Request<Reply: Debug>>(request: R) -> Option<(u64, u64)> {
-        match connection().send(request) {
+        match connection().send(NOW, request) {
             Ok(_ticket) => None,
             Err(SendError::Argument(ArgumentError::TooManySeconds { seconds, limit })) => Some((seconds, limit)),
             Err(other) => panic!("{other:?}"),
@@ -347,6 +347,6 @@ fn a_body_is_at_most_as_long_as_any_server_takes() {
     let (mut connection, limit) = (connection(), 1 << 30);
     let _ticket = send(&mut connection, Put::of(vec![0; limit]));
     assert_eq!(connection.queued(), limit + b"put 1024 0 60 1073741824\r\n\r\n".len());
-    let error = crate::harness::connection().send(Put::of(vec![0; limit + 1])).unwrap_err();
+    let error = crate::harness::connection().send(NOW, Put::of(vec![0; limit + 1])).unwrap_err();
     assert_eq!(error, SendError::Argument(ArgumentError::BodyTooLong { bytes: limit + 1, limit }));
 }

@@ -5,11 +5,11 @@ use beanstalk_proto::{
     Reply, ReplyKind, ReplySet, ReplyShape, Request, SendError, TubeName, client::Connection,
 };
 
-use crate::harness::{assert_in_step, connection, decode, feed, refusal, reply, send, sent, written};
+use crate::harness::{NOW, assert_in_step, connection, decode, feed, refusal, reply, send, sent, written};
 
 fn refused<R: Request<Reply: std::fmt::Debug>>(request: R) -> ArgumentError {
     let mut connection = connection();
-    match connection.send(request) {
+    match connection.send(NOW, request) {
         Err(SendError::Argument(error)) => {
             assert_eq!((connection.queued(), connection.in_flight()), (0, 0));
             error
@@ -153,7 +153,7 @@ fn the_reply_to_an_unknown_verb_has_a_body_if_the_caller_says_so() {
 fn a_broken_timeout_may_wait_for_ever_on_old_servers_so_nothing_is_sent_behind_it() {
     for line in ["reserve-with-timeout -1", "reserve-with-timeout x", "reserve-with-timeout 4294967296"] {
         let (mut connection, mut ticket) = sent(Raw::new(line));
-        assert_eq!(connection.send(Raw::new("stats")).unwrap_err(), SendError::ReserveWaiting, "{line}");
+        assert_eq!(connection.send(NOW, Raw::new("stats")).unwrap_err(), SendError::ReserveWaiting, "{line}");
         feed(&mut connection, b"BAD_FORMAT\r\n");
         assert_eq!(refusal(&mut connection, &mut ticket), CommandError::BadFormat);
         assert_in_step(&mut connection);
@@ -268,7 +268,7 @@ fn its_own_reply_words_may_be_words_of_the_protocol_in_another_shape() {
 fn encoded(encode: fn(&mut Encoder<'_>) -> Result<(), ArgumentError>) -> Result<Vec<u8>, ArgumentError> {
     let mut connection: Connection = connection();
     let custom = Custom { expect: Expect::new("custom", ReplySet::EMPTY), encode };
-    match connection.send(custom) {
+    match connection.send(NOW, custom) {
         Ok(_ticket) => Ok(written(&mut connection)),
         Err(SendError::Argument(error)) => {
             assert_eq!(connection.queued(), 0);

@@ -1,8 +1,13 @@
 //! Requests and replies match by order; tickets may be polled in any.
 
-use beanstalk_proto::{Command, Delete, Error, Kick, Peek, Put, Reserved, Stats, TicketError, Watch};
+use beanstalk_proto::{
+    Command, Delete, Error, Full, Kick, Peek, Put, ReserveWithTimeout, Reserved, SendError, Stats, TicketError, Watch,
+    client::{Connection, Limits},
+};
 
-use crate::harness::{assert_in_step, connection, decode, feed, is_pending, refusal, reply, send, sent, written};
+use crate::harness::{
+    NOW, assert_in_step, at, connection, decode, feed, is_pending, late, limited, refusal, reply, send, sent, written,
+};
 
 #[test]
 fn replies_go_to_requests_in_the_order_in_which_these_were_sent() {
@@ -32,7 +37,7 @@ fn tickets_may_be_polled_in_any_order_and_slots_leave_from_the_front() {
     let mut tickets: Vec<_> = (0..4).map(|bound| send(&mut connection, Kick::new(bound))).collect();
     written(&mut connection);
     feed(&mut connection, b"KICKED 0\r\nKICKED 1\r\nKICKED 2\r\n");
-    for (index, in_flight) in [(2, 4), (1, 4), (0, 1)] {
+    for (index, in_flight) in [(2, 3), (1, 2), (0, 1)] {
         assert_eq!(reply(&mut connection, &mut tickets[index]).unwrap(), index as u64);
         assert_eq!(connection.in_flight(), in_flight);
     }
@@ -58,29 +63,88 @@ fn a_ticket_is_good_once() {
 }
 
 #[test]
-fn a_ticket_of_another_connection_is_refused_and_disturbs_nothing() {
-    let (mut one, mut ones) = sent(Delete::new(1));
-    let (mut other, mut others) = sent(Delete::new(1));
-    let error = reply(&mut one, &mut others).unwrap_err();
-    assert!(matches!(error, Error::Ticket(TicketError::Foreign)), "{error:?}");
-    feed(&mut one, b"NOT_FOUND\r\n");
-    feed(&mut other, b"DELETED\r\n");
-    assert!(reply(&mut one, &mut ones).is_err());
-    reply(&mut other, &mut others).expect("it is still good where it belongs");
-
-    let (mut third, mut thirds) = sent(Delete::new(1));
-    third.abandon(send(&mut other, Delete::new(2)));
-    feed(&mut third, b"DELETED\r\n");
-    reply(&mut third, &mut thirds).expect("a foreign ticket abandons nothing");
-}
-
-#[test]
 fn a_ticket_that_is_dropped_keeps_its_place() {
     let (mut connection, ticket) = sent(Delete::new(1));
     drop(ticket);
     feed(&mut connection, b"DELETED\r\n");
     assert_eq!(connection.in_flight(), 1);
     assert_in_step(&mut connection);
+}
+
+/// Calls go on behind a ticket that nobody holds any more.
+fn calls_behind_a_lost_ticket(mut connection: Connection) {
+    let before = connection.in_flight();
+    for n in 0..100_000_u64 {
+        let mut ticket = connection.send(NOW, Kick::new(1)).unwrap_or_else(|error| panic!("call {n}: {error}"));
+        written(&mut connection);
+        connection.receive(NOW, b"KICKED 1\r\n");
+        assert_eq!(reply(&mut connection, &mut ticket).unwrap(), 1);
+        assert_eq!(connection.in_flight(), before);
+    }
+}
+
+#[test]
+fn an_unclaimed_reply_is_not_in_the_way_of_100_000_calls() {
+    for input in [&b"RESERVED 7 5\r\nhello\r\n"[..], b"TIMED_OUT\r\n"] {
+        let (mut connection, ticket) = sent(ReserveWithTimeout::new(0));
+        feed(&mut connection, input);
+        drop(ticket);
+        calls_behind_a_lost_ticket(connection);
+    }
+}
+
+#[test]
+fn a_late_reply_that_is_never_claimed_is_not_in_the_way_of_100_000_calls() {
+    let (mut connection, ticket) = sent(Kick::new(9));
+    late(&mut connection, at(5));
+    drop(ticket);
+    feed(&mut connection, b"KICKED 9\r\n");
+    calls_behind_a_lost_ticket(connection);
+}
+
+#[test]
+fn a_reply_unclaimed_for_long_is_still_its_tickets() {
+    let (mut connection, mut ticket) = sent(ReserveWithTimeout::new(0));
+    feed(&mut connection, b"RESERVED 7 5\r\nhello\r\n");
+    for _ in 0..1000 {
+        assert_in_step(&mut connection);
+    }
+    assert!(connection.is_ready(ticket.id()));
+    assert!(matches!(reply(&mut connection, &mut ticket).unwrap(), Reserved::Job(job) if job.body == b"hello"));
+    assert_eq!(connection.in_flight(), 0);
+
+    let (mut connection, ticket) = sent(ReserveWithTimeout::new(0));
+    feed(&mut connection, b"RESERVED 7 5\r\nhello\r\n");
+    for _ in 0..1000 {
+        assert_in_step(&mut connection);
+    }
+    connection.abandon(ticket);
+    assert_eq!(connection.take_orphaned().len(), 1);
+}
+
+#[test]
+fn replies_that_nobody_claims_are_limited() {
+    let mut connection = limited(Limits { in_flight: 100, ..Limits::default() });
+    for _ in 0..100 {
+        let ticket = send(&mut connection, Kick::new(1));
+        feed(&mut connection, b"KICKED 1\r\n");
+        drop(ticket);
+    }
+    assert_eq!(connection.send(NOW, Kick::new(1)).unwrap_err(), SendError::Full(Full::InFlight { limit: 100 }));
+}
+
+#[test]
+fn a_ticket_is_ready_when_it_has_something_to_say() {
+    let mut connection = connection();
+    let (mut first, second) = (send(&mut connection, Kick::new(1)), send(&mut connection, Kick::new(2)));
+    assert!(first.id() < second.id());
+    assert!(!connection.is_ready(first.id()) && !connection.is_ready(second.id()));
+    feed(&mut connection, b"KICKED 1\r\n");
+    assert!(connection.is_ready(first.id()) && !connection.is_ready(second.id()));
+    reply(&mut connection, &mut first).unwrap();
+    assert!(connection.is_ready(first.id()), "it is spent");
+    late(&mut connection, at(5));
+    assert!(connection.is_ready(second.id()), "it is late");
 }
 
 #[test]

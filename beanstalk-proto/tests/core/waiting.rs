@@ -1,11 +1,14 @@
 //! What may be sent while the server waits in a reserve, and how an abandoned one is taken over.
 
 use beanstalk_proto::{
-    Command, Delete, Error, Full, Raw, Reply, Reserve, ReserveJob, ReserveWithTimeout, Reserved, SendError, Watch,
+    Command, Delete, Error, Full, Kick, Raw, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved,
+    SendError, Watch,
     client::{Connection, Limits, Ticket},
 };
 
-use crate::harness::{assert_in_step, connection, decode, feed, is_pending, limited, reply, send, sent, written};
+use crate::harness::{
+    NOW, assert_in_step, at, connection, decode, feed, is_pending, late, limited, reply, send, sent, take_over, written,
+};
 
 /// A connection whose `reserve` nobody waits for any more.
 fn abandoned_reserve() -> Connection {
@@ -21,9 +24,9 @@ fn job(connection: &mut Connection, ticket: &mut Ticket<Reserved>) -> u64 {
 #[test]
 fn behind_a_waiting_reserve_nothing_is_sent() {
     let (mut connection, mut ticket) = sent(Reserve::new());
-    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
-    assert_eq!(connection.send(Reserve::new()).unwrap_err(), SendError::ReserveWaiting);
-    assert_eq!(connection.check_send(&Watch::new("a")), Err(SendError::ReserveWaiting));
+    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert_eq!(connection.send(NOW, Reserve::new()).unwrap_err(), SendError::ReserveWaiting);
+    assert_eq!(connection.check_send(&Watch::new("a").expect()), Err(SendError::ReserveWaiting));
     assert_eq!(connection.queued(), 0);
     let error = Error::from(SendError::ReserveWaiting);
     assert!(!error.is_fatal());
@@ -44,9 +47,9 @@ fn a_reserve_that_was_answered_no_longer_stands_in_the_way_although_its_reply_wa
 #[test]
 fn behind_an_abandoned_reserve_only_a_reserve_is_sent() {
     let mut connection = abandoned_reserve();
-    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
-    assert_eq!(connection.send(ReserveJob::new(1)).unwrap_err(), SendError::ReserveWaiting);
-    assert!(connection.check_send(&Reserve::new()).is_ok());
+    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert_eq!(connection.send(NOW, ReserveJob::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert!(connection.check_send(&Reserve::new().expect()).is_ok());
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn behind_a_reserve_with_a_timeout_requests_queue() {
 fn a_reserve_takes_over_an_abandoned_one_and_writes_nothing() {
     let setup = || {
         let mut connection = abandoned_reserve();
-        let ticket = send(&mut connection, Reserve::new());
+        let ticket = take_over(&mut connection, Reserve::new());
         assert_eq!((connection.queued(), connection.in_flight()), (0, 1));
         (connection, ticket)
     };
@@ -99,7 +102,7 @@ fn every_form_of_reserve_takes_over_every_other() {
             let mut connection = connection();
             abandon(&mut connection);
             written(&mut connection);
-            let mut ticket = send(&mut connection, Raw::new(untyped));
+            let mut ticket = take_over(&mut connection, Raw::new(untyped));
             assert_eq!(connection.queued(), 0);
             feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
             assert!(matches!(reply(&mut connection, &mut ticket).unwrap(), Reply::Reserved(job) if job.id.0 == 7));
@@ -107,7 +110,7 @@ fn every_form_of_reserve_takes_over_every_other() {
         let mut connection = connection();
         abandon(&mut connection);
         written(&mut connection);
-        let mut ticket = send(&mut connection, ReserveWithTimeout::new(1));
+        let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(1));
         assert_eq!(connection.queued(), 0);
         feed(&mut connection, b"RESERVED 8 1\r\nx\r\n");
         assert_eq!(job(&mut connection, &mut ticket), 8);
@@ -119,12 +122,12 @@ fn timed_out_of_the_request_taken_over_sends_the_callers_own_under_the_same_tick
     for (first, second) in [("RESERVED 7 1\r\nx\r\n", true), ("TIMED_OUT\r\n", false)] {
         let (mut connection, old) = sent(ReserveWithTimeout::new(1));
         connection.abandon(old);
-        let mut ticket = send(&mut connection, ReserveWithTimeout::new(30));
+        let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(30));
         feed(&mut connection, b"TIMED_OUT\r\n");
         assert!(is_pending(&mut connection, &mut ticket), "this was not its own");
-        assert!(!connection.is_written_out(&ticket));
+        assert!(!connection.is_flushed(&ticket));
         assert_eq!(written(&mut connection), b"reserve-with-timeout 30\r\n");
-        assert!(connection.is_written_out(&ticket));
+        assert!(connection.is_flushed(&ticket));
         feed(&mut connection, first.as_bytes());
         assert_eq!(matches!(reply(&mut connection, &mut ticket).unwrap(), Reserved::Job(_)), second);
         assert_eq!(connection.in_flight(), 0);
@@ -136,7 +139,7 @@ fn timed_out_of_the_request_taken_over_sends_the_callers_own_under_the_same_tick
     let mut ticket = send(&mut connection, Reserve::new());
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(written(&mut connection), b"reserve\r\n");
-    assert_eq!(connection.send(Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
 }
@@ -149,7 +152,7 @@ fn a_moved_ticket_can_be_abandoned_and_is_taken_over_again() {
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(written(&mut connection), b"reserve\r\n");
     connection.abandon(ticket);
-    let mut third = send(&mut connection, Reserve::new());
+    let mut third = take_over(&mut connection, Reserve::new());
     assert_eq!((connection.queued(), connection.in_flight()), (0, 1));
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut third), 7);
@@ -163,24 +166,84 @@ fn a_reserve_abandoned_over_and_over_is_written_once() {
         assert_eq!((connection.queued(), connection.in_flight()), (0, 1));
         connection.abandon(ticket);
     }
-    let mut ticket = send(&mut connection, ReserveWithTimeout::new(0));
+    let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(1));
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
     assert_in_step(&mut connection);
 }
 
 #[test]
-fn a_reserve_is_taken_over_while_its_job_is_arriving() {
+fn a_job_whose_arrival_began_before_is_confirmed_before_it_is_handed_over() {
     let input = b"RESERVED 7 5\r\nhello\r\n";
     for at in 0..input.len() {
         let mut connection = abandoned_reserve();
         feed(&mut connection, &input[..at]);
-        let mut ticket = send(&mut connection, ReserveWithTimeout::new(3));
+        let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(3));
         assert_eq!(connection.queued(), 0);
         feed(&mut connection, &input[at..]);
+        if at > 0 {
+            assert_eq!(written(&mut connection), b"touch 7\r\n", "it may have lain here for long");
+            feed(&mut connection, b"TOUCHED\r\n");
+        }
         assert_eq!(job(&mut connection, &mut ticket), 7);
         assert_in_step(&mut connection);
     }
+}
+
+#[test]
+fn a_job_that_was_unread_when_its_slot_was_taken_over_is_confirmed_before_it_is_handed_over() {
+    let setup = || {
+        let mut connection = abandoned_reserve();
+        let ticket = send(&mut connection, Reserve::new());
+        assert!(connection.wants_read(), "the core asks for what is unread");
+        (connection, ticket)
+    };
+    for (answer, expected) in [("TOUCHED\r\n", 7), ("NOT_FOUND\r\n", 8)] {
+        let (mut connection, mut ticket) = setup();
+        feed(&mut connection, b"RESERVED 7 5\r\nhello\r\n");
+        connection.handle_timeout(NOW);
+        assert!(is_pending(&mut connection, &mut ticket));
+        assert_eq!(written(&mut connection), b"touch 7\r\n");
+        feed(&mut connection, answer.as_bytes());
+        if expected == 8 {
+            assert_eq!(written(&mut connection), b"reserve\r\n");
+            feed(&mut connection, b"RESERVED 8 5\r\nhello\r\n");
+        }
+        assert_eq!(job(&mut connection, &mut ticket), expected);
+        assert_eq!(connection.in_flight(), 0);
+        assert_in_step(&mut connection);
+    }
+}
+
+#[test]
+fn what_else_was_unread_when_a_slot_was_taken_over_is_nobodys() {
+    for input in ["TIMED_OUT\r\n", "DEADLINE_SOON\r\n", "OUT_OF_MEMORY\r\n"] {
+        let (mut connection, old) = sent(ReserveWithTimeout::new(9));
+        connection.abandon(old);
+        let mut ticket = send(&mut connection, ReserveWithTimeout::new(9));
+        feed(&mut connection, input.as_bytes());
+        assert!(is_pending(&mut connection, &mut ticket), "{input}");
+        assert_eq!(written(&mut connection), b"reserve-with-timeout 9\r\n");
+        feed(&mut connection, b"RESERVED 8 5\r\nhello\r\n");
+        assert_eq!(job(&mut connection, &mut ticket), 8);
+    }
+}
+
+#[test]
+fn while_bytes_come_a_slot_that_was_taken_over_wants_another_read() {
+    let (mut connection, kick) = sent(Kick::new(1));
+    let old = send(&mut connection, Reserve::new());
+    written(&mut connection);
+    connection.abandon(old);
+    connection.abandon(kick);
+    let mut ticket = send(&mut connection, Reserve::new());
+    feed(&mut connection, b"KICKED 1\r\n");
+    connection.handle_timeout(NOW);
+    assert!(connection.wants_read(), "the job may be behind it");
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert_eq!(written(&mut connection), b"touch 7\r\n");
+    feed(&mut connection, b"TOUCHED\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
 }
 
 #[test]
@@ -188,74 +251,95 @@ fn taking_over_needs_no_room_of_its_own() {
     let mut connection = limited(Limits { in_flight: 1, queued: 1, ..Limits::default() });
     let ticket = send(&mut connection, Reserve::new());
     connection.abandon(ticket);
-    let mut ticket = send(&mut connection, Reserve::new());
+    let mut ticket = take_over(&mut connection, Reserve::new());
     written(&mut connection);
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
 }
 
 #[test]
-fn reserves_that_are_sent_again_stay_within_twice_the_limit() {
+fn reserves_that_are_sent_again_stay_within_the_limit() {
     let mut connection = limited(Limits { in_flight: 2, ..Limits::default() });
     for ticket in [1, 1].map(|timeout| send(&mut connection, ReserveWithTimeout::new(timeout))) {
         connection.abandon(ticket);
     }
-    // The first is never polled, so the places of all that follow cannot be given up.
-    let mut first = send(&mut connection, ReserveWithTimeout::new(8));
+    // The first is not polled until the end.
+    let mut first = take_over(&mut connection, ReserveWithTimeout::new(8));
     feed(&mut connection, b"TIMED_OUT\r\n");
-    let second = send(&mut connection, ReserveWithTimeout::new(9));
+    let second = take_over(&mut connection, ReserveWithTimeout::new(9));
     feed(&mut connection, b"TIMED_OUT\r\n");
     connection.abandon(second);
-    assert_eq!(connection.in_flight(), 4);
-
-    let full = SendError::Full(Full::InFlight { limit: 2 });
-    assert_eq!(connection.send(ReserveWithTimeout::new(10)).unwrap_err(), full);
-    assert_eq!(connection.check_send(&Reserve::new()), Err(full));
-    assert!(is_pending(&mut connection, &mut first), "now it has left its first place");
-    let mut third = send(&mut connection, ReserveWithTimeout::new(10));
-    feed(&mut connection, b"RESERVED 7 1\r\nx\r\nTIMED_OUT\r\nRESERVED 8 1\r\ny\r\n");
-    assert_eq!((job(&mut connection, &mut first), job(&mut connection, &mut third)), (7, 8));
+    assert_eq!(connection.in_flight(), 2);
+    let mut third = take_over(&mut connection, ReserveWithTimeout::new(10));
+    assert_eq!(connection.in_flight(), 2);
+    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Full(Full::InFlight { limit: 2 }));
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\nTIMED_OUT\r\n");
+    assert_eq!(job(&mut connection, &mut first), 7);
+    feed(&mut connection, b"RESERVED 8 1\r\ny\r\n");
+    assert_eq!(job(&mut connection, &mut third), 8);
     assert_in_step(&mut connection);
+}
+
+#[test]
+fn late_tickets_that_nobody_polls_are_limited_too() {
+    let mut connection = limited(Limits { in_flight: 2, ..Limits::default() });
+    let ticket = send(&mut connection, Reserve::new());
+    connection.abandon(ticket);
+    for _ in 0..2 {
+        let _dropped = send(&mut connection, ReserveWithTimeout::new(0));
+        connection.handle_timeout(NOW);
+    }
+    let full = SendError::Full(Full::InFlight { limit: 2 });
+    assert_eq!(connection.send(NOW, ReserveWithTimeout::new(10)).unwrap_err(), full);
+    assert_eq!(connection.check_send(&Reserve::new().expect()), Err(full));
 }
 
 #[test]
 fn bad_arguments_are_refused_before_anything_is_taken_over() {
     let mut connection = abandoned_reserve();
-    let error = connection.send(ReserveWithTimeout::new(1 << 31)).unwrap_err();
+    let error = connection.send(NOW, ReserveWithTimeout::new(1 << 31)).unwrap_err();
     assert!(matches!(error, SendError::Argument(_)));
-    let mut ticket = send(&mut connection, Reserve::new());
+    let mut ticket = take_over(&mut connection, Reserve::new());
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
 }
 
 #[test]
-fn giving_up_yields_timed_out_and_the_reserve_is_taken_over_by_the_next() {
+fn a_reserve_out_of_time_gets_timed_out_and_its_slot_is_taken_over_by_the_next() {
     let mut connection = abandoned_reserve();
-    let ticket = send(&mut connection, ReserveWithTimeout::new(1));
-    assert_eq!(connection.give_up(ticket).unwrap(), Reserved::TimedOut);
-    let ticket = send(&mut connection, Command::ReserveWithTimeout { timeout: 1 });
-    assert_eq!(connection.give_up(ticket).unwrap(), Reply::TimedOut);
-    let mut ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(1));
+    late(&mut connection, at(1));
+    assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reserved::TimedOut);
+    let mut ticket = connection.send(at(2), Command::ReserveWithTimeout { timeout: 1 }).unwrap();
+    connection.handle_timeout(at(2));
+    late(&mut connection, at(3));
+    assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reply::TimedOut);
+    let mut ticket = connection.send(at(4), ReserveWithTimeout::new(1)).unwrap();
+    connection.handle_timeout(at(4));
     assert_eq!(connection.queued(), 0);
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
 }
 
 #[test]
-fn giving_up_when_the_job_is_here_after_all_yields_the_job() {
+fn a_job_that_is_here_when_its_reserve_is_out_of_time_is_handed_over() {
     let mut connection = abandoned_reserve();
-    let ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(1));
+    connection.handle_timeout(at(2));
+    assert!(connection.wants_read());
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
-    assert_eq!(connection.give_up(ticket).unwrap().job().unwrap().id.0, 7);
+    connection.handle_timeout(at(2));
+    assert_eq!(job(&mut connection, &mut ticket), 7);
     assert!(connection.take_orphaned().is_empty());
 }
 
 #[test]
-fn giving_up_on_an_ended_connection_tells_of_the_end() {
+fn out_of_time_on_an_ended_connection_is_its_end() {
     let mut connection = abandoned_reserve();
-    let ticket = send(&mut connection, ReserveWithTimeout::new(1));
+    let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(1));
     connection.received_eof();
-    assert!(matches!(connection.give_up(ticket), Err(Error::Closed { .. })));
+    connection.handle_timeout(at(9));
+    assert!(matches!(reply(&mut connection, &mut ticket), Err(Error::Closed { .. })));
 }
 
 #[test]

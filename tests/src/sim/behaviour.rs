@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::{Driver, PollTransport, poll_io};
+use beanstalk_driver::{Block, Driver, PollTransport};
 use beanstalk_proto::{
     Command, Error, Instant, Reply,
-    client::{Connection, Deadline, Ticket},
+    client::{Connection, Ticket},
 };
 
 use super::{
-    client::{Called, Client, REPLY_TIMEOUT},
+    client::{Called, Client},
     link::LinkId,
     stream::Stream,
     world::MAX_JOB_SIZE,
@@ -176,22 +176,15 @@ async fn own_loop(client: &mut Client) {
     while !own.connection.is_ended() && !client.is_finishing() && !client.rng.one_in(100) {
         if client.rng.one_in(2) {
             let command = if client.rng.one_in(6) { client.reserve() } else { client.command() };
-            if own.connection.would_adopt(&command) {
-                // Its answer may be here, and old.
-                poll_fn(|cx| own.drain(cx)).await;
-            }
             let (at, asked) = (client.ask(link, &command), client.sim.now());
-            match own.connection.send(command) {
-                Ok(ticket) => {
-                    own.connection.deadline(&ticket, asked);
-                    tickets.push((at, asked, ticket));
-                }
+            match own.connection.send(asked, command) {
+                Ok(ticket) => tickets.push((at, asked, ticket)),
                 Err(error) => client.told(link, at, asked, &Err(error.into())),
             }
             own.check_limits(client);
         } else if !tickets.is_empty() {
             let (at, asked, ticket) = tickets.swap_remove(client.rng.index(tickets.len()));
-            let mut wait = Wait { ticket: Some(ticket), deadline: None };
+            let mut ticket = Some(ticket);
             let after = match client.rng.below(5) {
                 0 => Duration::ZERO,
                 1 => Duration::from_millis(client.rng.between(1, 1000)),
@@ -200,9 +193,9 @@ async fn own_loop(client: &mut Client) {
             let sim = client.sim.clone();
             let result = match after.is_zero() {
                 true => None,
-                false => sim.cancel(poll_fn(|cx| own.poll_reply(&mut wait, cx)), after, u64::MAX).await,
+                false => sim.cancel(poll_fn(|cx| own.poll_reply(&mut ticket, cx)), after, u64::MAX).await,
             };
-            if let Some(ticket) = wait.ticket {
+            if let Some(ticket) = ticket {
                 own.connection.abandon(ticket);
             }
             if let Some(result) = result {
@@ -222,55 +215,42 @@ async fn own_loop(client: &mut Client) {
 }
 
 impl Loop {
-    /// Moves bytes until none can.
-    fn drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Poll::Ready(moved) = poll_io(&mut self.connection, &mut self.stream, cx) {
-            if moved.is_err() {
-                self.connection.abort();
-            }
-            if self.connection.is_ended() {
-                break;
-            }
-        }
-        Poll::Ready(())
-    }
-
-    fn poll_reply(&mut self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
+    /// The six steps, until there is a reply.
+    fn poll_reply(&mut self, ticket: &mut Option<Ticket<Reply>>, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
+        let Self { connection, stream } = self;
         loop {
-            let Some(ticket) = &mut wait.ticket else { return Poll::Pending };
-            if let Poll::Ready(result) = self.connection.poll_reply(ticket) {
-                wait.ticket = None;
+            while connection.wants_transmit() && !connection.is_ended() {
+                match stream.poll_write(cx, Block::No, connection.transmit()) {
+                    Poll::Ready(Ok(0)) => connection.received_eof(),
+                    Poll::Ready(Ok(n)) => connection.transmitted(n),
+                    Poll::Ready(Err(())) => connection.abort(),
+                    Poll::Pending => break,
+                }
+            }
+            if connection.wants_flush() {
+                connection.flushed();
+            }
+            let Some(claim) = ticket else { return Poll::Pending };
+            if let Poll::Ready(result) = connection.poll_reply(claim) {
+                *ticket = None;
                 return Poll::Ready(result);
             }
-            match poll_io(&mut self.connection, &mut self.stream, cx) {
-                Poll::Ready(Ok(())) => continue,
-                Poll::Ready(Err(())) => {
-                    self.connection.abort();
-                    continue;
+            let read = stream.poll_read(cx, Block::No, connection.receive_buf());
+            let now = stream.now();
+            match read {
+                Poll::Ready(Ok(0)) => connection.received_eof(),
+                Poll::Ready(Ok(n)) => connection.received(now, n),
+                Poll::Ready(Err(())) => connection.abort(),
+                Poll::Pending if connection.wants_read() || connection.poll_timeout().is_some_and(|at| at <= now) => {}
+                Poll::Pending => {
+                    let Some(at) = connection.poll_timeout() else { return Poll::Pending };
+                    stream.set_timer(at);
+                    ready!(stream.poll_timer(cx));
                 }
-                Poll::Pending => {}
             }
-            let now = self.stream.now();
-            let deadline = *wait.deadline.get_or_insert_with(|| match self.connection.deadline(ticket, now) {
-                // Nor does it wait for ever for a job.
-                Deadline::Never => Deadline::Fail(now + REPLY_TIMEOUT),
-                deadline => deadline,
-            });
-            let (Deadline::Fail(until) | Deadline::GiveUp(until)) = deadline else { return Poll::Pending };
-            if now < until {
-                self.stream.set_timer(until);
-                ready!(self.stream.poll_timer(cx));
-                continue;
+            if connection.wants_read() || connection.poll_timeout().is_some_and(|at| at <= now) {
+                connection.handle_timeout(now);
             }
-            let Some(ticket) = wait.ticket.take() else { return Poll::Pending };
-            return Poll::Ready(match deadline {
-                Deadline::GiveUp(_) => self.connection.give_up(ticket),
-                _ => {
-                    let error = self.connection.timed_out(&ticket);
-                    self.connection.abandon(ticket);
-                    Err(error)
-                }
-            });
         }
     }
 
@@ -283,10 +263,4 @@ impl Loop {
             client.sim.world().violate(what);
         }
     }
-}
-
-/// The wait for one reply.
-struct Wait {
-    ticket: Option<Ticket<Reply>>,
-    deadline: Option<Deadline>,
 }

@@ -135,7 +135,6 @@ fn io<T>(result: Result<Option<T>, ()>) -> Poll<Result<T, ()>> {
 
 impl PollTransport for Stream {
     type Error = ();
-    type Time = Instant;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<Result<usize, ()>> {
         io(self.sim.world().client_read(self.link, buf, cx.waker()))
@@ -159,12 +158,13 @@ impl PollTransport for Stream {
         Error::Io { error: std::io::ErrorKind::ConnectionReset.into(), lost }
     }
 
-    fn clock(&self) -> Instant {
+    fn now(&self) -> Instant {
         self.sim.now()
     }
 
-    fn time_of(&self, shown: Instant) -> Instant {
-        shown
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let sim = self.sim.clone();
+        move || sim.now()
     }
 
     fn set_timer(&mut self, at: Instant) {

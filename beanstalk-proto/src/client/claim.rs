@@ -1,0 +1,160 @@
+//! Claiming a reply, or giving up the claim.
+
+use core::{mem, task::Poll};
+
+use super::{Connection, Stream, Ticket, TicketId, reserve::Parked, slot::State};
+use crate::{
+    error::{DecodeError, Error, Lost, TicketError},
+    reply::Reply,
+};
+
+impl Connection {
+    /// Returns the reply to a request, if it is here. Poll again after [`Connection::received`], [`Connection::received_eof`] and
+    /// [`Connection::handle_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// What the server answered, if it is an error reply; [`Error::TimedOut`] if it is late; what ended the connection; or
+    /// [`Error::Ticket`] for a ticket whose reply was claimed.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, for a ticket of another connection. Without, that is an [`Error::Ticket`].
+    #[inline(always)]
+    pub fn poll_reply<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
+        // Nearly always a line answers the request at the front.
+        let Some(slot) = self.slots.answered_front(ticket.place) else { return self.poll_closely(ticket) };
+        let State::Plain(head) = slot.state else { return self.poll_closely(ticket) };
+        if slot.sent.owner != ticket.number || self.identity != ticket.connection {
+            return self.poll_closely(ticket);
+        }
+        let result = match (ticket.decode)(head.into_plain_reply()) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(Error::from_decode(slot.command(), error)),
+        };
+        mem::forget(mem::take(&mut slot.state));
+        ticket.spend();
+        self.slots.front_leaves();
+        Poll::Ready(result)
+    }
+
+    /// As [`Connection::poll_reply`], for a slot that is not at the front, or has no reply.
+    #[inline(never)]
+    fn poll_closely<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
+        ticket.check(self.identity)?;
+        let (command, state) = match self.slots.take_kept(ticket.number) {
+            Some(kept) => kept,
+            None => {
+                let Some(place) = self.slots.find(ticket.number, ticket.place) else {
+                    return Poll::Ready(Err(TicketError::Spent.into()));
+                };
+                ticket.place = place;
+                let lost = self.lost(ticket);
+                let error = match &self.stream {
+                    _ if !self.slots.is_pending(place) => None,
+                    Stream::Open | Stream::Quitting => return Poll::Pending,
+                    Stream::Ended(_) => Some(Error::Closed { lost }),
+                    Stream::Poisoned(error) => Some(Error::Protocol { error: error.clone(), lost }),
+                };
+                let Some(slot) = self.slots.get_mut(place) else { return Poll::Pending };
+                let (command, state) = (slot.command(), mem::take(&mut slot.state));
+                self.slots.free(place);
+                if let Some(error) = error {
+                    ticket.spend();
+                    return Poll::Ready(Err(error));
+                }
+                (command, state)
+            }
+        };
+        ticket.spend();
+        Poll::Ready(self.settle(ticket.decode, command, state))
+    }
+
+    /// Turns what became of a request into its result.
+    fn settle<T>(
+        &mut self,
+        decode: fn(Reply) -> Result<T, DecodeError>,
+        command: &'static str,
+        state: State,
+    ) -> Result<T, Error> {
+        let reply = match state {
+            State::Plain(head) => head.into_plain_reply(),
+            State::Answered(reply) => {
+                self.forget_body(&reply);
+                reply
+            }
+            State::TooBig(too_big) => {
+                return Err(Error::ReplyTooBig { command, id: too_big.id, bytes: too_big.bytes, limit: too_big.limit });
+            }
+            // While the connection goes on, so does the request: what of it waits to be written will be, and it may run after all.
+            State::Late => return Err(Error::TimedOut { lost: Lost::Unknown }),
+            State::Waiting | State::Confirming(_) | State::Free => return Err(TicketError::Spent.into()),
+        };
+        decode(reply).map_err(|error| Error::from_decode(command, error))
+    }
+
+    /// Whether [`Connection::poll_reply`] has something for this ticket: the reply, or that there will be none. A spent ticket has.
+    #[must_use]
+    pub fn is_ready(&self, id: TicketId) -> bool {
+        self.is_ended() || self.slots.find(id.number, id.place).is_none_or(|place| !self.slots.is_pending(place))
+    }
+
+    /// Gives up the claim to a reply. Its slot stays until it arrives; a job that it brings is parked.
+    ///
+    /// # Panics
+    ///
+    /// With debug assertions, for a ticket of another connection. Without, that does nothing.
+    pub fn abandon<T>(&mut self, ticket: Ticket<T>) {
+        if ticket.check(self.identity).is_err() {
+            return;
+        }
+        if let Some((_, state)) = self.slots.take_kept(ticket.number) {
+            return self.discard(state);
+        }
+        let Some(place) = self.slots.find(ticket.number, ticket.place) else { return };
+        let pending = self.slots.is_pending(place);
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        if pending {
+            slot.orphan();
+            // Another's time counts now, and a read was asked for before that of this one.
+            self.clock.withdraw();
+        } else {
+            let state = mem::take(&mut slot.state);
+            self.slots.free(place);
+            self.discard(state);
+        }
+    }
+
+    /// Drops what became of a request that nobody waits for, but for a job.
+    pub(super) fn discard(&mut self, state: State) {
+        match state {
+            State::Answered(Reply::Reserved(job)) => self.parked.push_back(Parked::Job(job)),
+            State::Answered(reply) => self.forget_body(&reply),
+            State::TooBig(too_big) if too_big.reserved => self.parked.push_back(Parked::TooBig(too_big)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn forget_body(&mut self, reply: &Reply) {
+        self.unclaimed = self.unclaimed.saturating_sub(reply.body().map_or(0, <[u8]>::len));
+    }
+
+    /// Returns what can have become of a request if its reply never comes.
+    #[must_use]
+    pub fn lost<T>(&self, ticket: &Ticket<T>) -> Lost {
+        let place = self.slots.find(ticket.number, ticket.place).filter(|_| ticket.connection == self.identity);
+        place
+            .and_then(|place| self.slots.get(place))
+            .map_or(Lost::Unknown, |slot| slot.lost(self.transmit.handed_out()))
+    }
+
+    /// Whether all of a request was written, and a flush after that completed. So it was if its reply is here.
+    #[must_use]
+    pub fn is_flushed<T>(&self, ticket: &Ticket<T>) -> bool {
+        let place = self.slots.find(ticket.number, ticket.place).filter(|_| ticket.connection == self.identity);
+        place
+            .filter(|place| self.slots.is_pending(*place))
+            .and_then(|place| self.slots.get(place))
+            .is_none_or(|slot| slot.sent.end <= self.flushed)
+    }
+}

@@ -1,0 +1,237 @@
+//! Time: whose reply is late, and the read that is due before anybody's is.
+//!
+//! ```text
+//!                  due                            due, and the read found nothing
+//!   (nothing) ───────────▶ a read is wanted ─────────────────────────────────────▶ late: Error::TimedOut, or TIMED_OUT
+//!       ▲                     │        ▲ │
+//!       │ a reply came, or    │        │ │ bytes came: read once more,
+//!       └─ nothing is due ────┘        └─┘ up to 1 MiB in all
+//! ```
+//!
+//! A reserve that takes over another's slot wants a read from the start, so that what came for the other is told from what comes for it.
+
+use core::time::Duration;
+
+use super::{
+    Connection, Stream,
+    closing::End,
+    slot::{Patience, Slot, State},
+};
+use crate::{reply::Reply, request::Wait, time::Instant};
+
+/// So much may have lain with the transport, unread, when a reply became late.
+const UNREAD: usize = 1024 * 1024;
+
+/// What a connection knows of time.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// The latest time given.
+    pub(super) now: Instant,
+    /// When the last reply came.
+    pub(super) replied: Instant,
+    /// A read is to be done before anything becomes late.
+    wanted: bool,
+    /// It is for a reserve that has taken over a slot.
+    adopting: bool,
+    /// How many bytes have come since a read was wanted.
+    came: usize,
+    /// Some of them since the last call of `handle_timeout`.
+    fresh: bool,
+}
+
+/// Something that happens at a time unless something else happens before.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    at: Instant,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// The reply to the request in this slot is late.
+    Late(u64),
+    /// The reserve that has taken over this slot has waited as long as its caller likes.
+    TimedOut(u64),
+    /// The server did not end the connection.
+    NotClosed,
+}
+
+impl Patience {
+    pub(super) fn of(timeout: Option<Duration>) -> Self {
+        timeout.map_or(Self::ENDLESS, |timeout| {
+            Self(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX.saturating_sub(1)))
+        })
+    }
+
+    /// The end of it.
+    #[inline]
+    pub(super) fn from(self, start: Instant) -> Option<Instant> {
+        if self == Self::ENDLESS { None } else { Some(start + Duration::from_nanos(self.0)) }
+    }
+}
+
+impl Clock {
+    #[inline(always)]
+    pub(super) fn set(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    /// Wants a read for a reserve that takes over a slot.
+    pub(super) const fn adopt(&mut self) {
+        self.adopting = true;
+        self.want();
+    }
+
+    const fn want(&mut self) {
+        self.wanted = true;
+        self.came = 0;
+        self.fresh = false;
+    }
+
+    /// Takes note that another's time counts now.
+    pub(super) const fn withdraw(&mut self) {
+        self.wanted = self.adopting;
+    }
+
+    #[inline(always)]
+    pub(super) const fn wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Takes note that bytes came while a read was wanted.
+    #[cold]
+    pub(super) const fn bytes_came(&mut self, n: usize) {
+        self.came = self.came.saturating_add(n);
+        self.fresh = true;
+    }
+}
+
+impl Connection {
+    /// Returns when to call [`Connection::handle_timeout`] unless something happens before; `None` if time alone changes nothing.
+    ///
+    /// Asking again changes nothing. Ask after every other call.
+    #[must_use]
+    #[inline]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let place = self.slots.next_place();
+        match (&self.stream, self.slots.get(place)) {
+            // Nearly always the next reply is one that the server gives at once, to somebody who waits for it.
+            (Stream::Open, Some(slot)) if slot.sent.owner != 0 && !self.slots.may_wait() => {
+                slot.sent.patience.from(slot.sent.at.max(self.clock.replied))
+            }
+            _ if self.is_ended() => None,
+            _ if self.clock.adopting => Some(self.clock.now),
+            _ => self.next_due().map(|due| due.at),
+        }
+    }
+
+    /// Whether a read is due before time counts: read once, without waiting, and then call [`Connection::handle_timeout`].
+    #[must_use]
+    #[inline]
+    pub const fn wants_read(&self) -> bool {
+        self.clock.wanted && !self.is_ended()
+    }
+
+    /// Makes late what is late, once a read has found nothing. Until then it only asks for that read, with
+    /// [`Connection::wants_read`]; [`Connection::poll_timeout`] stays due. So call it after a read, whenever something is due or a read was wanted.
+    /// Afterwards poll the tickets.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock.set(now);
+        if self.is_ended() {
+            return;
+        }
+        if !self.clock.adopting && self.first_due().is_none() {
+            self.clock.wanted = false;
+        } else if !self.clock.wanted {
+            self.clock.want();
+        } else if self.clock.fresh && self.clock.came < UNREAD {
+            self.clock.fresh = false;
+        } else {
+            self.clock.wanted = false;
+            self.adopted();
+            while let Some(due) = self.first_due() {
+                self.become_late(due.what);
+            }
+        }
+    }
+
+    /// Ends the wait for what was unread when a reserve took over a slot: what comes from now on is for it.
+    fn adopted(&mut self) {
+        if !core::mem::take(&mut self.clock.adopting) {
+            return;
+        }
+        let next = self.slots.next_place();
+        // A reply of which some is here began before.
+        let begun = !self.framer.is_drained();
+        let places: alloc::vec::Vec<u64> = self.slots.pending_waits().map(|(place, _)| place).collect();
+        for place in places {
+            let Some(slot) = self.slots.get_mut(place) else { continue };
+            if let (Some(mut caller), false) = (slot.caller(), begun && place == next) {
+                caller.unread = false;
+                slot.set_caller(Some(caller));
+            }
+        }
+    }
+
+    fn become_late(&mut self, what: What) {
+        let (place, state) = match what {
+            What::Late(place) => (place, State::Late),
+            What::TimedOut(place) => (place, State::Answered(Reply::TimedOut)),
+            What::NotClosed => {
+                self.stream = Stream::Ended(End::Late);
+                return;
+            }
+        };
+        let Some(slot) = self.slots.get_mut(place) else { return };
+        let (owner, command) = (slot.sent.owner, slot.command());
+        slot.orphan();
+        self.slots.keep(owner, command, state);
+    }
+
+    /// What is due.
+    fn first_due(&self) -> Option<Due> {
+        self.next_due().filter(|due| due.at <= self.clock.now && !self.is_ended())
+    }
+
+    /// What happens next if nothing else does.
+    #[inline(never)]
+    fn next_due(&self) -> Option<Due> {
+        let closed = self.closing.until.map(|at| Due { at, what: What::NotClosed });
+        let given_up = self
+            .slots
+            .pending_waits()
+            .filter_map(|(place, slot)| Some(Due { at: end_of_wait(slot)?, what: What::TimedOut(place) }));
+        given_up.chain(self.next_late()).chain(closed).min_by_key(|due| due.at)
+    }
+
+    /// When the first request becomes late that somebody waits for, if no reply comes before.
+    fn next_late(&self) -> Option<Due> {
+        let mut from = self.clock.replied;
+        for (place, slot) in self.slots.pending() {
+            from = from.max(slot.sent.at);
+            match slot.server_wait() {
+                Wait::No => {}
+                Wait::Seconds(seconds) => from = from + Duration::from_secs(seconds.into()),
+                Wait::Forever => return None,
+            }
+            if slot.sent.owner != 0 {
+                let endless = slot.caller().is_some_and(|caller| caller.wait == Wait::Forever);
+                let patience =
+                    if endless && slot.server_wait() != Wait::No { Patience::ENDLESS } else { slot.sent.patience };
+                return Some(Due { at: patience.from(from)?, what: What::Late(place) });
+            }
+        }
+        None
+    }
+}
+
+/// When a reserve that has taken over a slot has waited as long as its caller likes.
+fn end_of_wait(slot: &Slot) -> Option<Instant> {
+    match (slot.caller()?, &slot.state) {
+        (caller, State::Waiting) => match caller.wait {
+            Wait::Seconds(seconds) => Some(caller.since + Duration::from_secs(seconds.into())),
+            Wait::No | Wait::Forever => None,
+        },
+        _ => None,
+    }
+}

@@ -59,7 +59,7 @@ async fn run(options: &Options) -> Result<bool, Failure> {
     client.use_tube(&tube).await?;
     let mut results = client.call_all((0..options.jobs).map(job));
     while let Some(result) = results.next().await {
-        result?;
+        result?.inserted()?;
     }
     drop(results);
 

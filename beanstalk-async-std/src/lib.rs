@@ -16,7 +16,7 @@
 //!     client.use_tube("urls-to-fetch").await?;
 //!     for url in urls {
 //!         // Priority, delay, time to run, body.
-//!         client.put(100, 0, 180, *url).await?;
+//!         client.put(100, 0, 180, *url).await?.inserted()?;
 //!     }
 //!     client.disconnect().await
 //! }
@@ -56,7 +56,7 @@
 //! | a worker that reconnects, touches, retries and shuts down | a [`Worker`] |
 //! | a client that outlives its connections | a [`Session`] |
 //! | to put on several servers | a [`Producer`] |
-//! | to empty a tube, or move its jobs | [`clear_tube`], [`move_jobs`], [`wait_until_empty`] |
+//! | to empty a tube, or move its jobs | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
 //! | TLS, a tunnel, a test's stream | [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
@@ -82,6 +82,7 @@
 //! to [`Client::from_stream`].
 
 mod client;
+mod dial;
 mod runtime;
 mod shared;
 mod stream;
@@ -89,17 +90,18 @@ mod transport;
 mod work;
 
 pub use beanstalk_driver::{
-    Address, CallAll, HeldJob, ProducerConfig,
+    CallAll, Endpoint, EndpointError, HeldJob, Node, ProducerConfig,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
+pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
-    ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick, KickJob,
-    ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady, Priority,
-    ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob,
-    ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg, TubeName, TubeNameError, Use,
-    Watch,
+    ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
+    Full, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek,
+    PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome,
+    Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch,
+    TubeArg, TubeName, TubeNameError, Use, Watch,
     client::{Config, Limits, Ticket},
     stats,
 };
@@ -109,7 +111,8 @@ pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
 pub use work::{
-    JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle, clear_tube, move_jobs, wait_until_empty,
+    JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle, clear_tube, kick_buried, move_jobs,
+    wait_until_empty,
 };
 
 #[cfg(doctest)]

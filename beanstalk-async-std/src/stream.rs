@@ -1,83 +1,99 @@
-//! Connecting: TCP and Unix sockets behind one type.
+//! TCP and Unix sockets behind one type.
 
 use std::{
-    future::Future,
     io,
-    net::Shutdown,
+    net::{Shutdown, TcpStream},
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 #[cfg(unix)]
-use async_std::os::unix::net::UnixStream;
-use async_std::{future, net::TcpStream};
-use beanstalk_driver::Address;
-use beanstalk_proto::{Error, Lost};
+use std::os::unix::net::UnixStream;
+
+use async_io::Async;
+use beanstalk_driver::connect::socket;
 use futures_io::{AsyncRead, AsyncWrite};
 
-/// A socket that [`Client::connect`](crate::Client::connect) has connected.
+/// A socket that [`Client::connect`](crate::Client::connect) has connected, or that is [made](TryFrom) of one of async-std's.
 ///
-/// Closing one of async-std's own sockets does not tell the peer so; closing this does. So an async-std socket that was
-/// connected elsewhere is best given to [`Client::from_stream`](crate::Client::from_stream) as a `Stream`.
+/// Closing one of async-std's own sockets does not tell the peer so, and writing a large body to one whose peer is gone brings the
+/// signal `SIGPIPE` to a process that does not ignore it. Neither is so with this, so an async-std socket that was connected
+/// elsewhere is best given to [`Client::from_stream`](crate::Client::from_stream) as a `Stream`.
 #[derive(Debug)]
-pub enum Stream {
-    /// TCP, with `TCP_NODELAY` set.
-    Tcp(TcpStream),
-    /// A Unix socket.
+pub struct Stream {
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(Async<TcpStream>),
     #[cfg(unix)]
-    Unix(UnixStream),
+    Unix(Async<UnixStream>),
 }
 
-impl Stream {
-    pub(crate) async fn connect(address: &str, timeout: Option<Duration>) -> Result<Self, Error> {
-        let address = address.parse()?;
-        within(timeout, Self::open(address)).await.map_err(|error| Error::Io { error, lost: Lost::NotSent })
-    }
-
-    async fn open(address: Address) -> io::Result<Self> {
-        match address {
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
-            }
+macro_rules! either {
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => $call,
             #[cfg(unix)]
-            Address::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            Socket::Unix($stream) => $call,
         }
-    }
+    };
+}
 
-    fn either(self: Pin<&mut Self>) -> Pin<&mut (dyn Socket + Send)> {
-        match self.get_mut() {
-            Self::Tcp(stream) => Pin::<&mut TcpStream>::new(stream),
-            #[cfg(unix)]
-            Self::Unix(stream) => Pin::<&mut UnixStream>::new(stream),
-        }
+impl From<Async<TcpStream>> for Stream {
+    fn from(stream: Async<TcpStream>) -> Self {
+        Self { socket: Socket::Tcp(stream) }
     }
 }
 
-async fn within<T>(timeout: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match timeout {
-        Some(timeout) => future::timeout(timeout, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        None => work.await,
+/// Fails if there are clones of the socket.
+impl TryFrom<async_std::net::TcpStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: async_std::net::TcpStream) -> io::Result<Self> {
+        Ok(Async::new(TcpStream::try_from(stream)?)?.into())
     }
 }
 
-trait Socket: AsyncRead + AsyncWrite {}
+#[cfg(unix)]
+impl From<Async<UnixStream>> for Stream {
+    fn from(stream: Async<UnixStream>) -> Self {
+        Self { socket: Socket::Unix(stream) }
+    }
+}
 
-impl<S: AsyncRead + AsyncWrite> Socket for S {}
+/// Fails if there are clones of the socket.
+#[cfg(unix)]
+impl TryFrom<async_std::os::unix::net::UnixStream> for Stream {
+    type Error = io::Error;
+
+    fn try_from(stream: async_std::os::unix::net::UnixStream) -> io::Result<Self> {
+        Ok(Async::new(UnixStream::try_from(stream)?)?.into())
+    }
+}
+
+impl Socket {
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_writable(cx))
+    }
+}
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.either().poll_read(cx, buf)
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        either!(&mut self.socket, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.either().poll_write(cx, buf)
+        loop {
+            match either!(&self.socket, stream => socket::send(stream, buf)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+            ready!(self.socket.poll_writable(cx))?;
+        }
     }
 
     fn poll_write_vectored(
@@ -85,20 +101,22 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.either().poll_write_vectored(cx, bufs)
+        loop {
+            match either!(&self.socket, stream => socket::send_vectored(stream, bufs)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+            ready!(self.socket.poll_writable(cx))?;
+        }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.either().poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket keeps nothing back.
+        Poll::Ready(Ok(()))
     }
 
     /// Closes the writing half, which async-std's own sockets leave open.
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.as_mut().either().poll_close(cx))?;
-        Poll::Ready(match &*self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-        })
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(either!(&self.socket, stream => stream.get_ref().shutdown(Shutdown::Write)))
     }
 }

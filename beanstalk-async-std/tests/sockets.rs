@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 
 use async_std::{channel, future::timeout, task};
 use beanstalk_async_std::{Client, Reserved, SharedClient};
-use beanstalk_tests::{Backend, Options, Place, Server, adapter::servers};
+use beanstalk_tests::{Backend, Options, Place, Server, adapter::servers, watchdog};
 
 beanstalk_tests::adapter_tests!(beanstalk_async_std, task::block_on);
 
@@ -49,6 +49,7 @@ async fn interrupted_reserves(address: &str) {
 
 #[test]
 fn a_select_loop_loses_no_job_on_async_std() {
+    let _bound = watchdog::bound();
     for server in servers() {
         task::block_on(interrupted_reserves(server.address()));
     }
@@ -56,6 +57,7 @@ fn a_select_loop_loses_no_job_on_async_std() {
 
 #[test]
 fn a_select_loop_loses_no_job_on_smol() {
+    let _bound = watchdog::bound();
     for server in servers() {
         smol::block_on(interrupted_reserves(server.address()));
     }
@@ -63,6 +65,7 @@ fn a_select_loop_loses_no_job_on_smol() {
 
 #[test]
 fn a_connection_that_waits_is_ended_in_order_on_every_kind_of_socket() {
+    let _bound = watchdog::bound();
     task::block_on(async {
         for place in [Place::V4, Place::V6, Place::Unix] {
             let server = Server::start(Backend::Embedded, Options { place, ..Options::default() });
@@ -75,6 +78,7 @@ fn a_connection_that_waits_is_ended_in_order_on_every_kind_of_socket() {
 
 #[test]
 fn tasks_share_a_connection_that_smol_opened() {
+    let _bound = watchdog::bound();
     let server = Server::start(Backend::Embedded, Options::default());
     smol::block_on(async {
         let stream = smol::net::TcpStream::connect(server.address()).await.unwrap();
@@ -86,7 +90,7 @@ fn tasks_share_a_connection_that_smol_opened() {
                 smol::spawn(async move {
                     let tube = format!("tube-{}", task % 4);
                     for _ in 0..20 {
-                        client.put_in(&tube, 1, 0, 60, tube.as_str()).await.unwrap();
+                        client.put_in(&tube, 1, 0, 60, tube.as_str()).await.unwrap().inserted().unwrap();
                         assert_eq!(client.peek_ready_in(&tube).await.unwrap().text().unwrap(), tube);
                     }
                 })

@@ -23,7 +23,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-mod connect;
+pub mod connect;
 mod driver;
 mod methods;
 pub mod policy;
@@ -42,7 +42,7 @@ mod worker;
 
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
-pub use connect::Address;
+pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 pub use driver::{Block, CallAll, Driver, PollTransport};
 #[cfg(feature = "std")]
 pub use producer::{Producer, ProducerConfig};
@@ -53,7 +53,7 @@ pub use session::{JobHandle, Session};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
 #[cfg(feature = "std")]
-pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
+pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 #[cfg(feature = "std")]
 pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
 

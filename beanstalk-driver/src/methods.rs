@@ -62,7 +62,7 @@ macro_rules! __sync_methods {
             /// # Ok(())
             /// # }
             /// ```
-            pub fn $method$(<$lt>)?(&mut self $($(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)+)?) -> Result<$reply, Error> {
+            pub fn $method$(<$lt>)?(&mut self $($(, $arg: impl $crate::proto::Argument<$crate::__argument!($ty $($of)?)>)+)?) -> Result<$reply, Error> {
                 self.call($crate::proto::$name::new($($($arg),+)?))
             }
         )*
@@ -94,7 +94,7 @@ macro_rules! __async_methods {
             // Not an `async fn`, so that what is awaited is the driver's future and no layer around it.
             pub fn $method$(<$lt>)?(
                 &mut self
-                $($(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)+)?
+                $($(, $arg: impl $crate::proto::Argument<$crate::__argument!($ty $($of)?)>)+)?
             ) -> impl Future<Output = Result<$reply, Error>> {
                 self.call($crate::proto::$name::new($($($arg),+)?))
             }
@@ -155,7 +155,7 @@ macro_rules! __shared_calls {
         /// As `call`, and [`Error::UseRefused`](beanstalk_proto::Error::UseRefused), which says what became of the request.
         pub async fn call_in<R: $crate::proto::Request>(
             &self,
-            tube: impl Into<$crate::proto::TubeArg<'_>>,
+            tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'_>>,
             request: R,
         ) -> Result<R::Reply, Error> {
             self.shared.call_in(tube, request).await
@@ -192,7 +192,7 @@ macro_rules! __shared_method {
         #[doc = $crate::__cancel_safety!(shared)]
         pub async fn $method$(<$lt>)?(
             &self
-            $(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)*
+            $(, $arg: impl $crate::proto::Argument<$crate::__argument!($ty $($of)?)>)*
         ) -> Result<$reply, Error> {
             self.shared.call($crate::proto::$name::new($($arg),*)).await
         }
@@ -212,8 +212,8 @@ macro_rules! __shared_method {
         #[doc = $crate::__cancel_safety!(shared)]
         pub async fn $in_tube$(<$lt>)?(
             &self,
-            tube: impl Into<$crate::proto::TubeArg<'_>>
-            $(, $arg: impl Into<$crate::__argument!($ty $($of)?)>)*
+            tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'_>>
+            $(, $arg: impl $crate::proto::Argument<$crate::__argument!($ty $($of)?)>)*
         ) -> Result<$reply, Error> {
             self.shared.call_in(tube, $crate::proto::$name::new($($arg),*)).await
         }

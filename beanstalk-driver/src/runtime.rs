@@ -22,7 +22,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::connect::Address;
+use crate::connect::Endpoint;
 use crate::driver::{Driver, PollTransport};
 use beanstalk_proto::client::Config;
 use beanstalk_proto::{Error, Instant};
@@ -36,7 +36,7 @@ pub trait Runtime: Default + Send + Sync + 'static {
     type Client: Send;
 
     /// Connects, within the configuration's time.
-    fn connect(&self, address: &Address, config: Config) -> impl Future<Output = Result<Self::Client, Error>> + Send;
+    fn connect(&self, address: &Endpoint, config: Config) -> impl Future<Output = Result<Self::Client, Error>> + Send;
 
     /// What moves a client's bytes.
     fn driver(client: &mut Self::Client) -> &mut Driver<Self::Transport>;

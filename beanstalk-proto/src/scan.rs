@@ -2,11 +2,6 @@
 
 use alloc::vec::Vec;
 
-use crate::{
-    error::{Excerpt, ProtocolError},
-    reply::MAX_LINE,
-};
-
 /// The longest body that the protocol can announce: its lengths are numbers of 32 bits.
 pub(crate) const MAX_LENGTH: u64 = u32::MAX as u64;
 
@@ -43,20 +38,6 @@ impl LineSearch {
     pub(crate) const fn is_resuming(self) -> bool {
         self.searched > 0
     }
-}
-
-/// The first line of `input` without its CRLF, `None` if it is not complete.
-pub(crate) fn first_line(input: &[u8]) -> Result<Option<&[u8]>, ProtocolError> {
-    let window = input.get(..MAX_LINE).unwrap_or(input);
-    match LineSearch::default().find(window).and_then(|len| window.get(..len)) {
-        Some(line) => Ok(Some(line)),
-        None if window.len() >= MAX_LINE => Err(line_too_long(window)),
-        None => Ok(None),
-    }
-}
-
-pub(crate) fn line_too_long(line: &[u8]) -> ProtocolError {
-    ProtocolError::LineTooLong { line: Excerpt::new(line), limit: MAX_LINE }
 }
 
 /// A number as the protocol writes it, and what is behind it: digits only, no leading zero, at most 2^64-1. A zero ends the
@@ -148,7 +129,7 @@ fn pair(number: u64) -> [u8; 2] {
     PAIRS.get(number as usize).copied().unwrap_or_default()
 }
 
-/// Writes a number to the start of its place, and says how many digits it has. Most arguments have one to four.
+/// Writes a number to the start of its place, and returns how many digits it has. Most arguments have one to four.
 #[inline(always)]
 pub(crate) fn write_decimal(place: &mut [u8; MAX_DIGITS], number: u64) -> usize {
     if number < 100 {

@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use beanstalk_server::{engine::Settings, proto::Dialect};
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::output::warn;
+
 /// What beanstalkd exits with for a command line it does not understand.
 pub(crate) const USAGE_ERROR: u8 = 5;
 
@@ -25,6 +27,10 @@ Options:
  --speak RELEASE
            speak as beanstalkd 1.12 or 1.13 (default is 1.13)
 
+Environment:
+ LISTEN_FDS and LISTEN_PID, as systemd sets them: the first socket that was
+           handed over is served, and -l and -p are ignored
+
 Signals:
  SIGUSR1         take no new jobs (drain mode)
  SIGTERM SIGINT  end
@@ -38,8 +44,8 @@ pub(crate) enum Parsed {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Options {
-    host: String,
-    port: u16,
+    host: Option<String>,
+    port: Option<u16>,
     pub(crate) max_job_size: u32,
     pub(crate) dialect: Dialect,
     pub(crate) verbosity: u8,
@@ -48,33 +54,44 @@ pub(crate) struct Options {
 impl Options {
     /// As the library takes it.
     pub(crate) fn address(&self) -> String {
-        let (host, port) = (&self.host, self.port);
+        let (host, port) = (self.host.as_deref().unwrap_or("0.0.0.0"), self.port.unwrap_or(11300));
         match host {
-            unix if unix.starts_with("unix:") => unix.clone(),
+            unix if unix.starts_with("unix:") => unix.to_owned(),
             bare_v6 if bare_v6.contains(':') && !bare_v6.starts_with('[') => format!("[{bare_v6}]:{port}"),
             _ => format!("{host}:{port}"),
         }
     }
 }
 
+#[cfg(unix)]
+impl Options {
+    /// The options that say where to listen, for whom they do not count.
+    pub(crate) fn place(&self) -> impl Iterator<Item = String> {
+        let host = self.host.as_ref().map(|host| format!("-l {host}"));
+        let port = self.port.map(|port| format!("-p {port}"));
+        host.into_iter().chain(port)
+    }
+}
+
 pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
     let mut options = Options {
-        host: "0.0.0.0".into(),
-        port: 11300,
+        host: None,
+        port: None,
         max_job_size: Settings::default().max_job_size,
         dialect: Dialect::default(),
         verbosity: 0,
     };
     while let Some(arg) = parser.next()? {
         match arg {
-            Arg::Short('l') => options.host = parser.value()?.string()?,
-            Arg::Short('p') => options.port = parser.value()?.parse()?,
+            Arg::Short('l') => options.host = Some(parser.value()?.string()?),
+            Arg::Short('p') => options.port = Some(parser.value()?.parse()?),
             Arg::Short('z') => {
-                let bytes: u64 = parser.value()?.parse()?;
+                let text = parser.value()?.string()?;
+                let bytes = size(&text).ok_or_else(|| format!("invalid size: {text}"))?;
                 options.max_job_size = match u32::try_from(bytes) {
                     Ok(bytes) if bytes <= Settings::MAX_JOB_SIZE => bytes,
                     _ => {
-                        eprintln!("beanstalk-server: maximum job size was set to {}", Settings::MAX_JOB_SIZE);
+                        warn(format_args!("maximum job size was set to {}", Settings::MAX_JOB_SIZE));
                         Settings::MAX_JOB_SIZE
                     }
                 };
@@ -94,6 +111,24 @@ pub(crate) fn parse(mut parser: Parser) -> Result<Parsed, lexopt::Error> {
         }
     }
     Ok(Parsed::Run(options))
+}
+
+/// Reads a size as beanstalkd does, by `sscanf` with `%zu`: white space and a sign may come first, what is below zero
+/// counts down from 2^64, and what does not fit is the largest there is.
+fn size(text: &str) -> Option<u64> {
+    let number = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let (negative, digits) = match number.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, number.strip_prefix('+').unwrap_or(number)),
+    };
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    Some(match digits.parse::<u64>() {
+        Ok(size) if negative => size.wrapping_neg(),
+        Ok(size) => size,
+        Err(_) => u64::MAX,
+    })
 }
 
 fn dialect(release: &OsString) -> Result<Dialect, lexopt::Error> {
@@ -143,7 +178,9 @@ mod tests {
 
     #[test]
     fn a_job_size_over_the_maximum_becomes_the_maximum() {
-        assert_eq!(options(&["-z", "99999999999"]).max_job_size, 1 << 30);
+        for size in ["99999999999", "-1", "18446744073709551616"] {
+            assert_eq!(options(&["-z", size]).max_job_size, 1 << 30, "{size}");
+        }
     }
 
     #[test]
@@ -158,7 +195,7 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_an_error() {
         for bad in
-            [&["-x"][..], &["-p"], &["-p", "x"], &["-p", "65536"], &["-z", "-1"], &["word"], &["--speak", "1.10"]]
+            [&["-x"][..], &["-p"], &["-p", "x"], &["-p", "65536"], &["-z", "- 1"], &["word"], &["--speak", "1.10"]]
         {
             assert!(parse(Parser::from_args(bad)).is_err(), "{bad:?}");
         }

@@ -82,8 +82,11 @@
 //! | a stray CR before a line's CR LF keeps it waiting for 224 bytes | it does not: that line is refused at once |
 //! | a job is visible while its body is still arriving, with whatever was in that memory | it exists when it is complete |
 //! | after `DEADLINE_SOON` to a `reserve-with-timeout`, the old timeout may stop the watch over held jobs until that connection speaks again | held jobs expire in time |
+//! | replaces the Unix socket at its path even where a server listens, and leaves its own behind | refuses the path where one listens, and removes its own socket at the end |
 
 #![forbid(unsafe_code)]
+// They panic where they cannot print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod embedded;
 pub mod engine;

@@ -1,13 +1,19 @@
 //! `beanstalk-server`: an in-memory server with beanstalkd's own flags, for tests and development.
 
 #![forbid(unsafe_code)]
+// They panic where they cannot print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[cfg(unix)]
+mod activation;
 mod args;
+mod output;
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use args::Parsed;
-use beanstalk_server::EmbeddedServer;
+use args::{Options, Parsed};
+use beanstalk_server::{Builder, EmbeddedServer};
+use output::{print, warn};
 
 /// What beanstalkd exits with when it cannot listen.
 const CANNOT_LISTEN: u8 = 111;
@@ -16,35 +22,48 @@ fn main() -> ExitCode {
     let options = match args::parse(lexopt::Parser::from_env()) {
         Ok(Parsed::Run(options)) => options,
         Ok(Parsed::Print(text)) => {
-            print!("{text}");
+            print(format_args!("{text}"));
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("beanstalk-server: {error}\n\n{}", args::USAGE);
+            warn(format_args!("{error}\n\n{}", args::USAGE));
             return ExitCode::from(args::USAGE_ERROR);
         }
     };
-    let address = options.address();
-    let builder = EmbeddedServer::builder()
-        .listen(&address)
-        .max_job_size(options.max_job_size)
-        .dialect(options.dialect)
-        .verbosity(options.verbosity);
     if options.verbosity > 0 {
-        println!("pid {}", std::process::id());
+        print(format_args!("pid {}\n", std::process::id()));
     }
-    match serve(builder) {
+    match builder(&options).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("beanstalk-server: cannot serve at {address}: {error}");
+            warn(format_args!("cannot serve at {}: {error}", options.address()));
             ExitCode::from(CANNOT_LISTEN)
         }
     }
 }
 
+/// What the options ask for, at the socket that was handed over or else where they say.
+fn builder(options: &Options) -> io::Result<Builder> {
+    let builder = EmbeddedServer::builder()
+        .max_job_size(options.max_job_size)
+        .dialect(options.dialect)
+        .verbosity(options.verbosity);
+    #[cfg(unix)]
+    if let Some(inherited) = activation::inherited()? {
+        for option in options.place() {
+            warn(format_args!("inherited listen socket; ignoring option: {option}"));
+        }
+        return Ok(match inherited {
+            activation::Inherited::Tcp(listener) => builder.tcp_listener(listener),
+            activation::Inherited::Unix(listener) => builder.unix_listener(listener),
+        });
+    }
+    Ok(builder.listen(options.address()))
+}
+
 /// Serves until SIGTERM or SIGINT. SIGUSR1 starts drain mode.
 #[cfg(unix)]
-fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
+fn serve(builder: Builder) -> io::Result<()> {
     use signal_hook::{
         consts::{SIGINT, SIGTERM, SIGUSR1},
         iterator::Signals,
@@ -65,7 +84,7 @@ fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
 
 /// Serves until the process is ended.
 #[cfg(not(unix))]
-fn serve(builder: beanstalk_server::Builder) -> std::io::Result<()> {
+fn serve(builder: Builder) -> io::Result<()> {
     let (ended, end) = std::sync::mpsc::channel();
     let server = builder.start_and(move |_| drop(ended))?;
     // It never sends; the channel closes when the server ends.

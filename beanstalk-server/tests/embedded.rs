@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     time::Duration,
 };
 
@@ -49,6 +49,7 @@ impl Client {
 
 #[test]
 fn several_servers_know_nothing_of_each_other() {
+    let _bound = beanstalk_watchdog::bound();
     let servers = [(); 3].map(|()| EmbeddedServer::start().unwrap());
     for server in &servers {
         Client::connect(server).ask("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -59,6 +60,7 @@ fn several_servers_know_nothing_of_each_other() {
 
 #[test]
 fn dropping_a_server_closes_its_connections_and_its_port() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     let addr = server.addr().to_owned();
     let mut waiting = Client::connect(&server);
@@ -70,7 +72,24 @@ fn dropping_a_server_closes_its_connections_and_its_port() {
 }
 
 #[test]
+fn a_listener_that_is_open_already_is_served_and_outlives_the_server() {
+    let _bound = beanstalk_watchdog::bound();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let builder = EmbeddedServer::builder().tcp_listener(listener);
+    for _ in 0..2 {
+        let server = builder.clone().start().unwrap();
+        assert_eq!(server.socket_addr(), Some(addr));
+        Client::connect(&server).ask("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
+    }
+    assert!(TcpStream::connect(addr).is_ok());
+    drop(builder);
+    assert!(TcpStream::connect(addr).is_err());
+}
+
+#[test]
 fn statistics_are_typed_and_cost_no_command() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::builder().max_job_size(10).dialect(Dialect::V1_12).start().unwrap();
     let mut client = Client::connect(&server);
     client.ask("use a\r\nput 5 100 60 1\r\nx\r\n", "USING a\r\nINSERTED 1\r\n");
@@ -86,6 +105,7 @@ fn statistics_are_typed_and_cost_no_command() {
 
 #[test]
 fn drain_mode_can_be_entered_and_left() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::builder().draining(true).start().unwrap();
     let mut client = Client::connect(&server);
     client.ask("put 0 0 60 1\r\nx\r\n", "DRAINING\r\n");
@@ -95,6 +115,7 @@ fn drain_mode_can_be_entered_and_left() {
 
 #[test]
 fn an_hour_of_the_servers_time_takes_no_time() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::builder().paused_clock().start().unwrap();
     let mut client = Client::connect(&server);
     client.ask("put 0 3600 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -113,6 +134,7 @@ fn an_hour_of_the_servers_time_takes_no_time() {
 
 #[test]
 fn a_running_clock_can_be_advanced_too() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     let mut client = Client::connect(&server);
     client.ask("put 0 0 600 1\r\nx\r\nreserve\r\n", "INSERTED 1\r\nRESERVED 1 1\r\nx\r\n");
@@ -123,12 +145,14 @@ fn a_running_clock_can_be_advanced_too() {
 
 #[test]
 fn a_timeout_fires_without_anybodys_help() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     Client::connect(&server).ask("reserve-with-timeout 1\r\n", "TIMED_OUT\r\n");
 }
 
 #[test]
 fn waiting_until_the_work_is_done() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     let mut client = Client::connect(&server);
     client.ask("put 0 0 60 1\r\nx\r\nput 0 900 60 1\r\ny\r\n", "INSERTED 1\r\nINSERTED 2\r\n");
@@ -149,7 +173,31 @@ fn waiting_until_the_work_is_done() {
 }
 
 #[test]
+fn a_panic_in_a_condition_fails_the_test_that_gave_it_and_no_other() {
+    let _bound = beanstalk_watchdog::bound();
+    let panicked = std::panic::catch_unwind(|| {
+        let server = EmbeddedServer::start().unwrap();
+        server.wait_until(PATIENCE, |_| panic!("the test's own"))
+    });
+    assert!(panicked.is_err());
+}
+
+#[test]
+fn an_end_by_panic_is_reported_as_an_end() {
+    let _bound = beanstalk_watchdog::bound();
+    let (ended, end) = std::sync::mpsc::channel();
+    let started = EmbeddedServer::builder().start_and(move |result| ended.send(result.is_err()).unwrap()).unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let server = started;
+        server.wait_until(PATIENCE, |_| panic!("the test's own"))
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(end.recv_timeout(PATIENCE), Ok(true));
+}
+
+#[test]
 fn a_settled_server_has_dealt_with_all_that_was_sent() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     let mut client = Client::connect(&server);
     for n in 1..=50 {
@@ -161,6 +209,7 @@ fn a_settled_server_has_dealt_with_all_that_was_sent() {
 
 #[test]
 fn the_end_of_the_input_ends_a_waiting_reserve_with_unread_commands_behind_it() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     let mut client = Client::connect(&server);
     // More than one read takes.
@@ -175,6 +224,7 @@ fn the_end_of_the_input_ends_a_waiting_reserve_with_unread_commands_behind_it() 
 
 #[test]
 fn a_peer_that_never_reads_is_not_served_for_ever() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::builder().max_backlog(10_000).start().unwrap();
     let mut deaf = Client::connect(&server);
     deaf.ask(&format!("put 0 0 60 60000\r\n{}\r\n", "x".repeat(60_000)), "INSERTED 1\r\n");
@@ -200,6 +250,7 @@ fn a_peer_that_never_reads_is_not_served_for_ever() {
 
 #[test]
 fn a_flood_from_one_does_not_starve_another() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     let flood = Client::connect(&server).0;
     let mut writer = flood.try_clone().unwrap();
@@ -223,6 +274,7 @@ fn a_flood_from_one_does_not_starve_another() {
 
 #[test]
 fn peers_that_vanish_in_the_middle_of_things_leave_nothing_behind() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::start().unwrap();
     for text in ["put 0 0 60 100\r\nhalf", "use a\r\nres", "watch b\r\nreserve\r\n", "put 0 0 60 99999\r\nxx", "x"] {
         for _ in 0..20 {
@@ -239,6 +291,7 @@ fn peers_that_vanish_in_the_middle_of_things_leave_nothing_behind() {
 
 #[test]
 fn large_bodies_go_in_and_out_unchanged() {
+    let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::builder().max_job_size(1 << 26).start().unwrap();
     let mut client = Client::connect(&server);
     let body: String = (0..20_000_000_u32).map(|n| char::from(b'!' + (n % 89) as u8)).collect();
@@ -260,6 +313,7 @@ mod unix {
 
     #[test]
     fn a_unix_socket_is_made_replaced_and_removed() {
+        let _bound = beanstalk_watchdog::bound();
         let path = path("socket");
         // What a server that was killed leaves behind.
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -279,11 +333,37 @@ mod unix {
 
     #[test]
     fn another_file_at_the_path_is_left_alone() {
+        let _bound = beanstalk_watchdog::bound();
         let path = path("file");
         std::fs::write(&path, "mine").unwrap();
         let error = EmbeddedServer::builder().listen(format!("unix:{}", path.display())).start().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_path_where_one_listens_is_refused_and_stays_his() {
+        let path = path("taken");
+        let address = format!("unix:{}", path.display());
+        let first = EmbeddedServer::builder().listen(&address).start().unwrap();
+        let error = EmbeddedServer::builder().listen(&address).start().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}");
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(first);
+        EmbeddedServer::builder().listen(&address).start().unwrap();
+    }
+
+    #[test]
+    fn a_server_removes_no_socket_but_its_own() {
+        let path = path("two");
+        let address = format!("unix:{}", path.display());
+        let first = EmbeddedServer::builder().listen(&address).start().unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let second = EmbeddedServer::builder().listen(&address).start().unwrap();
+        drop(first);
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(second);
+        assert!(!path.exists());
     }
 }

@@ -178,7 +178,7 @@ fn produce(
     }
     // An empty job, less urgent than all files, is the last thing a worker gets.
     for _ in 0..workers {
-        client.call(Put::of("").priority(Priority::LEAST_URGENT))?;
+        client.call(Put::of("").priority(Priority::LEAST_URGENT))?.inserted()?;
     }
     outcome?;
     Ok(queued)

@@ -56,7 +56,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let mut client = Client::connect(address).map_err(|error| format!("{address}: {error}"))?;
     client.use_tube(&tube)?;
     for result in client.call_all((0..options.jobs).map(job)) {
-        result?;
+        result?.inserted()?;
     }
 
     let bar = ProgressBar::new(options.jobs);

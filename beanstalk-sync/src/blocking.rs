@@ -45,6 +45,8 @@ pub(crate) struct Blocking<T> {
     now: AtomicU64,
     read: Timeout,
     write: Timeout,
+    /// A flush has not come to its end.
+    flushing: bool,
     timer: Option<Instant>,
 }
 
@@ -54,7 +56,15 @@ impl<T> Unpin for Blocking<T> {}
 impl<T> Blocking<T> {
     pub(crate) fn new(transport: T) -> Self {
         let (read, write) = (Timeout::default(), Timeout::default());
-        Self { transport, epoch: time::Instant::now(), now: AtomicU64::new(0), read, write, timer: None }
+        Self {
+            transport,
+            epoch: time::Instant::now(),
+            now: AtomicU64::new(0),
+            read,
+            write,
+            flushing: false,
+            timer: None,
+        }
     }
 
     pub(crate) const fn get_ref(&self) -> &T {
@@ -109,6 +119,22 @@ impl<T> Blocking<T> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => Some(Poll::Ready(Err(error))),
         }
+    }
+}
+
+impl<T: Transport> Blocking<T> {
+    /// Gives writes so long: until when.
+    #[inline(always)]
+    fn limit_writes(&mut self, until: u64) -> io::Result<()> {
+        let left = self.left(until);
+        let deadline = self.deadline(until);
+        let Self { transport, write, now, .. } = self;
+        if !write.suits(left) {
+            write.set(left, |timeout| transport.set_write_timeout(timeout))?;
+        }
+        transport.set_deadline(deadline);
+        *now.get_mut() = 0;
+        Ok(())
     }
 }
 
@@ -169,15 +195,8 @@ impl<T: Transport> PollTransport for Blocking<T> {
     fn poll_write(&mut self, _: &mut Context<'_>, block: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         let until = self.until(block);
         loop {
-            let left = self.left(until);
-            let deadline = self.deadline(until);
-            let Self { transport, write: timeout, now, .. } = self;
-            if !timeout.suits(left) {
-                timeout.set(left, |timeout| transport.set_write_timeout(timeout))?;
-            }
-            transport.set_deadline(deadline);
-            *now.get_mut() = 0;
-            match write(transport, &segments) {
+            self.limit_writes(until)?;
+            match write(&mut self.transport, &segments) {
                 (Ok(n), room) if n <= room => return Poll::Ready(Ok(n)),
                 (result, room) => match self.after(result, room, until) {
                     Some(result) => return result,
@@ -187,12 +206,20 @@ impl<T: Transport> PollTransport for Blocking<T> {
         }
     }
 
-    /// As long as the write before it might have taken.
     #[inline(always)]
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, _: &mut Context<'_>, block: Block) -> Poll<io::Result<()>> {
+        // Right behind the write it has the write's time.
+        if self.flushing {
+            let until = self.until(block);
+            self.limit_writes(until)?;
+        }
+        self.flushing = false;
         match self.transport.flush() {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => Poll::Pending,
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
+                self.flushing = true;
+                Poll::Pending
+            }
             Err(error) => Poll::Ready(Err(error)),
         }
     }

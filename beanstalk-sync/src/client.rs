@@ -1,8 +1,8 @@
 //! The blocking client: one connection.
 
-use beanstalk_driver::{Address, Driver};
+use beanstalk_driver::Driver;
 use beanstalk_proto::{
-    Error, Lost,
+    Error,
     client::{Config, Connection},
 };
 
@@ -24,7 +24,7 @@ use crate::{
 ///     let mut client = Client::connect("localhost:11300")?;
 ///     client.use_tube("urls-to-fetch")?;
 ///     for url in urls {
-///         client.put(100, 0, 180, *url)?;
+///         client.put(100, 0, 180, *url)?.inserted()?;
 ///     }
 ///     Ok(())
 /// }
@@ -35,27 +35,26 @@ pub struct Client<T: Transport = Stream> {
 }
 
 impl Client {
-    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, with the default [`Config`].
+    /// Connects to an [`Endpoint`](crate::Endpoint) with the default [`Config`]: `host`, `host:port`, `[v6]:port`, `unix:/path`,
+    /// `beanstalk://host:port`, or several of these with commas.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address, [`Error::Io`] if nobody answers there.
-    pub fn connect(address: &str) -> Result<Self, Error> {
-        Self::connect_with(address, Config::default())
+    /// [`Error::Argument`] if that is no endpoint, or one with TLS, and [`Error::Connect`] if nobody answers there.
+    pub fn connect(endpoint: &str) -> Result<Self, Error> {
+        Self::connect_with(endpoint, Config::default())
     }
 
     /// Connects with a configuration: timeouts and limits.
     ///
-    /// The connect timeout covers all addresses a host name stands for, but neither looking the name up nor Unix
-    /// sockets, which the operating system does in its own time.
+    /// The connect timeout covers everything: looking names up, and all nodes and their addresses, each of which gets an equal share
+    /// of what is left. A thread is made for looking up a name, and left behind if that takes too long.
     ///
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub fn connect_with(address: &str, config: Config) -> Result<Self, Error> {
-        let address: Address = address.parse()?;
-        let stream = Stream::connect(&address, config.connect_timeout)
-            .map_err(|error| Error::Io { error, lost: Lost::NotSent })?;
+    pub fn connect_with(endpoint: &str, config: Config) -> Result<Self, Error> {
+        let stream = Stream::connect(&endpoint.parse()?, config.connect_timeout)?;
         Ok(Self::from_stream_with(stream, config))
     }
 }

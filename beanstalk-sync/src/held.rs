@@ -1,8 +1,17 @@
 //! What a handler gets.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{
+    any::Any,
+    fmt::{self, Display},
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
-use beanstalk_driver::Address;
+use beanstalk_driver::{
+    Endpoint,
+    policy::{Verdict, WorkerEvent},
+};
 use beanstalk_proto::{Error, Job, StatsJob, TubeName, stats::JobStats};
 
 use crate::slot::Slot;
@@ -17,13 +26,26 @@ pub struct HeldJob {
 }
 
 impl HeldJob {
-    pub(crate) fn new(job: Job, slot: Arc<Slot>) -> Self {
-        Self { job, slot }
+    /// Runs a handler on a job of this slot, and reports what it fails with.
+    pub(crate) fn handle<E: Display>(
+        job: Job,
+        slot: &Arc<Slot>,
+        handler: impl Fn(&Self) -> Result<Verdict, E>,
+    ) -> Verdict {
+        let job = Self { job, slot: Arc::clone(slot) };
+        let (id, server) = (job.id, || slot.server.clone());
+        let event = match catch_unwind(AssertUnwindSafe(|| handler(&job))) {
+            Ok(Ok(verdict)) => return verdict,
+            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: error.to_string() },
+            Err(panic) => WorkerEvent::Panicked { server: server(), id, reason: message(&*panic) },
+        };
+        slot.shop.listener.tell(&event);
+        Verdict::Failed
     }
 
     /// The server it came from.
     #[must_use]
-    pub fn server(&self) -> &Address {
+    pub fn server(&self) -> &Endpoint {
         &self.slot.server
     }
 
@@ -76,4 +98,10 @@ impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HeldJob").field("job", &self.job).field("server", self.server()).finish_non_exhaustive()
     }
+}
+
+/// The message of a panic.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message").into()
 }

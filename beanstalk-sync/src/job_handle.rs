@@ -10,10 +10,10 @@
 
 use std::{fmt, ops::Deref};
 
-use beanstalk_driver::Address;
+use beanstalk_driver::Endpoint;
 use beanstalk_proto::{
-    Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request, ReserveJob,
-    Seconds, StatsJob, Touch, TubeName, stats::JobStats,
+    Argument, Bury, CommandError, Delete, Error, Job, JobId, Lost, Peek, Priority, Release, ReleaseOutcome, Request,
+    ReserveJob, ReserveWithTimeout, Seconds, StatsJob, Subject, Touch, TubeName, stats::JobStats,
 };
 
 use crate::session::Session;
@@ -32,12 +32,21 @@ pub struct JobHandle<'s> {
     connection: u64,
 }
 
-impl<'s> JobHandle<'s> {
-    pub(crate) fn new(session: &'s mut Session, job: Job) -> Self {
-        let connection = session.connections();
-        Self { session, job, connection }
+impl Session {
+    /// Reserves a job, waiting for it as long as this: `reserve-with-timeout`. `None` if none came in time, or if one that
+    /// is held already has less than a second left (`DEADLINE_SOON`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::call`].
+    pub fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
+        let reserved = self.call(ReserveWithTimeout::new(timeout))?;
+        let connection = self.connections();
+        Ok(reserved.job().map(|job| JobHandle { session: self, job, connection }))
     }
+}
 
+impl JobHandle<'_> {
     /// The session, for other commands: putting a job that follows from this one, say.
     pub const fn session(&mut self) -> &mut Session {
         self.session
@@ -45,7 +54,7 @@ impl<'s> JobHandle<'s> {
 
     /// The server it came from.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         self.session.server()
     }
 
@@ -102,7 +111,7 @@ impl<'s> JobHandle<'s> {
     /// # Errors
     ///
     /// [`Error::NotHeld`], else as [`Session::release`].
-    pub fn release(mut self, delay: impl Into<Seconds>) -> Result<ReleaseOutcome, Error> {
+    pub fn release(mut self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
         let priority = self.priority()?;
         self.on_it(Release::new(self.job.id, priority, delay))
     }
@@ -130,7 +139,11 @@ impl<'s> JobHandle<'s> {
         }
         let id: JobId = self.job.id;
         if self.session.call(Peek::new(id))?.body != self.job.body {
-            return Err(Error::Command { command: "peek", error: CommandError::NotFound });
+            return Err(Error::Command {
+                command: "reserve-job",
+                subject: Subject::Job(id),
+                error: CommandError::NotFound,
+            });
         }
         self.session.call(ReserveJob::new(id))?;
         self.connection = self.session.connections();

@@ -28,7 +28,7 @@
 //! | to stay connected | [`Session`] and its [`JobHandle`]s |
 //! | jobs worked on, and the rest taken care of | [`Worker`] |
 //! | to put jobs on several servers | [`Producer`] |
-//! | a tube emptied, moved, or waited for | [`clear_tube`], [`move_jobs`], [`wait_until_empty`] |
+//! | a tube emptied, kicked, moved, or waited for | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
 //!
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
 //! private network or a Unix socket, or in a tunnel.
@@ -36,6 +36,7 @@
 mod blocking;
 mod call_all;
 mod client;
+mod dial;
 mod held;
 mod job_handle;
 mod listener;
@@ -48,17 +49,18 @@ mod upkeep;
 mod worker;
 
 pub use beanstalk_driver::{
-    Address,
+    Endpoint, EndpointError, Node,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
+pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
-    ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick, KickJob,
-    ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady, Priority,
-    ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob,
-    ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch, TubeArg, TubeName, TubeNameError, Use,
-    Watch,
+    ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
+    Full, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek,
+    PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome,
+    Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch,
+    TubeArg, TubeName, TubeNameError, Use, Watch,
     client::{Config, Limits, Ticket},
     stats,
 };
@@ -69,7 +71,7 @@ pub use job_handle::JobHandle;
 pub use servers::{Producer, ProducerConfig};
 pub use session::Session;
 pub use transport::{Socket, Stream, Transport};
-pub use upkeep::{clear_tube, move_jobs, wait_until_empty};
+pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 
 /// Runs the README's example, and those of the project's.

@@ -12,11 +12,11 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address,
+    Endpoint,
     policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
 };
 use beanstalk_proto::{
-    Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, client::Config,
+    Argument, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, client::Config,
 };
 
 use crate::client::Client;
@@ -70,7 +70,7 @@ struct Link {
 /// # fn main() -> Result<(), beanstalk_sync::Error> {
 /// let mut producer = Producer::new(["queue-1:11300", "queue-2:11300", "queue-3:11300"])?;
 /// producer.use_tube("mails")?;
-/// producer.put(100, 0, 60, "to: alice")?;
+/// producer.put(100, 0, 60, "to: alice")?.1.inserted()?;
 /// // All of one customer's jobs on one server, while it is healthy.
 /// producer.put_keyed("customer 42", 100, 0, 60, "to: bob")?;
 /// # Ok(())
@@ -89,7 +89,7 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address.
+    /// [`Error::Argument`] for what is no address, and if there is none.
     pub fn new(addresses: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
         Self::with_config(addresses, ProducerConfig::default())
     }
@@ -98,7 +98,7 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// As [`Producer::new`].
+    /// As [`Producer::new`], and for a first delay that is longer than the longest.
     pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
         let seed = RandomState::new().hash_one(0);
         let mut producer = Self {
@@ -111,6 +111,7 @@ impl Producer {
         for address in addresses {
             producer.add_server(address.as_ref())?;
         }
+        producer.servers.check()?;
         Ok(producer)
     }
 
@@ -119,8 +120,8 @@ impl Producer {
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no name of a tube; nothing is sent.
-    pub fn use_tube<'a>(&mut self, tube: impl Into<TubeArg<'a>>) -> Result<(), Error> {
-        self.tube = tube.into().to_name()?;
+    pub fn use_tube<'a>(&mut self, tube: impl Argument<TubeArg<'a>>) -> Result<(), Error> {
+        self.tube = tube.into_argument().to_name()?;
         Ok(())
     }
 
@@ -131,10 +132,10 @@ impl Producer {
     /// As [`Client::put`]. If no server takes it in time, what the last one failed with.
     pub fn put<'a>(
         &mut self,
-        priority: impl Into<Priority>,
-        delay: impl Into<Seconds>,
-        ttr: impl Into<Seconds>,
-        body: impl Into<Body<'a>>,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'a>>,
     ) -> Result<(Placed, PutOutcome), Error> {
         self.place(None, &Put::new(priority, delay, ttr, body))
     }
@@ -147,10 +148,10 @@ impl Producer {
     pub fn put_keyed<'a>(
         &mut self,
         key: impl AsRef<[u8]>,
-        priority: impl Into<Priority>,
-        delay: impl Into<Seconds>,
-        ttr: impl Into<Seconds>,
-        body: impl Into<Body<'a>>,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'a>>,
     ) -> Result<(Placed, PutOutcome), Error> {
         self.place(Some(key.as_ref()), &Put::new(priority, delay, ttr, body))
     }
@@ -161,7 +162,7 @@ impl Producer {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
-        let address = address.parse::<Address>()?.to_string();
+        let address = address.parse::<Endpoint>()?.to_string();
         let id = self.servers.add(&address);
         self.links.entry(id).or_insert(Link { address, client: None, used: TubeName::default(), last: Instant::ZERO });
         Ok(id)
@@ -243,7 +244,7 @@ impl Link {
         };
         let client = self.client.insert(client);
         if self.used != *tube {
-            client.use_tube(tube).map_err(not_sent)?;
+            client.use_tube(tube).map_err(|error| error.with_lost(Lost::NotSent))?;
             self.used = tube.clone();
         }
         Ok(client)
@@ -253,18 +254,6 @@ impl Link {
         if result.as_ref().is_err_and(|error| error.is_fatal() || matches!(error, Error::TimedOut { .. })) {
             self.client = None;
         }
-    }
-}
-
-/// What a `use` failed with, said of the put behind it.
-fn not_sent(error: Error) -> Error {
-    let lost = Lost::NotSent;
-    match error {
-        Error::Io { error, .. } => Error::Io { error, lost },
-        Error::Protocol { error, .. } => Error::Protocol { error, lost },
-        Error::Closed { .. } => Error::Closed { lost },
-        Error::TimedOut { .. } => Error::TimedOut { lost },
-        error => error,
     }
 }
 

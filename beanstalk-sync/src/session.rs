@@ -11,12 +11,12 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address, policy,
+    Endpoint, policy,
     policy::{Call, Event, Next, SessionConfig, Step, Tubes},
 };
-use beanstalk_proto::{Error, Instant, Lost, Request, ReserveWithTimeout, Seconds, client::Config};
+use beanstalk_proto::{Error, Instant, Lost, Request, client::Config};
 
-use crate::{client::Client, job_handle::JobHandle};
+use crate::client::Client;
 
 /// After so long without a call the server may well have gone, which costs one look to know.
 const IDLE: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ type Tell = Box<dyn FnMut(&Event) + Send>;
 /// | `put`, `reserve…`, `kick`, `pause-tube` | repeated | fails |
 /// | `delete`, `release`, `bury`, `touch`, `reserve-job`, `kick-job`, and commands of your own | fails | fails |
 ///
-/// Jobs that were reserved are held no more once the connection is gone. A [`JobHandle`] knows that, and finishes only
+/// Jobs that were reserved are held no more once the connection is gone. A [`JobHandle`](crate::JobHandle) knows that, and finishes only
 /// what it holds; the methods that take an id don't.
 ///
 /// ```no_run
@@ -58,7 +58,7 @@ type Tell = Box<dyn FnMut(&Event) + Send>;
 pub struct Session {
     machine: policy::Session,
     client: Option<Client>,
-    server: Address,
+    server: Endpoint,
     patience: Option<Duration>,
     config: Config,
     epoch: time::Instant,
@@ -85,8 +85,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address.
+    /// [`Error::Argument`] if that is no address, and for a first delay that is longer than the longest.
     pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        session.check()?;
         let seed = RandomState::new().hash_one(address);
         Ok(Self {
             machine: policy::Session::new(&session, Tubes::default(), seed),
@@ -109,7 +110,7 @@ impl Session {
         self
     }
 
-    /// Whether job handles take their job back by themselves after a reconnect, as [`JobHandle::reclaim`] does. Not unless
+    /// Whether job handles take their job back by themselves after a reconnect, as [`JobHandle::reclaim`](crate::JobHandle::reclaim) does. Not unless
     /// set.
     #[must_use]
     pub const fn reclaim_jobs(mut self, reclaim: bool) -> Self {
@@ -147,17 +148,6 @@ impl Session {
 
     beanstalk_driver::client_methods!(sync);
 
-    /// Reserves a job, waiting for it as long as this: `reserve-with-timeout`. `None` if none came in time, or if one that
-    /// is held already has less than a second left (`DEADLINE_SOON`).
-    ///
-    /// # Errors
-    ///
-    /// As [`Session::call`].
-    pub fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
-        let reserved = self.call(ReserveWithTimeout::new(timeout))?;
-        Ok(reserved.job().map(|job| JobHandle::new(self, job)))
-    }
-
     /// How many connections there were so far.
     #[must_use]
     pub const fn connections(&self) -> u64 {
@@ -178,7 +168,7 @@ impl Session {
 
     /// Where the server is.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         &self.server
     }
 

@@ -14,11 +14,8 @@
 //! is its [`Signal`], behind a lock of its own, never held while waiting; and a socket that a read waits on is shut down.
 
 use std::{
-    any::Any,
     collections::hash_map::RandomState,
-    fmt::Display,
     hash::BuildHasher,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -27,12 +24,12 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address, policy,
+    Endpoint, policy,
     policy::{Action, Metrics, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::{Command, Error, Instant, Job, Lost, Request, TubeName, client::Config};
 
-use crate::{client::Client, held::HeldJob, listener::Listener, transport::Stream};
+use crate::{client::Client, listener::Listener, transport::Stream};
 
 const NEVER: Instant = Instant::from_nanos(u64::MAX);
 
@@ -64,7 +61,7 @@ impl Shop {
 
 pub(crate) struct Slot {
     pub(crate) shop: Arc<Shop>,
-    pub(crate) server: Address,
+    pub(crate) server: Endpoint,
     address: String,
     number: usize,
     state: Mutex<State>,
@@ -106,7 +103,7 @@ enum Todo {
 }
 
 impl Slot {
-    pub(crate) fn new(shop: &Arc<Shop>, server: &Address, number: usize) -> Self {
+    pub(crate) fn new(shop: &Arc<Shop>, server: &Endpoint, number: usize) -> Self {
         let seed = RandomState::new().hash_one(number);
         let state =
             State { machine: policy::Worker::new(&shop.policy, seed), client: None, running: false, shutdown: None };
@@ -125,7 +122,7 @@ impl Slot {
     }
 
     /// The working thread: returns when the slot has ended.
-    pub(crate) fn work<E: Display>(self: &Arc<Self>, handler: impl Fn(&HeldJob) -> Result<Verdict, E>) {
+    pub(crate) fn work(&self, handle: impl Fn(Job) -> Verdict) {
         let mut state = lock(&self.state);
         loop {
             match self.advance(&mut state) {
@@ -134,7 +131,7 @@ impl Slot {
                     let Todo::Wait(until) = self.advance(&mut state) else { return };
                     drop(state);
                     self.set_alarm(until);
-                    let verdict = self.handle(job, &handler);
+                    let verdict = handle(job);
                     state = lock(&self.state);
                     state.running = false;
                     state.machine.handle_finished(verdict);
@@ -319,18 +316,6 @@ impl Slot {
         }
     }
 
-    fn handle<E: Display>(self: &Arc<Self>, job: Job, handler: impl Fn(&HeldJob) -> Result<Verdict, E>) -> Verdict {
-        let job = HeldJob::new(job, Arc::clone(self));
-        let (id, server) = (job.id, || self.server.clone());
-        let event = match catch_unwind(AssertUnwindSafe(|| handler(&job))) {
-            Ok(Ok(verdict)) => return verdict,
-            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: error.to_string() },
-            Err(panic) => WorkerEvent::Panicked { server: server(), id, reason: message(&*panic) },
-        };
-        self.shop.listener.tell(&event);
-        Verdict::Failed
-    }
-
     /// Wakes the keeper then, if not before.
     fn set_alarm(&self, at: Instant) {
         let mut signal = lock(&self.signal);
@@ -373,12 +358,6 @@ impl Signal {
             wire.shutdown();
         }
     }
-}
-
-/// What a panic says.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message").into()
 }
 
 /// Locks; no handler runs under a lock, so a panic leaves nothing half done.

@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
+    net::{Shutdown, TcpStream},
     time::{Duration, Instant},
 };
 
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 
-use beanstalk_driver::Address;
+use beanstalk_driver::connect::socket;
 
 /// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
 ///
@@ -106,6 +106,10 @@ socket_transport!(TcpStream);
 socket_transport!(UnixStream);
 
 /// A socket that keeps to a deadline: what [`Client::connect`](crate::Client::connect) connects with.
+///
+/// In a process that does not ignore `SIGPIPE`, a socket of one's own is best given to [`Client::from_stream`](crate::Client::from_stream)
+/// as a `Stream`: what this writes to a peer that is gone fails with an error, as everywhere, while a large body written by the socket
+/// itself brings the signal.
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
@@ -130,7 +134,7 @@ struct Side {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {
-    /// TCP, with `TCP_NODELAY` set if [`Client::connect`](crate::Client::connect) made it.
+    /// TCP, with `TCP_NODELAY` and keepalive set if [`Client::connect`](crate::Client::connect) made it.
     Tcp(TcpStream),
     /// A Unix socket.
     #[cfg(unix)]
@@ -157,21 +161,6 @@ impl Stream {
 
     const fn new(socket: Socket) -> Self {
         Self { socket, deadline: None, read: Side::NEW, write: Side::NEW }
-    }
-
-    /// Connects. Every address that a host name stands for is tried in turn within the timeout.
-    pub(crate) fn connect(address: &Address, timeout: Option<Duration>) -> io::Result<Self> {
-        match address {
-            Address::Tcp { host, port } => {
-                let stream = connect_tcp(host, *port, timeout)?;
-                stream.set_nodelay(true)?;
-                Ok(stream.into())
-            }
-            #[cfg(unix)]
-            Address::Unix(path) => UnixStream::connect(path).map(Self::from),
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
-        }
     }
 }
 
@@ -204,23 +193,6 @@ impl Stream {
         // It can only fail if the connection has ended already.
         let _ended = either!(&self.socket, stream => stream.shutdown(Shutdown::Both));
     }
-}
-
-fn connect_tcp(host: &str, port: u16, timeout: Option<Duration>) -> io::Result<TcpStream> {
-    let Some(timeout) = timeout else { return TcpStream::connect((host, port)) };
-    let start = Instant::now();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
-    for address in (host, port).to_socket_addrs()? {
-        let left = timeout.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
 }
 
 impl Side {
@@ -286,12 +258,12 @@ impl Write for Stream {
     #[inline(always)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
-        either!(&mut self.socket, stream => stream.write(buf))
+        either!(&mut self.socket, stream => socket::send(stream, buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
-        either!(&mut self.socket, stream => stream.write_vectored(bufs))
+        either!(&mut self.socket, stream => socket::send_vectored(stream, bufs))
     }
 
     #[inline(always)]

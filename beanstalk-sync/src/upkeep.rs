@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_driver::policy::{ClearTube, MoveJobs, Queue, Side, is_empty};
-use beanstalk_proto::{Error, TubeArg};
+use beanstalk_driver::policy::{ClearTube, KickBuried, MoveJobs, Queue, Side, is_empty};
+use beanstalk_proto::{Argument, Error, TubeArg};
 
 use crate::{client::Client, transport::Transport};
 
@@ -31,14 +31,31 @@ use crate::{client::Client, transport::Transport};
 /// The first that a command failed with; what was deleted is deleted.
 pub fn clear_tube<'a, T: Transport>(
     client: &mut Client<T>,
-    tube: impl Into<TubeArg<'a>>,
+    tube: impl Argument<TubeArg<'a>>,
     queues: &[Queue],
 ) -> Result<u64, Error> {
-    let (mut machine, mut command) = ClearTube::new(tube.into().to_name()?, queues);
+    let (mut machine, mut command) = ClearTube::new(tube.into_argument().to_name()?, queues);
     while let Some(next) = machine.handle_reply(client.call(command))? {
         command = next;
     }
     Ok(machine.deleted())
+}
+
+/// Makes the buried jobs of a tube ready, each by its id, and tells how many. The connection uses the same tube as before
+/// afterwards.
+///
+/// Never a delayed job, as `kick` does once none is buried; and none that is buried meanwhile, so that it ends. Servers from
+/// 1.8 on.
+///
+/// # Errors
+///
+/// The first that a command failed with; what was kicked is kicked.
+pub fn kick_buried<'a, T: Transport>(client: &mut Client<T>, tube: impl Argument<TubeArg<'a>>) -> Result<u64, Error> {
+    let (mut machine, mut command) = KickBuried::new(tube.into_argument().to_name()?);
+    while let Some(next) = machine.handle_reply(client.call(command))? {
+        command = next;
+    }
+    Ok(machine.kicked())
 }
 
 /// Moves the jobs of these queues of a tube to another tube, on the same server or another, over two connections, and
@@ -50,16 +67,18 @@ pub fn clear_tube<'a, T: Transport>(
 ///
 /// # Errors
 ///
-/// The first that a command failed with; what was moved is moved.
+/// The first that a command failed with; what was moved is moved. [`Error::Buried`] if a job was put but buried there, for
+/// lack of memory: then it is in the first tube still.
 pub fn move_jobs<'a, 'b, F: Transport, T: Transport>(
     from: &mut Client<F>,
-    from_tube: impl Into<TubeArg<'a>>,
+    from_tube: impl Argument<TubeArg<'a>>,
     to: &mut Client<T>,
-    to_tube: impl Into<TubeArg<'b>>,
+    to_tube: impl Argument<TubeArg<'b>>,
     queues: &[Queue],
     mut progress: impl FnMut(u64),
 ) -> Result<u64, Error> {
-    let (mut machine, mut side) = MoveJobs::new(from_tube.into().to_name()?, to_tube.into().to_name()?, queues);
+    let (mut machine, mut side) =
+        MoveJobs::new(from_tube.into_argument().to_name()?, to_tube.into_argument().to_name()?, queues);
     loop {
         let before = machine.moved();
         let result = match side {
@@ -87,12 +106,12 @@ pub fn move_jobs<'a, 'b, F: Transport, T: Transport>(
 /// What asking failed with.
 pub fn wait_until_empty<'a, T: Transport>(
     client: &mut Client<T>,
-    tube: impl Into<TubeArg<'a>>,
+    tube: impl Argument<TubeArg<'a>>,
     timeout: Option<Duration>,
 ) -> Result<bool, Error> {
     const FIRST: Duration = Duration::from_millis(10);
     const LONGEST: Duration = Duration::from_millis(500);
-    let (tube, start, mut pause) = (tube.into().to_name()?, Instant::now(), FIRST);
+    let (tube, start, mut pause) = (tube.into_argument().to_name()?, Instant::now(), FIRST);
     loop {
         if is_empty(client.stats_tube(&tube))? {
             return Ok(true);

@@ -19,10 +19,10 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Address,
+    Endpoint,
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
-use beanstalk_proto::{ArgumentError, Error, TubeArg, client::Config};
+use beanstalk_proto::{Argument, ArgumentError, Error, TubeArg, client::Config};
 
 use crate::{
     held::HeldJob,
@@ -43,7 +43,7 @@ struct Crew {
 
 #[derive(Default)]
 struct Roster {
-    servers: Vec<Address>,
+    servers: Vec<Endpoint>,
     /// Those that have threads and did not end.
     slots: Vec<Arc<Slot>>,
     /// Those that have no threads yet.
@@ -118,7 +118,7 @@ impl Worker {
                 roster.slots.push(Arc::clone(&slot));
                 let (keeper, handler) = (Arc::clone(&slot), Arc::clone(&handler));
                 thread::spawn(move || keeper.keep());
-                thread::spawn(move || slot.work(&*handler));
+                thread::spawn(move || slot.work(|job| HeldJob::handle(job, &slot, &*handler)));
             }
             let left = roster.look_after(&crew.shop);
             if roster.shutdown && roster.slots.is_empty() {
@@ -198,7 +198,7 @@ impl WorkerHandle {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&self, address: &str) -> Result<(), Error> {
-        let server: Address = address.parse()?;
+        let server: Endpoint = address.parse()?;
         let mut roster = lock(&self.crew.roster);
         if !roster.shutdown && !roster.servers.contains(&server) {
             for _ in 0..self.crew.concurrency {
@@ -214,7 +214,7 @@ impl WorkerHandle {
 
     /// Works no more for a server, and says whether it did: as [`WorkerHandle::shutdown`], for this one only.
     pub fn remove_server(&self, address: &str, within: Duration) -> bool {
-        let Ok(server) = address.parse::<Address>() else { return false };
+        let Ok(server) = address.parse::<Endpoint>() else { return false };
         let mut roster = lock(&self.crew.roster);
         let before = roster.servers.len();
         roster.servers.retain(|other| *other != server);
@@ -229,7 +229,7 @@ impl WorkerHandle {
 
     /// The servers it works for.
     #[must_use]
-    pub fn servers(&self) -> Vec<Address> {
+    pub fn servers(&self) -> Vec<Endpoint> {
         lock(&self.crew.roster).servers.clone()
     }
 }
@@ -239,7 +239,7 @@ impl WorkerHandle {
 pub struct WorkerBuilder {
     servers: Vec<String>,
     tubes: Vec<TubeArg<'static>>,
-    concurrency: usize,
+    concurrency: Option<usize>,
     policy: WorkerConfig,
     config: Config,
     listener: Listener,
@@ -261,21 +261,21 @@ impl WorkerBuilder {
 
     /// Takes jobs from this tube, besides those set already; from `default` if none is set.
     #[must_use]
-    pub fn tube<'a>(self, tube: impl Into<TubeArg<'a>>) -> Self {
+    pub fn tube<'a>(self, tube: impl Argument<TubeArg<'a>>) -> Self {
         self.tubes([tube])
     }
 
     /// Takes jobs from these tubes, besides those set already.
     #[must_use]
-    pub fn tubes<'a>(mut self, tubes: impl IntoIterator<Item: Into<TubeArg<'a>>>) -> Self {
-        self.tubes.extend(tubes.into_iter().map(|tube| TubeArg::from(tube.into().as_str().to_string())));
+    pub fn tubes<'a>(mut self, tubes: impl IntoIterator<Item: Argument<TubeArg<'a>>>) -> Self {
+        self.tubes.extend(tubes.into_iter().map(|tube| TubeArg::from(tube.into_argument().as_str().to_string())));
         self
     }
 
     /// How many jobs of each server are worked on at a time, each on a connection of its own: one unless set.
     #[must_use]
     pub const fn concurrency(mut self, slots: usize) -> Self {
-        self.concurrency = slots;
+        self.concurrency = Some(slots);
         self
     }
 
@@ -327,10 +327,13 @@ impl WorkerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address or no name of a tube.
+    /// [`Error::Argument`] for what is no address or no name of a tube, and for what no worker could work with: no servers, a
+    /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest.
     pub fn build(self) -> Result<Worker, Error> {
         let Self { servers, tubes, concurrency, mut policy, config, listener } = self;
         policy.tubes = tubes.iter().map(TubeArg::to_name).collect::<Result<_, ArgumentError>>()?;
+        let concurrency = concurrency.unwrap_or(1);
+        policy.check(servers.len(), concurrency)?;
         let crew = Arc::new_cyclic(|crew: &Weak<Crew>| {
             let crew = Weak::clone(crew);
             // Under the lock, or it would come between the look and the wait.
@@ -341,12 +344,7 @@ impl WorkerBuilder {
                 }
             };
             let shop = Shop { epoch: time::Instant::now(), policy, config, listener, ended: Box::new(ended) };
-            Crew {
-                shop: Arc::new(shop),
-                concurrency: concurrency.max(1),
-                roster: Mutex::default(),
-                changed: Condvar::new(),
-            }
+            Crew { shop: Arc::new(shop), concurrency, roster: Mutex::default(), changed: Condvar::new() }
         });
         let worker = Worker { crew };
         let handle = worker.handle();

@@ -1,6 +1,7 @@
 //! The client for one task: one connection.
 
 use beanstalk_driver::Driver;
+use beanstalk_driver::Endpoint;
 use beanstalk_proto::{
     Error,
     client::{Config, Connection},
@@ -42,7 +43,8 @@ pub struct Client<S = Stream> {
 }
 
 impl Client {
-    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, with the default [`Config`].
+    /// Connects to an [`Endpoint`] with the default [`Config`]: `host`, `host:port`, `[v6]:port`, `unix:/path`,
+    /// `beanstalk://host:port`, or several of these with commas.
     ///
     /// # Cancel safety
     ///
@@ -50,13 +52,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address, [`Error::Io`] if nobody answers there in time.
-    pub async fn connect(address: &str) -> Result<Self, Error> {
-        Self::connect_with(address, Config::default()).await
+    /// [`Error::Argument`] if that is no endpoint, or one with TLS, and [`Error::Connect`] if nobody answers there in time.
+    pub async fn connect(endpoint: &str) -> Result<Self, Error> {
+        Self::connect_with(endpoint, Config::default()).await
     }
 
-    /// Connects with a configuration: timeouts and limits. The connect timeout covers all addresses a host name stands
-    /// for, and looking it up.
+    /// Connects with a configuration: timeouts and limits.
+    ///
+    /// The connect timeout covers everything: looking names up, and all nodes and their addresses, each of which gets an equal share
+    /// of what is left.
     ///
     /// # Cancel safety
     ///
@@ -65,8 +69,12 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub async fn connect_with(address: &str, config: Config) -> Result<Self, Error> {
-        Ok(Self::from_stream_with(Stream::connect(address, config.connect_timeout).await?, config))
+    pub async fn connect_with(endpoint: &str, config: Config) -> Result<Self, Error> {
+        Self::open(&endpoint.parse()?, config).await
+    }
+
+    pub(crate) async fn open(endpoint: &Endpoint, config: Config) -> Result<Self, Error> {
+        Ok(Self::from_stream_with(Stream::connect(endpoint, config.connect_timeout).await?, config))
     }
 }
 

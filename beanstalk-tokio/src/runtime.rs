@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use beanstalk_driver::{Address, Driver, Runtime};
+use beanstalk_driver::{Driver, Endpoint, Runtime};
 use beanstalk_proto::{Error, Instant, client::Config};
 use tokio::time;
 
@@ -25,8 +25,8 @@ impl Runtime for Tokio {
     type Transport = Transport<Stream>;
     type Client = Client;
 
-    async fn connect(&self, address: &Address, config: Config) -> Result<Client, Error> {
-        Client::connect_with(&address.to_string(), config).await
+    async fn connect(&self, endpoint: &Endpoint, config: Config) -> Result<Client, Error> {
+        Client::open(endpoint, config).await
     }
 
     fn driver(client: &mut Client) -> &mut Driver<Transport<Stream>> {

@@ -28,7 +28,7 @@ use crate::{stream::Stream, transport::Transport};
 /// tokio::spawn(driver);
 ///
 /// // In every handler, with a clone or a reference:
-/// client.put_in("emails", 1024, 0, 60, "to: you").await?;
+/// client.put_in("emails", 1024, 0, 60, "to: you").await?.inserted()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -43,7 +43,7 @@ pub struct SharedClient {
 }
 
 impl SharedClient {
-    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, with the default [`Config`].
+    /// Connects to an [`Endpoint`](crate::Endpoint), with the default [`Config`].
     ///
     /// # Cancel safety
     ///
@@ -52,8 +52,8 @@ impl SharedClient {
     /// # Errors
     ///
     /// As [`Client::connect`](crate::Client::connect).
-    pub async fn connect(address: &str) -> Result<(Self, Driver), Error> {
-        Self::connect_with(address, Config::default()).await
+    pub async fn connect(endpoint: &str) -> Result<(Self, Driver), Error> {
+        Self::connect_with(endpoint, Config::default()).await
     }
 
     /// Connects with a configuration: timeouts and limits.
@@ -65,8 +65,8 @@ impl SharedClient {
     /// # Errors
     ///
     /// As [`Client::connect`](crate::Client::connect).
-    pub async fn connect_with(address: &str, config: Config) -> Result<(Self, Driver), Error> {
-        Ok(Self::from_stream_with(Stream::connect(address, config.connect_timeout).await?, config))
+    pub async fn connect_with(endpoint: &str, config: Config) -> Result<(Self, Driver), Error> {
+        Ok(Self::from_stream_with(Stream::connect(&endpoint.parse()?, config.connect_timeout).await?, config))
     }
 
     /// On a stream that is connected already and on which nothing has been said.

@@ -1,24 +1,24 @@
-//! Connecting: TCP and Unix sockets behind one type.
+//! TCP and Unix sockets behind one type.
 
 use std::{
-    future::Future,
     io, mem,
     pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
+    task::{Context, Poll, ready},
 };
 
-use beanstalk_driver::Address;
-use beanstalk_proto::{Error, Lost};
+use beanstalk_driver::connect::socket;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
-    time,
 };
 
 /// What [`Client::connect`](crate::Client::connect) has connected.
+///
+/// In a process that does not ignore `SIGPIPE`, a socket of one's own is best given to
+/// [`Client::from_stream`](crate::Client::from_stream) as a `Stream`: what this writes to a peer that is gone fails with an error,
+/// as everywhere, while a large body written by the socket itself brings the signal.
 #[derive(Debug)]
 pub struct Stream {
     socket: Socket,
@@ -40,7 +40,7 @@ macro_rules! either {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {
-    /// TCP, with `TCP_NODELAY` set.
+    /// TCP.
     Tcp(TcpStream),
     /// A Unix socket.
     #[cfg(unix)]
@@ -52,38 +52,41 @@ impl Stream {
     pub const fn socket(&self) -> &Socket {
         &self.socket
     }
+}
 
-    pub(crate) async fn connect(address: &str, timeout: Option<Duration>) -> Result<Self, Error> {
-        let address = address.parse()?;
-        match within(timeout, Socket::connect(address)).await {
-            Ok(socket) => Ok(Self { socket, waited: false }),
-            Err(error) => Err(Error::Io { error, lost: Lost::NotSent }),
-        }
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Self {
+        Self { socket, waited: false }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(stream: TcpStream) -> Self {
+        Socket::Tcp(stream).into()
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        Socket::Unix(stream).into()
     }
 }
 
 impl Socket {
-    async fn connect(address: Address) -> io::Result<Self> {
-        match address {
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host, port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
-            }
-            #[cfg(unix)]
-            Address::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
-            #[cfg(not(unix))]
-            Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
-    }
-
     #[inline(never)]
     fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        either!(self, stream => stream.try_write(buf))
+        either!(self, stream => stream.try_io(Interest::WRITABLE, || socket::send(stream, buf)))
     }
 
     fn try_write_vectored(&self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, stream => stream.try_write_vectored(bufs))
+        either!(self, stream => stream.try_io(Interest::WRITABLE, || socket::send_vectored(stream, bufs)))
+    }
+
+    /// Ready when there may be room again.
+    #[cold]
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_write_ready(cx))
     }
 
     /// Reads what is here. If that does not fill the buffer there is no more, and the runtime is told so: as its own reads do,
@@ -100,13 +103,6 @@ impl Socket {
             }
         }));
         read
-    }
-}
-
-async fn within<T>(timeout: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match timeout {
-        Some(timeout) => time::timeout(timeout, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        None => work.await,
     }
 }
 
@@ -133,25 +129,27 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     #[inline(always)]
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let written = self.socket.try_write(buf);
-        if would_block(&written) {
-            either!(&mut self.socket, stream => Pin::new(stream).poll_write(cx, buf))
-        } else {
-            Poll::Ready(written)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let written = self.socket.try_write(buf);
+            if !would_block(&written) {
+                return Poll::Ready(written);
+            }
+            ready!(self.socket.poll_writable(cx))?;
         }
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.socket.try_write_vectored(bufs);
-        if would_block(&written) {
-            either!(&mut self.socket, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
-        } else {
-            Poll::Ready(written)
+        loop {
+            let written = self.socket.try_write_vectored(bufs);
+            if !would_block(&written) {
+                return Poll::Ready(written);
+            }
+            ready!(self.socket.poll_writable(cx))?;
         }
     }
 

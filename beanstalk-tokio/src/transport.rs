@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     }
 
     #[inline(always)]
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, _: Block) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beanstalk_driver::{self as tasks, policy::Queue};
-use beanstalk_proto::{Error, TubeArg};
+use beanstalk_proto::{Argument, Error, TubeArg};
 
 use crate::{Client, Tokio};
 
@@ -82,7 +82,7 @@ pub type JobHandle<'s> = tasks::JobHandle<'s, Tokio>;
 /// # async fn example() -> Result<(), Error> {
 /// let mut producer = Producer::new(["queue-1:11300", "queue-2:11300"])?;
 /// producer.use_tube("emails")?;
-/// producer.put(100, 0, 60, "to: you").await?;
+/// producer.put(100, 0, 60, "to: you").await?.1.inserted()?;
 /// // All jobs of a customer go to the same server, as long as that is healthy.
 /// let (placed, _) = producer.put_keyed("customer 7", 100, 0, 60, "to: seven").await?;
 /// println!("job {} on server {}", placed.id, placed.server);
@@ -100,8 +100,24 @@ pub type Producer = tasks::Producer<Tokio>;
 /// # Errors
 ///
 /// What a command fails with, but for jobs that somebody else was faster with.
-pub async fn clear_tube(client: &mut Client, tube: impl Into<TubeArg<'_>>, queues: &[Queue]) -> Result<u64, Error> {
+pub async fn clear_tube(client: &mut Client, tube: impl Argument<TubeArg<'_>>, queues: &[Queue]) -> Result<u64, Error> {
     tasks::clear_tube::<Tokio>(client, tube, queues).await
+}
+
+/// Makes the buried jobs of a tube ready, each by its id, and says how many. The tube in use is the same afterwards.
+///
+/// Never a delayed job, as `kick` does once none is buried; and none that is buried meanwhile, so that it ends. Servers from
+/// 1.8 on.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, some of the jobs are kicked, and the tube in use may be this one.
+///
+/// # Errors
+///
+/// What a command fails with, but for jobs that somebody else was faster with.
+pub async fn kick_buried(client: &mut Client, tube: impl Argument<TubeArg<'_>>) -> Result<u64, Error> {
+    tasks::kick_buried::<Tokio>(client, tube).await
 }
 
 /// Moves all jobs of these queues to another tube, on the same server or another, and says how many. `progress` is told how
@@ -117,12 +133,13 @@ pub async fn clear_tube(client: &mut Client, tube: impl Into<TubeArg<'_>>, queue
 ///
 /// # Errors
 ///
-/// What a command fails with, but for jobs that somebody else was faster with.
+/// What a command fails with, but for jobs that somebody else was faster with; [`Error::Buried`] if a job was put but buried
+/// there, for lack of memory: then it is in the first tube still.
 pub async fn move_jobs(
     from: &mut Client,
-    from_tube: impl Into<TubeArg<'_>>,
+    from_tube: impl Argument<TubeArg<'_>>,
     to: &mut Client,
-    to_tube: impl Into<TubeArg<'_>>,
+    to_tube: impl Argument<TubeArg<'_>>,
     queues: &[Queue],
     progress: impl FnMut(u64),
 ) -> Result<u64, Error> {
@@ -141,7 +158,7 @@ pub async fn move_jobs(
 /// What `stats-tube` fails with; a tube that is not there is empty.
 pub async fn wait_until_empty(
     client: &mut Client,
-    tube: impl Into<TubeArg<'_>>,
+    tube: impl Argument<TubeArg<'_>>,
     timeout: Option<Duration>,
 ) -> Result<bool, Error> {
     tasks::wait_until_empty::<Tokio>(client, tube, timeout).await

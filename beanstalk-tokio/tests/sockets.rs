@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_tests::{Backend, Options, Server, adapter::servers};
+use beanstalk_tests::{Backend, Options, Server, adapter::servers, watchdog};
 use beanstalk_tokio::{Client, Command, Config, Error, Limits, Lost, PutOutcome, Reply, Reserved, SharedClient};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -29,6 +29,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 /// A reserve in a `select!` that something else interrupts again and again, while jobs come.
 #[tokio::test]
 async fn a_select_loop_loses_no_job() {
+    let _bound = watchdog::bound();
     const JOBS: usize = 3000;
     for server in servers() {
         let mut producer = Client::connect(server.address()).await.unwrap();
@@ -66,6 +67,7 @@ async fn a_select_loop_loses_no_job() {
 
 #[tokio::test]
 async fn a_shutdown_signal_ends_a_worker_in_order() {
+    let _bound = watchdog::bound();
     for server in servers() {
         let mut producer = Client::connect(server.address()).await.unwrap();
         for _ in 0..100 {
@@ -103,6 +105,7 @@ async fn a_shutdown_signal_ends_a_worker_in_order() {
 
 #[tokio::test]
 async fn large_puts_behind_large_peeks_finish_on_small_buffers() {
+    let _bound = watchdog::bound();
     for server in servers() {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(4096).unwrap();
@@ -173,6 +176,7 @@ impl AsyncWrite for Trickle {
 
 #[tokio::test]
 async fn a_call_dropped_at_any_poll_leaves_the_next_ones_their_own_replies() {
+    let _bound = watchdog::bound();
     let server = Server::start(Backend::Embedded, Options::default());
     let stream = TcpStream::connect(server.address()).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -196,6 +200,7 @@ async fn a_call_dropped_at_any_poll_leaves_the_next_ones_their_own_replies() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_tasks_never_touch_each_others_tubes() {
+    let _bound = watchdog::bound();
     for server in servers() {
         let config = Config { limits: Limits { in_flight: 16, ..Limits::default() }, ..Config::default() };
         let (client, driver) = SharedClient::connect_with(server.address(), config).await.unwrap();
@@ -230,6 +235,7 @@ async fn racing_tasks_never_touch_each_others_tubes() {
 
 #[tokio::test]
 async fn a_server_that_goes_away_fails_every_shared_call_and_says_what_can_have_run() {
+    let _bound = watchdog::bound();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (client, driver) = SharedClient::connect(&address).await.unwrap();

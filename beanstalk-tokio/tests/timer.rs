@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use beanstalk_tests::watchdog;
 use beanstalk_tokio::{Client, Config, Error, Reserved};
 use tokio::{
     io::{AsyncWriteExt, DuplexStream, duplex},
@@ -35,6 +36,7 @@ async fn assert_late<T>(start: Instant, call: impl Future<Output = Result<T, Err
 
 #[tokio::test(start_paused = true)]
 async fn each_late_call_fails_at_its_own_time() {
+    let _bound = watchdog::bound();
     let (mut client, _far) = mute();
     for _ in 0..3 {
         assert_late(Instant::now(), client.delete(1)).await;
@@ -45,6 +47,7 @@ async fn each_late_call_fails_at_its_own_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timer_set_for_an_earlier_call_ends_no_later_one_early() {
+    let _bound = watchdog::bound();
     let (mut client, _far) = mute();
     for _ in 0..3 {
         assert!(timeout(REPLY / 2, client.delete(1)).await.is_err());
@@ -54,6 +57,7 @@ async fn a_timer_set_for_an_earlier_call_ends_no_later_one_early() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timer_set_for_a_reserve_lets_no_later_call_wait_for_longer() {
+    let _bound = watchdog::bound();
     let (mut client, mut far) = mute();
     {
         let mut reserve = pin!(client.reserve_with_timeout(30));
@@ -66,6 +70,7 @@ async fn a_timer_set_for_a_reserve_lets_no_later_call_wait_for_longer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_call_fails_whose_task_changed_since_the_timer_was_set() {
+    let _bound = watchdog::bound();
     let (mut client, _far) = mute();
     let mut call = pin!(client.delete(1));
     let start = Instant::now();
@@ -75,6 +80,7 @@ async fn a_late_call_fails_whose_task_changed_since_the_timer_was_set() {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_call_fails_that_began_when_its_task_had_used_up_its_share_of_time() {
+    let _bound = watchdog::bound();
     let (mut client, _far) = mute();
     let mut call = pin!(client.delete(1));
     let (send, mut receive) = mpsc::unbounded_channel();

@@ -1,11 +1,11 @@
 //! A client connection with small limits and a peer that sends what it likes, while requests are sent, abandoned, polled and
-//! given up: the limits hold, a poisoned connection stays so and says the same for ever, no more replies come out than were
+//! late: the limits hold, a poisoned connection stays so and says the same for ever, no more replies come out than were
 //! fed in, each is the one whose turn it was, and slots that nobody waits for are used up.
 
-use std::task::Poll;
+use std::{task::Poll, time::Duration};
 
 use beanstalk_proto::{
-    Command, Dialect, Error, Job, Kind, Lost, ProtocolError, Reply, SendError, client, server::Event,
+    Command, Dialect, Error, Instant, Job, Kind, Lost, ProtocolError, Reply, SendError, client, server::Event,
 };
 
 use crate::{
@@ -53,6 +53,7 @@ struct Session {
     bodies: usize,
     poisoned: Option<ProtocolError>,
     eof: bool,
+    now: Instant,
 }
 
 impl Session {
@@ -76,6 +77,7 @@ impl Session {
             bodies: 0,
             poisoned: None,
             eof: false,
+            now: Instant::ZERO,
         }
     }
 
@@ -90,14 +92,9 @@ impl Session {
                 }
             }
             5 => {
-                if !self.held.is_empty() {
-                    let held = self.held.swap_remove(source.below(self.held.len()));
-                    self.in_order = false;
-                    // It may be a TIMED_OUT that never came.
-                    if let Ok(reply) = self.client.give_up(held.ticket) {
-                        self.bodies += reply.body().map_or(0, <[u8]>::len);
-                    }
-                }
+                self.in_order = false;
+                self.now = self.now + Duration::from_millis(source.below(4000) as u64);
+                self.pass_time();
             }
             6 => {
                 self.in_order = false;
@@ -145,6 +142,19 @@ impl Session {
         }
     }
 
+    /// Nothing is read, so that what is due becomes late: once a read was asked for, and another for bytes that came.
+    fn pass_time(&mut self) {
+        for _ in 0..4 {
+            let at = self.client.poll_timeout();
+            assert_eq!(self.client.poll_timeout(), at, "asking changes something");
+            if at.is_none_or(|at| at > self.now) {
+                return;
+            }
+            self.client.handle_timeout(self.now);
+        }
+        panic!("what is due does not become late");
+    }
+
     fn send(&mut self, source: &mut Source<'_>) {
         let mut command = match source.u8() {
             0..100 => Command::ReserveWithTimeout { timeout: 1 },
@@ -154,7 +164,7 @@ impl Session {
             *timeout /= 2;
         }
         let (kind, queued, in_flight) = (command.kind(), self.client.queued(), self.client.in_flight());
-        match self.client.send(command.clone()) {
+        match self.client.send(self.now, command.clone()) {
             Ok(ticket) => {
                 assert!(self.poisoned.is_none() && !self.eof, "{command:?} was taken by an ended connection");
                 // A reserve that takes over one that waits needs no room.
@@ -214,7 +224,7 @@ impl Session {
     fn feed(&mut self, bytes: &[u8]) {
         if self.client.is_ended() {
             assert!(self.client.receive_buf().is_empty(), "an ended connection takes more");
-            self.client.received(bytes.len());
+            self.client.received(self.now, bytes.len());
             return;
         }
         self.fed.extend_from_slice(bytes);
@@ -258,6 +268,12 @@ impl Session {
         assert!(matches!(self.client.poll_reply(&mut held.ticket), Poll::Ready(Err(Error::Ticket(_)))));
         let expected = if self.in_order { self.nth_reply(held.nth) } else { None };
         match result {
+            // One that never came.
+            Ok(Reply::TimedOut) if self.now > Instant::ZERO => return,
+            Err(Error::TimedOut { lost: Lost::Unknown, .. }) => {
+                assert!(self.now > Instant::ZERO);
+                return;
+            }
             Ok(Reply::Closed) => {
                 assert!(held.kind == Kind::Quit && self.eof);
                 return;
@@ -335,7 +351,7 @@ impl Session {
         if ended {
             assert!(self.held.is_empty(), "it waits for what never comes");
             self.feed(b"DELETED\r\n");
-            let again = self.client.send(Command::Stats).expect_err("it is ended");
+            let again = self.client.send(self.now, Command::Stats).expect_err("it is ended");
             match (again, &self.poisoned) {
                 (SendError::Protocol(error), Some(first)) => assert_eq!(error, *first),
                 (SendError::Protocol(_), None) => assert!(!self.eof),

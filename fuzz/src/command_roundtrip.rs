@@ -2,8 +2,8 @@
 //! application says in its own words, through a raw line or an encoder, is exactly one line.
 
 use beanstalk_proto::{
-    ArgumentError, Body, Command, DecodeError, Encoder, Expect, Raw, Reply, ReplySet, Request, Seconds, TubeArg,
-    client,
+    ArgumentError, Body, Command, DecodeError, Encoder, Expect, Instant, Raw, Reply, ReplySet, Request, Seconds,
+    TubeArg, client,
     server::{Config, Event},
 };
 
@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
                 if command == Command::Reserve {
                     connection = client::Connection::new(client::Config::default());
                 }
-                let _ = connection.send(command.clone()).expect("there is room");
+                let _ = connection.send(Instant::ZERO, command.clone()).expect("there is room");
                 assert_eq!(drive::sent(&mut connection), stream[start..], "a connection says {command:?} otherwise");
                 if command == Command::Reserve {
                     connection = client::Connection::new(client::Config::default());
@@ -110,7 +110,7 @@ fn own_words(source: &mut Source<'_>) {
 /// Sends it and checks that it is a line and its body, and nothing else; or was refused without a trace.
 fn one_line(request: impl Request, body: Option<&[u8]>, check: impl FnOnce(&[u8])) {
     let mut connection = client::Connection::new(client::Config::default());
-    let Ok(_ticket) = connection.send(request) else {
+    let Ok(_ticket) = connection.send(Instant::ZERO, request) else {
         assert_eq!((connection.queued(), connection.in_flight()), (0, 0), "a refused request leaves something behind");
         return;
     };

@@ -57,7 +57,7 @@ impl Both {
                 let reply =
                     source.pick(&[Refusal::BadFormat, Refusal::Unknown, Refusal::ExpectedCrlf, Refusal::TooBig]);
                 let counted = !announced && source.bool();
-                (Event::Refused(Refused { kind, reply: reply.into(), counted }), false)
+                (Event::Refused(Refused { kind, reply: reply.into(), counted, line: Vec::new() }), false)
             }),
             80 => {
                 self.draining ^= true;

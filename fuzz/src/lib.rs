@@ -9,7 +9,6 @@ pub mod r#gen;
 pub mod naive;
 pub mod source;
 
-pub mod alone;
 pub mod client_session;
 pub mod command_decode;
 pub mod command_roundtrip;
@@ -26,7 +25,6 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    ("alone", alone::run),
     ("client_session", client_session::run),
     ("command_decode", command_decode::run),
     ("command_roundtrip", command_roundtrip::run),

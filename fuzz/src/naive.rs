@@ -93,15 +93,15 @@ pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>
     while let Some(line) = line(rest) {
         rest = &rest[line.len() + 2..];
         if line.len() + 2 > MAX_LINE {
-            events.push(refuse(None, Reply::BadFormat, false));
+            events.push(refuse(None, Reply::BadFormat, false, b""));
             continue;
         }
         match command(line, dialect) {
-            Err(refused) => events.push(Event::Refused(refused)),
+            Err(refused) => events.push(Event::Refused(Refused { line: line.to_vec(), ..refused })),
             Ok(Read { command: Command::Quit, .. }) => return (events, true),
             Ok(Read { command, body: None, .. }) => events.push(Event::Command(command)),
             Ok(Read { trailing: true, body: Some(bytes), .. }) if bytes <= max_job_size => {
-                events.push(refuse(Some(Kind::Put), Reply::BadFormat, true));
+                events.push(refuse(Some(Kind::Put), Reply::BadFormat, true, line));
             }
             Ok(Read { mut command, body: Some(bytes), .. }) => {
                 let too_big = bytes > max_job_size;
@@ -115,9 +115,9 @@ pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>
                     *body = sent.to_vec();
                 }
                 events.push(match (too_big, trailer) {
-                    (true, _) => refuse(Some(Kind::Put), Reply::JobTooBig, false),
+                    (true, _) => refuse(Some(Kind::Put), Reply::JobTooBig, false, b""),
                     (false, b"\r\n") => Event::Command(command),
-                    (false, _) => refuse(Some(Kind::Put), Reply::ExpectedCrlf, false),
+                    (false, _) => refuse(Some(Kind::Put), Reply::ExpectedCrlf, false, b""),
                 });
                 rest = &rest[bytes + 2..];
             }
@@ -126,8 +126,8 @@ pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>
     (events, false)
 }
 
-fn refuse(kind: Option<Kind>, reply: Reply, counted: bool) -> Event {
-    Event::Refused(Refused { kind, reply, counted })
+fn refuse(kind: Option<Kind>, reply: Reply, counted: bool, line: &[u8]) -> Event {
+    Event::Refused(Refused { kind, reply, counted, line: line.to_vec() })
 }
 
 /// A command line.
@@ -169,7 +169,7 @@ pub fn command(line: &[u8], dialect: Dialect) -> Result<Read, Refused> {
         (b"pause-tube", Kind::PauseTube),
         (b"quit", Kind::Quit),
     ];
-    let refused = |kind, reply, counted| Refused { kind, reply, counted };
+    let refused = |kind, reply, counted| Refused { kind, reply, counted, line: Vec::new() };
     if line.contains(&0) {
         return Err(refused(None, Reply::BadFormat, false));
     }

@@ -6,10 +6,10 @@
 
 mod answers;
 
-use std::{collections::VecDeque, task::Poll};
+use std::{collections::VecDeque, task::Poll, time::Duration};
 
 use beanstalk_proto::{
-    Command, CommandError, Error, Job, JobId, Kind, Lost, Reply, SendError, client,
+    Command, CommandError, Error, Instant, Job, JobId, Kind, Lost, Reply, SendError, client,
     server::{self, Event},
 };
 
@@ -60,6 +60,7 @@ struct Pair {
     jobs: Vec<JobFate>,
     limit: usize,
     quit: bool,
+    now: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +94,7 @@ impl Pair {
             jobs: Vec::new(),
             limit,
             quit: false,
+            now: Instant::ZERO,
         }
     }
 
@@ -105,7 +107,7 @@ impl Pair {
                     self.client.abandon(ticket);
                 }
             }
-            5 => self.give_up(source),
+            5 => self.pass_time(source),
             6 | 7 => self.poll(source),
             8 => self.take_orphaned(),
             9 | 10 => self.answer(source.u8()),
@@ -132,7 +134,7 @@ impl Pair {
             Command::ReserveJob { id } => id.0 = ASKED_FOR + id.0 % ASKED_FOR,
             _ => {}
         }
-        match self.client.send(command.clone()) {
+        match self.client.send(self.now, command.clone()) {
             Ok(ticket) if is_reserve(&command) => self.tickets.push((ticket, Asked::Reserve)),
             Ok(ticket) => {
                 self.tickets.push((ticket, Asked::Other(self.others.len())));
@@ -144,16 +146,16 @@ impl Pair {
         assert!(self.client.in_flight() <= 2 * 50, "{} in flight", self.client.in_flight());
     }
 
-    fn give_up(&mut self, source: &mut Source<'_>) {
-        if self.tickets.is_empty() {
-            return;
+    /// Nothing is read, so that what is due becomes late: once a read was asked for, and another for bytes that came.
+    fn pass_time(&mut self, source: &mut Source<'_>) {
+        self.now = self.now + Duration::from_millis(source.below(8000) as u64);
+        for _ in 0..4 {
+            if self.client.poll_timeout().is_none_or(|at| at > self.now) {
+                return;
+            }
+            self.client.handle_timeout(self.now);
         }
-        let at = source.below(self.tickets.len());
-        if let (_, Asked::Reserve) = self.tickets[at] {
-            let (ticket, asked) = self.tickets.swap_remove(at);
-            let result = self.client.give_up(ticket);
-            self.check(result, &asked);
-        }
+        panic!("what is due does not become late");
     }
 
     fn poll(&mut self, source: &mut Source<'_>) {
@@ -170,6 +172,10 @@ impl Pair {
 
     /// The result of a request against what the server answered.
     fn check(&mut self, result: Result<Reply, Error>, asked: &Asked) {
+        if let Err(Error::TimedOut { lost: Lost::Unknown, .. }) = result {
+            assert!(self.now > Instant::ZERO, "late, and no time has passed");
+            return;
+        }
         let Asked::Other(n) = *asked else { return self.check_reserve(result) };
         let (command, answer) = &self.others[n];
         let Some(answer) = answer else { panic!("{result:?} for {command:?}, which was not answered") };
@@ -311,7 +317,7 @@ impl Pair {
         for (place, byte) in buf.iter_mut().zip(self.to_client.drain(..n)) {
             *place = byte;
         }
-        self.client.received(n);
+        self.client.received(self.now, n);
         assert!(!self.client.is_ended(), "poisoned by an honest server");
     }
 
@@ -351,7 +357,7 @@ impl Pair {
 
     fn goodbye(&mut self) {
         self.quit = true;
-        let mut ticket = self.client.send(Command::Quit).expect("nothing waits");
+        let mut ticket = self.client.send(self.now, Command::Quit).expect("nothing waits");
         while self.client.wants_transmit() || !self.to_server.is_empty() {
             self.client_writes(usize::MAX);
             self.server_reads(usize::MAX);

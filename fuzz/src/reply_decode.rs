@@ -3,7 +3,7 @@
 
 use std::task::Poll;
 
-use beanstalk_proto::{Error, MAX_LINE, Raw, Reply, client};
+use beanstalk_proto::{Error, Instant, MAX_LINE, Raw, Reply, client};
 
 use crate::{drive, r#gen::is_refusal, source::Cut};
 
@@ -47,8 +47,10 @@ fn no_shorter_input_decodes(reply: &[u8]) {
 fn a_connection_agrees(data: &[u8], replies: &[Reply], wrong: bool, mut cut: Cut) {
     let mut connection = client::Connection::new(client::Config::default());
     // One more than is answered: it stays unanswered, or meets what is wrong.
-    let mut tickets: Vec<_> =
-        (0..=replies.len()).map(|_| connection.send(Raw::new("anything")).expect("there is room")).collect();
+    let mut tickets: Vec<_> = (0..=replies.len())
+        .map(|_| connection.send(Instant::ZERO, Raw::new("anything")).expect("there is room"))
+        .collect();
+    drive::sent(&mut connection);
     drive::feed(&mut connection, data, &mut cut);
     let mut last = tickets.pop().expect("there is one more");
     for (ticket, expected) in tickets.iter_mut().zip(replies) {

@@ -4,7 +4,7 @@
 use std::task::Poll;
 
 use beanstalk_proto::{
-    Command, CommandError, Error, Kind, MAX_LINE, ProtocolError, Raw, Reply, ReplyKind, client,
+    Command, CommandError, Error, Instant, Kind, MAX_LINE, ProtocolError, Raw, Reply, ReplyKind, client,
     server::{self, Event},
 };
 
@@ -81,7 +81,7 @@ fn to_a_command(reply: &Reply, source: &mut Source<'_>) {
     let unframed = matches!(reply, Reply::BadFormat | Reply::UnknownCommand | Reply::ExpectedCrlf) && kind == Kind::Put;
 
     let mut connection = client::Connection::new(client::Config::default());
-    let mut ticket = connection.send(command.clone()).expect("there is room");
+    let mut ticket = connection.send(Instant::ZERO, command.clone()).expect("there is room");
     drive::sent(&mut connection);
     let mut encoded = Vec::new();
     reply.encode(&mut encoded);
@@ -113,8 +113,11 @@ fn pipelined(replies: &[Reply], stream: &[u8], mut cut: Cut) {
     let mut tickets = Vec::new();
     for reply in replies {
         let has_body = reply.kind().is_none() && reply.body().is_some();
-        tickets.push(connection.send(Raw::new("anything").reply_has_body(has_body)).expect("there is room"));
+        tickets.push(
+            connection.send(Instant::ZERO, Raw::new("anything").reply_has_body(has_body)).expect("there is room"),
+        );
     }
+    drive::sent(&mut connection);
     drive::feed(&mut connection, stream, &mut cut);
     // Any order will do.
     for (ticket, reply) in tickets.iter_mut().zip(replies).rev() {

@@ -195,7 +195,6 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
             [&[0, 2, 0, 128 + n, 5, 1, 2, 3][..], &[11, 255, 14, 255, 9, 100, 13, 255, 15, 255, 6, 0]].concat(),
         );
         add("server_session", name, [3, 3, 0, 0, n, 42, 5, 1, 2, 3, 4, 5, 9, 2, 3, b'a', b'b', b'c'].to_vec());
-        add("alone", name, [2, 4, 3, 3, 255, n, 42, 5, 1, 2, 3, 4, 5, 0, 1, 2, 5, 1, 9, 2, 5, 200, 0, 1, 3].to_vec());
         add("client_session", name, [2, 2, 2, 2, 0, 100, n, 5, 1, 2, 3, 9, 255, 0, 11, 1, 5, 2, 7, 0].to_vec());
     }
     for (n, &kind) in ReplyKind::ALL.iter().enumerate() {

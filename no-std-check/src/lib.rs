@@ -13,7 +13,7 @@
 //! with that error.
 #![no_std]
 
-use beanstalk_proto::{Delete, client, server};
+use beanstalk_proto::{Delete, Instant, client, server};
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 use core::ptr;
@@ -24,7 +24,7 @@ use core::task::Poll;
 pub extern "C" fn beanstalk_no_std_check() -> bool {
     let mut client = client::Connection::new(client::Config::default());
     let mut server = server::Connection::new(server::Config::default());
-    let Ok(mut ticket) = client.send(Delete::new(1)) else { return false };
+    let Ok(mut ticket) = client.send(Instant::ZERO, Delete::new(1)) else { return false };
     let mut line = 0;
     for (to, from) in server.receive_buf().iter_mut().zip(client.transmit().flatten()) {
         *to = *from;

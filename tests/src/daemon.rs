@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long it may take to listen.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server on a port of its own, killed on drop.
 #[derive(Debug)]
@@ -56,11 +56,6 @@ impl Daemon {
     /// Where it listens.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
-    }
-
-    /// Which server it is.
-    pub const fn name(&self) -> &'static str {
-        self.backend.name()
     }
 
     /// Kills it, with SIGKILL if it is real: it finishes nothing.

@@ -165,7 +165,7 @@ impl Drop for Stop<'_> {
 
 /// Kills a server, unless it is dead, and starts it anew at the same address.
 pub fn restart(server: &mut Daemon) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     // Somebody else's connection may have got its port meanwhile.
     while !server.restart() {
         assert!(Instant::now() < until, "the server does not start again");

@@ -19,7 +19,7 @@ use std::{
 use crate::sim::Rng;
 
 /// How long a stall lasts: longer than any timeout of the tests.
-const STALL: Duration = Duration::from_secs(3);
+const STALL: Duration = Duration::from_secs(20);
 
 /// What becomes of one direction of a connection.
 #[derive(Clone, Copy, Debug)]

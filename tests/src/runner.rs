@@ -1,21 +1,36 @@
-//! Makes named tests of scenarios, and ends those that hang.
+//! Makes named tests of scenarios, ends those that hang, and requires known failures to fail.
 
-use std::{process::ExitCode, sync::mpsc, thread, time::Duration};
+use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 
 use crate::{
     hostile,
+    known::{self, Known},
     peer::Peer,
     scenarios::{self, Scenario},
     server::{self, Backend},
     session::Stage,
+    watchdog,
 };
 
-/// How long any test may take before it counts as hanging.
-const WATCHDOG: Duration = Duration::from_secs(30);
 /// Most of a scenario's time is waiting for the server's clock, so more run at once than there are processors.
 const AT_ONCE: usize = 16;
+
+/// A named test.
+pub struct Trial {
+    name: String,
+    test: Box<dyn FnOnce() -> Result<(), Failed> + Send>,
+    ignored: bool,
+}
+
+impl Trial {
+    /// Sets whether it only runs when asked for.
+    #[must_use]
+    pub fn with_ignored_flag(self, ignored: bool) -> Self {
+        Self { ignored, ..self }
+    }
+}
 
 /// Every scenario for one client against every server.
 pub fn conformance<P: Peer>() -> Vec<Trial> {
@@ -50,14 +65,37 @@ pub fn hostile<P: Peer>() -> Vec<Trial> {
 /// A test of its own.
 pub fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
     let name = name.into();
-    Trial::test(name.clone(), move || within(WATCHDOG, name, test))
+    let within = {
+        let name = name.clone();
+        move || watchdog::within(watchdog::LIMIT, name, test).map_err(Failed::from)
+    };
+    Trial { name, test: Box::new(within), ignored: false }
 }
 
-/// Runs tests as the command line asks.
-pub fn main(trials: Vec<Trial>) -> ExitCode {
+/// Runs the tests of a binary as the command line asks. Those that are listed as known failures have to fail.
+pub fn main(binary: &str, trials: Vec<Trial>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(AT_ONCE));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let trials = expecting(&known::listed(binary), trials).into_iter();
+    let trials =
+        trials.map(|trial| libtest_mimic::Trial::test(trial.name, trial.test).with_ignored_flag(trial.ignored));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// Turns the result of every known failure around. A name that no trial has becomes one that fails.
+fn expecting(list: &[Known<'static>], mut trials: Vec<Trial>) -> Vec<Trial> {
+    for &known in list {
+        match trials.iter().position(|trial| trial.name == known.trial) {
+            Some(place) => {
+                let Trial { name, test, ignored } = trials.swap_remove(place);
+                trials.push(Trial { name, test: Box::new(move || known.judge(test())), ignored });
+            }
+            None => trials.push(trial(format!("known-failures.txt::{}", known.trial), move || {
+                panic!("no trial has the name {}: delete its line from tests/known-failures.txt", known.trial)
+            })),
+        }
+    }
+    trials
 }
 
 fn on_stage(name: String, backend: Backend, scenario: Scenario) -> Trial {
@@ -72,25 +110,41 @@ fn on_stage(name: String, backend: Backend, scenario: Scenario) -> Trial {
     trial(name, play).with_ignored_flag(absent)
 }
 
-/// Runs a test in a thread of its own, which is left behind if it hangs.
-fn within(limit: Duration, name: String, test: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
-    let (done, ended) = mpsc::channel::<()>();
-    let test = move || {
-        // Dropped at the end, also by a panic.
-        let _done = done;
-        test();
-    };
-    let thread = thread::Builder::new().name(name).spawn(test)?;
-    match ended.recv_timeout(limit) {
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(format!("it hangs: no end after {limit:?}").into()),
-        _ => thread.join().map_err(|panic| Failed::from(message(&*panic))),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
-        (Some(message), _) => message.clone(),
-        (None, Some(message)) => (*message).to_string(),
-        (None, None) => "it panicked".to_string(),
+    const LIST: &str = "
+        work fails     a fault
+        work passes    a fault that was mended
+        work is-gone   a fault whose test was renamed
+        other unlisted of another binary";
+
+    #[test]
+    fn known_failures_have_to_fail_and_to_exist() {
+        let trials = vec![
+            trial("fails", || panic!("as it does")),
+            trial("passes", || ()),
+            trial("unlisted", || ()),
+            trial("ignored", || ()).with_ignored_flag(true),
+        ];
+        let mut results = Vec::new();
+        for trial in expecting(&known::of("work", LIST), trials) {
+            let result = (trial.test)().map_err(|failed| failed.message().unwrap_or_default().to_string());
+            results.push((trial.name, trial.ignored, result));
+        }
+        results.sort();
+        let error = |message: &str| Err(message.to_string());
+        let mended = "it is a known failure (a fault that was mended), and it passes: \
+                      delete its line from tests/known-failures.txt";
+        let gone = "no trial has the name is-gone: delete its line from tests/known-failures.txt";
+        let expected = [
+            ("fails", false, Ok(())),
+            ("ignored", true, Ok(())),
+            ("known-failures.txt::is-gone", false, error(gone)),
+            ("passes", false, error(mended)),
+            ("unlisted", false, Ok(())),
+        ];
+        assert_eq!(results, expected.map(|(name, ignored, result)| (name.to_string(), ignored, result)));
     }
 }

@@ -1,5 +1,6 @@
 //! The servers that scenarios run against.
 
+mod installed;
 mod real;
 
 use std::{fmt, path::Path};
@@ -7,7 +8,7 @@ use std::{fmt, path::Path};
 use beanstalk_server::{EmbeddedServer, proto::Dialect};
 
 use crate::temp::TempDir;
-pub use real::installed;
+pub use installed::installed;
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

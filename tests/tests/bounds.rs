@@ -7,9 +7,10 @@
 use std::{hint::black_box, time::Duration};
 
 use beanstalk_proto::{
-    Error, Instant, JobId, Peek, Reply, Stats, Use, client,
+    Error, Instant, JobId, Peek, Reply, Request, Stats, Use, client,
     server::{self, Event},
 };
+use beanstalk_tests::watchdog;
 use nix::time::{ClockId, clock_gettime};
 use peak_alloc::PeakAlloc;
 
@@ -24,6 +25,7 @@ const BASE: usize = 96 * KIB;
 /// One test, so that nothing else allocates or takes time meanwhile.
 #[test]
 fn a_peer_is_given_memory_and_work_only_for_the_bytes_it_sends() {
+    let _bound = watchdog::bound();
     let most = growth(|| {
         // The measure itself can see what it looks for.
         drop(black_box(vec![1_u8; 3 * BASE]));
@@ -64,6 +66,13 @@ fn tell(connection: &mut client::Connection, mut bytes: &[u8], most: usize) {
     }
 }
 
+/// Sends a request, and writes it.
+fn ask<R: Request>(connection: &mut client::Connection, request: R) -> client::Ticket<R::Reply> {
+    let ticket = connection.send(Instant::ZERO, request).unwrap();
+    connection.transmitted(connection.queued());
+    ticket
+}
+
 /// Gives a server bytes, at most so many at a time, and answers what comes of them. Stops when it listens no more.
 fn say(connection: &mut server::Connection, mut bytes: &[u8], most: usize, answer: &Reply) -> usize {
     let all = bytes.len();
@@ -91,7 +100,7 @@ fn a_client_holds_no_more_than_has_arrived() {
     for (arrived, most) in [(0, 1), (100, 1), (100 * KIB, 1000), (MIB, 7), (MIB, MIB)] {
         at_most(BASE + 2 * arrived, &format!("4 GiB announced and {arrived} bytes of them by {most}"), || {
             let mut connection = client::Connection::new(config);
-            let ticket = connection.send(Instant::ZERO, Peek::new(1)).unwrap();
+            let ticket = ask(&mut connection, Peek::new(1));
             tell(&mut connection, b"FOUND 1 4294967295\r\n", most);
             tell(&mut connection, &piece[..arrived], most);
             black_box(&ticket);
@@ -100,7 +109,7 @@ fn a_client_holds_no_more_than_has_arrived() {
     at_most(BASE, "64 MiB over the limit", || {
         let limits = client::Limits { reply_body: 1000, ..client::Limits::default() };
         let mut connection = client::Connection::new(client::Config { limits, ..client::Config::default() });
-        let mut ticket = connection.send(Instant::ZERO, Peek::new(1)).unwrap();
+        let mut ticket = ask(&mut connection, Peek::new(1));
         tell(&mut connection, format!("FOUND 1 {}\r\n", 64 * MIB).as_bytes(), usize::MAX);
         for _ in 0..64 {
             tell(&mut connection, &piece, usize::MAX);
@@ -110,7 +119,7 @@ fn a_client_holds_no_more_than_has_arrived() {
     });
     at_most(BASE, "a line without end", || {
         let mut connection = client::Connection::new(config);
-        let ticket = connection.send(Instant::ZERO, Stats::new()).unwrap();
+        let ticket = ask(&mut connection, Stats::new());
         tell(&mut connection, &piece, 1);
         assert!(connection.is_ended());
         black_box(&ticket);
@@ -126,6 +135,7 @@ fn a_client_holds_no_more_than_its_limits() {
         while let Ok(ticket) = connection.send(Instant::ZERO, Peek::new(1)) {
             tickets.push(ticket);
         }
+        connection.transmitted(connection.queued());
         assert_eq!(tickets.len(), 100);
         let mut reply = format!("FOUND 1 {}\r\n", 100 * KIB).into_bytes();
         reply.resize(reply.len() + 100 * KIB, b'x');
@@ -223,7 +233,7 @@ fn work_is_in_proportion_to_the_bytes() {
         "a reply's body",
         |n| {
             let mut connection = client::Connection::new(client::Config::default());
-            let mut ticket = connection.send(Instant::ZERO, Peek::new(1)).unwrap();
+            let mut ticket = ask(&mut connection, Peek::new(1));
             tell(&mut connection, &body(n, "FOUND 1 {}\r\n"), 1);
             assert!(connection.poll_reply(&mut ticket).is_ready());
         },
@@ -259,7 +269,7 @@ fn work_is_in_proportion_to_the_bytes() {
             let line = format!("USING {tube}\r\n");
             for _ in 0..100 {
                 let mut connection = client::Connection::new(client::Config::default());
-                let mut ticket = connection.send(Instant::ZERO, Use::new(tube.as_str())).unwrap();
+                let mut ticket = ask(&mut connection, Use::new(tube.as_str()));
                 tell(&mut connection, line.as_bytes(), 1);
                 assert!(connection.poll_reply(&mut ticket).is_ready());
             }

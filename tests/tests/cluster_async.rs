@@ -19,6 +19,7 @@ use beanstalk_tests::{
     daemon::Daemon,
     fire::{self, TUBE, Tally, WORK},
     server::installed,
+    watchdog,
     work::Adapter,
 };
 use beanstalk_tokio::Tokio;
@@ -71,6 +72,7 @@ async fn script<R: Adapter>(tally: &Tally, addresses: &[String], handle: WorkerH
 
 /// Runs it all; gives the jobs that were acknowledged and never worked on, without those that died with their server.
 fn under_fire<R: Adapter>(durable: bool) -> BTreeSet<u64> {
+    let _bound = watchdog::bound_to(watchdog::LIMIT + Duration::from_secs(fire::seconds()));
     let mut daemons = fire::servers(durable);
     let addresses: Vec<_> = daemons.iter().map(Daemon::address).collect();
     let tally = Arc::new(Tally::new(R::NAME, durable));

@@ -14,6 +14,7 @@ use beanstalk_tests::{
     daemon::Daemon,
     fire::{self, REST, TUBE, Tally, WORK},
     server::installed,
+    watchdog,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -39,6 +40,7 @@ fn produce(tally: &Tally, addresses: &[String], producer: u64) {
 
 /// Runs it all; gives the jobs that were acknowledged and never worked on, without those that died with their server.
 fn under_fire(durable: bool) -> BTreeSet<u64> {
+    let _bound = watchdog::bound_to(watchdog::LIMIT + Duration::from_secs(fire::seconds()));
     let mut daemons = fire::servers(durable);
     let addresses: Vec<_> = daemons.iter().map(Daemon::address).collect();
     let tally = Arc::new(Tally::new("sync", durable));

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     trials.extend(runner::conformance::<AsyncStd>());
     trials.extend(runner::conformance::<Smol>());
     trials.push(runner::trial("every_command_has_a_scenario", every_command_has_a_scenario));
-    runner::main(trials)
+    runner::main(env!("CARGO_CRATE_NAME"), trials)
 }
 
 /// That a scenario sends what it is listed with is checked where it is played.

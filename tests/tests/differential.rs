@@ -13,7 +13,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use beanstalk_tests::{differential, server};
+use beanstalk_tests::{differential, server, watchdog};
 
 /// Compared unless told otherwise.
 const COMMANDS: usize = 120_000;
@@ -24,6 +24,8 @@ const AT_ONCE: usize = 2;
 fn random_scripts_are_answered_as_by_beanstalkd() {
     let Some(program) = server::installed() else { return };
     let wanted = number("BEANSTALK_DIFFERENTIAL_COMMANDS").map_or(COMMANDS, |number| number as usize);
+    let times = wanted.div_ceil(COMMANDS).try_into().unwrap_or(u32::MAX);
+    let _bound = watchdog::bound_to(watchdog::LIMIT.saturating_mul(times).saturating_mul(4));
     let clock = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_nanos() as u64 % 1_000_000_000);
     let first_seed = number("BEANSTALK_DIFFERENTIAL_SEED").unwrap_or_else(clock);
     println!("comparing with {} from BEANSTALK_DIFFERENTIAL_SEED={first_seed} on", program.display());
@@ -63,6 +65,7 @@ fn random_scripts_are_answered_as_by_beanstalkd() {
 
 #[test]
 fn the_quirks_of_the_table_are_as_it_says() {
+    let _bound = watchdog::bound();
     if server::installed().is_none() {
         return;
     }

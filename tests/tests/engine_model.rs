@@ -156,6 +156,7 @@ proptest! {
 
     #[test]
     fn the_engine_does_what_the_model_does(ops in prop::collection::vec(op(), 1..150)) {
+        let _bound = beanstalk_tests::watchdog::bound();
         let mut both = Both::new();
         for op in ops {
             both.run(op);

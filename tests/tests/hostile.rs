@@ -12,5 +12,5 @@ fn main() -> ExitCode {
     trials.extend(runner::hostile::<Tokio>());
     trials.extend(runner::hostile::<AsyncStd>());
     trials.extend(runner::hostile::<Smol>());
-    runner::main(trials)
+    runner::main(env!("CARGO_CRATE_NAME"), trials)
 }

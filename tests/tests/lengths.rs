@@ -4,7 +4,7 @@
 use std::task::Poll;
 
 use beanstalk_proto::{
-    Error, JobId, Peek, ProtocolError, Reply,
+    Error, Instant, JobId, Peek, ProtocolError, Reply,
     client::{self, Config, Limits},
     server::{self, Event},
 };
@@ -40,6 +40,7 @@ proptest! {
         let limits = Limits { reply_body, untaken_replies, ..Limits::default() };
         let mut connection = client::Connection::new(Config { limits, ..Config::default() });
         let mut ticket = connection.send(Instant::ZERO, Peek::new(7)).unwrap();
+        connection.transmitted(connection.queued());
         tell(&mut connection, format!("FOUND 7 {bytes}\r\n").as_bytes());
         if bytes > u64::from(u32::MAX) {
             let error = connection.poll_reply(&mut ticket);

@@ -11,6 +11,7 @@ use std::{
 use beanstalk_tests::{
     bare::Bare,
     server::{self, Backend, Options, Server},
+    watchdog,
 };
 
 /// How late a server may be.
@@ -34,15 +35,19 @@ fn everywhere(scenario: fn(&mut Play)) {
     });
 }
 
-/// Plays a scenario; against a real beanstalkd up to three times, as it can forget a connection's deadlines for good: it clears
-/// its timer if it wakes in the very microsecond of one. What it does otherwise than expected it does each time.
+/// Something came late: the server's doing, or the machine's.
+struct Late;
+
+/// Plays a scenario. What comes late has two more chances, as the machine may have been busy. So has all that a real beanstalkd
+/// does, as it can forget a connection's deadlines for good: it clears its timer if it wakes in the very microsecond of one. What
+/// it does otherwise than expected it does each time.
 fn play(backend: Backend, scenario: fn(&mut Play)) {
-    let attempts = if backend == Backend::Real { 3 } else { 1 };
-    for _ in 1..attempts {
-        if panic::catch_unwind(|| scenario(&mut Play::start(backend))).is_ok() {
-            return;
+    for _ in 0..2 {
+        match panic::catch_unwind(|| scenario(&mut Play::start(backend))) {
+            Ok(()) => return,
+            Err(unexpected) if backend != Backend::Real && !unexpected.is::<Late>() => panic::resume_unwind(unexpected),
+            Err(_) => println!("not as expected against {}; once more, on another server", backend.name()),
         }
-        println!("not as expected against {}; once more, on another server", backend.name());
     }
     scenario(&mut Play::start(backend));
 }
@@ -72,7 +77,10 @@ impl Play {
         bare.hear(expected);
         let (took, expected) = (self.started.elapsed(), Duration::from_secs(seconds));
         assert!(took + EARLY >= expected, "it came after {took:?}, before {seconds} s had passed");
-        assert!(took < expected + LATE, "it came after {took:?} instead of {seconds} s");
+        if took >= expected + LATE {
+            println!("it came after {took:?} instead of {seconds} s");
+            panic::panic_any(Late);
+        }
     }
 }
 
@@ -90,6 +98,7 @@ fn stat(bare: &mut Bare, command: &str, key: &str) -> String {
 
 #[test]
 fn a_delay_ends() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut producer) = (play.connect(), play.connect());
         worker.say("reserve\r\n");
@@ -108,6 +117,7 @@ fn a_delay_ends() {
 
 #[test]
 fn of_jobs_whose_delays_ended_the_most_urgent_is_served_first() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut waiting) = (play.connect(), play.connect());
         waiting.exchange("watch other\r\n", "WATCHING 2\r\n");
@@ -127,6 +137,7 @@ fn of_jobs_whose_delays_ended_the_most_urgent_is_served_first() {
 
 #[test]
 fn a_job_whose_ttr_runs_out_is_given_to_who_waits() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut holder, mut other) = (play.connect(), play.connect());
         other.say("reserve\r\n");
@@ -146,6 +157,7 @@ fn a_job_whose_ttr_runs_out_is_given_to_who_waits() {
 
 #[test]
 fn a_touched_job_has_its_whole_ttr_again() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut holder, mut other) = (play.connect(), play.connect());
         play.begin();
@@ -161,6 +173,7 @@ fn a_touched_job_has_its_whole_ttr_again() {
 
 #[test]
 fn who_holds_a_job_is_warned_a_second_before_its_deadline() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut holder = play.connect();
         play.begin();
@@ -178,6 +191,7 @@ fn who_holds_a_job_is_warned_a_second_before_its_deadline() {
 
 #[test]
 fn a_job_with_a_ttr_of_a_second_warns_at_once() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut holder = play.connect();
         play.begin();
@@ -189,6 +203,7 @@ fn a_job_with_a_ttr_of_a_second_warns_at_once() {
 
 #[test]
 fn a_warning_wins_against_a_timeout() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut holder = play.connect();
         play.begin();
@@ -200,6 +215,7 @@ fn a_warning_wins_against_a_timeout() {
 
 #[test]
 fn a_reserve_times_out() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut short, mut long) = (play.connect(), play.connect());
         play.begin();
@@ -214,6 +230,7 @@ fn a_reserve_times_out() {
 
 #[test]
 fn a_paused_tube_serves_when_the_pause_is_over() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut other) = (play.connect(), play.connect());
         other.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -230,6 +247,7 @@ fn a_paused_tube_serves_when_the_pause_is_over() {
 
 #[test]
 fn a_pause_of_no_time_ends_another() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut other) = (play.connect(), play.connect());
         other.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -243,6 +261,7 @@ fn a_pause_of_no_time_ends_another() {
 
 #[test]
 fn a_pause_outlasts_a_timeout() {
+    let _bound = watchdog::bound();
     everywhere(|play| {
         let mut worker = play.connect();
         worker.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
@@ -259,6 +278,7 @@ fn a_pause_outlasts_a_timeout() {
 /// jobs expired, and then that timeout passed: a quirk that is not copied, since a job is lost to the others.
 #[test]
 fn a_held_job_expires_though_its_holder_was_warned_of_another() {
+    let _bound = watchdog::bound();
     fn scenario(play: &mut Play, outcome: &str, at: u64) {
         let (mut holder, mut other) = (play.connect(), play.connect());
         play.begin();

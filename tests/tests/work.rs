@@ -12,5 +12,5 @@ use beanstalk_tokio::Tokio;
 fn main() -> ExitCode {
     let mut trials = work::all::<Tokio>();
     trials.extend(work::all::<AsyncStd>());
-    runner::main(trials)
+    runner::main(env!("CARGO_CRATE_NAME"), trials)
 }

@@ -1,11 +1,10 @@
 //! The blocking client's worker on real sockets, against the embedded server and a real beanstalkd.
 
 use std::{
-    io::{self, Write},
     num::NonZeroU32,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
@@ -13,12 +12,13 @@ use std::{
 };
 
 use beanstalk_sync::{
-    Backoff, Client, Error, Event, HeldJob, Metrics, RetryPolicy, Verdict, Worker, WorkerBuilder, WorkerEvent,
+    Backoff, Client, Config, Error, Event, HeldJob, Metrics, RetryPolicy, Verdict, Worker, WorkerBuilder, WorkerEvent,
     WorkerHandle, stats::JobState, wait_until_empty,
 };
 use beanstalk_tests::{
     daemon::Daemon,
     server::{Backend, installed},
+    watchdog,
 };
 
 const LONG: Duration = Duration::from_secs(30);
@@ -69,10 +69,11 @@ fn wait_for(mut condition: impl FnMut() -> bool, what: &str) {
 
 #[test]
 fn every_job_is_worked_on_once_and_deleted() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         for n in 0..500 {
-            client.put(1024, 0, 60, n.to_string()).unwrap();
+            client.put(1024, 0, 60, n.to_string()).unwrap().inserted().unwrap();
         }
         let (sender, receiver) = mpsc::channel();
         let worker = Running::start(worker_for(&daemon).concurrency(4), move |job| {
@@ -86,15 +87,16 @@ fn every_job_is_worked_on_once_and_deleted() {
         assert!(wait_until_empty(&mut client, "work", Some(LONG)).unwrap());
         let (metrics, took) = worker.stop(LONG);
         assert_eq!(metrics, Metrics { reserved: 500, done: 500, ..Metrics::default() });
-        assert!(took < Duration::from_secs(5), "idle slots took {took:?} to stop");
+        assert!(took < LONG / 2, "idle slots took {took:?} to stop");
     }
 }
 
 #[test]
-fn a_job_of_one_second_outlives_a_handler_of_three() {
+fn a_job_of_two_seconds_outlives_a_handler_of_three() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
-        let id = client.put(1024, 0, 1, "slow").unwrap().id();
+        let id = client.put(1024, 0, 2, "slow").unwrap().id();
         let worker = Running::start(worker_for(&daemon), move |job| {
             thread::sleep(Duration::from_secs(3));
             let stats = job.stats().map_err(|error| error.to_string())?;
@@ -111,6 +113,7 @@ fn a_job_of_one_second_outlives_a_handler_of_three() {
 
 #[test]
 fn a_job_that_fails_is_tried_again_and_at_last_buried_with_its_priority() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let id = client.put(77, 0, 60, "bad").unwrap().id();
@@ -140,6 +143,7 @@ fn a_job_that_fails_is_tried_again_and_at_last_buried_with_its_priority() {
 
 #[test]
 fn verdicts_are_carried_out() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let later = client.put(5, 0, 60, "later").unwrap().id();
@@ -158,6 +162,7 @@ fn verdicts_are_carried_out() {
 
 #[test]
 fn a_shutdown_lets_what_is_in_hand_finish_and_takes_nothing_more() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
         let (sender, receiver) = mpsc::channel();
@@ -167,22 +172,23 @@ fn a_shutdown_lets_what_is_in_hand_finish_and_takes_nothing_more() {
             thread::sleep(Duration::from_millis(300));
             Ok(Verdict::Done)
         });
-        client.put(1024, 0, 60, "in hand").unwrap();
+        client.put(1024, 0, 60, "in hand").unwrap().inserted().unwrap();
         receiver.recv_timeout(LONG).unwrap();
         worker.handle.shutdown(LONG);
         let left = client.put(1024, 0, 60, "left").unwrap().id();
         let (metrics, took) = worker.stop(LONG);
         assert_eq!(metrics, Metrics { reserved: 1, done: 1, ..Metrics::default() });
-        assert!(took < Duration::from_secs(5), "it took {took:?}");
+        assert!(took < LONG / 2, "it took {took:?}");
         assert_eq!(client.stats_job(left).unwrap().state, Some(JobState::Ready));
     }
 }
 
 #[test]
 fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
+    let _bound = watchdog::bound();
     for daemon in Daemon::each() {
         let mut client = client_of(&daemon);
-        let id = client.put(9, 0, 1, "stuck").unwrap().id();
+        let id = client.put(9, 0, 2, "stuck").unwrap().id();
         let (sender, receiver) = mpsc::channel();
         let (finish, ends) = mpsc::channel::<()>();
         let ends = Mutex::new(ends);
@@ -193,9 +199,9 @@ fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
             Ok(Verdict::Done)
         });
         assert!(!receiver.recv_timeout(LONG).unwrap());
-        let within = Duration::from_millis(1500);
+        let within = Duration::from_millis(2500);
         let (metrics, took) = worker.stop(within);
-        assert!(took >= within && took < within + Duration::from_secs(1), "it took {took:?}");
+        assert!(took >= within && took < within + LONG / 2, "it took {took:?}");
         assert_eq!(metrics, Metrics { reserved: 1, returned: 1, ..Metrics::default() });
         wait_for(|| client.stats_job(id).unwrap().state == Some(JobState::Ready), "the job is back");
         let stats = client.stats_job(id).unwrap();
@@ -209,12 +215,14 @@ fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
 
 #[test]
 fn a_shutdown_ends_in_time_while_the_server_says_nothing() {
+    let _bound = watchdog::bound();
     // The listener's backlog takes connections, and nobody ever answers.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let connected = Arc::new(AtomicBool::new(false));
     let listened = Arc::clone(&connected);
-    let builder = Worker::builder().server(&address).tube("work").on_event(move |event| {
+    let config = Config { reply_timeout: Some(LONG), ..Config::default() };
+    let builder = Worker::builder().server(&address).tube("work").config(config).on_event(move |event| {
         if matches!(event, WorkerEvent::Connection { event: Event::Connected, .. }) {
             listened.store(true, Ordering::Relaxed);
         }
@@ -222,11 +230,12 @@ fn a_shutdown_ends_in_time_while_the_server_says_nothing() {
     let worker = Running::start(builder, |_| Ok(Verdict::Done));
     wait_for(|| connected.load(Ordering::Relaxed), "it is connected");
     let (_, took) = worker.stop(Duration::from_millis(500));
-    assert!(took < Duration::from_millis(1500), "it took {took:?}");
+    assert!(took < LONG / 2, "it took {took:?}");
 }
 
 #[test]
 fn a_worker_that_is_shut_down_before_it_runs_does_nothing() {
+    let _bound = watchdog::bound();
     let worker = Worker::builder().server("127.0.0.1:1").build().unwrap();
     worker.handle().shutdown(LONG);
     assert_eq!(worker.run(|_| Ok::<_, Error>(Verdict::Done)), Metrics::default());
@@ -234,12 +243,14 @@ fn a_worker_that_is_shut_down_before_it_runs_does_nothing() {
 
 #[test]
 fn what_is_no_address_or_tube_is_told_when_a_worker_is_made() {
+    let _bound = watchdog::bound();
     assert!(matches!(Worker::builder().server("nowhere").build(), Err(Error::Argument(_))));
     assert!(matches!(Worker::builder().tube("two words").build(), Err(Error::Argument(_))));
 }
 
 #[test]
 fn a_worker_survives_the_death_of_its_server() {
+    let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {
         let (sender, receiver) = mpsc::channel();
         let (go_on, goes_on) = mpsc::channel::<()>();
@@ -252,12 +263,12 @@ fn a_worker_survives_the_death_of_its_server() {
             }
             Ok(Verdict::Done)
         });
-        client_of(&daemon).put(1024, 0, 60, "before").unwrap();
+        client_of(&daemon).put(1024, 0, 60, "before").unwrap().inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), ("before".into(), false));
         daemon.kill();
         assert!(daemon.restart());
         drop(go_on);
-        client_of(&daemon).put(1024, 0, 60, "after").unwrap();
+        client_of(&daemon).put(1024, 0, 60, "after").unwrap().inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), ("after".into(), false));
         wait_for(|| worker.handle.metrics().done == 1, "the second is done");
         let (metrics, _) = worker.stop(LONG);
@@ -268,6 +279,7 @@ fn a_worker_survives_the_death_of_its_server() {
 
 #[test]
 fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
+    let _bound = watchdog::bound();
     if installed().is_none() {
         return;
     }
@@ -281,7 +293,7 @@ fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
         assert!(!job.is_lost());
         Ok(Verdict::Done)
     });
-    client_of(&daemon).put(1024, 0, 60, "dear").unwrap();
+    client_of(&daemon).put(1024, 0, 60, "dear").unwrap().inserted().unwrap();
     receiver.recv_timeout(LONG).unwrap();
     daemon.kill();
     assert!(daemon.restart());
@@ -294,6 +306,7 @@ fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
 
 #[test]
 fn a_handler_whose_job_is_lost_is_told_so_instead_of_asking() {
+    let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {
         let (sender, receiver) = mpsc::channel();
         let worker = Running::start(worker_for(&daemon), move |job| {
@@ -313,6 +326,7 @@ fn a_handler_whose_job_is_lost_is_told_so_instead_of_asking() {
 
 #[test]
 fn servers_come_and_go_while_a_worker_runs() {
+    let _bound = watchdog::bound();
     for (first, second) in Daemon::each().zip(Daemon::each()) {
         let (sender, receiver) = mpsc::channel();
         let worker = Running::start(worker_for(&first).concurrency(2), move |job| {
@@ -320,69 +334,23 @@ fn servers_come_and_go_while_a_worker_runs() {
             Ok(Verdict::Done)
         });
         let put = |daemon| client_of(daemon).put(1024, 0, 60, "").unwrap();
-        put(&first);
+        put(&first).inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), first.address());
         worker.handle.add_server(&second.address()).unwrap();
         worker.handle.add_server(&second.address()).unwrap();
         assert_eq!(worker.handle.servers().len(), 2);
-        put(&second);
+        put(&second).inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), second.address());
         assert!(worker.handle.remove_server(&first.address(), LONG));
         assert!(!worker.handle.remove_server(&first.address(), LONG));
         // Its connections go; then nobody takes its jobs.
         let mut client = client_of(&first);
         wait_for(|| client.stats().unwrap().current_connections == Some(1), "the worker has left");
-        put(&first);
-        put(&second);
+        put(&first).inserted().unwrap();
+        put(&second).inserted().unwrap();
         assert_eq!(receiver.recv_timeout(LONG).unwrap(), second.address());
         assert_eq!(client.stats_tube("work").unwrap().current_jobs_ready, Some(1));
         let (metrics, _) = worker.stop(LONG);
         assert_eq!((metrics.reserved, metrics.done), (3, 3));
-    }
-}
-
-/// Jobs a second of the loop that people write by hand, and of a worker.
-#[test]
-fn a_worker_costs_little_more_than_a_loop_of_reserve_and_delete() {
-    const JOBS: u32 = 2000;
-    for daemon in Daemon::each() {
-        let mut client = client_of(&daemon);
-        client.watch("work").unwrap();
-        let fill = |client: &mut Client| {
-            for result in client.call_all((0..JOBS).map(|n| beanstalk_sync::Put::of(n.to_string()))) {
-                result.unwrap();
-            }
-        };
-        let (mut raw, mut worked) = (f64::MIN, f64::MIN);
-        for _ in 0..5 {
-            fill(&mut client);
-            let start = Instant::now();
-            while let Some(job) = client.reserve_with_timeout(0).unwrap().job() {
-                client.delete(job.id).unwrap();
-            }
-            raw = raw.max(f64::from(JOBS) / start.elapsed().as_secs_f64());
-
-            fill(&mut client);
-            let (sender, receiver) = mpsc::channel();
-            let left = AtomicU32::new(JOBS);
-            let worker = Running::start(worker_for(&daemon), move |_| {
-                // Connecting is not what is compared.
-                if [1, JOBS].contains(&left.fetch_sub(1, Ordering::Relaxed)) {
-                    sender.send(Instant::now()).unwrap();
-                }
-                Ok(Verdict::Done)
-            });
-            let [start, end] = [(); 2].map(|()| receiver.recv_timeout(LONG).unwrap());
-            worked = worked.max(f64::from(JOBS - 1) / (end - start).as_secs_f64());
-            worker.stop(LONG);
-        }
-        let _ = writeln!(
-            io::stderr(),
-            "{}: {raw:.0} jobs/s by a raw loop, {worked:.0} by a worker ({:+.1} %)",
-            daemon.name(),
-            (worked / raw - 1.0) * 100.0
-        );
-        // Loosely: other programs run here too.
-        assert!(worked > raw * 0.5, "{worked:.0} jobs/s are too few, a raw loop does {raw:.0}");
     }
 }

@@ -33,7 +33,7 @@ impl<T: PollTransport, R> Claim<'_, T, R> {
     pub(super) fn poll_flushed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Ticket<R>, Error>> {
         let Self { driver, ticket, .. } = self;
         let Driver { connection, link, .. } = &mut **driver;
-        // What is late, and so was not written in time, or has ended, the ticket tells.
+        // Ready and not flushed: it is late, or has failed.
         let flushed = link.poll(connection, None, cx, |connection| {
             match connection.is_flushed(ticket) || connection.is_ready(ticket.id()) {
                 true => Poll::Ready(()),
@@ -41,7 +41,11 @@ impl<T: PollTransport, R> Claim<'_, T, R> {
             }
         });
         match flushed {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(self.ticket.take())),
+            Poll::Ready(Ok(())) if connection.is_flushed(ticket) => Poll::Ready(Ok(self.ticket.take())),
+            Poll::Ready(Ok(())) => match connection.poll_reply(ticket) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(Ok(self.ticket.take())),
+            },
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
             Poll::Pending => Poll::Pending,
         }

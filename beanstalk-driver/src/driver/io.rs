@@ -28,7 +28,7 @@ impl Block {
 /// A stream and a timer, as a runtime offers them.
 ///
 /// A `poll_` method that returns [`Poll::Pending`] has arranged for the task to be woken. But a transport that blocks its thread returns it
-/// from [`PollTransport::poll_read`] and [`PollTransport::poll_write`] only once the time that they may block is over: whoever polls
+/// from [`PollTransport::poll_read`], `poll_write` and `poll_flush` only once the time that they may block is over: whoever polls
 /// the driver over one then polls it again at once, and needs no waker.
 pub trait PollTransport: Unpin {
     /// What the stream fails with.
@@ -47,7 +47,7 @@ pub trait PollTransport: Unpin {
     ) -> Poll<Result<usize, Self::Error>>;
 
     /// Flushes what the stream has taken and kept.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
+    fn poll_flush(&mut self, cx: &mut Context<'_>, block: Block) -> Poll<Result<(), Self::Error>>;
 
     /// Closes the writing half.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;

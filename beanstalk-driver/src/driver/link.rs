@@ -36,6 +36,8 @@ pub(crate) struct Link<T> {
 pub(super) enum Begin {
     /// With what was just sent, and not looked for yet.
     Sent,
+    /// With a turn of which only a failure counts.
+    Turn,
     Anywhere,
 }
 
@@ -102,7 +104,7 @@ impl<T: PollTransport> Link<T> {
                 Ok(wrote) => wrote,
                 Err(error) => {
                     self.read_out(connection, cx);
-                    return Poll::Ready(found_or(look(connection), error));
+                    return Poll::Ready(begin.found_or(|| look(connection), error));
                 }
             };
             // Before anything was read it cannot be here.
@@ -134,7 +136,7 @@ impl<T: PollTransport> Link<T> {
                     came = true;
                 }
                 // It may have come with the last bytes before the failure.
-                Poll::Ready(Err(error)) => return Poll::Ready(found_or(look(connection), error)),
+                Poll::Ready(Err(error)) => return Poll::Ready(begin.found_or(|| look(connection), error)),
                 Poll::Pending if self.poll_time(connection, limit, cx) => {}
                 Poll::Pending => return Poll::Pending,
             }
@@ -149,10 +151,11 @@ impl<T: PollTransport> Link<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), T::Error>> {
         let mut moved = false;
-        self.poll(connection, limit, cx, |_| match mem::replace(&mut moved, true) {
+        let moved_on = |_: &mut Connection| match mem::replace(&mut moved, true) {
             true => Poll::Ready(()),
             false => Poll::Pending,
-        })
+        };
+        self.poll_from(Begin::Turn, connection, limit, cx, moved_on)
     }
 
     /// Reads what is here, without waiting, until `look` finds what it looks for.
@@ -189,9 +192,7 @@ impl<T: PollTransport> Link<T> {
     #[inline(always)]
     fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
         if connection.wants_transmit() && !connection.is_ended() {
-            // Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
-            let block = if connection.in_flight() > 1 { Block::Turn } else { Block::Until(connection.poll_timeout()) };
-            match self.transport.poll_write(cx, block, connection.transmit()) {
+            match self.transport.poll_write(cx, block_of_writes(connection), connection.transmit()) {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => connection.transmitted(n),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -202,7 +203,7 @@ impl<T: PollTransport> Link<T> {
             }
         }
         if connection.wants_flush() && !connection.is_ended() {
-            match self.transport.poll_flush(cx) {
+            match self.transport.poll_flush(cx, block_of_writes(connection)) {
                 Poll::Ready(Ok(())) => connection.flushed(),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Wrote::Nothing),
@@ -252,6 +253,12 @@ impl<T: PollTransport> Link<T> {
     }
 }
 
+/// Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
+#[inline(always)]
+fn block_of_writes(connection: &Connection) -> Block {
+    if connection.in_flight() > 1 { Block::Turn } else { Block::Until(connection.poll_timeout()) }
+}
+
 #[inline(always)]
 fn first(timeout: Option<Instant>, limit: Option<Instant>) -> Option<Instant> {
     match (timeout, limit) {
@@ -261,9 +268,12 @@ fn first(timeout: Option<Instant>, limit: Option<Instant>) -> Option<Instant> {
     }
 }
 
-fn found_or<R, E>(found: Poll<R>, error: E) -> Result<R, E> {
-    match found {
-        Poll::Ready(found) => Ok(found),
-        Poll::Pending => Err(error),
+impl Begin {
+    #[cold]
+    fn found_or<R, E>(self, look: impl FnOnce() -> Poll<R>, error: E) -> Result<R, E> {
+        match if self == Self::Turn { Poll::Pending } else { look() } {
+            Poll::Ready(found) => Ok(found),
+            Poll::Pending => Err(error),
+        }
     }
 }

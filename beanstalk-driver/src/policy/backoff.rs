@@ -10,9 +10,11 @@
 //! The whole delay is random ("full jitter"), so that clients which lost the same server at the same moment don't come
 //! back at the same moment.
 
+use alloc::format;
 use core::time::Duration;
 
 use super::hash;
+use beanstalk_proto::ArgumentError;
 
 /// How delays grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +32,31 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// Refuses a first delay that is longer than the longest. `setting` names the backoff.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`].
+    pub fn check(&self, setting: &'static str) -> Result<(), ArgumentError> {
+        check_order(setting, self.first, self.max)
+    }
+
     /// The longest that the delay after so many failed attempts can be.
     #[must_use]
     pub fn ceiling(&self, attempts: u32) -> Duration {
         let factor = 2_u32.checked_pow(attempts).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.max)
+    }
+}
+
+/// Refuses a first delay that is longer than the longest.
+pub(super) fn check_order(setting: &'static str, first: Duration, max: Duration) -> Result<(), ArgumentError> {
+    match first <= max {
+        true => Ok(()),
+        false => {
+            let why = format!("the first delay, {first:?}, is longer than the longest, {max:?}");
+            Err(ArgumentError::setting(setting, why))
+        }
     }
 }
 

@@ -44,5 +44,5 @@ pub use retry::{Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
 pub use session::{Call, Event, Next, Session, SessionConfig, Step};
 pub use tubes::{Selection, Tubes};
-pub use upkeep::{ClearTube, MoveJobs, Queue, Side, is_empty};
+pub use upkeep::{ClearTube, KickBuried, MoveJobs, Queue, Side, is_empty};
 pub use worker::{Action, Metrics, Verdict, Worker, WorkerConfig, WorkerEvent};

@@ -10,7 +10,8 @@
 
 use core::{num::NonZeroU32, time::Duration};
 
-use beanstalk_proto::{Seconds, stats::JobStats};
+use super::backoff::check_order;
+use beanstalk_proto::{ArgumentError, Seconds, stats::JobStats};
 
 /// When to try a failed job again, and when to set it aside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,15 @@ pub enum Failed {
 }
 
 impl RetryPolicy {
+    /// Refuses a first delay that is longer than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`].
+    pub fn check(&self) -> Result<(), ArgumentError> {
+        check_order("retry", self.first, self.max)
+    }
+
     /// What becomes of a job that has failed now, and had failed so many times before.
     #[must_use]
     pub fn failed(&self, failures: u64) -> Failed {

@@ -23,7 +23,7 @@ use super::{
     hash,
     session::{Next, breaks},
 };
-use beanstalk_proto::{CommandError, Error, Instant, JobId, Lost};
+use beanstalk_proto::{ArgumentError, CommandError, Error, Instant, JobId, Lost};
 
 /// Names a server of a set. A number is never used again within its set, even if its server is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +91,18 @@ impl Servers {
     #[must_use]
     pub const fn new(backoff: Backoff, patience: Option<Duration>, seed: u64) -> Self {
         Self { servers: Vec::new(), backoff, patience, random: seed, next_id: 0, last: None }
+    }
+
+    /// Refuses a set without servers, and a first delay that is longer than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`], which names the setting.
+    pub fn check(&self) -> Result<(), ArgumentError> {
+        if self.servers.is_empty() {
+            return Err(ArgumentError::setting("servers", "there is none to put jobs on"));
+        }
+        self.backoff.check("backoff")
     }
 
     /// Adds a server, or finds the one that has this name. Names are what keys are hashed with: write an address the same

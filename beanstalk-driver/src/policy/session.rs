@@ -38,7 +38,7 @@ use super::{
     backoff::{Backoff, Delays},
     tubes::{Selection, Tubes},
 };
-use beanstalk_proto::{Command, Error, Instant, Kind, Lost, Request};
+use beanstalk_proto::{ArgumentError, Command, Error, Instant, Kind, Lost, Request};
 
 /// How a session behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,17 @@ pub struct SessionConfig {
 impl Default for SessionConfig {
     fn default() -> Self {
         Self { reconnect: Some(Backoff::default()), patience: Some(Duration::from_secs(30)) }
+    }
+}
+
+impl SessionConfig {
+    /// Refuses a first delay that is longer than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`].
+    pub fn check(&self) -> Result<(), ArgumentError> {
+        self.reconnect.map_or(Ok(()), |backoff| backoff.check("reconnect"))
     }
 }
 

@@ -6,6 +6,9 @@
 //!
 //!   MoveJobs:   use ─▶ peek ─▶ stats-job ─▶ reserve-job ─▶ put there ─▶ delete ─┐   NOT_FOUND: the next queue ─ … ─▶ done
 //!                       ▲────────────────────────────────────────────────────────┘
+//!
+//!   KickBuried: use ─▶ stats-tube ─▶ peek-buried ─▶ kick-job ─┐     NOT_FOUND, or as many as were buried: done, as ClearTube
+//!                                     ▲────────────────────────┘
 //! ```
 //!
 //! Each is told the result of one command and names the next. A job that somebody else takes in between is left to them.
@@ -13,13 +16,13 @@
 //!
 //! A job that moves is put before it is deleted. So if a connection breaks in between, there are two of it, and never none.
 //! It keeps its priority, its ttr and what is left of its delay; its id and its counts are new, and one that was buried
-//! is ready.
+//! is ready. If the put only buries it, for lack of memory, it stays where it was too, and the move ends with that.
 
 use alloc::vec::{self, Vec};
 use core::{mem, time::Duration};
 
 use beanstalk_proto::{
-    Command, CommandError, Error, JobId, Reply, TubeName,
+    Buried, Command, CommandError, Error, JobId, Reply, Subject, TubeName,
     stats::{JobStats, TubeStats},
 };
 
@@ -145,6 +148,79 @@ impl ClearTube {
     }
 }
 
+/// Kicks the jobs of a tube that are buried, each by its id, on one connection: never a delayed one, as `kick` does once
+/// none is buried. Those buried meanwhile are left alone, so that it ends.
+#[derive(Debug)]
+pub struct KickBuried {
+    tube: TubeName,
+    /// The tube that was in use.
+    used: Option<TubeName>,
+    /// How many may be left to kick.
+    left: u64,
+    kicked: u64,
+    /// Whether the last command was a `peek-buried`.
+    peeking: bool,
+    done: bool,
+}
+
+impl KickBuried {
+    /// Kicks what is buried in a tube. Begin with the command that comes with it.
+    #[must_use]
+    pub fn new(tube: TubeName) -> (Self, Command) {
+        (Self { tube, used: None, left: 0, kicked: 0, peeking: false, done: false }, Command::ListTubeUsed)
+    }
+
+    /// What came of the last command; gives the next, or nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// What the command failed with, which is the end too.
+    pub fn handle_reply(&mut self, result: Result<Reply, Error>) -> Result<Option<Command>, Error> {
+        let reply = found(result)?;
+        if self.done {
+            return Ok(None);
+        }
+        match reply {
+            Some(Reply::Using(used)) if self.used.is_none() => {
+                self.used = Some(used);
+                return Ok(Some(Command::Use { tube: self.tube.clone() }));
+            }
+            Some(Reply::Using(_)) => return Ok(Some(Command::StatsTube { tube: self.tube.clone() })),
+            Some(Reply::Found(job)) => {
+                self.peeking = false;
+                return Ok(Some(Command::KickJob { id: job.id }));
+            }
+            Some(Reply::Ok(body)) => {
+                let stats = TubeStats::decode(&body).map_err(|error| Error::Stats {
+                    command: "stats-tube",
+                    subject: Subject::Tube(self.tube.clone()),
+                    error,
+                })?;
+                self.left = stats.current_jobs_buried.unwrap_or(u64::MAX);
+            }
+            Some(_) => {
+                self.kicked = self.kicked.saturating_add(1);
+                self.left = self.left.saturating_sub(1);
+            }
+            None if self.peeking => self.left = 0,
+            // Somebody else was quicker with this one.
+            None => self.left = self.left.saturating_sub(1),
+        }
+        self.done = self.left == 0;
+        self.peeking = !self.done;
+        match self.done {
+            true => Ok(self.used.take().map(|tube| Command::Use { tube })),
+            false => Ok(Some(Command::PeekBuried)),
+        }
+    }
+
+    /// How many jobs it has kicked so far.
+    #[must_use]
+    pub const fn kicked(&self) -> u64 {
+        self.kicked
+    }
+}
+
 /// On which of two connections to send a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -177,7 +253,8 @@ impl MoveJobs {
     ///
     /// # Errors
     ///
-    /// What the command failed with, which is the end too. A job that could not be put is given back first.
+    /// What the command failed with, which is the end too. A job that could not be put is given back first; so is one that
+    /// was put but buried for lack of memory ([`Error::Buried`], which names the copy).
     pub fn handle_reply(&mut self, result: Result<Reply, Error>) -> Result<Option<Side>, Error> {
         let Some(queues) = &mut self.queues else { return Ok(None) };
         let (doing, side) = match (mem::replace(&mut self.doing, Doing::Peek), result) {
@@ -185,6 +262,10 @@ impl MoveJobs {
             (Doing::Put(id, stats), Err(error)) => {
                 let side = Side::From(give_back(id, &stats, queues.current));
                 (Doing::GiveBack(error), side)
+            }
+            (Doing::Put(id, stats), Ok(Reply::BuriedId(copy))) => {
+                let side = Side::From(give_back(id, &stats, queues.current));
+                (Doing::GiveBack(Buried { id: Some(copy) }.into()), side)
             }
             (doing, result) => match (doing, found(result)?) {
                 (Doing::Nothing, _) => (Doing::Use, Side::From(Command::Use { tube: self.from.clone() })),

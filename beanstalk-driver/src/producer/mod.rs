@@ -4,12 +4,12 @@ use alloc::vec::Vec;
 use core::{fmt, time::Duration};
 
 use crate::{
-    connect::Address,
+    connect::Endpoint,
     policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
 };
 use crate::{runtime::Runtime, session::not_sent};
 use beanstalk_proto::client::Config;
-use beanstalk_proto::{Body, Error, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, Use};
+use beanstalk_proto::{Argument, Body, Error, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, Use};
 
 /// How a [`Producer`] puts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Producer<R: Runtime> {
 
 struct Link<C> {
     id: ServerId,
-    address: Address,
+    address: Endpoint,
     client: Option<C>,
     /// The tube in use on this connection, if that is known.
     tube: Option<TubeName>,
@@ -66,7 +66,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address.
+    /// [`Error::Argument`] for what is no address, and if there is none.
     pub fn new(addresses: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
         Self::with_config(addresses, ProducerConfig::default())
     }
@@ -75,7 +75,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address.
+    /// [`Error::Argument`] for what is no address, if there is none, and for a first delay that is longer than the longest.
     pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
         let runtime = R::default();
         let servers = Servers::new(config.backoff, config.patience, runtime.seed());
@@ -83,6 +83,7 @@ impl<R: Runtime> Producer<R> {
         for address in addresses {
             producer.add_server(address.as_ref())?;
         }
+        producer.servers.check()?;
         Ok(producer)
     }
 
@@ -91,8 +92,8 @@ impl<R: Runtime> Producer<R> {
     /// # Errors
     ///
     /// [`Error::Argument`] for what is no tube name.
-    pub fn use_tube<'t>(&mut self, tube: impl Into<TubeArg<'t>>) -> Result<(), Error> {
-        self.config.tube = tube.into().to_name()?;
+    pub fn use_tube<'t>(&mut self, tube: impl Argument<TubeArg<'t>>) -> Result<(), Error> {
+        self.config.tube = tube.into_argument().to_name()?;
         Ok(())
     }
 
@@ -110,12 +111,12 @@ impl<R: Runtime> Producer<R> {
     /// Those of `put` and [`Error::Argument`]. When no server is healthy in time, what the last one failed with.
     pub async fn put<'b>(
         &mut self,
-        priority: impl Into<Priority>,
-        delay: impl Into<Seconds>,
-        ttr: impl Into<Seconds>,
-        body: impl Into<Body<'b>>,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'b>>,
     ) -> Result<(Placed, PutOutcome), Error> {
-        self.place(None, Put::new(priority.into(), delay.into(), ttr.into(), body.into())).await
+        self.place(None, Put::new(priority, delay, ttr, body)).await
     }
 
     /// Puts a job where those with the same key go: on the same server, as long as that is healthy.
@@ -130,12 +131,12 @@ impl<R: Runtime> Producer<R> {
     pub async fn put_keyed<'b>(
         &mut self,
         key: impl AsRef<[u8]>,
-        priority: impl Into<Priority>,
-        delay: impl Into<Seconds>,
-        ttr: impl Into<Seconds>,
-        body: impl Into<Body<'b>>,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'b>>,
     ) -> Result<(Placed, PutOutcome), Error> {
-        self.place(Some(key.as_ref()), Put::new(priority.into(), delay.into(), ttr.into(), body.into())).await
+        self.place(Some(key.as_ref()), Put::new(priority, delay, ttr, body)).await
     }
 
     /// Adds a server, or finds the one that is there. Servers are told apart, and keys hashed, by how addresses are written.
@@ -144,7 +145,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
-        let parsed: Address = address.parse()?;
+        let parsed: Endpoint = address.parse()?;
         let id = self.servers.add(address);
         if !self.links.iter().any(|link| link.id == id) {
             self.links.push(Link { id, address: parsed, client: None, tube: None });

@@ -3,11 +3,11 @@
 use core::{fmt, ops::Deref};
 
 use super::Session;
-use crate::connect::Address;
+use crate::connect::Endpoint;
 use crate::runtime::Runtime;
 use beanstalk_proto::{
-    Bury, CommandError, Delete, Error, Job, Peek, Priority, Release, ReleaseOutcome, ReserveJob, Seconds, StatsJob,
-    Touch, TubeName, stats::JobStats,
+    Argument, Bury, CommandError, Delete, Error, Job, Peek, Priority, Release, ReleaseOutcome, ReserveJob, Seconds,
+    StatsJob, Subject, Touch, TubeName, stats::JobStats,
 };
 
 /// A job that a [`Session`] holds. It is a [`Job`] with what can be done about it.
@@ -52,7 +52,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
 
     /// The server that the job is on.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         self.session.server()
     }
 
@@ -131,8 +131,8 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     /// # Errors
     ///
     /// Those of `release` and `stats-job`, and [`Error::NotHeld`].
-    pub async fn release(mut self, delay: impl Into<Seconds>) -> Result<ReleaseOutcome, Error> {
-        let delay = delay.into();
+    pub async fn release(mut self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
+        let delay = delay.into_argument();
         let priority = self.priority().await?;
         self.hold().await?;
         let release = Release::new(self.job.id, priority, delay);
@@ -174,7 +174,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
             return Ok(());
         }
         if found.body != self.job.body {
-            return Err(Error::Command { command: "reserve-job", error: not_found });
+            return Err(Error::Command { command: "reserve-job", subject: Subject::Job(id), error: not_found });
         }
         // Not on a later connection: the server may be another by then, and so the job.
         self.session.call_on(Some(connection), ReserveJob::new(id)).await?;

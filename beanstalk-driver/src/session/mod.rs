@@ -7,12 +7,12 @@ mod held;
 
 use crate::runtime::Runtime;
 use crate::{
-    connect::Address,
+    connect::Endpoint,
     policy,
     policy::{Call, Event, Next, Selection, SessionConfig, Step, Tubes},
 };
 use beanstalk_proto::client::Config;
-use beanstalk_proto::{Command, Error, Job, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
+use beanstalk_proto::{Argument, Command, Error, Job, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
 pub use held::JobHandle;
 
 type OnEvent = Box<dyn FnMut(&Event) + Send>;
@@ -28,7 +28,7 @@ type OnEvent = Box<dyn FnMut(&Event) + Send>;
 /// counts as a broken connection.
 pub struct Session<R: Runtime> {
     runtime: R,
-    address: Address,
+    address: Endpoint,
     config: Config,
     machine: policy::Session,
     client: Option<R::Client>,
@@ -66,8 +66,9 @@ impl<R: Runtime> Session<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address.
+    /// [`Error::Argument`] if that is no address, and for a first delay that is longer than the longest.
     pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        session.check()?;
         let runtime = R::default();
         Ok(Self {
             address: address.parse()?,
@@ -124,8 +125,8 @@ impl<R: Runtime> Session<R> {
     /// # Errors
     ///
     /// Those of `reserve_with_timeout`.
-    pub async fn next_job(&mut self, timeout: impl Into<Seconds>) -> Result<Option<JobHandle<'_, R>>, Error> {
-        match self.call(ReserveWithTimeout::new(timeout.into())).await? {
+    pub async fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_, R>>, Error> {
+        match self.call(ReserveWithTimeout::new(timeout)).await? {
             Reserved::Job(job) => Ok(Some(self.handle(job))),
             Reserved::DeadlineSoon | Reserved::TimedOut => Ok(None),
         }
@@ -145,7 +146,7 @@ impl<R: Runtime> Session<R> {
 
     /// The server.
     #[must_use]
-    pub const fn server(&self) -> &Address {
+    pub const fn server(&self) -> &Endpoint {
         &self.address
     }
 
@@ -272,14 +273,7 @@ impl<R: Runtime> Session<R> {
 
 /// The error of a call of which nothing was sent, whatever else was.
 pub(super) fn not_sent(error: Error) -> Error {
-    let lost = Lost::NotSent;
-    match error {
-        Error::Io { error, .. } => Error::Io { error, lost },
-        Error::Closed { .. } => Error::Closed { lost },
-        Error::TimedOut { .. } => Error::TimedOut { lost },
-        Error::Protocol { error, .. } => Error::Protocol { error, lost },
-        error => error,
-    }
+    error.with_lost(Lost::NotSent)
 }
 
 macro_rules! session_methods {
@@ -294,7 +288,7 @@ macro_rules! session_methods {
                 ///
                 /// As [`Session::call`].
                 pub async fn $method$(<$lt>)?(
-                    &mut self $($(, $arg: impl Into<crate::__argument!($ty $($of)?)>)+)?
+                    &mut self $($(, $arg: impl beanstalk_proto::Argument<crate::__argument!($ty $($of)?)>)+)?
                 ) -> Result<$reply, Error> {
                     self.call(beanstalk_proto::$name::new($($($arg),+)?)).await
                 }

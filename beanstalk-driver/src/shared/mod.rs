@@ -29,13 +29,14 @@ use core::{
     future::poll_fn,
     mem,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::driver::PollTransport;
 use beanstalk_proto::{
-    ArgumentError, CommandError, Error, Expect, Instant, Job, Lost, Reply, Request, SendError, Sharing, TubeArg,
-    TubeName, Use, Wait,
+    Argument, ArgumentError, CommandError, Error, Expect, Instant, Instead, Job, Kind, Lost, Reply, Request, SendError,
+    Sharing, TubeArg, TubeName, Use, Wait,
     client::{Config, Connection, SendOptions, Ticket, TicketId, Timeout},
 };
 use line::Line;
@@ -92,8 +93,8 @@ impl Shared {
     /// # Errors
     ///
     /// As [`Shared::call`], and [`Error::UseRefused`].
-    pub async fn call_in<R: Request>(&self, tube: impl Into<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
-        let tube = tube.into().to_name()?;
+    pub async fn call_in<R: Request>(&self, tube: impl Argument<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
+        let tube = tube.into_argument().to_name()?;
         self.run(Some(tube), request).await
     }
 
@@ -105,10 +106,11 @@ impl Shared {
     async fn run<R: Request>(&self, tube: Option<TubeName>, request: R) -> Result<R::Reply, Error> {
         let expect = request.expect();
         check_shareable(&expect, tube.is_some())?;
-        let command = expect.command();
         let mut request = Some(request);
-        let until = self.hub.until(self.timeout);
-        let mut turn = Turn { hub: &self.hub, number: None, timeout: self.timeout, until };
+        let waited = self.hub.duration_of(self.timeout);
+        let until = waited.map(|waited| (self.hub.clock)() + waited);
+        let waited = waited.unwrap_or_default();
+        let mut turn = Turn { hub: &self.hub, number: None, timeout: self.timeout, waited, until };
         let (ticket, used) = poll_fn(|cx| turn.poll(&expect, tube.as_ref(), &mut request, cx)).await?;
         drop(turn);
         let mut waiting = Waiting { hub: &self.hub, ticket: Some(ticket) };
@@ -120,7 +122,7 @@ impl Shared {
                 ran_in: ran_in.clone(),
                 reply: Box::new(reply),
             }),
-            None => R::decode(reply).map_err(|error| Error::from_decode(command, error)),
+            None => R::decode(reply).map_err(|error| Error::from_decode(expect.command(), expect.about(), error)),
         }
     }
 }
@@ -145,15 +147,15 @@ impl Drop for Shared {
 
 fn check_shareable(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
     let sharing = expect.kind().map_or(Sharing::AsIs, |kind| kind.sharing());
-    let fits = match sharing {
-        Sharing::AsIs => true,
-        Sharing::InTube => in_tube,
-        Sharing::No => false,
+    let instead = match (sharing, expect.kind()) {
+        (Sharing::AsIs, _) if expect.waits() == Wait::No => return Ok(()),
+        (Sharing::InTube(_), _) if in_tube && expect.waits() == Wait::No => return Ok(()),
+        (Sharing::InTube(method), _) => Instead::InTube(method),
+        (_, Some(Kind::Use | Kind::ListTubeUsed)) => Instead::TubeOfEachCall,
+        (_, Some(Kind::Quit)) => Instead::Drop,
+        _ => Instead::Client,
     };
-    match fits && expect.waits() == Wait::No {
-        true => Ok(()),
-        false => Err(ArgumentError::NotShareable { command: expect.command() }),
-    }
+    Err(ArgumentError::NotShareable { command: expect.command(), instead })
 }
 
 /// A `use` that was sent, for the calls that rely on it.
@@ -191,14 +193,12 @@ impl Hub {
         result
     }
 
-    /// Until when a call may wait that begins now.
-    fn until(&self, timeout: Timeout) -> Option<Instant> {
-        let timeout = match timeout {
+    fn duration_of(&self, timeout: Timeout) -> Option<Duration> {
+        match timeout {
             Timeout::Default => self.with(|state| state.connection.config().reply_timeout),
             Timeout::None => None,
             Timeout::After(timeout) => Some(timeout),
-        };
-        timeout.map(|timeout| (self.clock)() + timeout)
+        }
     }
 }
 
@@ -316,7 +316,8 @@ struct Turn<'h> {
     hub: &'h Hub,
     number: Option<u64>,
     timeout: Timeout,
-    /// When it gives up.
+    /// As long as that is, and when it is over.
+    waited: Duration,
     until: Option<Instant>,
 }
 
@@ -332,7 +333,8 @@ impl Turn<'_> {
         let now = (self.hub.clock)();
         self.hub.with(|state| {
             if self.number.is_some() && self.until.is_some_and(|until| until <= now) {
-                return Poll::Ready(Err(Error::TimedOut { lost: Lost::NotSent }));
+                let (command, subject, lost) = (expect.command(), expect.about(), Lost::NotSent);
+                return Poll::Ready(Err(Error::TimedOut { command, subject, waited: self.waited, lost }));
             }
             let first = state.room.first().is_none_or(|first| Some(first) == self.number);
             match (state.connection.check_send(expect), first) {

@@ -1,10 +1,10 @@
-//! Looking after tubes, one command at a time: carries out what [`ClearTube`] and [`MoveJobs`] decide.
+//! Looking after tubes, one command at a time: carries out what [`ClearTube`], [`KickBuried`] and [`MoveJobs`] decide.
 
 use core::time::Duration;
 
-use crate::policy::{ClearTube, MoveJobs, Queue, Side, is_empty};
+use crate::policy::{ClearTube, KickBuried, MoveJobs, Queue, Side, is_empty};
 use crate::{driver::Driver, runtime::Runtime};
-use beanstalk_proto::{Error, StatsTube, TubeArg};
+use beanstalk_proto::{Argument, Error, StatsTube, TubeArg};
 
 /// How long to wait before a tube is looked at again: from the first of these on, twice as long each time, to the second.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -20,16 +20,36 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_s
 /// What a command fails with, but for jobs that somebody else was faster with.
 pub async fn clear_tube<R: Runtime>(
     client: &mut R::Client,
-    tube: impl Into<TubeArg<'_>>,
+    tube: impl Argument<TubeArg<'_>>,
     queues: &[Queue],
 ) -> Result<u64, Error> {
     let driver: &mut Driver<_> = R::driver(client);
-    let (mut machine, first) = ClearTube::new(tube.into().to_name()?, queues);
+    let (mut machine, first) = ClearTube::new(tube.into_argument().to_name()?, queues);
     let mut next = Some(first);
     while let Some(command) = next {
         next = machine.handle_reply(driver.call(command).await)?;
     }
     Ok(machine.deleted())
+}
+
+/// See [`KickBuried`]: makes the buried jobs of a tube ready, and no delayed ones, and says how many. The tube in use is the same
+/// afterwards.
+///
+/// # Cancel safety
+///
+/// If the future is dropped, some of the jobs are kicked, and the tube in use may be this one.
+///
+/// # Errors
+///
+/// What a command fails with, but for jobs that somebody else was faster with.
+pub async fn kick_buried<R: Runtime>(client: &mut R::Client, tube: impl Argument<TubeArg<'_>>) -> Result<u64, Error> {
+    let driver: &mut Driver<_> = R::driver(client);
+    let (mut machine, first) = KickBuried::new(tube.into_argument().to_name()?);
+    let mut next = Some(first);
+    while let Some(command) = next {
+        next = machine.handle_reply(driver.call(command).await)?;
+    }
+    Ok(machine.kicked())
 }
 
 /// See [`MoveJobs`]: moves all jobs of these queues to another tube, there or on another server, and says how many.
@@ -42,17 +62,19 @@ pub async fn clear_tube<R: Runtime>(
 ///
 /// # Errors
 ///
-/// What a command fails with, but for jobs that somebody else was faster with.
+/// What a command fails with, but for jobs that somebody else was faster with; [`Error::Buried`] if a job was put but buried
+/// there, for lack of memory: then it is in the first tube still.
 pub async fn move_jobs<R: Runtime>(
     from: &mut R::Client,
-    from_tube: impl Into<TubeArg<'_>>,
+    from_tube: impl Argument<TubeArg<'_>>,
     to: &mut R::Client,
-    to_tube: impl Into<TubeArg<'_>>,
+    to_tube: impl Argument<TubeArg<'_>>,
     queues: &[Queue],
     mut progress: impl FnMut(u64),
 ) -> Result<u64, Error> {
     let (from, to) = (R::driver(from), R::driver(to));
-    let (mut machine, first) = MoveJobs::new(from_tube.into().to_name()?, to_tube.into().to_name()?, queues);
+    let (mut machine, first) =
+        MoveJobs::new(from_tube.into_argument().to_name()?, to_tube.into_argument().to_name()?, queues);
     let mut next = Some(first);
     let mut moved = 0;
     while let Some(side) = next {
@@ -80,11 +102,11 @@ pub async fn move_jobs<R: Runtime>(
 /// What `stats-tube` fails with; a tube that is not there is empty.
 pub async fn wait_until_empty<R: Runtime>(
     client: &mut R::Client,
-    tube: impl Into<TubeArg<'_>>,
+    tube: impl Argument<TubeArg<'_>>,
     timeout: Option<Duration>,
 ) -> Result<bool, Error> {
     let runtime = R::default();
-    let tube = tube.into().to_name()?;
+    let tube = tube.into_argument().to_name()?;
     let driver: &mut Driver<_> = R::driver(client);
     let until = timeout.map(|timeout| runtime.now() + timeout);
     let (mut delay, longest) = LOOKS;

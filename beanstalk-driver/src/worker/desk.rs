@@ -12,12 +12,12 @@ use core::{
 use std::sync::Mutex;
 
 use crate::runtime::lock;
-use crate::{connect::Address, policy::Metrics};
+use crate::{connect::Endpoint, policy::Metrics};
 use beanstalk_proto::{Error, Instant, Job, Lost, TubeName, stats::JobStats};
 
 /// One for each slot.
 pub(super) struct Desk {
-    pub(super) server: Address,
+    pub(super) server: Endpoint,
     pub(super) slot: usize,
     /// The tube of every job, if the worker watches only one.
     pub(super) tube: Option<TubeName>,
@@ -33,7 +33,7 @@ struct State {
 }
 
 impl Desk {
-    pub(super) fn new(server: Address, slot: usize, tube: Option<TubeName>) -> Self {
+    pub(super) fn new(server: Endpoint, slot: usize, tube: Option<TubeName>) -> Self {
         Self { server, slot, tube, state: Mutex::default() }
     }
 
@@ -145,7 +145,7 @@ impl HeldJob {
 
     /// The server that the job is from.
     #[must_use]
-    pub fn server(&self) -> &Address {
+    pub fn server(&self) -> &Endpoint {
         &self.desk.server
     }
 

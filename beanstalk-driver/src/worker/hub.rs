@@ -10,7 +10,7 @@ use std::{
 use super::desk::Desk;
 use crate::runtime::{Runtime, lock};
 use crate::{
-    connect::Address,
+    connect::Endpoint,
     policy::{Event, Metrics, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::Instant;
@@ -29,7 +29,7 @@ pub(super) struct Hub<R> {
 
 #[derive(Default)]
 struct State {
-    servers: Vec<Address>,
+    servers: Vec<Endpoint>,
     /// Slots that have not ended, of servers that were removed too.
     desks: Vec<Arc<Desk>>,
     /// Those of them that do not run yet.
@@ -53,7 +53,7 @@ impl<R: Runtime> Hub<R> {
         Self { runtime: R::default(), config, worker, concurrency, on_event, state: Mutex::default() }
     }
 
-    pub(super) fn add_server(&self, address: Address) {
+    pub(super) fn add_server(&self, address: Endpoint) {
         let tube = match &self.worker.tubes[..] {
             [tube] => Some(tube.clone()),
             [] => Some(beanstalk_proto::TubeName::default()),
@@ -73,7 +73,7 @@ impl<R: Runtime> Hub<R> {
         self.wake();
     }
 
-    pub(super) fn remove_server(&self, address: &Address, within: Duration) -> bool {
+    pub(super) fn remove_server(&self, address: &Endpoint, within: Duration) -> bool {
         let deadline = self.deadline(within);
         let mut state = lock(&self.state);
         let Some(at) = state.servers.iter().position(|server| server == address) else { return false };
@@ -93,7 +93,7 @@ impl<R: Runtime> Hub<R> {
         true
     }
 
-    pub(super) fn servers(&self) -> Vec<Address> {
+    pub(super) fn servers(&self) -> Vec<Endpoint> {
         lock(&self.state).servers.clone()
     }
 

@@ -15,11 +15,11 @@ mod slot;
 
 use crate::runtime::{Alarm, Runtime};
 use crate::{
-    connect::Address,
+    connect::Endpoint,
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::client::Config;
-use beanstalk_proto::{Error, TubeArg};
+use beanstalk_proto::{Argument, Error, TubeArg};
 pub use desk::HeldJob;
 use hub::{Duty, Hub, OnEvent};
 
@@ -116,7 +116,7 @@ impl<R: Runtime> Drop for Abort<'_, R> {
 /// Configures a [`Worker`]. What is wrong is told by [`WorkerBuilder::build`].
 #[must_use]
 pub struct WorkerBuilder<R> {
-    servers: Vec<Address>,
+    servers: Vec<Endpoint>,
     concurrency: usize,
     worker: WorkerConfig,
     config: Config,
@@ -152,8 +152,8 @@ impl<R: Runtime> WorkerBuilder<R> {
     }
 
     /// Adds a tube to take jobs from. Without one it is `default`.
-    pub fn tube<'t>(mut self, tube: impl Into<TubeArg<'t>>) -> Self {
-        match tube.into().to_name() {
+    pub fn tube<'t>(mut self, tube: impl Argument<TubeArg<'t>>) -> Self {
+        match tube.into_argument().to_name() {
             Ok(tube) => self.worker.tubes.push(tube),
             Err(error) => self.fail(error),
         }
@@ -161,7 +161,7 @@ impl<R: Runtime> WorkerBuilder<R> {
     }
 
     /// Adds tubes to take jobs from.
-    pub fn tubes<'t>(self, tubes: impl IntoIterator<Item: Into<TubeArg<'t>>>) -> Self {
+    pub fn tubes<'t>(self, tubes: impl IntoIterator<Item: Argument<TubeArg<'t>>>) -> Self {
         tubes.into_iter().fold(self, |builder, tube| builder.tube(tube))
     }
 
@@ -212,11 +212,13 @@ impl<R: Runtime> WorkerBuilder<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address or no tube name.
+    /// [`Error::Argument`] for what is no address or no tube name, and for what no worker could work with: no servers, a
+    /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest.
     pub fn build(self) -> Result<Worker<R>, Error> {
         if let Some(error) = self.error {
             return Err(error);
         }
+        self.worker.check(self.servers.len(), self.concurrency)?;
         let hub = Hub::new(self.config, self.worker, self.concurrency, self.on_event);
         self.servers.into_iter().for_each(|server| hub.add_server(server));
         Ok(Worker { hub: Arc::new(hub) })
@@ -276,7 +278,7 @@ impl<R: Runtime> WorkerHandle<R> {
 
     /// The servers there are.
     #[must_use]
-    pub fn servers(&self) -> Vec<Address> {
+    pub fn servers(&self) -> Vec<Endpoint> {
         self.hub.servers()
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     policy::{Action, Verdict, Worker, WorkerEvent},
     runtime::{Alarm, Boxed, Runtime},
 };
-use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, client::Ticket, stats::JobStats};
+use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
 
 /// A command that is outstanding.
 struct Calling {
@@ -285,7 +285,7 @@ where
         }
         link.answer(result.and_then(|reply| {
             let stats = JobStats::decode(reply.body().unwrap_or_default());
-            stats.map_err(|error| Error::Stats { command: "stats-job", error })
+            stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error })
         }));
     }
 }

@@ -150,7 +150,7 @@ fn each_of_the_two_has_its_own_time() {
     wire.advance(Duration::from_millis(100));
     let (put, reserved) = settle(both.as_mut()).unwrap().unwrap();
     assert!(put.is_ok());
-    assert!(matches!(reserved, Err(Error::TimedOut { lost: Lost::Unknown })), "{reserved:?}");
+    assert!(matches!(reserved, Err(Error::TimedOut { lost: Lost::Unknown, .. })), "{reserved:?}");
 }
 
 #[test]

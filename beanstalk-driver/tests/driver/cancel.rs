@@ -3,9 +3,7 @@
 use std::{mem, pin::pin};
 
 use beanstalk_driver::Driver;
-use beanstalk_proto::{
-    Command, Error, JobId, Kind, Lost, Peek, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Touch,
-};
+use beanstalk_proto::{Command, Error, JobId, Kind, Peek, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Touch};
 
 use crate::{
     executor::{cut_after, run, settle},
@@ -189,7 +187,7 @@ fn a_parked_job_that_is_no_longer_ours_is_not_handed_over() {
     let mut driver = wire.driver();
     assert!(cut_after(1, driver.call(Reserve::new())).is_none());
     wire.offer(9);
-    run(driver.call(Put::of("x"))).unwrap();
+    run(driver.call(Put::of("x"))).unwrap().inserted().unwrap();
     wire.world().lost.push(JobId(9));
     wire.offer(10);
     assert!(matches!(run(driver.call(Reserve::new())).unwrap(), Reserved::Job(job) if job.id == JobId(10)));

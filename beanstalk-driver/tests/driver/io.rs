@@ -64,7 +64,7 @@ fn a_late_reply_fails_its_call_and_the_connection_stays_in_step() {
         wire.advance(Duration::from_millis(999));
         assert!(settle(call.as_mut()).is_none(), "too early");
         wire.advance(Duration::from_millis(1));
-        assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
+        assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown, .. }))));
     }
     wire.speak();
     assert_eq!(run(driver.call(Peek::new(2))).unwrap().id, 2.into());
@@ -79,7 +79,7 @@ fn a_request_that_was_late_before_it_was_written_may_run_all_the_same() {
         let mut call = pin!(driver.call(Put::of("x")));
         assert!(settle(call.as_mut()).is_none());
         wire.advance(Duration::from_secs(1));
-        assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
+        assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown, .. }))));
     }
     wire.world().capacity = usize::MAX;
     assert_eq!(run(driver.call(Peek::new(2))).unwrap().id, 2.into());

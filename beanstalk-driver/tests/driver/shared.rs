@@ -76,7 +76,7 @@ fn use_is_sent_only_where_the_tube_differs() {
     let calls = started(["default", "a", "a", "b", "a"].map(|tube| put_in(&client, tube, "x")));
     drive(&mut driver);
     for mut call in calls {
-        settle(call.as_mut()).unwrap().unwrap();
+        settle(call.as_mut()).unwrap().unwrap().inserted().unwrap();
     }
     assert_eq!(commands(&wire), ["put", "use a", "put", "put", "use b", "put", "use a", "put"]);
 }
@@ -106,7 +106,7 @@ fn a_refused_use_tells_everybody_behind_it_what_happened_where() {
     wire.world().commands.clear();
     let mut call = started([put_in(&client, "a", "x")]).remove(0);
     drive(&mut driver);
-    settle(call.as_mut()).unwrap().unwrap();
+    settle(call.as_mut()).unwrap().unwrap().inserted().unwrap();
     assert_eq!(commands(&wire), ["use a", "put"]);
 }
 
@@ -128,7 +128,7 @@ fn a_put_that_is_dropped_changes_nobody_elses_tube() {
         let calls = started(["b", "a"].map(|tube| put_in(&client, tube, "x")));
         drive(&mut driver);
         for mut call in calls {
-            settle(call.as_mut()).unwrap().unwrap();
+            settle(call.as_mut()).unwrap().unwrap().inserted().unwrap();
         }
         let commands = commands(&wire);
         assert!(commands.ends_with(&["use b", "put", "use a", "put"].map(String::from)), "{polls}: {commands:?}");
@@ -185,11 +185,11 @@ fn bytes_are_bounded_too_and_one_request_over_the_bound_is_let_pass() {
     drive(&mut driver);
     wire.world().capacity = 10_000;
     drive(&mut driver);
-    settle(calls[0].as_mut()).unwrap().unwrap();
+    settle(calls[0].as_mut()).unwrap().unwrap().inserted().unwrap();
     assert_eq!(wire.count(Kind::Put), 1);
     assert!(settle(calls[1].as_mut()).is_none());
     drive(&mut driver);
-    settle(calls[1].as_mut()).unwrap().unwrap();
+    settle(calls[1].as_mut()).unwrap().unwrap().inserted().unwrap();
 }
 
 #[test]
@@ -245,8 +245,8 @@ fn late_replies_and_late_turns_time_out_and_the_connection_stays_in_step() {
     assert!(settle(calls[0].as_mut()).is_none(), "too early");
     wire.advance(Duration::from_millis(1));
     drive(&mut driver);
-    assert!(matches!(settle(calls[0].as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown }))));
-    assert!(matches!(settle(calls[1].as_mut()), Some(Err(Error::TimedOut { lost: Lost::NotSent }))));
+    assert!(matches!(settle(calls[0].as_mut()), Some(Err(Error::TimedOut { lost: Lost::Unknown, .. }))));
+    assert!(matches!(settle(calls[1].as_mut()), Some(Err(Error::TimedOut { lost: Lost::NotSent, .. }))));
     calls.clear();
     wire.speak();
     drive(&mut driver);

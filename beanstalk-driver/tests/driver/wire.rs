@@ -180,7 +180,8 @@ impl World {
     fn turn(&mut self) {
         loop {
             let mut moved = false;
-            while self.server.wants_input() {
+            // As beanstalkd: what is behind an unanswered command stays with the system.
+            while self.server.wants_input() && !self.server.is_unanswered() {
                 let Some(byte) = self.inbox.pop_front() else { break };
                 self.server.receive_buf()[0] = byte;
                 self.server.received(1);
@@ -313,7 +314,7 @@ impl PollTransport for Wire {
         Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, _: Block) -> Poll<io::Result<()>> {
         let mut world = self.world();
         if world.flush_fails {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));

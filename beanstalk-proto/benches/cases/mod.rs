@@ -115,7 +115,7 @@ impl Session {
         write(&mut self.connection);
         read(&mut self.connection, &self.replies, usize::MAX);
         for mut ticket in self.tickets.drain(..) {
-            std::hint::black_box(take(&mut self.connection, &mut ticket));
+            let _outcome = std::hint::black_box(take(&mut self.connection, &mut ticket));
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use core::{mem, task::Poll};
 
-use super::{Connection, Stream, Ticket, TicketId, reserve::Parked, slot::State};
+use super::{
+    Connection, Ticket, TicketId,
+    reserve::Parked,
+    slot::{Name, State, TooBig},
+};
 use crate::{
     error::{DecodeError, Error, Lost, TicketError},
     reply::Reply,
@@ -24,13 +28,13 @@ impl Connection {
     pub fn poll_reply<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
         // Nearly always a line answers the request at the front.
         let Some(slot) = self.slots.answered_front(ticket.place) else { return self.poll_closely(ticket) };
-        let State::Plain(head) = slot.state else { return self.poll_closely(ticket) };
         if slot.sent.owner != ticket.number || self.identity != ticket.connection {
             return self.poll_closely(ticket);
         }
+        let State::Plain(head) = slot.state else { return self.claim_front(ticket) };
         let result = match (ticket.decode)(head.into_plain_reply()) {
             Ok(value) => Ok(value),
-            Err(error) => Err(Error::from_decode(slot.command(), error)),
+            Err(error) => Err(failed(&slot.name(), error)),
         };
         mem::forget(mem::take(&mut slot.state));
         ticket.spend();
@@ -38,59 +42,44 @@ impl Connection {
         Poll::Ready(result)
     }
 
+    /// As [`Connection::poll_reply`], for the slot at the front, whose reply has a body, or is none.
+    #[inline(never)]
+    fn claim_front<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
+        let Some(slot) = self.slots.answered_front(ticket.place) else { return Poll::Pending };
+        let state = mem::take(&mut slot.state);
+        let result = settle(ticket.decode, state, &mut self.unclaimed, || slot.name());
+        self.slots.front_leaves();
+        ticket.spend();
+        Poll::Ready(result)
+    }
+
     /// As [`Connection::poll_reply`], for a slot that is not at the front, or has no reply.
     #[inline(never)]
     fn poll_closely<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
         ticket.check(self.identity)?;
-        let (command, state) = match self.slots.take_kept(ticket.number) {
-            Some(kept) => kept,
-            None => {
-                let Some(place) = self.slots.find(ticket.number, ticket.place) else {
-                    return Poll::Ready(Err(TicketError::Spent.into()));
-                };
-                ticket.place = place;
-                let lost = self.lost(ticket);
-                let error = match &self.stream {
-                    _ if !self.slots.is_pending(place) => None,
-                    Stream::Open | Stream::Quitting => return Poll::Pending,
-                    Stream::Ended(_) => Some(Error::Closed { lost }),
-                    Stream::Poisoned(error) => Some(Error::Protocol { error: error.clone(), lost }),
-                };
-                let Some(slot) = self.slots.get_mut(place) else { return Poll::Pending };
-                let (command, state) = (slot.command(), mem::take(&mut slot.state));
-                self.slots.free(place);
-                if let Some(error) = error {
-                    ticket.spend();
-                    return Poll::Ready(Err(error));
-                }
-                (command, state)
-            }
+        let Some(place) = self.slots.find(ticket.number, ticket.place) else {
+            let kept = self.slots.take_kept(ticket.number);
+            ticket.spend();
+            return Poll::Ready(match kept {
+                Some((name, state)) => settle(ticket.decode, state, &mut self.unclaimed, || name),
+                None => Err(TicketError::Spent.into()),
+            });
         };
+        ticket.place = place;
+        let pending = self.slots.is_pending(place);
+        if pending && !self.is_ended() {
+            return Poll::Pending;
+        }
+        let end = if pending { self.end(self.lost(ticket)) } else { None };
+        let Some(slot) = self.slots.get_mut(place) else { return Poll::Pending };
+        let state = mem::take(&mut slot.state);
+        let result = match end {
+            Some(error) => Err(error),
+            None => settle(ticket.decode, state, &mut self.unclaimed, || slot.name()),
+        };
+        self.slots.free(place);
         ticket.spend();
-        Poll::Ready(self.settle(ticket.decode, command, state))
-    }
-
-    /// Turns what became of a request into its result.
-    fn settle<T>(
-        &mut self,
-        decode: fn(Reply) -> Result<T, DecodeError>,
-        command: &'static str,
-        state: State,
-    ) -> Result<T, Error> {
-        let reply = match state {
-            State::Plain(head) => head.into_plain_reply(),
-            State::Answered(reply) => {
-                self.forget_body(&reply);
-                reply
-            }
-            State::TooBig(too_big) => {
-                return Err(Error::ReplyTooBig { command, id: too_big.id, bytes: too_big.bytes, limit: too_big.limit });
-            }
-            // While the connection goes on, so does the request: what of it waits to be written will be, and it may run after all.
-            State::Late => return Err(Error::TimedOut { lost: Lost::Unknown }),
-            State::Waiting | State::Confirming(_) | State::Free => return Err(TicketError::Spent.into()),
-        };
-        decode(reply).map_err(|error| Error::from_decode(command, error))
+        Poll::Ready(result)
     }
 
     /// Whether [`Connection::poll_reply`] has something for this ticket: the reply, or that there will be none. A spent ticket has.
@@ -148,13 +137,44 @@ impl Connection {
             .map_or(Lost::Unknown, |slot| slot.lost(self.transmit.handed_out()))
     }
 
-    /// Whether all of a request was written, and a flush after that completed. So it was if its reply is here.
+    /// Whether all of a request was written, and a flush after that completed. So it was if its reply is here, but not if that is late.
     #[must_use]
     pub fn is_flushed<T>(&self, ticket: &Ticket<T>) -> bool {
         let place = self.slots.find(ticket.number, ticket.place).filter(|_| ticket.connection == self.identity);
-        place
-            .filter(|place| self.slots.is_pending(*place))
-            .and_then(|place| self.slots.get(place))
-            .is_none_or(|slot| slot.sent.end <= self.flushed)
+        match place.filter(|place| self.slots.is_pending(*place)).and_then(|place| self.slots.get(place)) {
+            Some(slot) => slot.sent.end <= self.flushed,
+            None => !self.slots.is_late(ticket.number),
+        }
     }
+}
+
+/// Turns what became of a request into its result.
+fn settle<T>(
+    decode: fn(Reply) -> Result<T, DecodeError>,
+    state: State,
+    unclaimed: &mut usize,
+    name: impl FnOnce() -> Name,
+) -> Result<T, Error> {
+    let reply = match state {
+        State::Plain(head) => head.into_plain_reply(),
+        State::Answered(reply) => {
+            *unclaimed = unclaimed.saturating_sub(reply.body().map_or(0, <[u8]>::len));
+            reply
+        }
+        State::TooBig(TooBig { id, bytes, limit, .. }) => {
+            return Err(Error::ReplyTooBig { command: name().command, id, bytes, limit });
+        }
+        // While the connection goes on, so does the request: what of it waits to be written will be, and it may run after all.
+        State::Late(waited) => {
+            let Name { command, subject } = name();
+            return Err(Error::TimedOut { command, subject, waited, lost: Lost::Unknown });
+        }
+        State::Waiting | State::Confirming(_) | State::Free => return Err(TicketError::Spent.into()),
+    };
+    decode(reply).map_err(|error| failed(&name(), error))
+}
+
+#[cold]
+fn failed(name: &Name, error: DecodeError) -> Error {
+    Error::from_decode(name.command, name.subject.clone(), error)
 }

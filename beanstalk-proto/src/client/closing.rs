@@ -11,22 +11,11 @@ use core::task::Poll;
 
 use super::{Connection, Stream};
 use crate::{
-    error::{Error, Lost},
-    reply::Reply,
+    error::{Error, Lost, Subject},
+    reply::{ProtocolError, Reply},
     table::{Kind, Quit},
     time::Instant,
 };
-
-/// How the stream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// The server ended it.
-    ByPeer,
-    /// The transport failed.
-    Failed,
-    /// The server did not end it in time after it was asked to.
-    Late,
-}
 
 /// How far an end in order has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,10 +36,10 @@ impl Connection {
         self.clock.set(now);
         let waits = self.slots.pending_waits().next().is_some();
         match self.stream {
-            Stream::Ended(_) | Stream::Poisoned(_) => return,
             Stream::Open | Stream::Quitting if waits => self.closing.half_close = true,
             Stream::Open => self.write(Quit::new()),
             Stream::Quitting => {}
+            _ => return,
         }
         self.stream = Stream::Quitting;
         self.closing.until = self.closing.until.or(self.patience.from(self.clock.now));
@@ -75,12 +64,22 @@ impl Connection {
     /// [`Error::TimedOut`] if the server did not end it in time, [`Error::Closed`] if the transport failed, or [`Error::Protocol`].
     pub fn poll_closed(&self) -> Poll<Result<(), Error>> {
         let lost = Lost::Unknown;
-        match &self.stream {
-            Stream::Open | Stream::Quitting => Poll::Pending,
-            Stream::Ended(End::ByPeer) => Poll::Ready(Ok(())),
-            Stream::Ended(End::Failed) => Poll::Ready(Err(Error::Closed { lost })),
-            Stream::Ended(End::Late) => Poll::Ready(Err(Error::TimedOut { lost })),
-            Stream::Poisoned(error) => Poll::Ready(Err(Error::Protocol { error: error.clone(), lost })),
+        match self.stream {
+            Stream::EndedByPeer => Poll::Ready(Ok(())),
+            Stream::EndedLate => {
+                let waited = self.config.reply_timeout.unwrap_or_default();
+                Poll::Ready(Err(Error::TimedOut { command: Kind::Quit.word(), subject: Subject::None, waited, lost }))
+            }
+            _ => self.end(lost).map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+        }
+    }
+
+    /// The error of a request that the end of the stream leaves without a reply, if it has ended.
+    #[cold]
+    pub(super) fn end(&self, lost: Lost) -> Option<Error> {
+        match &self.poison {
+            Some(error) => Some(Error::Protocol { error: ProtocolError::clone(error), lost }),
+            None => self.is_ended().then_some(Error::Closed { lost }),
         }
     }
 
@@ -96,13 +95,13 @@ impl Connection {
                 self.answer(Reply::Closed);
             }
         }
-        self.stream = Stream::Ended(End::ByPeer);
+        self.stream = Stream::EndedByPeer;
     }
 
     /// Reports that the transport has failed: whatever has no reply by now fails with [`Error::Closed`]. Afterwards poll the tickets.
     pub fn abort(&mut self) {
         if !self.is_ended() {
-            self.stream = Stream::Ended(End::Failed);
+            self.stream = Stream::Failed;
         }
     }
 }

@@ -38,7 +38,7 @@ mod slot;
 mod ticket;
 mod timing;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 pub use config::{Config, Limits, SendOptions, Timeout};
@@ -50,19 +50,25 @@ use crate::{
     frame::Framer,
     transmit::{Segments, Transmit},
 };
-use closing::{Closing, End};
+use closing::Closing;
 use reserve::Parked;
 use slot::{Patience, Slots};
 use timing::Clock;
 
 /// Whether the stream goes on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stream {
     Open,
-    /// `quit` was sent; nothing may follow.
+    /// `quit` was sent, or the writing half is to be closed; nothing may follow.
     Quitting,
-    Ended(End),
-    Poisoned(ProtocolError),
+    /// The server ended it.
+    EndedByPeer,
+    /// The transport failed.
+    Failed,
+    /// The server did not end it in time after it was asked to.
+    EndedLate,
+    /// It no longer makes sense.
+    Poisoned,
 }
 
 /// One connection to a server, as a state machine.
@@ -87,6 +93,8 @@ pub struct Connection {
     /// Bytes of bodies in unclaimed replies and parked jobs.
     unclaimed: usize,
     stream: Stream,
+    /// What has poisoned the stream.
+    poison: Option<Box<ProtocolError>>,
     closing: Closing,
 }
 
@@ -109,6 +117,7 @@ impl Connection {
             parked: VecDeque::new(),
             unclaimed: 0,
             stream: Stream::Open,
+            poison: None,
             closing: Closing::default(),
         }
     }
@@ -190,7 +199,7 @@ impl Connection {
     #[must_use]
     #[inline]
     pub const fn is_ended(&self) -> bool {
-        matches!(self.stream, Stream::Ended(_) | Stream::Poisoned(_))
+        !matches!(self.stream, Stream::Open | Stream::Quitting)
     }
 
     /// What was read or written is unknown.
@@ -198,7 +207,13 @@ impl Connection {
     fn overreported(&mut self, bytes: usize, room: usize) {
         debug_assert!(false, "{bytes} bytes were reported where there was room for {room}");
         if !self.is_ended() {
-            self.stream = Stream::Poisoned(ProtocolError::Overreported { bytes, room });
+            self.poison(ProtocolError::Overreported { bytes, room });
         }
+    }
+
+    #[cold]
+    fn poison(&mut self, error: ProtocolError) {
+        self.stream = Stream::Poisoned;
+        self.poison = Some(error.into());
     }
 }

@@ -58,7 +58,8 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         while self.entries.len() < WINDOW && connection.queued() < WINDOW_BYTES {
             let Some(request) = self.held.take().or_else(|| self.requests.next()) else { return };
             // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.
-            let room = connection.check_send(&request.expect());
+            let expect = request.expect();
+            let room = connection.check_send(&expect);
             if matches!(room, Err(SendError::Full(_) | SendError::ReserveWaiting)) && !self.entries.is_empty() {
                 self.held = Some(request);
                 return;
@@ -66,7 +67,12 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
             // It may make the queue longer than its limit: refused after it was encoded, it could not be held back.
             let options = SendOptions::default().timeout(self.timeout).beyond_limits();
             let sent = match room {
-                Ok(()) if self.late => Err(Error::TimedOut { lost: Lost::NotSent }),
+                Ok(()) if self.late => Err(Error::TimedOut {
+                    command: expect.command(),
+                    subject: expect.about(),
+                    waited: connection.config().reply_timeout.unwrap_or_default(),
+                    lost: Lost::NotSent,
+                }),
                 Ok(()) => connection.send_with(now, request, options).map_err(Error::from),
                 Err(refused) => Err(refused.into()),
             };

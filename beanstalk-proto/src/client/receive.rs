@@ -83,8 +83,7 @@ impl Connection {
                 },
             };
             if let Err(error) = result {
-                self.stream = Stream::Poisoned(error);
-                return;
+                return self.poison(error);
             }
             // Nearly always one read brings one reply.
             if self.framer.is_drained() {
@@ -116,7 +115,7 @@ impl Connection {
         }
         let Some(len) = self.framer.find_line().filter(|&len| len <= MAX_LINE) else {
             let unread = self.framer.unread();
-            return (unread.len() >= MAX_LINE).then(|| Err(scan::line_too_long(unread)));
+            return (unread.len() >= MAX_LINE).then(|| Err(crate::reply::line_too_long(unread)));
         };
         match Head::parse_complete(self.framer.unread().get(..len).unwrap_or_default()) {
             Ok(Some(head)) => Some(self.head_arrived_closely(head, len)),
@@ -168,7 +167,16 @@ impl Connection {
             return Err(early(slot, line, written));
         }
         if head.kind.has_body() {
-            self.body_begins(Shape::Known(head), head.bytes, len);
+            let rest = self.framer.unread().get(len..).unwrap_or_default();
+            // Nearly always a small body came with its line, and nothing is unclaimed.
+            match rest.split_last_chunk() {
+                Some((body, b"\r\n")) if body.len() as u64 == head.bytes && self.over_limit(head.bytes).is_none() => {
+                    let (reply, whole) = (head.into_reply(&[], body.to_vec()), len.saturating_add(rest.len()));
+                    self.framer.consume(whole);
+                    self.answer(reply);
+                }
+                _ => self.body_begins(Shape::Known(head), head.bytes, len),
+            }
             return Ok(());
         }
         let reply = head.into_reply(name_in(line), Vec::new());
@@ -294,7 +302,7 @@ impl Connection {
             }
             (_, answer) => (unread || timed_out, answer),
         };
-        if let (true, Some(caller), Stream::Open) = (again && owner != 0, caller, &self.stream) {
+        if let (true, Some(caller), Stream::Open) = (again && owner != 0, caller, self.stream) {
             self.slots.free(place);
             self.discard(state);
             self.begin_reserve(owner, caller, patience);

@@ -18,10 +18,10 @@ use core::{mem, time::Duration};
 use super::{
     Connection,
     send::Claim,
-    slot::{Caller, Patience, Sent, State, TooBig},
+    slot::{Caller, Name, Patience, Sent, State, TooBig},
 };
 use crate::{
-    error::SendError,
+    error::{SendError, Subject},
     request::{Encoder, Expect, Request, Wait},
     table::{Kind, Reserve, ReserveWithTimeout, Touch},
     types::Job,
@@ -56,7 +56,7 @@ impl Connection {
         match adoptable.and_then(|place| Some((place, self.slots.get_mut(place)?))) {
             Some((place, slot)) => {
                 (slot.sent.owner, slot.sent.patience) = (owner, patience);
-                slot.set_caller(Some(caller));
+                self.slots.set_caller(place, caller);
                 self.clock.adopt();
                 (owner, place)
             }
@@ -70,7 +70,8 @@ impl Connection {
         let kind = if wait == Wait::Forever { Kind::Reserve } else { Kind::ReserveWithTimeout };
         let (wait, state) = match (self.parked.pop_front(), wait) {
             (Some(Parked::TooBig(too_big)), _) => {
-                self.slots.keep(owner, kind.word(), State::TooBig(too_big));
+                let name = Name { command: kind.word(), subject: Subject::None };
+                self.slots.keep(owner, name, State::TooBig(too_big));
                 return u64::MAX;
             }
             (Some(Parked::Job(job)), wait) => {
@@ -93,8 +94,8 @@ impl Connection {
         let sent = Sent { owner, at: self.clock.now, patience, body_at: end, end };
         let place = self.slots.push(Expect::of(kind).wait(wait), sent);
         if let (Some(slot), State::Confirming(_)) = (self.slots.get_mut(place), &state) {
-            slot.set_caller(Some(Caller { unread: false, ..caller }));
             slot.state = state;
+            self.slots.set_caller(place, Caller { unread: false, ..caller });
         }
         place
     }

@@ -8,7 +8,7 @@ use super::{
     slot::{Patience, Sent},
 };
 use crate::{
-    error::{Full, SendError},
+    error::{Full, ProtocolError, SendError},
     request::{Encoder, Expect, Request},
     table::Kind,
     time::Instant,
@@ -123,16 +123,16 @@ impl Connection {
     fn has_room(&self) -> bool {
         let limits = &self.config.limits;
         let room = self.slots.len() < limits.in_flight && self.transmit.queued() < limits.queued;
-        room && matches!(self.stream, Stream::Open) && !self.slots.may_wait()
+        room && self.stream == Stream::Open && !self.slots.may_wait()
     }
 
     /// Whether a request may be sent now, and which abandoned reserve it takes over.
     #[cold]
     fn check_closely(&self, expect: &Expect, beyond_limits: bool) -> Result<Option<u64>, SendError> {
-        match &self.stream {
-            Stream::Open => {}
-            Stream::Quitting | Stream::Ended(_) => return Err(SendError::Closed),
-            Stream::Poisoned(error) => return Err(error.clone().into()),
+        match (self.stream, &self.poison) {
+            (Stream::Open, _) => {}
+            (_, Some(error)) => return Err(ProtocolError::clone(error).into()),
+            (_, None) => return Err(SendError::Closed),
         }
         let adoptable = self.check_waiting(expect)?;
         if beyond_limits {

@@ -14,10 +14,10 @@
 //! is owed that no longer has a slot is kept beside the ring: the replies of old requests that nobody claims, and lateness.
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
-use core::mem;
+use core::{mem, time::Duration};
 
 use crate::{
-    error::Lost,
+    error::{Lost, Subject},
     reply::{Head, Reply, ReplyKind, ReplySet},
     request::{Echo, Expect, OtherReplies, Wait},
     table::Kind,
@@ -48,8 +48,8 @@ pub(super) enum State {
     Answered(Reply),
     /// The reply is here, but its body was over a limit.
     TooBig(TooBig),
-    /// The reply did not come in time. Only beside the ring.
-    Late,
+    /// The reply did not come in that time. Only beside the ring.
+    Late(Duration),
     /// Nobody wants anything from this slot any more.
     #[default]
     Free,
@@ -97,8 +97,26 @@ pub(super) struct Slot {
     pub(super) wait: Wait,
     /// The job that `FOUND` and `RESERVED` must be about.
     pub(super) id: Option<JobId>,
+    /// What it is about, if that is no tube nor what the reply must repeat.
+    about: About,
     pub(super) rare: Option<Box<Rare>>,
     pub(super) state: State,
+}
+
+/// How a request is called in errors.
+#[derive(Clone, Debug)]
+pub(super) struct Name {
+    pub(super) command: &'static str,
+    pub(super) subject: Subject,
+}
+
+/// What nearly every request is about, with nothing to free.
+#[derive(Clone, Copy, Debug, Default)]
+enum About {
+    #[default]
+    None,
+    Job(JobId),
+    Body(usize),
 }
 
 /// What few requests have.
@@ -110,6 +128,8 @@ pub(super) struct Rare {
     other: OtherReplies,
     /// The tube that `USING` must be about.
     pub(super) tube: Option<TubeName>,
+    /// What it is about otherwise, if that is a name or a line.
+    about: Option<Subject>,
     /// The reserve that took over this slot, or that its job is confirmed for.
     pub(super) caller: Option<Caller>,
 }
@@ -122,6 +142,7 @@ impl Slot {
         direct: ReplySet::EMPTY,
         wait: Wait::No,
         id: None,
+        about: About::None,
         rare: None,
         state: State::Free,
     };
@@ -130,15 +151,33 @@ impl Slot {
     #[inline(always)]
     fn occupy(&mut self, expect: Expect, sent: Sent) {
         const INSERTED: ReplySet = ReplySet::of(&[ReplyKind::Inserted]);
-        let Expect { command, kind, replies, other, wait, echo } = expect;
+        let Expect { command, kind, replies, other, wait, echo, subject } = expect;
         let (id, tube) = match echo {
             Echo::None => (None, None),
             Echo::Id(id) => (Some(id), None),
             Echo::Tube(tube) => (None, Some(tube)),
         };
-        self.rare = match (kind, other, &tube) {
-            (Some(_), OtherReplies::None, None) => None,
-            _ => Some(Box::new(Rare { command: Some(command), other, tube, caller: None })),
+        let about = match subject {
+            Subject::None => {
+                self.about = About::None;
+                None
+            }
+            Subject::Job(id) => {
+                self.about = About::Job(id);
+                None
+            }
+            Subject::Body(bytes) => {
+                self.about = About::Body(bytes);
+                None
+            }
+            about => {
+                self.about = About::None;
+                Some(about)
+            }
+        };
+        self.rare = match (kind, other, &tube, &about) {
+            (Some(_), OtherReplies::None, None, None) => None,
+            _ => Some(Box::new(Rare { command: Some(command), other, tube, about, caller: None })),
         };
         // A `put` could also be answered so that it is fatal.
         self.direct = match (&self.rare, kind, sent.body_at < sent.end) {
@@ -160,6 +199,23 @@ impl Slot {
         self.rare.as_ref().and_then(|rare| rare.command).or(self.kind.map(Kind::word)).unwrap_or_default()
     }
 
+    /// What the request is about.
+    pub(super) fn subject(&self) -> Subject {
+        let rare = self.rare.as_ref();
+        let named = rare.and_then(|rare| rare.about.clone().or_else(|| rare.tube.clone().map(Subject::Tube)));
+        match (self.about, self.id) {
+            (About::Job(id), _) | (About::None, Some(id)) => Subject::Job(id),
+            (About::Body(bytes), _) => Subject::Body(bytes),
+            (About::None, None) => named.unwrap_or_default(),
+        }
+    }
+
+    /// How the request is called in errors.
+    #[cold]
+    pub(super) fn name(&self) -> Name {
+        Name { command: self.command(), subject: self.subject() }
+    }
+
     /// The replies that the table does not know.
     #[inline]
     pub(super) fn other(&self) -> OtherReplies {
@@ -171,17 +227,13 @@ impl Slot {
         self.rare.as_ref()?.caller
     }
 
-    pub(super) fn set_caller(&mut self, caller: Option<Caller>) {
-        if caller.is_some() || self.rare.is_some() {
-            self.rare.get_or_insert_default().caller = caller;
-        }
-        self.direct = ReplySet::EMPTY;
-    }
-
     /// Leaves the slot to nobody.
     pub(super) fn orphan(&mut self) {
         self.sent.owner = 0;
-        self.set_caller(None);
+        self.direct = ReplySet::EMPTY;
+        if let Some(rare) = &mut self.rare {
+            rare.caller = None;
+        }
     }
 
     /// Whether it is one of the two commands that wait for any job.
@@ -217,10 +269,12 @@ pub(super) struct Slots {
     pending: u64,
     /// The place behind the last request that the server may keep waiting.
     after_wait: u64,
+    /// The place behind the last that a reserve has taken over, or that confirms a job for one.
+    after_caller: u64,
     /// How many are not free.
     occupied: usize,
-    /// What tickets are owed that no longer have a slot, by their numbers: the command, and what became of it.
-    kept: BTreeMap<u64, (&'static str, State)>,
+    /// What tickets are owed that no longer have a slot, by their numbers: the request's name, and what became of it.
+    kept: BTreeMap<u64, (Name, State)>,
 }
 
 /// The first size of the ring.
@@ -272,7 +326,7 @@ impl Slots {
             let at = self.at(self.front);
             let Some(slot) = self.ring.get_mut(at) else { break };
             let (owner, state) = (slot.sent.owner, mem::take(&mut slot.state));
-            self.kept.insert(owner, (slot.command(), state));
+            self.kept.insert(owner, (slot.name(), state));
             self.free(self.front);
         }
         let waiting = usize::try_from(self.end.wrapping_sub(self.front)).unwrap_or(usize::MAX);
@@ -347,6 +401,27 @@ impl Slots {
         self.pending = self.pending.wrapping_add(1);
     }
 
+    /// The slot whose reply comes next, to look at.
+    #[inline(always)]
+    pub(super) fn first_pending(&self) -> Option<&Slot> {
+        if self.pending < self.end { self.ring.get(self.at(self.pending)) } else { None }
+    }
+
+    /// Whether one of those that wait for their reply may stand for another request than its own; `false` is certain.
+    #[inline(always)]
+    pub(super) const fn has_callers(&self) -> bool {
+        self.after_caller > self.pending
+    }
+
+    /// Notes for whom a slot stands now.
+    pub(super) fn set_caller(&mut self, place: u64, caller: Caller) {
+        self.after_caller = self.after_caller.max(place.wrapping_add(1));
+        if let Some(slot) = self.get_mut(place) {
+            slot.rare.get_or_insert_default().caller = Some(caller);
+            slot.direct = ReplySet::EMPTY;
+        }
+    }
+
     /// The slots whose replies have not come, and their places.
     pub(super) fn pending(&self) -> impl Iterator<Item = (u64, &Slot)> {
         (self.pending..self.end).filter_map(|place| Some((place, self.get(place)?)))
@@ -359,12 +434,17 @@ impl Slots {
     }
 
     /// Keeps what became of a request for a ticket that has no slot.
-    pub(super) fn keep(&mut self, owner: u64, command: &'static str, state: State) {
-        self.kept.insert(owner, (command, state));
+    pub(super) fn keep(&mut self, owner: u64, name: Name, state: State) {
+        self.kept.insert(owner, (name, state));
+    }
+
+    /// Whether lateness is kept for a ticket.
+    pub(super) fn is_late(&self, owner: u64) -> bool {
+        matches!(self.kept.get(&owner), Some((_, State::Late(_))))
     }
 
     /// Gives what was kept for a ticket.
-    pub(super) fn take_kept(&mut self, owner: u64) -> Option<(&'static str, State)> {
+    pub(super) fn take_kept(&mut self, owner: u64) -> Option<(Name, State)> {
         self.kept.remove(&owner)
     }
 

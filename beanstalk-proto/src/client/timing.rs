@@ -14,8 +14,7 @@ use core::time::Duration;
 
 use super::{
     Connection, Stream,
-    closing::End,
-    slot::{Patience, Slot, State},
+    slot::{Caller, Patience, Slot, State},
 };
 use crate::{reply::Reply, request::Wait, time::Instant};
 
@@ -66,7 +65,7 @@ impl Patience {
     /// The end of it.
     #[inline]
     pub(super) fn from(self, start: Instant) -> Option<Instant> {
-        if self == Self::ENDLESS { None } else { Some(start + Duration::from_nanos(self.0)) }
+        if self == Self::ENDLESS { None } else { Some(Instant::from_nanos(start.as_nanos().saturating_add(self.0))) }
     }
 }
 
@@ -113,15 +112,26 @@ impl Connection {
     #[must_use]
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let place = self.slots.next_place();
-        match (&self.stream, self.slots.get(place)) {
-            // Nearly always the next reply is one that the server gives at once, to somebody who waits for it.
-            (Stream::Open, Some(slot)) if slot.sent.owner != 0 && !self.slots.may_wait() => {
-                slot.sent.patience.from(slot.sent.at.max(self.clock.replied))
+        match self.slots.first_pending() {
+            // Nearly always somebody waits for the next reply, and no reserve has taken over a slot.
+            Some(slot) if self.stream == Stream::Open && slot.sent.owner != 0 && !self.slots.has_callers() => {
+                let from = slot.sent.at.max(self.clock.replied);
+                match slot.wait {
+                    Wait::No => slot.sent.patience.from(from),
+                    Wait::Seconds(seconds) => slot.sent.patience.from(from + Duration::from_secs(seconds.into())),
+                    Wait::Forever => None,
+                }
             }
+            _ => self.poll_timeout_closely(),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_timeout_closely(&self) -> Option<Instant> {
+        match self.clock.adopting {
             _ if self.is_ended() => None,
-            _ if self.clock.adopting => Some(self.clock.now),
-            _ => self.next_due().map(|due| due.at),
+            true => Some(self.clock.now),
+            false => self.next_due().map(|due| due.at),
         }
     }
 
@@ -165,27 +175,27 @@ impl Connection {
         let begun = !self.framer.is_drained();
         let places: alloc::vec::Vec<u64> = self.slots.pending_waits().map(|(place, _)| place).collect();
         for place in places {
-            let Some(slot) = self.slots.get_mut(place) else { continue };
-            if let (Some(mut caller), false) = (slot.caller(), begun && place == next) {
-                caller.unread = false;
-                slot.set_caller(Some(caller));
+            let caller = self.slots.get(place).and_then(Slot::caller);
+            if let (Some(caller), false) = (caller, begun && place == next) {
+                self.slots.set_caller(place, Caller { unread: false, ..caller });
             }
         }
     }
 
     fn become_late(&mut self, what: What) {
-        let (place, state) = match what {
-            What::Late(place) => (place, State::Late),
-            What::TimedOut(place) => (place, State::Answered(Reply::TimedOut)),
+        let (place, timed_out) = match what {
+            What::Late(place) => (place, false),
+            What::TimedOut(place) => (place, true),
             What::NotClosed => {
-                self.stream = Stream::Ended(End::Late);
+                self.stream = Stream::EndedLate;
                 return;
             }
         };
         let Some(slot) = self.slots.get_mut(place) else { return };
-        let (owner, command) = (slot.sent.owner, slot.command());
+        let waited = Duration::from_nanos(slot.sent.patience.0).saturating_add(slot.server_wait().duration());
+        let (owner, name) = (slot.sent.owner, slot.name());
         slot.orphan();
-        self.slots.keep(owner, command, state);
+        self.slots.keep(owner, name, if timed_out { State::Answered(Reply::TimedOut) } else { State::Late(waited) });
     }
 
     /// What is due.

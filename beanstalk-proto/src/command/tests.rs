@@ -3,7 +3,10 @@
 use alloc::{format, string::String};
 
 use super::*;
-use crate::types::{JobId, Priority, TubeName};
+use crate::{
+    request::TIMEOUT_FOREVER,
+    types::{JobId, Priority, TubeName},
+};
 
 fn command(line: &str) -> Command {
     Command::parse_line(line.as_bytes()).unwrap_or_else(|refused| panic!("{line:?}: {refused:?}"))

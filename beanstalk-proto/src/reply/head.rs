@@ -2,14 +2,13 @@
 
 use alloc::vec::Vec;
 
-use super::{Reply, ReplyKind, kinds::Shape};
+use super::{ProtocolError, Reply, ReplyKind, kinds::Shape};
 use crate::{
-    error::{Excerpt, ProtocolError},
     scan,
-    types::{Job, JobId, TubeName},
+    types::{Excerpt, Job, JobId, TubeName},
 };
 
-/// The line of a reply of the protocol, parsed: what it says and its numbers.
+/// The line of a reply of the protocol, parsed: its kind and its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) kind: ReplyKind,
@@ -37,7 +36,7 @@ tags! {
 }
 
 impl Head {
-    /// One pass over a line that is probably complete: what it says, and its length with CRLF. `None` is a line that is not
+    /// One pass over a line that is probably complete: its head, and its length with CRLF. `None` is a line that is not
     /// complete, not well formed, or not of the protocol: find its end to tell which.
     #[inline]
     pub(crate) fn parse(input: &[u8]) -> Option<(Self, usize)> {
@@ -51,31 +50,31 @@ impl Head {
         let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
         let line = Line { input, then };
         match tag(*first) {
-            INSE => line.says(ReplyKind::Inserted),
-            RESE => line.says(ReplyKind::Reserved),
-            DELE => line.says(ReplyKind::Deleted),
-            FOUN => line.says(ReplyKind::Found),
-            RELE => line.says(ReplyKind::Released),
-            TOUC => line.says(ReplyKind::Touched),
-            TIME => line.says(ReplyKind::TimedOut),
-            USIN => line.says(ReplyKind::Using),
-            WATC => line.says(ReplyKind::Watching),
-            BURI if line.has(6, b' ') => line.says(ReplyKind::BuriedId),
-            BURI => line.says(ReplyKind::Buried),
-            KICK if line.has(6, b' ') => line.says(ReplyKind::KickedCount),
-            KICK => line.says(ReplyKind::Kicked),
-            NOT_ if line.has(4, b'F') => line.says(ReplyKind::NotFound),
-            NOT_ => line.says(ReplyKind::NotIgnored),
-            DEAD => line.says(ReplyKind::DeadlineSoon),
-            PAUS => line.says(ReplyKind::Paused),
-            EXPE => line.says(ReplyKind::ExpectedCrlf),
-            JOB_ => line.says(ReplyKind::JobTooBig),
-            DRAI => line.says(ReplyKind::Draining),
-            OUT_ => line.says(ReplyKind::OutOfMemory),
-            INTE => line.says(ReplyKind::InternalError),
-            BAD_ => line.says(ReplyKind::BadFormat),
-            UNKN => line.says(ReplyKind::UnknownCommand),
-            _ => line.says(ReplyKind::Ok),
+            INSE => line.is(ReplyKind::Inserted),
+            RESE => line.is(ReplyKind::Reserved),
+            DELE => line.is(ReplyKind::Deleted),
+            FOUN => line.is(ReplyKind::Found),
+            RELE => line.is(ReplyKind::Released),
+            TOUC => line.is(ReplyKind::Touched),
+            TIME => line.is(ReplyKind::TimedOut),
+            USIN => line.is(ReplyKind::Using),
+            WATC => line.is(ReplyKind::Watching),
+            BURI if line.has(6, b' ') => line.is(ReplyKind::BuriedId),
+            BURI => line.is(ReplyKind::Buried),
+            KICK if line.has(6, b' ') => line.is(ReplyKind::KickedCount),
+            KICK => line.is(ReplyKind::Kicked),
+            NOT_ if line.has(4, b'F') => line.is(ReplyKind::NotFound),
+            NOT_ => line.is(ReplyKind::NotIgnored),
+            DEAD => line.is(ReplyKind::DeadlineSoon),
+            PAUS => line.is(ReplyKind::Paused),
+            EXPE => line.is(ReplyKind::ExpectedCrlf),
+            JOB_ => line.is(ReplyKind::JobTooBig),
+            DRAI => line.is(ReplyKind::Draining),
+            OUT_ => line.is(ReplyKind::OutOfMemory),
+            INTE => line.is(ReplyKind::InternalError),
+            BAD_ => line.is(ReplyKind::BadFormat),
+            UNKN => line.is(ReplyKind::UnknownCommand),
+            _ => line.is(ReplyKind::Ok),
         }
     }
 
@@ -138,7 +137,7 @@ impl Head {
     }
 }
 
-/// The name in a line that says `USING`, given without its CRLF.
+/// The name in a `USING` line, given without its CRLF.
 #[inline(always)]
 pub(crate) fn name_in(line: &[u8]) -> &[u8] {
     line.get("USING ".len()..).unwrap_or_default()
@@ -195,7 +194,7 @@ impl<T: Then> Line<'_, T> {
     }
 
     #[inline(always)]
-    fn says(self, kind: ReplyKind) -> T::Output {
+    fn is(self, kind: ReplyKind) -> T::Output {
         let Some((number, bytes, rest)) = values(self.input, kind) else { return self.then.unclear(self.input) };
         self.then.found(Head { kind, number, bytes }, self.input, rest)
     }
@@ -204,7 +203,7 @@ impl<T: Then> Line<'_, T> {
 /// The id or count, the length of the body, and what is behind the line.
 type Values<'a> = (u64, u64, &'a [u8]);
 
-/// The values of the line, if it says this.
+/// The values of the line, if it is of this kind.
 #[inline(always)]
 fn values(input: &[u8], kind: ReplyKind) -> Option<Values<'_>> {
     let rest = input.strip_prefix(kind.start())?;

@@ -2,7 +2,7 @@
 
 macro_rules! reply_kinds {
     ($($(#[$doc:meta])* $kind:ident $word:literal $shape:ident)*) => {
-        /// What a reply says, without its values. `BURIED` and `KICKED` have two forms each, so they are two kinds each.
+        /// The kind of a reply: its word, without its values. `BURIED` and `KICKED` have two forms each, so they are two kinds each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ReplyKind { $($(#[$doc])* $kind),* }
 
@@ -63,7 +63,7 @@ macro_rules! start {
 }
 
 // Those that a name or a body belongs to come last, here and in `Reply`: whether there is something to free, or more to come,
-// is then told by one comparison.
+// is then found by one comparison.
 reply_kinds! {
     /// `INSERTED <id>`
     Inserted "INSERTED" Number

@@ -1,17 +1,13 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
-use alloc::vec::Vec;
-
+use super::Kind;
 use crate::{
-    command::Command,
-    error::ArgumentError,
-    reply::MAX_LINE,
-    request::Request,
+    reply::{MAX_LINE, check_line},
     scan,
-    table::Kind,
     transmit::{Line, Transmit},
-    types::{Body, Seconds, TubeArg, TubeName},
+    types::{ArgumentError, Body, Seconds, TubeArg, TubeName},
 };
+use beanstalk_proto::Argument;
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
 /// and checks what it is given, so that a command cannot become two.
@@ -39,20 +35,6 @@ enum Encoded {
     Joined,
     /// In its own allocation, with the queue, before the line end behind it.
     Moved,
-}
-
-/// Returns the bytes of a request, as a connection would send them.
-///
-/// # Errors
-///
-/// As [`Request::encode`](crate::Request::encode).
-pub fn encode<R: Request>(request: R) -> Result<Vec<u8>, ArgumentError> {
-    let mut out = Transmit::default();
-    let mut encoder = Encoder::new(&mut out);
-    request.encode(&mut encoder)?;
-    encoder.finish()?;
-    encoder.commit();
-    Ok(out.segments().flatten().copied().collect())
 }
 
 impl<'c> Encoder<'c> {
@@ -131,8 +113,8 @@ impl<'c> Encoder<'c> {
     ///
     /// [`ArgumentError::BodyTooLong`] above 2^30 bytes.
     #[inline(always)]
-    pub fn body<'b>(&mut self, body: impl Into<Body<'b>>) -> Result<&mut Self, ArgumentError> {
-        let body = body.into();
+    pub fn body<'b>(&mut self, body: impl Argument<Body<'b>>) -> Result<&mut Self, ArgumentError> {
+        let body = body.into_argument();
         let bytes = body.len();
         if bytes > Body::MAX_LEN {
             return Err(ArgumentError::BodyTooLong { bytes, limit: Body::MAX_LEN });
@@ -177,7 +159,7 @@ impl<'c> Encoder<'c> {
     }
 
     /// Writes a whole line that was checked, but for its CRLF.
-    pub(super) fn line(&mut self, line: &[u8]) -> Result<&mut Self, ArgumentError> {
+    pub(crate) fn line(&mut self, line: &[u8]) -> Result<&mut Self, ArgumentError> {
         check_line(line)?;
         self.push(line)
     }
@@ -258,34 +240,13 @@ impl<'c> Encoder<'c> {
 }
 
 fn check_unvouched(line: &[u8], body: Option<usize>) -> Result<(), ArgumentError> {
-    match (kind_of_verb(line), body) {
+    match (Kind::of_verb(line), body) {
         (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
-        (Some(Kind::Put), Some(_)) => match Command::parse_line(line) {
-            Ok(Command::Put { .. }) => Ok(()),
-            _ => Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body")),
-        },
+        (Some(Kind::Put), Some(_)) if Kind::Put.is_line(line) => Ok(()),
+        (Some(Kind::Put), Some(_)) => {
+            Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body"))
+        }
         (Some(_), Some(_)) => Err(ArgumentError::Shape("this command takes no body")),
         _ => Ok(()),
     }
-}
-
-/// Checks a line that somebody else wrote: not empty, short enough, and nothing in it that would end it.
-pub(crate) fn check_line(line: &[u8]) -> Result<(), ArgumentError> {
-    if line.is_empty() {
-        return Err(ArgumentError::Shape("the line is empty"));
-    }
-    let bytes = line.len().saturating_add(2);
-    if bytes > MAX_LINE {
-        return Err(ArgumentError::LineTooLong { bytes, limit: MAX_LINE });
-    }
-    match line.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-        Some(at) => Err(ArgumentError::BadByte { byte: line.get(at).copied().unwrap_or(0), at }),
-        None => Ok(()),
-    }
-}
-
-/// The built-in command whose word a line begins with.
-pub(super) fn kind_of_verb(line: &[u8]) -> Option<Kind> {
-    let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    Kind::ALL.iter().copied().find(|kind| kind.word().as_bytes() == verb)
 }

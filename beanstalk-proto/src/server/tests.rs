@@ -239,12 +239,12 @@ fn the_end_of_the_input_is_told_while_a_command_is_unanswered() {
 fn input_is_taken_while_a_command_is_unanswered_until_the_buffer_is_full() {
     let mut connection = fed(b"reserve\r\n");
     assert_eq!(connection.poll_event(), Some(Event::Command(Command::Reserve)));
-    let mut taken = 0;
+    let (input, mut taken) = (b"delete 1\r\n".repeat(1000), 0);
     while connection.wants_input() {
         let room = connection.receive_buf();
         assert!(!room.is_empty());
         let n = room.len().min(500);
-        room[..n].copy_from_slice(&b"delete 1\r\n".repeat(50)[..n]);
+        room[..n].copy_from_slice(&input[taken..taken + n]);
         connection.received(n);
         taken += n;
         assert_eq!(connection.poll_event(), None);

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::error::{Excerpt, TubeNameError};
+use crate::types::{Excerpt, TubeNameError};
 
-/// Why a body is not the statistics, or the list of names, that it should be. The connection stays in step.
+/// Why a body is not the statistics, or the list of names, that it should be. The connection stays in sync.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StatsError {
@@ -39,11 +39,6 @@ pub enum StatsError {
         value: Excerpt,
     },
     /// An item of a list that is not a tube name.
-    #[error("{name} is in the list: {error}")]
-    Name {
-        /// The item.
-        name: Excerpt,
-        /// Why it is not a tube name.
-        error: TubeNameError,
-    },
+    #[error("in the list: {0}")]
+    Name(#[source] TubeNameError),
 }

@@ -4,9 +4,9 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use super::{StatsError, lines};
-use crate::error::Excerpt;
+use crate::types::Excerpt;
 
-/// Keys and values that have no field of their own, in the server's order: what a later release, or a fork, tells.
+/// Keys and values that have no field of their own, in the server's order: what a later release, or a fork, sends.
 ///
 /// A value is read without its quotes, if it has a pair, and written again exactly as it came. Kept as the lines they
 /// came in, so that a body of many small lines takes no more memory than its bytes.
@@ -17,6 +17,29 @@ pub struct Extra {
 }
 
 impl Extra {
+    /// Reads any body of `key: value` lines (without the CR LF that follows it): the statistics of a command that has no
+    /// name here.
+    ///
+    /// ```
+    /// use beanstalk_proto::stats::Extra;
+    ///
+    /// let stats = Extra::decode(b"---\nshape: round\nshape: \"oval\"\n")?;
+    /// assert!(stats.iter().eq([("shape", "round"), ("shape", "oval")]));
+    /// # Ok::<(), beanstalk_proto::stats::StatsError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StatsError::Start`], and [`StatsError::Line`] for a line without a key or that is not UTF-8.
+    pub fn decode(body: &[u8]) -> Result<Self, StatsError> {
+        let mut all = Self::default();
+        for line in lines::lines(body)? {
+            let (key, value) = lines::key_and_value(line)?;
+            all.keep(key, value)?;
+        }
+        Ok(all)
+    }
+
     /// The value of a key; of its first line, if it has several.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {

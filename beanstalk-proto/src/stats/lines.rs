@@ -1,6 +1,7 @@
 //! The outer layer of a body: its first line, its lines, and where a line splits.
 
-use crate::{error::Excerpt, stats::StatsError};
+use super::StatsError;
+use crate::types::Excerpt;
 
 /// How every body begins.
 pub(super) const START: &[u8] = b"---\n";

@@ -1,4 +1,4 @@
-//! What the server tells about itself, a tube and a job; and lists of tube names.
+//! Statistics of the server, a tube and a job; and lists of tube names.
 //!
 //! ```text
 //! ---                     the first line
@@ -15,7 +15,7 @@
 //!   text that is not UTF-8 and a line without a key. Nothing becomes zero silently.
 //!
 //! The server counts some times down past zero, and prints them with a sign. Time left cannot be negative here: where
-//! a field's documentation says so, a negative number is read as no time at all.
+//! a field is documented so, a negative number is read as no time at all.
 //!
 //! ```
 //! use beanstalk_proto::stats::{JobState, JobStats};
@@ -26,6 +26,11 @@
 //! assert_eq!(stats.delay, Some(Duration::from_secs(30)));
 //! assert_eq!(stats.ttr, None);
 //! assert_eq!(stats.extra.get("flavour"), Some("sweet"));
+//!
+//! // As data, whatever the server:
+//! for (key, value) in stats.iter() {
+//!     println!("{key} = {value}");
+//! }
 //! # Ok::<(), beanstalk_proto::stats::StatsError>(())
 //! ```
 
@@ -37,17 +42,13 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec::Vec};
 use core::{fmt, time::Duration};
 
 pub use error::StatsError;
 pub use extra::Extra;
 
-use crate::{
-    command::Dialect,
-    error::Excerpt,
-    types::{JobId, Priority, TubeName},
-};
+use crate::types::{Dialect, Excerpt, JobId, Priority, TubeName};
 
 /// Emits a struct and its two directions from one list: key, field, type, and how the value is written.
 macro_rules! stats {
@@ -70,7 +71,7 @@ macro_rules! stats {
             ///
             /// # Errors
             ///
-            /// A [`StatsError`] that says which key or line makes no sense.
+            /// A [`StatsError`] with the key or line that makes no sense.
             pub fn decode(body: &[u8]) -> Result<Self, StatsError> {
                 let mut stats = Self::default();
                 for line in lines::lines(body)? {
@@ -81,6 +82,16 @@ macro_rules! stats {
                     }
                 }
                 Ok(stats)
+            }
+
+            /// All keys and values that the server sent, as text: those that have a field, in the order of
+            /// [`KEYS`](Self::KEYS), then [`extra`](Self::extra).
+            ///
+            /// A value is as a server writes it, without quotes.
+            pub fn iter(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+                let fields = [$(($key, self.$field.as_ref().map(value::text::<value::$codec>))),*];
+                let fields = fields.into_iter().filter_map(|(key, text)| Some((key, Cow::Owned(text?))));
+                fields.chain(self.extra.iter().map(|(key, text)| (key, Cow::Borrowed(text))))
             }
 
             /// Appends the body as a server of this release writes it (without the CR LF that follows it): the keys
@@ -202,15 +213,15 @@ stats! {
         "binlog-records-written" binlog_records_written: u64 = Count,
         /// The size of a binlog file, in bytes.
         "binlog-max-size" binlog_max_size: u64 = Count,
-        /// Whether the server refuses new jobs. Not told by 1.10.
+        /// Whether the server refuses new jobs. Not sent by 1.10.
         "draining" draining: bool = Flag,
         /// The random id of this run of the server: hexadecimal digits, which may happen to look like a number.
         "id" id: Box<str> = BareText,
         /// The machine's name.
         "hostname" hostname: Box<str> = Text,
-        /// The kernel's version. Not told by 1.10.
+        /// The kernel's version. Not sent by 1.10.
         "os" os: Box<str> = Text,
-        /// The machine's architecture. Not told by 1.10.
+        /// The machine's architecture. Not sent by 1.10.
         "platform" platform: Box<str> = Text,
     }
 }
@@ -295,7 +306,7 @@ pub enum JobState {
     Reserved,
     /// `buried`: it waits to be kicked.
     Buried,
-    /// `invalid`: what real servers say of a job whose body has not arrived in full.
+    /// `invalid`: what real servers send for a job whose body has not arrived in full.
     Invalid,
     /// A word not known here.
     Unknown(Box<str>),
@@ -343,7 +354,7 @@ impl fmt::Display for JobState {
 /// A [`StatsError`] with the line that is no item of a list, or whose name is no tube name.
 pub fn decode_names(body: &[u8]) -> Result<Vec<TubeName>, StatsError> {
     let name = |line: &[u8]| match line.strip_prefix(lines::ITEM) {
-        Some(name) => TubeName::from_bytes(name).map_err(|error| StatsError::Name { name: Excerpt::new(name), error }),
+        Some(name) => TubeName::from_bytes(name).map_err(StatsError::Name),
         None => Err(StatsError::Line { line: Excerpt::new(line) }),
     };
     lines::lines(body)?.map(name).collect()

@@ -1,14 +1,12 @@
 //! How each kind of value is written. The table of keys names one of these for each key.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
 use super::{JobState, StatsError, lines::unquoted};
 use crate::{
-    command::Dialect,
-    error::Excerpt,
     scan::{number, push_decimal},
-    types::{JobId, Priority, TubeName},
+    types::{Dialect, Excerpt, JobId, Priority, TubeName},
 };
 
 /// A kind of value, in both directions.
@@ -16,7 +14,7 @@ pub(super) trait Codec {
     /// What it is here.
     type Value;
 
-    /// What it is, for the message that says a value is not.
+    /// What it is, for the message about a value that is not.
     const EXPECTED: &'static str;
 
     /// Whether this release puts quotes around it.
@@ -42,6 +40,13 @@ pub(super) fn read<C: Codec>(field: &mut Option<C::Value>, key: &'static str, va
     }
     *field = read;
     Ok(())
+}
+
+/// A value as text, without quotes.
+pub(super) fn text<C: Codec>(value: &C::Value) -> String {
+    let mut out = Vec::new();
+    C::write(value, &mut out);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Appends the line of a key that has a value.

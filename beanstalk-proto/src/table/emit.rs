@@ -1,5 +1,4 @@
-//! What comes of the rows in this crate: the request structs, [`Kind`](crate::Kind), [`Command`](crate::Command) and the
-//! server's line parser.
+//! What is emitted from the rows here: the request structs and [`Command`](crate::Command).
 
 macro_rules! define {
     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
@@ -10,45 +9,19 @@ macro_rules! define {
             { $(Reply::$variant $(($value))? => $result,)* } $wait $echo
         })*
 
-        /// The commands of the protocol.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Kind {
-            $(#[doc = concat!("`", $word, "`")] $name),*
-        }
-
-        impl Kind {
-            /// Every command, in the order in which a server matches them.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// The command's word on the wire.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$name => $word),* }
-            }
-
-            /// How a line of this command begins, as a server matches it.
-            pub(crate) const fn prefix(self) -> &'static str {
-                match self { $(Self::$name => $prefix),* }
-            }
-
-            /// How a connection that tasks share offers it.
-            #[doc(hidden)]
-            #[must_use]
-            pub const fn sharing(self) -> Sharing {
-                match self { $(Self::$name => sharing!($shared)),* }
-            }
-
-            /// The replies that may answer it, general errors included.
-            #[must_use]
-            pub const fn replies(self) -> ReplySet {
-                match self { $(Self::$name => ReplySet::of(&[$(ReplyKind::$kind),*]).or(ReplySet::GENERAL)),* }
-            }
-        }
-
         /// A command with all its values: what a server receives, and a way to hold any command in one type.
         ///
-        /// As a [`Request`] its reply is the untyped [`Reply`], so that a pipeline of mixed commands needs no more than a
-        /// `Vec<Command>`.
+        /// # As a request
+        ///
+        /// Its reply is the untyped [`Reply`], so that a pipeline of mixed commands needs no more than a `Vec<Command>`. Error
+        /// replies are errors as everywhere: `OUT_OF_MEMORY`, `INTERNAL_ERROR`, `BAD_FORMAT`, `UNKNOWN_COMMAND`, `NOT_FOUND`,
+        /// `NOT_IGNORED`, `DRAINING`, `JOB_TOO_BIG` and `EXPECTED_CRLF` fail the call with
+        /// [`Error::Command`](crate::Error::Command), so that a pipeline cannot overlook one. (`BAD_FORMAT`, `UNKNOWN_COMMAND` and `EXPECTED_CRLF` in
+        /// reply to a `put` are fatal: [`ProtocolError::BodyRefused`](crate::ProtocolError::BodyRefused).) Every other reply that the command may get is
+        /// returned as `Ok`, `TIMED_OUT`, `DEADLINE_SOON` and `BURIED` too. [`CommandError::reply`](crate::CommandError::reply)
+        /// turns the error into the reply again.
+        ///
+        /// The reply to `quit` is [`Reply::Closed`]. Statistics and lists come as the body of [`Reply::Ok`], undecoded.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "the fields are the arguments of the command")]
         pub enum Command {
@@ -61,13 +34,6 @@ macro_rules! define {
             pub const fn kind(&self) -> Kind {
                 match self { $(Self::$name $({ $($arg: _),+ })? => Kind::$name),* }
             }
-
-            pub(crate) fn parse_args(kind: Kind, args: &mut Args<'_>) -> Result<Line, Refused> {
-                let command = match kind {
-                    $(Kind::$name => Self::$name $({ $($arg: args.$ty()?),+ })?),*
-                };
-                args.finish(command)
-            }
         }
 
         impl Request for Command {
@@ -77,7 +43,9 @@ macro_rules! define {
                 match self {
                     $(Self::$name $({ $($arg),+ })? => {
                         $($(let _ = $arg;)+)?
-                        command_expect!($wait $echo $name $($($arg)+)?)
+                        let expect = command_expect!($wait $echo $name $($($arg)+)?);
+                        $($(let expect = about!($echo $ty expect $arg);)+)?
+                        expect
                     })*
                 }
             }
@@ -109,8 +77,8 @@ macro_rules! request {
             #[doc = concat!("The request behind the method `", stringify!($method), "`, with its arguments in the protocol's order.")]
             #[allow(clippy::new_without_default, reason = "a request is said, not defaulted")]
             #[must_use]
-            pub fn new($($arg: impl Into<field!($ty $($of)?)>),*) -> Self {
-                Self { $($arg: $arg.into()),* }
+            pub fn new($($arg: impl Argument<field!($ty $($of)?)>),*) -> Self {
+                Self { $($arg: $arg.into_argument()),* }
             }
         }
 
@@ -121,7 +89,9 @@ macro_rules! request {
             fn expect(&self) -> Expect {
                 let request = self;
                 let _ = request;
-                request_expect!($wait $echo $name request)
+                let expect = request_expect!($wait $echo $name request);
+                $(let expect = about!($echo $ty expect &request.$arg);)*
+                expect
             }
 
             #[inline(always)]
@@ -138,14 +108,14 @@ macro_rules! request {
                         used_up!($variant reply);
                         Ok($result)
                     })*
-                    refusal => Err(refusal.into()),
+                    error => Err(error.into()),
                 }
             }
         }
     };
 }
 
-/// Says that nothing of this reply is left to drop. To find that out by its value would cost more than to decode it.
+/// Forgets a reply of which nothing is left to drop. To find that out by its value would cost more than to decode it.
 macro_rules! used_up {
     (Reserved $reply:ident) => {};
     (Found $reply:ident) => {};
@@ -165,7 +135,7 @@ macro_rules! request_expect {
     };
     (no id $kind:ident $request:ident) => { Expect::of(Kind::$kind).echo(Echo::Id($request.id)) };
     (no tube $kind:ident $request:ident) => {
-        // A bad name is refused when it is encoded.
+        // A bad name is an error when it is encoded.
         Expect::of(Kind::$kind).echo($request.tube.to_name().map_or(Echo::None, Echo::Tube))
     };
 }
@@ -186,5 +156,21 @@ macro_rules! command_expect {
     };
     (no tube $kind:ident $tube:ident) => {
         Expect::of(Kind::$kind).echo(Echo::Tube($tube.clone()))
+    };
+}
+
+/// Names what a request is about, unless that is what the reply must repeat.
+macro_rules! about {
+    (none id $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    (none tube $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    (none body $expect:ident $value:expr) => {
+        $expect.subject(Subject::from($value))
+    };
+    ($echo:ident $ty:ident $expect:ident $value:expr) => {
+        $expect
     };
 }

@@ -1,21 +1,9 @@
-//! What the words in a row stand for: kinds of arguments, what the server may wait for, how it is shared.
+//! What the words in a row stand for: kinds of arguments, what the server may wait for.
 //!
-//! A new kind of argument is an arm in `field!`, `owned!` and `encode!`, and a method of the server's `Args`.
+//! A new kind of argument is an arm in `field!`, `owned!` and `encode!`, and a method of `Args`.
 
 /// The longest timeout of a reserve: 2^31-1 seconds.
 pub(crate) const MAX_TIMEOUT: u32 = i32::MAX.unsigned_abs();
-
-/// How a command can be sent on a connection that tasks share, each with tubes of its own.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    /// It neither waits nor has to do with the connection's tubes.
-    AsIs,
-    /// It is about the tube in use.
-    InTube,
-    /// It waits, or changes what the other tasks rely on.
-    No,
-}
 
 /// The type of an argument in a request.
 macro_rules! field {
@@ -72,17 +60,5 @@ macro_rules! wait {
     };
     (timeout $timeout:expr) => {
         Wait::Seconds(u32::try_from(Seconds::from($timeout).get()).unwrap_or(u32::MAX))
-    };
-}
-
-macro_rules! sharing {
-    (as_is) => {
-        Sharing::AsIs
-    };
-    (no) => {
-        Sharing::No
-    };
-    ($in_tube:ident) => {
-        Sharing::InTube
     };
 }

@@ -1,7 +1,7 @@
 //! A put said step by step.
 
 use super::Put;
-use crate::types::{Body, Priority, Seconds};
+use crate::types::{Argument, Body, Priority, Seconds};
 
 impl<'a> Put<'a> {
     /// A job with this body and the defaults: [`Priority::default`], no delay, 60 s to run.
@@ -13,28 +13,28 @@ impl<'a> Put<'a> {
     /// assert_eq!((put.priority.0, put.delay.get(), put.ttr.get()), (10, 0, 120));
     /// ```
     #[must_use]
-    pub fn of(body: impl Into<Body<'a>>) -> Self {
+    pub fn of(body: impl Argument<Body<'a>>) -> Self {
         Self::new(Priority::default(), Seconds::ZERO, 60, body)
     }
 
     /// Sets how urgent the job is; 0 is the most urgent.
     #[must_use]
-    pub fn priority(mut self, priority: impl Into<Priority>) -> Self {
-        self.priority = priority.into();
+    pub fn priority(mut self, priority: impl Argument<Priority>) -> Self {
+        self.priority = priority.into_argument();
         self
     }
 
     /// Sets how long the job is not ready yet.
     #[must_use]
-    pub fn delay(mut self, delay: impl Into<Seconds>) -> Self {
-        self.delay = delay.into();
+    pub fn delay(mut self, delay: impl Argument<Seconds>) -> Self {
+        self.delay = delay.into_argument();
         self
     }
 
     /// Sets how long a worker may hold the job before it becomes ready again.
     #[must_use]
-    pub fn ttr(mut self, ttr: impl Into<Seconds>) -> Self {
-        self.ttr = ttr.into();
+    pub fn ttr(mut self, ttr: impl Argument<Seconds>) -> Self {
+        self.ttr = ttr.into_argument();
         self
     }
 }

@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use super::Transmit;
+use super::{Place, Transmit};
 
 /// The pieces of an outbound queue, in order; none is empty.
 #[derive(Clone, Debug)]
@@ -28,12 +28,13 @@ struct Many<'a> {
 impl<'a> Segments<'a> {
     #[inline]
     pub(super) fn of(queue: &'a Transmit) -> Self {
-        Self(match queue.moved(0) {
-            None => Left::Single(queue.buffer().get(queue.joined_sent..queue.filled).unwrap_or_default()),
-            Some(_) => {
-                let (joined_at, moved_skip) = (queue.joined_sent, queue.moved_sent);
-                Left::Many(Many { queue, joined_at, moved_at: 0, moved_skip })
+        let (joined_at, end) = (queue.joined_sent, queue.filled);
+        Self(match queue.place {
+            Place::Line => Left::Single(queue.line.0.get(joined_at..end).unwrap_or_default()),
+            Place::Joined if queue.moved.is_empty() => {
+                Left::Single(queue.joined.get(joined_at..end).unwrap_or_default())
             }
+            _ => Left::Many(Many { queue, joined_at, moved_at: 0, moved_skip: queue.moved_sent }),
         })
     }
 

@@ -14,7 +14,7 @@ pub enum Body<'a> {
 
 impl Body<'_> {
     /// The longest body the protocol has room for on any server: 2^30 bytes. Most servers are set to far less
-    /// (65535 unless told otherwise) and answer `JOB_TOO_BIG` above it.
+    /// (65535 unless set otherwise) and answer `JOB_TOO_BIG` above it.
     pub const MAX_LEN: usize = 1 << 30;
 }
 

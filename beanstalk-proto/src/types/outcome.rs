@@ -1,7 +1,7 @@
 //! What requests come to: jobs, and what became of them.
 
 use alloc::vec::Vec;
-use core::{fmt, str::Utf8Error};
+use core::{error, fmt, str::Utf8Error};
 
 use super::JobId;
 
@@ -36,6 +36,21 @@ impl fmt::Debug for Job {
 }
 
 /// What became of a `put`.
+///
+/// A job may be buried where nobody asked for that, so this is not to be dropped unseen. For whom burying is an error:
+///
+/// ```
+/// use beanstalk_proto::{Error, JobId, PutOutcome};
+///
+/// # fn put() -> Result<PutOutcome, Error> { Ok(PutOutcome::Inserted(JobId(7))) }
+/// # fn example() -> Result<(), Error> {
+/// let id = put()?.inserted()?;
+/// # assert_eq!(id, JobId(7));
+/// # Ok(())
+/// # }
+/// # example().unwrap();
+/// ```
+#[must_use = "the job may have been buried for lack of memory: look, or make that an error with `.inserted()?`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PutOutcome {
     /// `INSERTED <id>`: the job is in the tube.
@@ -53,6 +68,18 @@ impl PutOutcome {
         }
     }
 
+    /// The id of the job that was queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Buried`], which becomes [`Error::Buried`](crate::Error::Buried), if it was buried instead.
+    pub const fn inserted(self) -> Result<JobId, Buried> {
+        match self {
+            Self::Inserted(id) => Ok(id),
+            Self::Buried(id) => Err(Buried { id: Some(id) }),
+        }
+    }
+
     /// Whether the job was buried instead of queued.
     #[must_use]
     pub const fn is_buried(self) -> bool {
@@ -61,6 +88,7 @@ impl PutOutcome {
 }
 
 /// What became of a `release`.
+#[must_use = "the job may have been buried for lack of memory: look, or make that an error with `.released()?`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReleaseOutcome {
     /// `RELEASED`: the job is ready, or delayed.
@@ -69,7 +97,47 @@ pub enum ReleaseOutcome {
     Buried,
 }
 
+impl ReleaseOutcome {
+    /// Whether the job was buried instead of queued.
+    #[must_use]
+    pub const fn is_buried(self) -> bool {
+        matches!(self, Self::Buried)
+    }
+
+    /// Nothing, if the job was queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Buried`], which becomes [`Error::Buried`](crate::Error::Buried), if it was buried instead.
+    pub const fn released(self) -> Result<(), Buried> {
+        match self {
+            Self::Released => Ok(()),
+            Self::Buried => Err(Buried { id: None }),
+        }
+    }
+}
+
+/// `BURIED`, for whom that is an error: the server had no memory to queue a job. The job exists, buried, until it is kicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Buried {
+    /// The job, if the server named it: after a `put` it does.
+    pub id: Option<JobId>,
+}
+
+impl fmt::Display for Buried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.id {
+            Some(id) => write!(f, "job {id}")?,
+            None => f.write_str("the job")?,
+        }
+        f.write_str(" was buried: the server had no memory to queue it, and it waits to be kicked")
+    }
+}
+
+impl error::Error for Buried {}
+
 /// What came of waiting for a job.
+#[must_use = "a job that came is reserved until its time to run is over, and a job held already may be about to expire"]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reserved {
     /// `RESERVED`: the job is this connection's until its time to run is over.

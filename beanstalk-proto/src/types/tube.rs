@@ -1,9 +1,10 @@
 //! The names of tubes, checked and as they are given.
 
 use alloc::{borrow::Cow, boxed::Box, string::String};
+use beanstalk_proto::TubeNameRule;
 use core::{borrow::Borrow, fmt, ops::Deref, str::FromStr};
 
-use crate::error::{ArgumentError, TubeNameError};
+use super::{ArgumentError, TubeNameError};
 
 /// The name of a tube: 1 to 200 bytes of `A-Z a-z 0-9 - + / ; . $ _ ( )`, not starting with `-`.
 ///
@@ -29,7 +30,7 @@ impl TubeName {
     ///
     /// # Errors
     ///
-    /// A [`TubeNameError`] that says which rule the name breaks.
+    /// A [`TubeNameError`] with the rule that the name breaks.
     pub fn new(name: impl Into<Box<str>>) -> Result<Self, TubeNameError> {
         let name = name.into();
         Self::check(name.as_bytes())?;
@@ -62,21 +63,26 @@ impl TubeName {
         input.split_at_checked(len)
     }
 
-    /// Says whether these bytes are a tube name, and if not, why.
+    /// Checks whether these bytes are a tube name.
     pub(crate) fn check(name: &[u8]) -> Result<(), TubeNameError> {
-        if name.is_empty() {
-            return Err(TubeNameError::Empty);
-        }
-        if name.len() > Self::MAX_LEN {
-            return Err(TubeNameError::TooLong { bytes: name.len() });
-        }
-        if name.first() == Some(&b'-') {
-            return Err(TubeNameError::LeadingHyphen);
-        }
-        match name.iter().position(|&byte| !is_name_byte(byte)) {
-            Some(at) => Err(TubeNameError::BadByte { byte: name.get(at).copied().unwrap_or(0), at }),
+        match Self::broken_rule(name) {
+            Some(rule) => Err(TubeNameError::new(name, rule)),
             None => Ok(()),
         }
+    }
+
+    fn broken_rule(name: &[u8]) -> Option<TubeNameRule> {
+        if name.is_empty() {
+            return Some(TubeNameRule::Empty);
+        }
+        if name.len() > Self::MAX_LEN {
+            return Some(TubeNameRule::TooLong { bytes: name.len() });
+        }
+        if name.first() == Some(&b'-') {
+            return Some(TubeNameRule::LeadingHyphen);
+        }
+        let at = name.iter().position(|&byte| !is_name_byte(byte))?;
+        Some(TubeNameRule::BadByte { byte: name.get(at).copied().unwrap_or(0), at })
     }
 
     /// The name as text.
@@ -86,7 +92,7 @@ impl TubeName {
     }
 }
 
-/// Says whether a byte may stand in a tube name.
+/// Returns whether a byte may stand in a tube name.
 #[inline]
 pub(crate) fn is_name_byte(byte: u8) -> bool {
     NAME_BYTES.get(usize::from(byte)).copied().unwrap_or_default()

@@ -187,3 +187,27 @@ fn a_server_connection_reads_back_every_command_with_its_body() {
         }
     }
 }
+
+/// What each row's documentation is found by: method, word, and the row's attributes, which every client's method gets.
+macro_rules! attributes {
+    ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
+        const ATTRIBUTES: &[(&str, &str, &[&str])] = &[$((stringify!($method), $word, &[$(stringify!($doc)),*])),*];
+    };
+}
+
+beanstalk_proto::__commands!(attributes);
+
+#[test]
+fn a_command_is_found_by_its_word_on_the_wire_and_by_what_others_call_it() {
+    let others = [("delete", "del"), ("list_tube_used", "list-tubes-used")];
+    assert_eq!(ATTRIBUTES.len(), Kind::ALL.len());
+    for (method, word, attributes) in ATTRIBUTES {
+        let has = |alias: &str| attributes.contains(&&*format!("doc(alias = \"{alias}\")"));
+        assert!(word == method || has(word), "{method} is not found by {word:?}");
+        for (_, other) in others.iter().filter(|(named, _)| named == method) {
+            assert!(has(other), "{method} is not found by {other:?}");
+        }
+    }
+}

@@ -31,7 +31,7 @@ fn a_reply_before_the_last_byte_of_its_request_poisons() {
     }
     let (mut connection, mut ticket) = half_put(LINE + 100_002);
     feed_early(&mut connection, b"INSERTED 1\r\n");
-    reply(&mut connection, &mut ticket).unwrap();
+    assert_eq!(reply(&mut connection, &mut ticket).unwrap().id().0, 1);
 }
 
 #[test]
@@ -122,6 +122,6 @@ fn what_was_taken_and_reported_is_answered() {
     }
     assert!(connection.wants_flush());
     feed_early(&mut connection, b"INSERTED 1\r\nKICKED 7\r\n");
-    reply(&mut connection, &mut put).unwrap();
+    assert_eq!(reply(&mut connection, &mut put).unwrap().id().0, 1);
     assert_eq!(reply(&mut connection, &mut kick).unwrap(), 7);
 }

@@ -164,7 +164,7 @@ fn refusals_of_a_command_without_a_body_leave_the_connection_in_step() {
         let result = reply(&mut connection, &mut ticket).unwrap_err();
         assert_eq!(result.command_error(), Some(error));
         assert!(!result.is_fatal() && result.lost().is_none());
-        assert!(result.to_string().starts_with(&format!("delete: {word}")), "{result}");
+        assert!(result.to_string().starts_with(&format!("delete 1: {word}")), "{result}");
         assert_in_step(&mut connection);
     }
     let (mut connection, mut ticket) = sent(beanstalk_proto::Ignore::new("a"));
@@ -226,4 +226,14 @@ fn replies_that_came_before_the_end_can_still_be_taken() {
     assert!(matches!(reply(&mut connection, &mut second), Err(Error::Closed { lost: Lost::Unknown })));
     assert_eq!(reply(&mut connection, &mut first).unwrap(), 1);
     assert!(matches!(connection.poll_reply(&mut first), Poll::Ready(Err(Error::Ticket(_)))));
+}
+
+#[test]
+fn after_the_end_each_request_knows_whether_it_can_have_run() {
+    let mut connection = connection();
+    let mut tickets = [7, 8, 9].map(|id| send(&mut connection, Delete::new(id)));
+    connection.transmitted(8);
+    connection.received_eof();
+    let lost = [0, 1, 2].map(|n| reply(&mut connection, &mut tickets[n]).unwrap_err().lost().unwrap());
+    assert_eq!(lost, [Lost::NotSent; 3]);
 }

@@ -59,7 +59,7 @@ fn a_discarded_list_has_no_job_to_name() {
     feed(&mut connection, b"OK 6\r\n---\n-\n\r\n");
     let error = reply(&mut connection, &mut ticket).unwrap_err();
     assert!(matches!(error, Error::ReplyTooBig { id: None, bytes: 6, limit: 5, .. }), "{error:?}");
-    assert_eq!(error.to_string(), "list-tubes: a reply of 6 bytes is over this client's limit of 5");
+    assert_eq!(error.to_string(), "list-tubes: a reply of 6 bytes is over this client's limit of 5 bytes");
 }
 
 #[test]

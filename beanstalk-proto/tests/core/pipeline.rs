@@ -131,7 +131,7 @@ fn a_result_that_came_with_the_last_bytes_is_not_late() {
     late(&mut connection, at(5));
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(5)))));
     let timed_out = pipeline.poll_next(&mut connection);
-    assert!(matches!(timed_out, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown })))));
+    assert!(matches!(timed_out, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown, .. })))));
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
     feed(&mut connection, b"KICKED 6\r\n");
     assert_in_step(&mut connection);
@@ -224,7 +224,7 @@ fn a_result_that_did_not_come_in_time_is_skipped_and_the_next_still_matches() {
     late(&mut connection, at(5));
     for _ in 0..2 {
         let result = pipeline.poll_next(&mut connection);
-        assert!(matches!(result, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown })))));
+        assert!(matches!(result, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown, .. })))));
     }
     feed(&mut connection, b"ED 0\r\nKICKED 1\r\n");
     assert_in_step(&mut connection);

@@ -60,7 +60,7 @@ fn vectors(kind: ReplyKind) -> Vec<(Reply, &'static [u8])> {
     }
 }
 
-/// What a refusal is as an error.
+/// What an error reply is as an error.
 fn error_of(kind: ReplyKind) -> Option<CommandError> {
     Some(match kind {
         ReplyKind::NotFound => CommandError::NotFound,
@@ -153,8 +153,9 @@ fn every_command_takes_the_replies_of_the_protocol_and_no_others() {
             let about = format!("{kind:?} answered by {reply_kind:?}: {result:?}");
             match result {
                 Ok(reply) => assert!(allowed && error_of(reply_kind).is_none() && reply == expected, "{about}"),
-                Err(Error::Command { command, error }) => {
+                Err(Error::Command { command, error, .. }) => {
                     assert!(allowed && command == kind.word() && error_of(reply_kind) == Some(error), "{about}");
+                    assert_eq!(error.reply(), Some(expected), "{about}");
                 }
                 Err(Error::Protocol { error: ProtocolError::BodyRefused { command: "put", error }, .. }) => {
                     assert!(kind == Kind::Put && error_of(reply_kind) == Some(error), "{about}");
@@ -165,6 +166,17 @@ fn every_command_takes_the_replies_of_the_protocol_and_no_others() {
                 }
                 other => panic!("{kind:?} answered by {reply_kind:?}: {other:?}"),
             }
+        }
+    }
+}
+
+#[test]
+fn every_error_reply_is_had_back_from_its_error() {
+    for &kind in ReplyKind::ALL {
+        for (reply, _) in vectors(kind) {
+            let error = CommandError::from(&reply);
+            assert_eq!(error, error_of(kind).unwrap_or(CommandError::Unexpected));
+            assert_eq!(error.reply(), error_of(kind).map(|_| reply), "{error:?}");
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use beanstalk_proto::{
-    Command, Delete, Error, Instant, Kick, Lost, Peek, Put, Raw, Reply, Request, Reserve, ReserveWithTimeout, Reserved,
+    Command, Delete, Error, Instant, JobId, Kick, Lost, Peek, Put, Raw, Reply, Request, Reserve, ReserveWithTimeout,
+    Reserved, Subject,
     client::{Config, Connection, SendOptions, Ticket, Timeout},
 };
 
@@ -32,7 +33,7 @@ fn kick_with(connection: &mut Connection, now: Instant, timeout: Timeout) -> Tic
 
 fn is_late<T: std::fmt::Debug>(connection: &mut Connection, ticket: &mut Ticket<T>) -> bool {
     let result = reply(connection, ticket);
-    matches!(result, Err(Error::TimedOut { lost: Lost::Unknown }))
+    matches!(result, Err(Error::TimedOut { lost: Lost::Unknown, .. }))
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn waiting_that_is_over_is_not_added() {
     connection.receive(at(1), b"RESERVED 1 0\r\n\r\n");
     let _delete = send_at(&mut connection, at(1), Delete::new(1));
     assert_eq!(connection.poll_timeout(), Some(at(6)));
-    reply(&mut connection, &mut first).unwrap();
+    assert!(reply(&mut connection, &mut first).unwrap().job().is_some());
 }
 
 #[test]
@@ -426,13 +427,29 @@ fn a_request_whose_reply_is_late_may_run_for_as_long_as_the_connection_lives() {
     let mut ticket = send(&mut connection, Delete::new(1));
     late(&mut connection, at(5));
     let error = reply(&mut connection, &mut ticket).unwrap_err();
-    assert!(matches!(error, Error::TimedOut { lost: Lost::Unknown }) && !error.is_fatal());
+    assert!(matches!(error, Error::TimedOut { lost: Lost::Unknown, .. }) && !error.is_fatal());
     assert_eq!(written(&mut connection), b"delete 1\r\n", "it is still written");
     feed(&mut connection, b"DELETED\r\n");
     assert_eq!(connection.in_flight(), 0);
     let mut unwritten = send(&mut connection, Delete::new(2));
     connection.abort();
     assert_eq!(reply(&mut connection, &mut unwritten).unwrap_err().lost(), Some(Lost::NotSent));
+}
+
+#[test]
+fn a_late_reply_names_its_request_and_how_long_was_waited() {
+    let mut connection = connection();
+    let mut delete = send_at(&mut connection, NOW, Delete::new(4711));
+    let mut reserve = send_at(&mut connection, NOW, ReserveWithTimeout::new(7));
+    late(&mut connection, at(12));
+    let error = reply(&mut connection, &mut delete).unwrap_err();
+    let Error::TimedOut { command: "delete", subject: Subject::Job(JobId(4711)), waited, .. } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(waited, Duration::from_secs(5));
+    let error = reply(&mut connection, &mut reserve).unwrap_err();
+    let Error::TimedOut { command: "reserve-with-timeout", waited, .. } = error else { panic!("{error:?}") };
+    assert_eq!(waited, Duration::from_secs(12));
 }
 
 #[test]

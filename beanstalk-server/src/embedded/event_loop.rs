@@ -29,8 +29,9 @@ use super::{
     clock::Clock,
     control::{Request, Watcher},
     facts,
+    listener::Listener,
     log::Log,
-    net::{Listener, Stream},
+    net::Stream,
     peer::{Peer, Progress},
 };
 use crate::engine::Engine;
@@ -208,6 +209,13 @@ impl EventLoop {
         let id = peer.id;
         for _ in 0..TURN {
             let Some(peer) = self.peer(slot) else { return };
+            if peer.may_be_gone() {
+                match peer.flush() {
+                    Err(_) => return self.drop_peer(slot),
+                    Ok(()) if peer.may_be_gone() => return,
+                    Ok(()) => {}
+                }
+            }
             if let Some(event) = peer.connection.poll_event() {
                 self.log.event(slot, &event);
                 if matches!(event, Event::Command(Command::Stats)) {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use beanstalk_proto::{Reply, server::Event};
 
-use super::net::Address;
+use super::listener::Address;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Log {

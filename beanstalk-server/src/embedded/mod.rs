@@ -1,12 +1,16 @@
 //! The engine on real sockets, in a thread of its own.
 
+mod builder;
 mod clock;
 mod control;
 mod event_loop;
 mod facts;
+mod listener;
 mod log;
 mod net;
 mod peer;
+#[cfg(unix)]
+mod socket_file;
 
 use std::{
     fmt, io,
@@ -15,24 +19,22 @@ use std::{
         Arc,
         mpsc::{self, RecvTimeoutError, Sender},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use beanstalk_proto::{
-    Dialect, Instant, JobId, TubeName, server,
+    Instant, JobId, TubeName,
     stats::{JobStats, ServerStats, TubeStats},
 };
-use mio::{Poll, Waker};
+use mio::Waker;
 
+pub use self::builder::Builder;
 use self::{
-    clock::Clock as ServerClock,
     control::{Request, Watcher},
-    event_loop::{EventLoop, WAKER},
-    log::Log,
-    net::{Address, Listener},
+    listener::Address,
 };
-use crate::engine::{Engine, Facts, Settings};
+use crate::engine::Engine;
 
 /// A server in this process, for as long as this value lives.
 ///
@@ -57,108 +59,6 @@ pub struct EmbeddedServer {
     requests: Sender<Request>,
     waker: Waker,
     thread: Option<JoinHandle<io::Result<()>>>,
-}
-
-/// What an [`EmbeddedServer`] is started with.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Builder {
-    address: String,
-    config: server::Config,
-    draining: bool,
-    paused: bool,
-    verbosity: u8,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        let config = server::Config::default();
-        Self { address: "127.0.0.1:0".into(), config, draining: false, paused: false, verbosity: 0 }
-    }
-}
-
-impl Builder {
-    /// Listens there: `host:port`, `[v6]:port` or `unix:path`. A port of 0 is one that is free; unless changed, that is
-    /// what is used, on 127.0.0.1. A socket file left at the path is replaced, and removed at the end.
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.address = address.into();
-        self
-    }
-
-    /// Takes bodies of so many bytes: 65535 unless changed, and never more than 2^30.
-    pub fn max_job_size(mut self, bytes: u32) -> Self {
-        self.config.max_job_size = bytes.min(Settings::MAX_JOB_SIZE);
-        self
-    }
-
-    /// Speaks as another release of beanstalkd than 1.13.
-    pub fn dialect(mut self, dialect: Dialect) -> Self {
-        self.config.dialect = dialect;
-        self
-    }
-
-    /// Stops reading from a peer while more bytes than this wait to be written to it: 256 KiB unless changed.
-    pub fn max_backlog(mut self, bytes: usize) -> Self {
-        self.config.max_backlog = bytes;
-        self
-    }
-
-    /// Starts in drain mode: `put` is refused with `DRAINING`.
-    pub fn draining(mut self, draining: bool) -> Self {
-        self.draining = draining;
-        self
-    }
-
-    /// Starts with a clock that stands still, and moves only when a test [advances](Clock::advance) it.
-    pub fn paused_clock(mut self) -> Self {
-        self.paused = true;
-        self
-    }
-
-    /// Prints connections to standard output (from 1), and commands and replies (from 2).
-    pub fn verbosity(mut self, verbosity: u8) -> Self {
-        self.verbosity = verbosity;
-        self
-    }
-
-    /// Starts the server. It takes connections from now on.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot listen there.
-    pub fn start(self) -> io::Result<EmbeddedServer> {
-        self.start_and(|_| {})
-    }
-
-    /// Starts the server, and calls `ended` on its thread when it has ended, however that came about.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot listen there.
-    pub fn start_and(self, ended: impl FnOnce(&io::Result<()>) + Send + 'static) -> io::Result<EmbeddedServer> {
-        let listener = Listener::bind(&self.address)?;
-        let address = listener.address()?;
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        let (requests, received) = mpsc::channel();
-        let clock = ServerClock::new(self.paused);
-        let settings = Settings {
-            max_job_size: self.config.max_job_size,
-            dialect: self.config.dialect,
-            facts: Facts::of_this_process(),
-        };
-        let mut engine = Engine::new(clock.now(), settings);
-        engine.set_draining(self.draining);
-        let log = Log { verbosity: self.verbosity };
-        log.listening(&address);
-        let event_loop = EventLoop::new(poll, listener, received, engine, clock, self.config, log)?;
-        let thread = std::thread::Builder::new().name("beanstalk-server".into()).spawn(move || {
-            let result = event_loop.run();
-            ended(&result);
-            result
-        })?;
-        Ok(EmbeddedServer { addr: address.to_string(), address, requests, waker, thread: Some(thread) })
-    }
 }
 
 impl EmbeddedServer {
@@ -275,15 +175,18 @@ impl EmbeddedServer {
     ///
     /// What the system failed it with, if it had ended before.
     pub fn stop(mut self) -> io::Result<()> {
-        self.end()
+        self.end().map_or(Ok(()), |ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     }
 
-    fn end(&mut self) -> io::Result<()> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
+    /// Ends the thread, and gives what it ended with; nothing if it was ended before.
+    fn end(&mut self) -> Option<thread::Result<io::Result<()>>> {
+        let thread = self.thread.take()?;
         // If it has ended already, nobody receives this.
         let _ = self.requests.send(Request::Stop);
-        self.waker.wake()?;
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        Some(match self.waker.wake() {
+            Ok(()) => thread.join(),
+            Err(error) => Ok(Err(error)),
+        })
     }
 
     fn look<T: Send + 'static>(&self, look: impl FnOnce(&mut Engine, Instant) -> T + Send + 'static) -> T {
@@ -311,8 +214,12 @@ const ENDED: &str = "the server's thread has ended";
 
 impl Drop for EmbeddedServer {
     fn drop(&mut self) {
-        // Nobody is left who could be told.
-        let _ = self.end();
+        match self.end() {
+            // A panic while another unwinds would abort the process, with all its other tests.
+            Some(Err(panic)) if !thread::panicking() => std::panic::resume_unwind(panic),
+            // Nobody is left who could be told.
+            _ => {}
+        }
     }
 }
 

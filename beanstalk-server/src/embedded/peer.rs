@@ -41,6 +41,13 @@ impl Peer {
         self.readable && self.connection.wants_input()
     }
 
+    /// Whether its next command must wait until a reply was written: whoever sends no more may read no more either, and
+    /// the system reports that for what is written. As beanstalkd, which writes each reply before the next command, the
+    /// server runs nothing for a peer that it knows to be gone.
+    pub(super) fn may_be_gone(&self) -> bool {
+        self.read_closed && self.connection.backlog() > 0
+    }
+
     /// Reads once.
     pub(super) fn read(&mut self) -> io::Result<Progress> {
         let buf = self.connection.receive_buf();
@@ -49,6 +56,7 @@ impl Peer {
             match self.stream.read(self.connection.receive_buf()) {
                 Ok(0) => {
                     self.readable = false;
+                    self.read_closed = true;
                     self.connection.received_eof();
                     return Ok(Progress::None);
                 }

@@ -249,8 +249,9 @@ impl Engine {
             awaited.clear();
         }
         self.serve_all(now, &awaited);
-        while let Some((_, conn)) = self.conns.first_tick().filter(|&(at, _)| at <= now) {
+        while let Some((at, conn)) = self.conns.first_tick().filter(|&(at, _)| at <= now) {
             self.tick_connection(now, conn);
+            debug_assert_ne!(self.conns.first_tick(), Some((at, conn)), "what was due is done, or this never ends");
         }
     }
 

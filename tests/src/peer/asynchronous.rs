@@ -1,8 +1,14 @@
 //! The asynchronous clients, each on its runtime.
 
-use beanstalk_driver::Address;
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use beanstalk_driver::connect::{self, Dialer, Target, socket};
 use beanstalk_proto::{
-    Error, Job, Lost, Request,
+    Error, Job, Request,
     client::{Config, Ticket},
 };
 
@@ -88,32 +94,59 @@ asynchronous! {
 type SmolStream = Box<dyn SmolSocket>;
 
 /// What smol's sockets have in common.
-trait SmolSocket: smol::io::AsyncRead + smol::io::AsyncWrite + Unpin + std::fmt::Debug {}
+trait SmolSocket: smol::io::AsyncRead + smol::io::AsyncWrite + Unpin + Send + std::fmt::Debug {}
 
-impl<S: smol::io::AsyncRead + smol::io::AsyncWrite + Unpin + std::fmt::Debug> SmolSocket for S {}
+impl<S: smol::io::AsyncRead + smol::io::AsyncWrite + Unpin + Send + std::fmt::Debug> SmolSocket for S {}
 
-/// Connects as an application on smol does: the crate's own `connect` uses async-std's sockets.
-async fn connect_smol(address: &str, config: Config) -> Result<beanstalk_async_std::Client<SmolStream>, Error> {
-    let address: Address = address.parse()?;
-    let connect = async {
-        Ok(match address {
-            Address::Tcp { host, port } => {
-                let stream = smol::net::TcpStream::connect((host, port)).await?;
+/// Connects as an application on smol does: the crate's own `connect` uses sockets that it made itself.
+async fn connect_smol(endpoint: &str, config: Config) -> Result<beanstalk_async_std::Client<SmolStream>, Error> {
+    let dialer = SmolDialer(Instant::now());
+    let stream = connect::connect(&dialer, &endpoint.parse()?, config.connect_timeout).await?;
+    Ok(beanstalk_async_std::Client::from_stream_with(stream, config))
+}
+
+/// Since when.
+struct SmolDialer(Instant);
+
+impl Dialer for SmolDialer {
+    type Stream = SmolStream;
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    async fn pause(&self, pause: Duration) {
+        smol::Timer::after(pause).await;
+    }
+
+    async fn resolve(&self, host: &str, port: u16, within: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
+        let host = host.to_owned();
+        limit(within, smol::unblock(move || socket::lookup(&host, port))).await
+    }
+
+    async fn dial(&self, target: Target<'_>, within: Option<Duration>) -> io::Result<SmolStream> {
+        match target {
+            Target::Tcp(address) => {
+                let stream = limit(within, smol::net::TcpStream::connect(address)).await?;
                 stream.set_nodelay(true)?;
-                Box::new(stream) as SmolStream
+                Ok(Box::new(stream))
             }
-            Address::Unix(path) => Box::new(smol::net::unix::UnixStream::connect(path).await?),
-        })
-    };
+            Target::Unix(path) => {
+                let stream: smol::net::unix::UnixStream = smol::Async::new(socket::dial_unix(path)?)?.into();
+                Ok(Box::new(stream))
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+async fn limit<T>(within: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let late = async {
-        match config.connect_timeout {
-            Some(timeout) => smol::Timer::after(timeout).await,
+        match within {
+            Some(within) => smol::Timer::after(within).await,
             None => smol::future::pending().await,
         };
-        Err(std::io::ErrorKind::TimedOut.into())
+        Err(io::ErrorKind::TimedOut.into())
     };
-    match smol::future::or(connect, late).await {
-        Ok(stream) => Ok(beanstalk_async_std::Client::from_stream_with(stream, config)),
-        Err(error) => Err(Error::Io { error, lost: Lost::NotSent }),
-    }
+    smol::future::or(work, late).await
 }

@@ -30,10 +30,10 @@ pub async fn a_body_comes_back_byte_for_byte<P: Peer>(stage: &Stage) {
 
 pub async fn a_body_that_is_not_text_says_where<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
-    client.put(0, 0, 60, b"ab\xffc").await.unwrap();
+    client.put(0, 0, 60, b"ab\xffc").await.unwrap().inserted().unwrap();
     let job = client.reserve().await.unwrap().job().unwrap();
     assert_eq!(job.text().unwrap_err().valid_up_to(), 2);
-    client.put(0, 0, 60, "gr\u{fc}n").await.unwrap();
+    client.put(0, 0, 60, "gr\u{fc}n").await.unwrap().inserted().unwrap();
     assert_eq!(client.reserve().await.unwrap().job().unwrap().text().unwrap(), "gr\u{fc}n");
 }
 
@@ -52,7 +52,7 @@ pub async fn a_limit_set_by_hand_holds_to_the_byte<P: Peer>(stage: &Stage) {
     let stage = stage.another(Options { max_job_size: Some(10), ..Options::default() });
     let mut client = stage.connect::<P>().await;
     refused(client.put(0, 0, 60, "eleven long").await, "put", CommandError::JobTooBig);
-    client.put(0, 0, 60, "ten is all").await.unwrap();
+    client.put(0, 0, 60, "ten is all").await.unwrap().inserted().unwrap();
     assert_eq!(client.stats().await.unwrap().max_job_size, Some(10));
 }
 
@@ -63,12 +63,20 @@ pub async fn a_reply_over_our_limit_leaves_a_job_that_can_be_buried<P: Peer>(sta
         let id = client.put(0, 0, 60, vec![b'x'; bytes]).await.unwrap().id();
         let error = client.reserve().await.unwrap_err();
         assert!(!error.is_fatal());
-        assert_eq!(error.to_string(), format!("reserve: a reply of {bytes} bytes is over this client's limit of 2000"));
+        assert_eq!(
+            error.to_string(),
+            format!("reserve: job {id} has {}, and this client's limit is 2,000 bytes", grouped(bytes))
+        );
         assert!(
             matches!(error, Error::ReplyTooBig { id: Some(job), bytes: b, limit: 2000, .. } if job == id && b == bytes as u64)
         );
         client.bury(id, 0).await.unwrap();
     }
-    client.put(0, 0, 60, vec![b'x'; 2000]).await.unwrap();
+    client.put(0, 0, 60, vec![b'x'; 2000]).await.unwrap().inserted().unwrap();
     assert_eq!(client.reserve().await.unwrap().job().unwrap().body.len(), 2000);
+}
+
+/// A number of bytes as messages say it.
+fn grouped(bytes: usize) -> String {
+    format!("{},{:03} bytes", bytes / 1000, bytes % 1000)
 }

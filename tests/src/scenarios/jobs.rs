@@ -19,7 +19,7 @@ pub async fn a_job_is_put_reserved_and_deleted<P: Peer>(stage: &Stage) {
     assert_eq!((stats.state, stats.reserves, stats.pri), (Some(JobState::Reserved), Some(1), Some(Priority(10))));
     assert_eq!(client.peek(id).await.unwrap(), job, "a held job can be peeked at");
     client.delete(id).await.unwrap();
-    refused(client.peek(id).await, "peek", CommandError::NotFound);
+    refused(client.peek(id).await, &format!("peek {id}"), CommandError::NotFound);
 }
 
 pub async fn ids_count_up_from_one<P: Peer>(stage: &Stage) {
@@ -57,7 +57,7 @@ pub async fn a_held_job_whose_ttr_runs_out_becomes_ready<P: Peer>(stage: &Stage)
         assert!(matches!(slow.reserve().await.unwrap(), Reserved::Job(_)));
         let Some(job) = other.reserve_expired(&stage).await else { continue };
         assert_eq!(job.id, id);
-        refused(slow.delete(id).await, "delete", CommandError::NotFound);
+        refused(slow.delete(id).await, &format!("delete {id}"), CommandError::NotFound);
         let stats = other.stats_job(id).await.unwrap();
         assert_eq!((stats.timeouts, stats.reserves), (Some(1), Some(2)));
         other.delete(id).await.unwrap();
@@ -81,12 +81,12 @@ pub async fn touch_gives_a_job_its_whole_ttr_again<P: Peer>(stage: &Stage) {
 pub async fn release_takes_a_new_priority_and_a_delay<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let id = client.put(1, 0, 60, "x").await.unwrap().id();
-    client.reserve().await.unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     assert_eq!(client.release(id, 5, 0).await.unwrap(), ReleaseOutcome::Released);
     let stats = client.stats_job(id).await.unwrap();
     assert_eq!((stats.state, stats.pri, stats.releases), (Some(JobState::Ready), Some(Priority(5)), Some(1)));
-    client.reserve().await.unwrap();
-    client.release(id, u32::MAX, 100).await.unwrap();
+    client.reserve().await.unwrap().job().unwrap();
+    client.release(id, u32::MAX, 100).await.unwrap().released().unwrap();
     let stats = client.stats_job(id).await.unwrap();
     assert_eq!((stats.state, stats.pri), (Some(JobState::Delayed), Some(Priority(u32::MAX))));
     assert_eq!(stats.delay, Some(Duration::from_secs(100)));
@@ -96,7 +96,7 @@ pub async fn release_takes_a_new_priority_and_a_delay<P: Peer>(stage: &Stage) {
 pub async fn bury_takes_a_new_priority<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let id = client.put(1, 0, 60, "x").await.unwrap().id();
-    client.reserve().await.unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     client.bury(id, 3).await.unwrap();
     assert_eq!(client.peek_buried().await.unwrap().id, id);
     let stats = client.stats_job(id).await.unwrap();
@@ -121,11 +121,11 @@ pub async fn only_the_holder_deletes_releases_buries_and_touches<P: Peer>(stage:
     let mut holder = stage.connect::<P>().await;
     let mut other = stage.connect::<P>().await;
     let id = holder.put(0, 0, 60, "x").await.unwrap().id();
-    holder.reserve().await.unwrap();
-    refused(other.delete(id).await, "delete", CommandError::NotFound);
-    refused(other.release(id, 0, 0).await, "release", CommandError::NotFound);
-    refused(other.bury(id, 0).await, "bury", CommandError::NotFound);
-    refused(other.touch(id).await, "touch", CommandError::NotFound);
+    holder.reserve().await.unwrap().job().unwrap();
+    refused(other.delete(id).await, &format!("delete {id}"), CommandError::NotFound);
+    refused(other.release(id, 0, 0).await, &format!("release {id}"), CommandError::NotFound);
+    refused(other.bury(id, 0).await, &format!("bury {id}"), CommandError::NotFound);
+    refused(other.touch(id).await, &format!("touch {id}"), CommandError::NotFound);
     holder.touch(id).await.unwrap();
     holder.delete(id).await.unwrap();
 }
@@ -134,7 +134,7 @@ pub async fn a_lost_connection_gives_its_jobs_back_at_once<P: Peer>(stage: &Stag
     let mut holder = stage.connect::<P>().await;
     let mut other = stage.connect::<P>().await;
     let id = holder.put(0, 0, 60, "x").await.unwrap().id();
-    holder.reserve().await.unwrap();
+    holder.reserve().await.unwrap().job().unwrap();
     drop(holder);
     assert_eq!(other.reserve().await.unwrap().job().unwrap().id, id);
     let stats = other.stats_job(id).await.unwrap();
@@ -144,7 +144,7 @@ pub async fn a_lost_connection_gives_its_jobs_back_at_once<P: Peer>(stage: &Stag
 pub async fn quit_gives_jobs_back_and_ends_the_connection<P: Peer>(stage: &Stage) {
     let mut holder = stage.connect::<P>().await;
     let id = holder.put(0, 0, 60, "x").await.unwrap().id();
-    holder.reserve().await.unwrap();
+    holder.reserve().await.unwrap().job().unwrap();
     holder.quit().await.unwrap();
     assert!(matches!(holder.stats().await, Err(Error::Closed { lost: Lost::NotSent })));
     let mut other = stage.connect::<P>().await;

@@ -70,7 +70,7 @@ pub async fn kick_job_kicks_a_buried_or_a_delayed_job<P: Peer>(stage: &Stage) {
 pub async fn kick_job_of_a_ready_or_held_job_finds_nothing<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let id = client.put(0, 0, 60, "x").await.unwrap().id();
-    refused(client.kick_job(id).await, "kick-job", CommandError::NotFound);
-    client.reserve().await.unwrap();
-    refused(client.kick_job(id).await, "kick-job", CommandError::NotFound);
+    refused(client.kick_job(id).await, &format!("kick-job {id}"), CommandError::NotFound);
+    client.reserve().await.unwrap().job().unwrap();
+    refused(client.kick_job(id).await, &format!("kick-job {id}"), CommandError::NotFound);
 }

@@ -8,14 +8,14 @@ use crate::{peer::Peer, session::Stage};
 pub async fn every_command_about_a_job_says_so_if_there_is_none<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     for id in [1, u64::MAX] {
-        refused(client.delete(id).await, "delete", CommandError::NotFound);
-        refused(client.release(id, 0, 0).await, "release", CommandError::NotFound);
-        refused(client.bury(id, 0).await, "bury", CommandError::NotFound);
-        refused(client.touch(id).await, "touch", CommandError::NotFound);
-        refused(client.peek(id).await, "peek", CommandError::NotFound);
-        refused(client.kick_job(id).await, "kick-job", CommandError::NotFound);
-        refused(client.reserve_job(id).await, "reserve-job", CommandError::NotFound);
-        refused(client.stats_job(id).await, "stats-job", CommandError::NotFound);
+        refused(client.delete(id).await, &format!("delete {id}"), CommandError::NotFound);
+        refused(client.release(id, 0, 0).await, &format!("release {id}"), CommandError::NotFound);
+        refused(client.bury(id, 0).await, &format!("bury {id}"), CommandError::NotFound);
+        refused(client.touch(id).await, &format!("touch {id}"), CommandError::NotFound);
+        refused(client.peek(id).await, &format!("peek {id}"), CommandError::NotFound);
+        refused(client.kick_job(id).await, &format!("kick-job {id}"), CommandError::NotFound);
+        refused(client.reserve_job(id).await, &format!("reserve-job {id}"), CommandError::NotFound);
+        refused(client.stats_job(id).await, &format!("stats-job {id}"), CommandError::NotFound);
     }
 }
 
@@ -28,8 +28,8 @@ pub async fn peeking_into_empty_queues_finds_nothing<P: Peer>(stage: &Stage) {
 
 pub async fn every_command_about_a_tube_says_so_if_there_is_none<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
-    refused(client.stats_tube("nowhere").await, "stats-tube", CommandError::NotFound);
-    refused(client.pause_tube("nowhere", 1).await, "pause-tube", CommandError::NotFound);
+    refused(client.stats_tube("nowhere").await, "stats-tube nowhere", CommandError::NotFound);
+    refused(client.pause_tube("nowhere", 1).await, "pause-tube nowhere", CommandError::NotFound);
 }
 
 pub async fn a_bad_format_leaves_the_connection_usable<P: Peer>(stage: &Stage) {
@@ -45,7 +45,7 @@ pub async fn a_bad_format_leaves_the_connection_usable<P: Peer>(stage: &Stage) {
 pub async fn an_unknown_command_leaves_the_connection_usable<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     for line in ["frobnicate", "PUT", "Stats", "delete1"] {
-        refused(client.call(Raw::new(line)).await, "raw command", CommandError::UnknownCommand);
+        refused(client.call(Raw::new(line)).await, &format!("raw command {line:?}"), CommandError::UnknownCommand);
         assert_eq!(client.list_tube_used().await.unwrap(), "default");
     }
     let reply = client.call(Raw::new("list-tube-used")).await.unwrap();

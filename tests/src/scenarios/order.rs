@@ -8,7 +8,7 @@ use crate::{peer::Peer, session::Stage};
 pub async fn the_most_urgent_job_comes_first_and_among_equals_the_oldest<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     for (priority, body) in [(u32::MAX, "5"), (1024, "3"), (1024, "4"), (0, "1"), (1023, "2")] {
-        client.put(priority, 0, 60, body).await.unwrap();
+        client.put(priority, 0, 60, body).await.unwrap().inserted().unwrap();
     }
     for body in ["1", "2", "3", "4", "5"] {
         assert_eq!(client.reserve().await.unwrap().job().unwrap().text().unwrap(), body);
@@ -18,9 +18,9 @@ pub async fn the_most_urgent_job_comes_first_and_among_equals_the_oldest<P: Peer
 pub async fn a_released_job_keeps_the_place_of_its_id<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let first = client.put(1, 0, 60, "first").await.unwrap().id();
-    client.put(1, 0, 60, "second").await.unwrap();
-    client.reserve().await.unwrap();
-    client.release(first, 1, 0).await.unwrap();
+    client.put(1, 0, 60, "second").await.unwrap().inserted().unwrap();
+    client.reserve().await.unwrap().job().unwrap();
+    client.release(first, 1, 0).await.unwrap().released().unwrap();
     assert_eq!(client.reserve().await.unwrap().job().unwrap().id, first);
 }
 
@@ -39,7 +39,7 @@ pub async fn among_watched_tubes_the_most_urgent_job_wins<P: Peer>(stage: &Stage
     let mut client = stage.connect::<P>().await;
     for (tube, priority) in [("a", 3), ("b", 1), ("c", 2)] {
         client.use_tube(tube).await.unwrap();
-        client.put(priority, 0, 60, tube).await.unwrap();
+        client.put(priority, 0, 60, tube).await.unwrap().inserted().unwrap();
         client.watch(tube).await.unwrap();
     }
     for tube in ["b", "c", "a"] {

@@ -25,7 +25,7 @@ pub async fn replies_can_be_taken_in_any_order<P: Peer>(stage: &Stage) {
 pub async fn two_requests_together_get_a_result_each<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     for body in ["one", "two"] {
-        client.call(Put::of(body)).await.unwrap();
+        client.call(Put::of(body)).await.unwrap().inserted().unwrap();
     }
     let first = client.reserve().await.unwrap().job().unwrap();
     let (deleted, next) = client.call_both(Delete::new(first.id), Reserve::new()).await.unwrap();
@@ -168,6 +168,6 @@ pub async fn a_raw_command_and_one_of_our_own_work_like_the_built_in_ones<P: Pee
     // A raw reserve is one like any other: what it brings is ours.
     let ticket = client.send(Reserve::new()).await.unwrap();
     let mut other = stage.connect::<P>().await;
-    other.put(0, 0, 60, "x").await.unwrap();
+    other.put(0, 0, 60, "x").await.unwrap().inserted().unwrap();
     assert!(matches!(client.reply(ticket).await.unwrap(), Reserved::Job(_)));
 }

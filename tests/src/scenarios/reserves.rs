@@ -15,7 +15,7 @@ const SHORT: Config = {
         in_flight: 1024,
         queued: 1 << 20,
     };
-    Config { limits, connect_timeout: None, reply_timeout: Some(Duration::from_millis(300)) }
+    Config { limits, connect_timeout: None, reply_timeout: Some(Duration::from_millis(900)) }
 };
 
 pub async fn reserve_waits_until_a_job_comes<P: Peer>(stage: &Stage) {
@@ -43,21 +43,21 @@ pub async fn reserve_with_timeout_waits_no_longer_than_it_says<P: Peer>(stage: &
 pub async fn deadline_soon_ends_a_reserve_of_who_holds_an_expiring_job<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let id = client.put(0, 0, 1, "x").await.unwrap().id();
-    client.reserve().await.unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     assert_eq!(client.reserve().await.unwrap(), Reserved::DeadlineSoon);
     assert_eq!(client.reserve_with_timeout(0).await.unwrap(), Reserved::DeadlineSoon);
     client.delete(id).await.unwrap();
     // It also comes while the reserve waits, when the last second begins.
-    client.put(0, 0, 2, "x").await.unwrap();
-    client.reserve().await.unwrap();
+    client.put(0, 0, 2, "x").await.unwrap().inserted().unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     assert_eq!(client.reserve_with_timeout(0).await.unwrap(), Reserved::TimedOut);
     assert_eq!(client.reserve_with_timeout(10).await.unwrap(), Reserved::DeadlineSoon);
 }
 
 pub async fn a_ready_job_wins_against_deadline_soon<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
-    client.put(0, 0, 1, "held").await.unwrap();
-    client.reserve().await.unwrap();
+    client.put(0, 0, 1, "held").await.unwrap().inserted().unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     let ready = client.put(0, 0, 60, "ready").await.unwrap().id();
     assert_eq!(client.reserve().await.unwrap().job().unwrap().id, ready);
 }
@@ -65,7 +65,7 @@ pub async fn a_ready_job_wins_against_deadline_soon<P: Peer>(stage: &Stage) {
 pub async fn reserve_job_takes_ready_delayed_and_buried_jobs<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let buried = client.put(0, 0, 60, "buried").await.unwrap().id();
-    client.reserve().await.unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     client.bury(buried, 0).await.unwrap();
     let delayed = client.put(0, 60, 60, "delayed").await.unwrap().id();
     let ready = client.put(0, 0, 60, "ready").await.unwrap().id();
@@ -80,9 +80,9 @@ pub async fn reserve_job_leaves_what_another_connection_holds<P: Peer>(stage: &S
     let mut holder = stage.connect::<P>().await;
     let mut other = stage.connect::<P>().await;
     let id = holder.put(0, 0, 60, "x").await.unwrap().id();
-    holder.reserve().await.unwrap();
-    refused(other.reserve_job(id).await, "reserve-job", CommandError::NotFound);
-    refused(holder.reserve_job(id).await, "reserve-job", CommandError::NotFound);
+    holder.reserve().await.unwrap().job().unwrap();
+    refused(other.reserve_job(id).await, &format!("reserve-job {id}"), CommandError::NotFound);
+    refused(holder.reserve_job(id).await, &format!("reserve-job {id}"), CommandError::NotFound);
 }
 
 pub async fn reserve_job_needs_no_watching_and_no_running_tube<P: Peer>(stage: &Stage) {

@@ -48,10 +48,10 @@ pub async fn the_counters_of_a_server_count<P: Peer>(stage: &Stage) {
     let mut worker = stage.connect::<P>().await;
     let before = client.stats().await.unwrap();
     for priority in [1023, 1024] {
-        client.put(priority, 0, 60, "x").await.unwrap();
+        client.put(priority, 0, 60, "x").await.unwrap().inserted().unwrap();
     }
-    client.put(0, 60, 60, "x").await.unwrap();
-    worker.reserve().await.unwrap();
+    client.put(0, 60, 60, "x").await.unwrap().inserted().unwrap();
+    worker.reserve().await.unwrap().job().unwrap();
     let after = client.stats().await.unwrap();
     assert_eq!((after.current_jobs_urgent, after.current_jobs_ready), (Some(0), Some(1)));
     assert_eq!((after.current_jobs_reserved, after.current_jobs_delayed), (Some(1), Some(1)));
@@ -69,7 +69,7 @@ pub async fn the_counters_of_a_tube_count<P: Peer>(stage: &Stage) {
     client.use_tube("t").await.unwrap();
     client.watch("t").await.unwrap();
     for body in ["a", "b"] {
-        client.put(0, 0, 60, body).await.unwrap();
+        client.put(0, 0, 60, body).await.unwrap().inserted().unwrap();
     }
     let job = client.reserve().await.unwrap().job().unwrap();
     client.bury(job.id, 0).await.unwrap();
@@ -93,7 +93,7 @@ pub async fn the_state_of_a_job_is_told<P: Peer>(stage: &Stage) {
     let stats = client.stats_job(id).await.unwrap();
     assert_eq!((stats.id, stats.state, stats.time_left), (Some(id), Some(JobState::Ready), Some(Duration::ZERO)));
     assert_eq!(stats.tube.unwrap(), "t");
-    client.reserve().await.unwrap();
+    client.reserve().await.unwrap().job().unwrap();
     let stats = client.stats_job(id).await.unwrap();
     assert_eq!((stats.state, stats.ttr), (Some(JobState::Reserved), Some(Duration::from_secs(70))));
     assert!(stats.time_left.unwrap() > Duration::from_secs(60));

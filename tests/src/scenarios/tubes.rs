@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beanstalk_proto::{ArgumentError, CommandError, Error, Lost, Reserved, TubeName, TubeNameError};
+use beanstalk_proto::{ArgumentError, CommandError, Error, Lost, Reserved, TubeName, TubeNameRule};
 
 use super::refused;
 use crate::{peer::Peer, session::Stage};
@@ -35,7 +35,7 @@ pub async fn watching_and_ignoring_tell_how_many_are_watched<P: Peer>(stage: &St
 
 pub async fn the_only_watched_tube_is_not_ignored<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
-    refused(client.ignore("default").await, "ignore", CommandError::NotIgnored);
+    refused(client.ignore("default").await, "ignore default", CommandError::NotIgnored);
     assert_eq!(sorted(client.list_tubes_watched().await.unwrap()), ["default"]);
 }
 
@@ -48,7 +48,7 @@ pub async fn a_tube_that_nobody_needs_disappears<P: Peer>(stage: &Stage) {
     assert_eq!(sorted(client.list_tubes().await.unwrap()), ["default", "passing"]);
     client.delete(id).await.unwrap();
     assert_eq!(sorted(client.list_tubes().await.unwrap()), ["default"]);
-    refused(client.stats_tube("passing").await, "stats-tube", CommandError::NotFound);
+    refused(client.stats_tube("passing").await, "stats-tube passing", CommandError::NotFound);
 }
 
 pub async fn a_paused_tube_gives_no_jobs_until_the_pause_is_over<P: Peer>(stage: &Stage) {
@@ -93,15 +93,18 @@ pub async fn a_bad_name_is_refused_before_a_byte_is_sent<P: Peer>(stage: &Stage)
     let too_long = "x".repeat(TubeName::MAX_LEN + 1);
     let before = client.stats().await.unwrap();
     for (name, wanted) in [
-        ("", TubeNameError::Empty),
-        (too_long.as_str(), TubeNameError::TooLong { bytes: 201 }),
-        ("-x", TubeNameError::LeadingHyphen),
-        ("a\r\nquit", TubeNameError::BadByte { byte: b'\r', at: 1 }),
-        ("a b", TubeNameError::BadByte { byte: b' ', at: 1 }),
-        ("caf\u{e9}", TubeNameError::BadByte { byte: 0xc3, at: 3 }),
+        ("", TubeNameRule::Empty),
+        (too_long.as_str(), TubeNameRule::TooLong { bytes: 201 }),
+        ("-x", TubeNameRule::LeadingHyphen),
+        ("a\r\nquit", TubeNameRule::BadByte { byte: b'\r', at: 1 }),
+        ("a b", TubeNameRule::BadByte { byte: b' ', at: 1 }),
+        ("caf\u{e9}", TubeNameRule::BadByte { byte: 0xc3, at: 3 }),
     ] {
         let error = client.use_tube(name).await.unwrap_err();
-        assert!(matches!(&error, Error::Argument(ArgumentError::Tube(is)) if *is == wanted), "{name:?}: {error}");
+        assert!(
+            matches!(&error, Error::Argument(ArgumentError::Tube(is)) if is.rule == wanted && &*is.name == name),
+            "{name:?}: {error}"
+        );
         assert_eq!(error.lost(), Some(Lost::NotSent));
         assert!(matches!(client.watch(name).await, Err(Error::Argument(_))));
         assert!(matches!(client.pause_tube(name, 1).await, Err(Error::Argument(_))));

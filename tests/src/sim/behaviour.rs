@@ -8,12 +8,12 @@ use std::{
 
 use beanstalk_driver::{Block, Driver, PollTransport};
 use beanstalk_proto::{
-    Command, Error, Instant, Reply,
+    Command, Error, Instant, Lost, Reply, Subject,
     client::{Connection, Ticket},
 };
 
 use super::{
-    client::{Called, Client},
+    client::{Called, Client, REPLY_TIMEOUT},
     link::LinkId,
     stream::Stream,
     world::MAX_JOB_SIZE,
@@ -89,12 +89,12 @@ async fn batch(client: &mut Client, link: LinkId, driver: &mut Driver<Stream>) -
     let wanted = if client.rng.one_in(4) { client.rng.index(commands.len()) } else { commands.len() };
     let sim = client.sim.clone();
     let asked = sim.now();
-    // Which of them were taken out, in order, and what they are in the book.
+    // Which of them were taken out, in order, and what they are in the log.
     let places = std::cell::RefCell::new(Vec::new());
-    let book = std::rc::Rc::clone(&client.book);
+    let log = std::rc::Rc::clone(&client.log);
     let noted = commands.into_iter().inspect(|command| {
         let waits = matches!(command, Command::Reserve | Command::ReserveWithTimeout { .. });
-        places.borrow_mut().push((!waits).then(|| book.borrow_mut().ask(link, command.clone())));
+        places.borrow_mut().push((!waits).then(|| log.borrow_mut().ask(link, command.clone())));
     });
     let mut results = driver.call_all(noted);
     let mut fatal = false;
@@ -177,14 +177,14 @@ async fn own_loop(client: &mut Client) {
         if client.rng.one_in(2) {
             let command = if client.rng.one_in(6) { client.reserve() } else { client.command() };
             let (at, asked) = (client.ask(link, &command), client.sim.now());
-            match own.connection.send(asked, command) {
+            match own.connection.send(own.stream.now(), command) {
                 Ok(ticket) => tickets.push((at, asked, ticket)),
                 Err(error) => client.told(link, at, asked, &Err(error.into())),
             }
             own.check_limits(client);
         } else if !tickets.is_empty() {
             let (at, asked, ticket) = tickets.swap_remove(client.rng.index(tickets.len()));
-            let mut ticket = Some(ticket);
+            let mut wait = Wait { ticket: Some(ticket), until: None };
             let after = match client.rng.below(5) {
                 0 => Duration::ZERO,
                 1 => Duration::from_millis(client.rng.between(1, 1000)),
@@ -193,9 +193,9 @@ async fn own_loop(client: &mut Client) {
             let sim = client.sim.clone();
             let result = match after.is_zero() {
                 true => None,
-                false => sim.cancel(poll_fn(|cx| own.poll_reply(&mut ticket, cx)), after, u64::MAX).await,
+                false => sim.cancel(poll_fn(|cx| own.poll_reply(&mut wait, cx)), after, u64::MAX).await,
             };
-            if let Some(ticket) = ticket {
+            if let Some(ticket) = wait.ticket {
                 own.connection.abandon(ticket);
             }
             if let Some(result) = result {
@@ -215,42 +215,70 @@ async fn own_loop(client: &mut Client) {
 }
 
 impl Loop {
-    /// The six steps, until there is a reply.
-    fn poll_reply(&mut self, ticket: &mut Option<Ticket<Reply>>, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
+    /// Writes what it can, and reads once.
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
         let Self { connection, stream } = self;
+        let mut moved = false;
+        while connection.wants_transmit() && !connection.is_ended() {
+            match stream.poll_write(cx, Block::No, connection.transmit()) {
+                Poll::Ready(Ok(0)) => connection.received_eof(),
+                Poll::Ready(Ok(n)) => connection.transmitted(n),
+                Poll::Ready(Err(())) => return Poll::Ready(Err(())),
+                Poll::Pending => break,
+            }
+            moved = true;
+        }
+        connection.flushed();
+        if connection.is_ended() {
+            return Poll::Ready(Ok(()));
+        }
+        match stream.poll_read(cx, Block::No, connection.receive_buf()) {
+            Poll::Ready(Ok(0)) => connection.received_eof(),
+            Poll::Ready(Ok(n)) => connection.received(stream.now(), n),
+            Poll::Ready(Err(())) => return Poll::Ready(Err(())),
+            Poll::Pending if moved => {}
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_reply(&mut self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         loop {
-            while connection.wants_transmit() && !connection.is_ended() {
-                match stream.poll_write(cx, Block::No, connection.transmit()) {
-                    Poll::Ready(Ok(0)) => connection.received_eof(),
-                    Poll::Ready(Ok(n)) => connection.transmitted(n),
-                    Poll::Ready(Err(())) => connection.abort(),
-                    Poll::Pending => break,
-                }
-            }
-            if connection.wants_flush() {
-                connection.flushed();
-            }
-            let Some(claim) = ticket else { return Poll::Pending };
-            if let Poll::Ready(result) = connection.poll_reply(claim) {
-                *ticket = None;
+            let Some(ticket) = &mut wait.ticket else { return Poll::Pending };
+            if let Poll::Ready(result) = self.connection.poll_reply(ticket) {
+                wait.ticket = None;
                 return Poll::Ready(result);
             }
-            let read = stream.poll_read(cx, Block::No, connection.receive_buf());
-            let now = stream.now();
-            match read {
-                Poll::Ready(Ok(0)) => connection.received_eof(),
-                Poll::Ready(Ok(n)) => connection.received(now, n),
-                Poll::Ready(Err(())) => connection.abort(),
-                Poll::Pending if connection.wants_read() || connection.poll_timeout().is_some_and(|at| at <= now) => {}
-                Poll::Pending => {
-                    let Some(at) = connection.poll_timeout() else { return Poll::Pending };
-                    stream.set_timer(at);
-                    ready!(stream.poll_timer(cx));
+            match self.poll_io(cx) {
+                Poll::Ready(Ok(())) if !self.connection.wants_read() => continue,
+                Poll::Ready(Err(())) => {
+                    self.connection.abort();
+                    continue;
+                }
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+            let now = self.stream.now();
+            // Nor does it wait for ever for a job.
+            let until = *wait.until.get_or_insert(now + 2 * REPLY_TIMEOUT);
+            let at = self.connection.poll_timeout().unwrap_or(until);
+            if self.connection.wants_read() || at <= now {
+                self.connection.handle_timeout(now);
+                if self.connection.poll_timeout().is_some() {
+                    continue;
                 }
             }
-            if connection.wants_read() || connection.poll_timeout().is_some_and(|at| at <= now) {
-                connection.handle_timeout(now);
+            if now >= until && self.connection.poll_timeout().is_none() {
+                let Some(ticket) = wait.ticket.take() else { return Poll::Pending };
+                self.connection.abandon(ticket);
+                return Poll::Ready(Err(Error::TimedOut {
+                    command: "reserve",
+                    subject: Subject::None,
+                    waited: REPLY_TIMEOUT,
+                    lost: Lost::Unknown,
+                }));
             }
+            self.stream.set_timer(at.max(now));
+            ready!(self.stream.poll_timer(cx));
         }
     }
 
@@ -263,4 +291,11 @@ impl Loop {
             client.sim.world().violate(what);
         }
     }
+}
+
+/// The wait for one reply.
+struct Wait {
+    ticket: Option<Ticket<Reply>>,
+    /// Until when it waits for what takes as long as it takes.
+    until: Option<Instant>,
 }

@@ -9,7 +9,7 @@ use beanstalk_proto::{
 };
 
 use super::{
-    book::Book,
+    call_log::CallLog,
     link::LinkId,
     rng::Rng,
     stream::{Sim, Stream},
@@ -28,7 +28,7 @@ pub(super) struct Client {
     /// The world.
     pub(super) sim: Sim,
     /// Everybody's notes.
-    pub(super) book: Rc<RefCell<Book>>,
+    pub(super) log: Rc<RefCell<CallLog>>,
     /// Its own chances.
     pub(super) rng: Rng,
     /// How it behaves.
@@ -58,12 +58,12 @@ impl Called {
 
 impl Client {
     /// A client that is not connected.
-    pub(super) fn new(sim: &Sim, book: &Rc<RefCell<Book>>, mut rng: Rng, name: String) -> Self {
+    pub(super) fn new(sim: &Sim, log: &Rc<RefCell<CallLog>>, mut rng: Rng, name: String) -> Self {
         let reply_body = if rng.one_in(3) { 300 } else { 1 << 20 };
         let untaken_replies = if rng.one_in(3) { 500 } else { 1 << 20 };
         let limits = Limits { reply_body, untaken_replies, in_flight: rng.between(4, 40) as usize, queued: 8000 };
         let config = Config { limits, reply_timeout: Some(REPLY_TIMEOUT), ..Config::default() };
-        Self { sim: sim.clone(), book: Rc::clone(book), rng, config, held: Vec::new(), name, puts: 0 }
+        Self { sim: sim.clone(), log: Rc::clone(log), rng, config, held: Vec::new(), name, puts: 0 }
     }
 
     /// Whether to come to an end.
@@ -146,7 +146,7 @@ impl Client {
     /// Notes a request. Reserves are counted by the jobs that they bring.
     pub(super) fn ask(&self, link: LinkId, command: &Command) -> Option<usize> {
         let waits = matches!(command, Command::Reserve | Command::ReserveWithTimeout { .. });
-        (!waits).then(|| self.book.borrow_mut().ask(link, command.clone()))
+        (!waits).then(|| self.log.borrow_mut().ask(link, command.clone()))
     }
 
     /// Notes what came of a request that was asked for at `asked`.
@@ -155,8 +155,8 @@ impl Client {
         let now = world.now;
         let hash = format!("{result:?}");
         world.trace.note(now, "client is told", link, hash.as_bytes());
-        let mut book = self.book.borrow_mut();
-        let noted = book.told(link, at, result);
+        let mut log = self.log.borrow_mut();
+        let noted = log.told(link, at, result);
         world.check(noted);
         // However a job is reserved: once the client knows, it is not lost any more.
         let (id, confirmed) = match result {
@@ -164,7 +164,7 @@ impl Client {
             Err(Error::ReplyTooBig { id: Some(id), command, .. }) if command.starts_with("reserve") => (*id, false),
             _ => return,
         };
-        let noted = book.hand_over(&world.ledger, (link, id), asked, now, confirmed);
+        let noted = log.hand_over(&world.ledger, (link, id), asked, now, confirmed);
         world.check(noted);
         self.held.push(id);
     }
@@ -228,7 +228,7 @@ impl Client {
             if tries > 2 {
                 for job in driver.take_orphaned() {
                     let now = self.sim.now();
-                    self.book.borrow_mut().orphaned(link, job.id, now);
+                    self.log.borrow_mut().orphaned(link, job.id, now);
                 }
             }
             let lost = self.unknown_to_us(link);
@@ -249,8 +249,8 @@ impl Client {
         let mut world = self.sim.world();
         let now = world.now;
         let mut held = world.ledger.held_by(now, link);
-        let book = self.book.borrow();
-        held.retain(|&id| !book.knows(&world.ledger, link, id));
+        let log = self.log.borrow();
+        held.retain(|&id| !log.knows(&world.ledger, link, id));
         held
     }
 }

@@ -6,7 +6,7 @@ use beanstalk_proto::{Command, Instant, JobId, Kind, Reply, ReplySet, TubeName, 
 use beanstalk_server::engine::Engine;
 
 use super::{
-    deeds::{Deed, What},
+    effects::{Effect, EffectKind},
     link::LinkId,
 };
 
@@ -70,7 +70,7 @@ pub(super) struct Ledger {
     /// What each link was answered, but for its reserves.
     pub(super) answered: BTreeMap<LinkId, Vec<Answered>>,
     /// What was done since somebody last looked, if somebody does.
-    pub(super) deeds: Option<Vec<Deed>>,
+    pub(super) effects: Option<Vec<Effect>>,
     /// When each link was last given a job.
     pub(super) grants: BTreeMap<(LinkId, JobId), Grant>,
     /// How often a link was given a job by a reserve of any sort.
@@ -150,7 +150,7 @@ impl Ledger {
             (Command::Put { .. }, Reply::Inserted(id)) if early(id) => {}
             (Command::Put { .. }, Reply::Inserted(id)) => self.insert(now, link, command, *id)?,
             (Command::KickJob { id }, Reply::Kicked) if early(id) => {}
-            (Command::Release { id, .. }, Reply::Released) if early(id) => self.note(What::Released, link, *id),
+            (Command::Release { id, .. }, Reply::Released) if early(id) => self.note(EffectKind::Released, link, *id),
             (Command::Use { tube }, Reply::Using(_)) => conn.using = tube.clone(),
             (Command::Watch { tube }, Reply::Watching(n)) => {
                 conn.watching.insert(tube.clone());
@@ -173,14 +173,14 @@ impl Ledger {
                 self.reserve(now, link, job)?;
             }
             (Command::Delete { id }, Reply::Deleted) => {
-                self.note(What::Deleted, link, *id);
+                self.note(EffectKind::Deleted, link, *id);
                 let job = self.jobs.remove(id).ok_or_else(|| format!("{id:?} was deleted and is not there"))?;
                 if matches!(job.state, State::Held { by, .. } if by != link) {
                     return Err(format!("link {link} deleted {id:?} from under {:?}", job.state));
                 }
             }
             (Command::Release { id, priority, delay }, Reply::Released) => {
-                self.note(What::Released, link, *id);
+                self.note(EffectKind::Released, link, *id);
                 let job = self.held(link, *id)?;
                 job.priority = priority.0;
                 job.state = match *delay {
@@ -189,7 +189,7 @@ impl Ledger {
                 };
             }
             (Command::Bury { id, priority }, Reply::Buried) => {
-                self.note(What::Buried, link, *id);
+                self.note(EffectKind::Buried, link, *id);
                 self.happened += 1;
                 let order = self.happened;
                 let job = self.held(link, *id)?;
@@ -197,7 +197,7 @@ impl Ledger {
                 job.state = State::Buried { order };
             }
             (Command::Touch { id }, Reply::Touched) => {
-                self.note(What::Touched, link, *id);
+                self.note(EffectKind::Touched, link, *id);
                 let job = self.held(link, *id)?;
                 job.state = State::Held { by: link, until: now + job.ttr };
             }
@@ -241,7 +241,7 @@ impl Ledger {
             return Err(format!("id {id:?} was given to two jobs"));
         }
         self.known.push(id);
-        self.note(What::Inserted(using), link, id);
+        self.note(EffectKind::Inserted(using), link, id);
         Ok(())
     }
 
@@ -289,7 +289,7 @@ impl Ledger {
             return Err(format!("{id:?} is held by link {by} and was given to link {link}"));
         }
         job.state = State::Held { by: link, until: now + job.ttr };
-        self.note(What::Reserved, link, id);
+        self.note(EffectKind::Reserved, link, id);
         Ok(())
     }
 
@@ -347,9 +347,9 @@ impl Ledger {
             if until > now.as_nanos() {
                 continue;
             }
-            if let (State::Held { by, .. }, Some(deeds)) = (job.state, &mut self.deeds) {
+            if let (State::Held { by, .. }, Some(effects)) = (job.state, &mut self.effects) {
                 let since = Instant::from_nanos(until - job.ttr);
-                deeds.push(Deed { what: What::Expired(since), link: by, id, body: job.body.clone() });
+                effects.push(Effect { what: EffectKind::Expired(since), link: by, id, body: job.body.clone() });
             }
             job.state = State::Ready { since: until };
         }

@@ -4,19 +4,19 @@
 //!   behaviour ─▶ Driver / Connection ─▶ stream ─▶ link: split, coalesced, late, cut, reset ─▶ server::Connection ─▶ Engine
 //!       │            (the real ones)                                                            (the real ones)      │
 //!       ▼                                                                                                            ▼
-//!     book: what clients asked and were told ──────────── compared with ──────────── ledger: what the server did
+//!     call_log: what clients asked and were told ─────── compared with ──────────── ledger: what the server did
 //! ```
 //!
 //! Clients call, pipeline, cancel, stall and crash; connections are refused, half-closed, and reset at either end before the
 //! other knows. What must hold all the same is in `ledger` (a job is held by one connection; ready jobs go by priority and
-//! id; every command has one reply, of an allowed kind; no job is lost) and in `book` (every reply reaches the request it
+//! id; every command has one reply, of an allowed kind; no job is lost) and in `call_log` (every reply reaches the request it
 //! answers; what is called unsent did not run; a job that is handed over is still ours; none that was given to a living
 //! connection is forgotten). When the faults stop, everybody must come to an end within [`STEPS_TO_END`].
 
 mod behaviour;
-mod book;
+mod call_log;
 mod client;
-mod deeds;
+mod effects;
 mod ends;
 mod ledger;
 mod link;
@@ -48,12 +48,13 @@ use beanstalk_proto::Instant;
 pub use self::rng::Rng;
 use self::{
     behaviour::{Style, live},
-    book::Book,
+    call_log::CallLog,
     client::Client,
     stream::Sim,
     trace::Trace,
     world::World,
 };
+use crate::watchdog;
 
 /// Steps that everybody may take to come to an end once nothing goes wrong any more. One step is one thing that happens, or
 /// one poll of one client.
@@ -119,6 +120,7 @@ pub fn seeds(always: u64) -> Range<u64> {
 
 /// Runs a seed, and if a promise is broken runs it once more to tell how: text costs time.
 fn replayed<R>(seed: u64, run: fn(u64, bool) -> Result<R, String>) -> Result<R, String> {
+    let _bound = watchdog::bound();
     run(seed, false).map_err(|_| {
         let text = run(seed, true).err().unwrap_or_else(|| "it did not happen again!".to_string());
         format!("{text}\n\nBEANSTALK_SIM_SEED={seed} runs this again")
@@ -128,35 +130,35 @@ fn replayed<R>(seed: u64, run: fn(u64, bool) -> Result<R, String>) -> Result<R, 
 fn run_told(seed: u64, tell: bool) -> Result<Run, String> {
     let mut rng = Rng::new(seed);
     let sim = Sim::new(World::new(rng.fork(), Trace::new(tell)));
-    let book = Rc::new(RefCell::new(Book::default()));
+    let log = Rc::new(RefCell::new(CallLog::default()));
     let mut tasks = BTreeMap::new();
     for number in 0..rng.between(2, 5) {
         let style = rng.pick(&Style::ALL);
-        tasks.insert(number, start(&sim, &book, &mut rng, style, number));
+        tasks.insert(number, start(&sim, &log, &mut rng, style, number));
     }
     let faults_until = Instant::ZERO + Duration::from_millis(rng.between(2_000, 20_000));
     let mut run = Run::default();
-    let ended = drive(&sim, &book, &mut rng, &mut tasks, faults_until, &mut run);
+    let ended = drive(&sim, &log, &mut rng, &mut tasks, faults_until, &mut run);
     // Their connections close, and the server hears of it.
     tasks.clear();
     while ended.is_ok() && sim.world().step() {}
     let mut world = sim.world();
     world.audit();
-    let compared = book.borrow_mut().check(&world.ledger);
+    let compared = log.borrow_mut().check(&world.ledger);
     world.check(ended);
     world.check(compared);
     run.hash = world.trace.hash();
-    run.calls = book.borrow().calls;
-    run.unknown_puts = book.borrow().unknown_puts;
+    run.calls = log.borrow().calls;
+    run.unknown_puts = log.borrow().unknown_puts;
     match &world.violation {
         None => Ok(run),
         Some(what) => Err(format!("{}\n\nseed {seed}: {what}", world.trace.text())),
     }
 }
 
-fn start(sim: &Sim, book: &Rc<RefCell<Book>>, rng: &mut Rng, style: Style, number: u64) -> Task {
+fn start(sim: &Sim, log: &Rc<RefCell<CallLog>>, rng: &mut Rng, style: Style, number: u64) -> Task {
     let name = format!("client {number}");
-    let client = Client::new(sim, book, rng.fork(), format!("{name}.{}", rng.below(1 << 40)));
+    let client = Client::new(sim, log, rng.fork(), format!("{name}.{}", rng.below(1 << 40)));
     let woken = Arc::new(Woken(AtomicBool::new(true)));
     Task { style, life: Box::pin(live(client, style)), woken, stalled_until: Instant::ZERO, over: false }
 }
@@ -164,7 +166,7 @@ fn start(sim: &Sim, book: &Rc<RefCell<Book>>, rng: &mut Rng, style: Style, numbe
 /// Lets things happen until every client has come to its end.
 fn drive(
     sim: &Sim,
-    book: &Rc<RefCell<Book>>,
+    log: &Rc<RefCell<CallLog>>,
     rng: &mut Rng,
     tasks: &mut BTreeMap<u64, Task>,
     faults_until: Instant,
@@ -198,7 +200,7 @@ fn drive(
                 let timer = world.new_timer();
                 world.set_timer(timer, now + stall);
             } else if rng.one_in(400) {
-                *task = start(sim, book, rng, task.style, number);
+                *task = start(sim, log, rng, task.style, number);
             }
         }
         if let Some(what) = &sim.world().violation {

@@ -145,7 +145,7 @@ impl PollTransport for Stream {
         io(self.sim.world().client_write(self.link, &bytes, cx.waker()))
     }
 
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+    fn poll_flush(&mut self, _: &mut Context<'_>, _: Block) -> Poll<Result<(), ()>> {
         Poll::Ready(Ok(()))
     }
 

@@ -11,9 +11,14 @@ pub mod workers;
 use std::time::{Duration, Instant};
 
 use beanstalk_driver::{self as tasks, Runtime};
-use libtest_mimic::Trial;
 
-use crate::{Backend, daemon::Daemon, fire::restart, runner, server};
+use crate::{
+    Backend,
+    daemon::Daemon,
+    fire::restart,
+    runner::{self, Trial},
+    server,
+};
 
 /// A runtime under test.
 pub trait Adapter: Runtime {
@@ -72,7 +77,7 @@ async fn session<R: Adapter>(server: &Daemon) -> tasks::Session<R> {
 
 /// Waits until something has come about that nobody tells of.
 async fn eventually<R: Adapter>(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < until, "it does not come about: {what}");
         R::pause(Duration::from_millis(2)).await;

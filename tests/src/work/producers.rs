@@ -54,7 +54,7 @@ pub(super) async fn servers_take_turns_and_a_dead_one_is_passed_over<R: Adapter>
         taken.push(producer.put(1, 0, 60, "x").await.unwrap().0.server);
     }
     assert!(taken.contains(&id));
-    assert!(matches!(producer.add_server("nonsense"), Err(Error::Argument(_))));
+    assert!(matches!(producer.add_server("no endpoint"), Err(Error::Argument(_))));
     assert!(matches!(producer.use_tube("not a name"), Err(Error::Argument(_))));
 }
 

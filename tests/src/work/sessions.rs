@@ -95,11 +95,11 @@ pub(super) async fn a_job_of_a_lost_connection_is_not_held_and_can_be_reclaimed<
 pub(super) async fn verdicts_keep_the_jobs_priority<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let mut session = session::<R>(&server).await;
-    session.put(77, 0, 60, "x").await.unwrap();
+    session.put(77, 0, 60, "x").await.unwrap().inserted().unwrap();
     let mut job = session.next_job(0).await.unwrap().unwrap();
     assert_eq!((job.tube().await.unwrap().as_str(), job.server().to_string()), ("default", server.address()));
     let id = job.id;
-    job.release(0).await.unwrap();
+    job.release(0).await.unwrap().released().unwrap();
     let stats = session.stats_job(id).await.unwrap();
     assert_eq!((stats.pri, stats.state, stats.releases), (Some(77.into()), Some(JobState::Ready), Some(1)));
     let mut job = session.next_job(0).await.unwrap().unwrap();
@@ -144,15 +144,15 @@ pub(super) async fn a_selection_that_was_dropped_is_undone<R: Adapter>(stand: St
 pub(super) async fn patience_ends_with_why_there_is_no_connection<R: Adapter>(stand: Stand) {
     let mut server = stand.server();
     server.kill();
-    assert!(matches!(Session::<R>::connect(&server.address()).await, Err(Error::Io { lost: Lost::NotSent, .. })));
-    assert!(matches!(Session::<R>::connect("nonsense").await, Err(Error::Argument(_))));
+    assert!(matches!(Session::<R>::connect(&server.address()).await, Err(Error::Connect(_))));
+    assert!(matches!(Session::<R>::connect("no endpoint").await, Err(Error::Argument(_))));
     let config = SessionConfig { patience: Some(Duration::from_millis(200)), ..quickly() };
     let mut session = quick::<R>(&server, config);
     for _ in 0..2 {
-        assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Io { lost: Lost::NotSent, .. })));
+        assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Connect(_))));
     }
     restart(&mut server);
-    session.put(1, 0, 1, "x").await.unwrap();
+    session.put(1, 0, 1, "x").await.unwrap().inserted().unwrap();
 }
 
 pub(super) async fn without_reconnecting_a_broken_connection_ends_the_session<R: Adapter>(stand: Stand) {

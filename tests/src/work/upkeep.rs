@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beanstalk_driver::{Address, Session, clear_tube, move_jobs, policy::Queue, wait_until_empty};
+use beanstalk_driver::{Endpoint, Session, clear_tube, move_jobs, policy::Queue, wait_until_empty};
 use beanstalk_proto::client::Config;
 use smol::future::zip;
 
@@ -11,7 +11,7 @@ use crate::daemon::Daemon;
 use super::{Adapter, Stand, session};
 
 async fn client<R: Adapter>(server: &Daemon) -> R::Client {
-    let address: Address = server.address().parse().unwrap();
+    let address: Endpoint = server.address().parse().unwrap();
     R::default().connect(&address, Config::default()).await.unwrap()
 }
 
@@ -19,13 +19,13 @@ async fn client<R: Adapter>(server: &Daemon) -> R::Client {
 async fn fill<R: Adapter>(session: &mut Session<R>) {
     session.use_tube("t").await.unwrap();
     session.watch("t").await.unwrap();
-    session.put(5, 0, 60, "buried").await.unwrap();
+    session.put(5, 0, 60, "buried").await.unwrap().inserted().unwrap();
     session.next_job(0).await.unwrap().unwrap().bury().await.unwrap();
     for n in 0..3 {
-        session.put(6, 0, 60, format!("ready {n}")).await.unwrap();
+        session.put(6, 0, 60, format!("ready {n}")).await.unwrap().inserted().unwrap();
     }
     for n in 0..2 {
-        session.put(7, 3600, 60, format!("delayed {n}")).await.unwrap();
+        session.put(7, 3600, 60, format!("delayed {n}")).await.unwrap().inserted().unwrap();
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn an_empty_tube_is_awaited<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
     assert!(wait_until_empty::<R>(&mut client, "nowhere", None).await.unwrap());
-    session.put(1, 0, 60, "x").await.unwrap();
+    session.put(1, 0, 60, "x").await.unwrap().inserted().unwrap();
     let soon = Some(Duration::from_millis(50));
     assert!(!wait_until_empty::<R>(&mut client, "default", soon).await.unwrap());
     let work = async {

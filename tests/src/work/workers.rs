@@ -21,8 +21,8 @@ use crate::daemon::Daemon;
 
 use super::{Adapter, Stand, eventually, restart, session};
 
-/// How late a task may be called on a machine that is busy.
-const SLACK: Duration = Duration::from_millis(500);
+/// How late a task may be called on a machine that is slow and busy.
+const SLACK: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(20);
 
 type Outcome = Result<Verdict, Infallible>;
@@ -36,13 +36,13 @@ pub(super) async fn a_job_outlives_its_ttr_while_its_handler_runs<R: Adapter>(st
     let server = stand.server();
     let mut client = session::<R>(&server).await;
     client.use_tube("t").await.unwrap();
-    client.put(1, 0, 1, "x").await.unwrap();
+    client.put(1, 0, 2, "x").await.unwrap().inserted().unwrap();
     let worker = worker::<R>(&server).concurrency(2).build().unwrap();
     let (handle, (done, ended)) = (worker.handle(), channel::bounded(10));
     let work = worker.run(move |_| {
         let done = done.clone();
         async move {
-            R::pause(Duration::from_millis(2500)).await;
+            R::pause(Duration::from_millis(3000)).await;
             done.send(()).await.unwrap();
             Outcome::Ok(Verdict::Done)
         }
@@ -103,8 +103,8 @@ pub(super) async fn a_shutdown_lets_handlers_finish_and_reserves_nothing_more<R:
     let server = stand.server();
     let mut client = session::<R>(&server).await;
     client.use_tube("t").await.unwrap();
-    client.put(1, 0, 60, "one").await.unwrap();
-    client.put(2, 0, 60, "two").await.unwrap();
+    client.put(1, 0, 60, "one").await.unwrap().inserted().unwrap();
+    client.put(2, 0, 60, "two").await.unwrap().inserted().unwrap();
     let worker = worker::<R>(&server).build().unwrap();
     let (handle, (began, beginning), (go, going)) = (worker.handle(), channel::bounded(1), channel::bounded::<bool>(1));
     let work = worker.run(move |job: HeldJob| {
@@ -176,7 +176,7 @@ pub(super) async fn an_idle_worker_stops_at_once<R: Adapter>(stand: Stand) {
         Instant::now()
     };
     let (metrics, since) = zip(work, script).await;
-    assert!(since.elapsed() < LONG / 4, "it took {:?}", since.elapsed());
+    assert!(since.elapsed() < LONG / 2, "it took {:?}", since.elapsed());
     assert_eq!(metrics, Default::default());
     // Nobody waits any more.
     let id = client.put(1, 0, 60, "x").await.unwrap().id();
@@ -210,7 +210,7 @@ pub(super) async fn a_server_that_is_restarted_is_worked_for_again<R: Adapter>(s
     let mut server = stand.server();
     let mut client = session::<R>(&server).await;
     client.use_tube("t").await.unwrap();
-    client.put(1, 0, 60, "held").await.unwrap();
+    client.put(1, 0, 60, "held").await.unwrap().inserted().unwrap();
     let worker = worker::<R>(&server).build().unwrap();
     let (handle, (began, beginning), (lost, losing)) = (worker.handle(), channel::bounded(1), channel::bounded(1));
     let work = worker.run(move |job: HeldJob| {
@@ -233,7 +233,7 @@ pub(super) async fn a_server_that_is_restarted_is_worked_for_again<R: Adapter>(s
         // A read, which is repeated, finds the connection broken.
         client.stats().await.unwrap();
         for _ in 0..10 {
-            client.put(1, 0, 60, "new").await.unwrap();
+            client.put(1, 0, 60, "new").await.unwrap().inserted().unwrap();
         }
         eventually::<R>("the new ones are done", || handle.metrics().done == 10).await;
         handle.shutdown(LONG);
@@ -267,7 +267,7 @@ pub(super) async fn all_servers_are_worked_for_and_a_dead_one_disturbs_nobody<R:
         restart(&mut dead);
         let mut client = session::<R>(&dead).await;
         client.use_tube("t").await.unwrap();
-        client.put(1, 0, 60, "late").await.unwrap();
+        client.put(1, 0, 60, "late").await.unwrap().inserted().unwrap();
         eventually::<R>("it is worked for once it is back", || handle.metrics().done == 201).await;
         handle.shutdown(LONG);
     };
@@ -288,11 +288,11 @@ pub(super) async fn servers_come_and_go_while_the_worker_runs<R: Adapter>(stand:
         for client in [&mut one, &mut two] {
             client.use_tube("t").await.unwrap();
             client.watch("t").await.unwrap();
-            client.put(1, 0, 60, "x").await.unwrap();
+            client.put(1, 0, 60, "x").await.unwrap().inserted().unwrap();
         }
         eventually::<R>("the first server's is done", || handle.metrics().done == 1).await;
         handle.add_server(&second.address()).unwrap();
-        assert!(handle.add_server("nonsense").is_err());
+        assert!(handle.add_server("no endpoint").is_err());
         eventually::<R>("the second server's is done", || handle.metrics().done == 2).await;
         assert!(handle.remove_server(&first.address(), LONG));
         assert!(!handle.remove_server(&first.address(), LONG));
@@ -300,8 +300,8 @@ pub(super) async fn servers_come_and_go_while_the_worker_runs<R: Adapter>(stand:
         while one.stats_tube("t").await.unwrap().current_watching != Some(1) {
             R::pause(Duration::from_millis(1)).await;
         }
-        one.put(1, 0, 60, "stays").await.unwrap();
-        two.put(1, 0, 60, "goes").await.unwrap();
+        one.put(1, 0, 60, "stays").await.unwrap().inserted().unwrap();
+        two.put(1, 0, 60, "goes").await.unwrap().inserted().unwrap();
         eventually::<R>("the second server is still worked for", || handle.metrics().done == 3).await;
         assert_eq!(one.next_job(0).await.unwrap().expect("it stays").text(), Ok("stays"));
         handle.shutdown(LONG);
@@ -314,13 +314,13 @@ pub(super) async fn a_handler_may_ask_about_its_job_while_it_is_touched<R: Adapt
     let server = stand.server();
     let mut client = session::<R>(&server).await;
     client.use_tube("u").await.unwrap();
-    client.put(5, 0, 1, "x").await.unwrap();
+    client.put(5, 0, 2, "x").await.unwrap().inserted().unwrap();
     let worker = worker::<R>(&server).tube("u").concurrency(2).build().unwrap();
     let (handle, (done, ended)) = (worker.handle(), channel::bounded(1));
     let work = worker.run(move |job: HeldJob| {
         let done = done.clone();
         async move {
-            let until = Instant::now() + Duration::from_millis(2200);
+            let until = Instant::now() + Duration::from_millis(2700);
             let mut questions = 0;
             while Instant::now() < until {
                 let stats = job.stats().await?;
@@ -344,7 +344,7 @@ pub(super) async fn a_handler_may_ask_about_its_job_while_it_is_touched<R: Adapt
 
 pub(super) async fn what_is_wrong_is_told_before_anything_runs<R: Adapter>(stand: Stand) {
     let server = stand.server();
-    let wrong_address = Worker::<R>::builder().server("nonsense").server(&server.address()).build();
+    let wrong_address = Worker::<R>::builder().server("no endpoint").server(&server.address()).build();
     assert!(matches!(wrong_address, Err(Error::Argument(_))));
     assert!(matches!(worker::<R>(&server).tube("not a name").build(), Err(Error::Argument(_))));
     // Told to stop before it runs, it does not begin.

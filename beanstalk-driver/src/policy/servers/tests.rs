@@ -5,13 +5,14 @@ use alloc::{format, vec::Vec};
 use proptest::prelude::*;
 
 use super::*;
+use beanstalk_proto::Subject;
 
 fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)
 }
 
-const DRAINING: Error = Error::Command { command: "put", error: CommandError::Draining };
-const TOO_BIG: Error = Error::Command { command: "put", error: CommandError::JobTooBig };
+const DRAINING: Error = Error::Command { command: "put", subject: Subject::None, error: CommandError::Draining };
+const TOO_BIG: Error = Error::Command { command: "put", subject: Subject::None, error: CommandError::JobTooBig };
 const NOT_SENT: Error = Error::Closed { lost: Lost::NotSent };
 const UNKNOWN: Error = Error::Closed { lost: Lost::Unknown };
 

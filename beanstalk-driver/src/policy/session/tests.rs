@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use beanstalk_proto::{CommandError, Delete, Put, Quit, Raw, StatsTube, TubeName, Use, Watch};
+use beanstalk_proto::{CommandError, Delete, Put, Quit, Raw, StatsTube, Subject, TubeName, Use, Watch};
 
 fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)
@@ -77,7 +77,7 @@ fn tubes_are_restored_before_anything_else() {
 fn a_selection_that_was_refused_is_not_remembered() {
     let mut session = connected(&SessionConfig::default());
     let call = Call::new(&Watch::new("in"), at(0));
-    let refusal = Error::Command { command: "watch", error: CommandError::OutOfMemory };
+    let refusal = Error::Command { command: "watch", subject: Subject::None, error: CommandError::OutOfMemory };
     assert_eq!(session.handle_result(&call, Err(&refusal), at(0)), Next::Return);
     assert_eq!(*session.tubes(), Tubes::default());
     assert_eq!(session.poll_step(&call, at(0)), Step::Ready);
@@ -179,7 +179,7 @@ fn broken() -> impl Strategy<Value = Error> {
     let lost = prop_oneof![Just(Lost::NotSent), Just(Lost::Unknown)];
     (0..2, lost).prop_map(|(which, lost)| match which {
         0 => Error::Closed { lost },
-        _ => Error::TimedOut { lost },
+        _ => Error::TimedOut { command: "test", subject: Subject::None, waited: Duration::ZERO, lost },
     })
 }
 

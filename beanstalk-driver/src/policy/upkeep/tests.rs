@@ -47,7 +47,7 @@ impl Server {
     }
 
     fn call(&mut self, used: &mut TubeName, command: Command) -> Result<Reply, Error> {
-        let not_found = Error::Command { command: "test", error: CommandError::NotFound };
+        let not_found = Error::Command { command: "test", subject: Subject::None, error: CommandError::NotFound };
         let by_id = |command: &Command| match command {
             Command::Delete { id } | Command::StatsJob { id } | Command::ReserveJob { id } => Some(id.0),
             _ => None,
@@ -65,7 +65,7 @@ impl Server {
                 return Ok(Reply::Using(used.clone()));
             }
             Command::Put { .. } if self.refuses_puts => {
-                return Err(Error::Command { command: "put", error: CommandError::Draining });
+                return Err(Error::Command { command: "put", subject: Subject::None, error: CommandError::Draining });
             }
             Command::Put { priority, delay, ttr, body } => {
                 let id = self.jobs.iter().map(|job| job.id).max().unwrap_or(0) + 1;
@@ -216,7 +216,7 @@ fn a_tube_with_only_buried_jobs_is_empty_and_so_is_one_that_is_gone() {
     let all = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)];
     let empty = all.map(|(ready, reserved, delayed)| is_empty(Ok(stats(ready, reserved, delayed))).expect("no error"));
     assert_eq!(empty, [true, false, false, false]);
-    let gone = Error::Command { command: "stats-tube", error: CommandError::NotFound };
+    let gone = Error::Command { command: "stats-tube", subject: Subject::None, error: CommandError::NotFound };
     assert!(is_empty(Err(gone)).expect("no error"));
     assert!(is_empty(Err(Error::ReserveWaiting)).is_err());
 }

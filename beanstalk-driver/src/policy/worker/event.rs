@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::Event;
-use crate::connect::Address;
+use crate::connect::Endpoint;
 use beanstalk_proto::JobId;
 
 /// What happened to a worker.
@@ -14,7 +14,7 @@ pub enum WorkerEvent {
     /// Something happened to a slot's connection.
     Connection {
         /// The server.
-        server: Address,
+        server: Endpoint,
         /// Which of the connections to it, counted from 0.
         slot: usize,
         /// What happened.
@@ -23,7 +23,7 @@ pub enum WorkerEvent {
     /// A handler failed.
     Failed {
         /// The server.
-        server: Address,
+        server: Endpoint,
         /// The job.
         id: JobId,
         /// The handler's error.
@@ -32,7 +32,7 @@ pub enum WorkerEvent {
     /// A handler panicked.
     Panicked {
         /// The server.
-        server: Address,
+        server: Endpoint,
         /// The job.
         id: JobId,
         /// What it panicked with.
@@ -48,7 +48,11 @@ impl fmt::Display for WorkerEvent {
                 Event::Restored => write!(f, "{server}, slot {slot}: the tubes are restored"),
                 Event::Lost { reason } => write!(f, "{server}, slot {slot}: lost the connection: {reason}"),
                 Event::Retrying { attempt, delay } => {
-                    write!(f, "{server}, slot {slot}: connects again in {delay:?}, after {attempt} failures")
+                    write!(
+                        f,
+                        "{server}, slot {slot}: connects again in {delay:?}, after {attempt} {}",
+                        if *attempt == 1 { "failure" } else { "failures" }
+                    )
                 }
                 Event::Ended => write!(f, "{server}, slot {slot}: ended"),
             },

@@ -39,7 +39,10 @@ use super::{
     session::{Event, Session, SessionConfig, Step, breaks},
     tubes::Tubes,
 };
-use beanstalk_proto::{Command, CommandError, Error, Instant, Job, Lost, Reply, Seconds, TubeName, stats::JobStats};
+use beanstalk_proto::{
+    Argument, ArgumentError, Command, CommandError, Error, Instant, Job, Lost, Reply, Seconds, TubeName,
+    stats::JobStats,
+};
 
 mod event;
 mod held;
@@ -78,6 +81,29 @@ impl Default for WorkerConfig {
     }
 }
 
+impl WorkerConfig {
+    /// Refuses what no worker could work with: no servers, no slots, reserves that don't wait, a first delay that is longer
+    /// than the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Setting`], which names the setting.
+    pub fn check(&self, servers: usize, concurrency: usize) -> Result<(), ArgumentError> {
+        if servers == 0 {
+            return Err(ArgumentError::setting("servers", "there is none to take jobs from"));
+        }
+        if concurrency == 0 {
+            return Err(ArgumentError::setting("concurrency", "0 jobs at a time are none at all"));
+        }
+        if self.reserve_slice == 0 {
+            let why = "a reserve of 0 seconds does not wait, and would be repeated without a pause";
+            return Err(ArgumentError::setting("reserve_slice", why));
+        }
+        self.backoff.check("backoff")?;
+        self.retry.check()
+    }
+}
+
 /// What a handler says of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -89,6 +115,20 @@ pub enum Verdict {
     Failed,
     /// Set it aside: `bury`.
     Bury,
+}
+
+impl Verdict {
+    /// [`Verdict::RetryAfter`], said in seconds or as a [`Duration`].
+    ///
+    /// ```
+    /// use beanstalk_proto::policy::Verdict;
+    ///
+    /// assert_eq!(Verdict::retry_after(30), Verdict::RetryAfter(30.into()));
+    /// ```
+    #[must_use]
+    pub fn retry_after(delay: impl Argument<Seconds>) -> Self {
+        Self::RetryAfter(delay.into_argument())
+    }
 }
 
 /// What the driver is to do.

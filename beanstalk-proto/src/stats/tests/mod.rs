@@ -12,16 +12,13 @@ use alloc::{
     vec,
     vec::Vec,
 };
+use beanstalk_proto::TubeNameRule;
 use core::time::Duration;
 
 pub(in crate::stats) use sample::{Sample, SampleValue, Source};
 
 use super::{Extra, JobState, JobStats, ServerStats, StatsError, TubeStats, decode_names, encode_names};
-use crate::{
-    command::Dialect,
-    error::{Excerpt, TubeNameError},
-    types::{JobId, Priority, TubeName},
-};
+use crate::types::{Dialect, Excerpt, JobId, Priority, TubeName, TubeNameError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -315,13 +312,13 @@ fn a_name_list_holds_tube_names_only() {
         let error = decode_names(format!("---\n{line}\n").as_bytes()).expect_err(line);
         assert_eq!(error, StatsError::Line { line: Excerpt::new(line.as_bytes()) });
     }
-    for (name, error) in [
-        ("", TubeNameError::Empty),
-        ("-a", TubeNameError::LeadingHyphen),
-        ("a\r", TubeNameError::BadByte { byte: b'\r', at: 1 }),
-        ("\"a\"", TubeNameError::BadByte { byte: b'"', at: 0 }),
+    for (name, rule) in [
+        ("", TubeNameRule::Empty),
+        ("-a", TubeNameRule::LeadingHyphen),
+        ("a\r", TubeNameRule::BadByte { byte: b'\r', at: 1 }),
+        ("\"a\"", TubeNameRule::BadByte { byte: b'"', at: 0 }),
     ] {
         let refused = decode_names(format!("---\n- {name}\n").as_bytes());
-        assert_eq!(refused, Err(StatsError::Name { name: Excerpt::new(name.as_bytes()), error }));
+        assert_eq!(refused, Err(StatsError::Name(TubeNameError { name: name.into(), rule })));
     }
 }

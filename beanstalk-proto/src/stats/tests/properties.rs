@@ -7,9 +7,8 @@ use proptest::prelude::*;
 
 use super::{sample::any_sample, text};
 use crate::{
-    command::Dialect,
     stats::{JobStats, ServerStats, StatsError, TubeStats, decode_names, encode_names},
-    types::TubeName,
+    types::{Dialect, TubeName},
 };
 
 const DIALECTS: [Dialect; 2] = [Dialect::V1_12, Dialect::V1_13];

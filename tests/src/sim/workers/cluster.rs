@@ -56,7 +56,7 @@ impl Cluster {
     pub(super) fn new(servers: usize, seed: u64, rng: &mut Rng, tell: bool) -> Arc<Self> {
         let mut server = || {
             let mut world = World::new(rng.fork(), Trace::new(tell));
-            world.ledger.deeds = Some(Vec::new());
+            world.ledger.effects = Some(Vec::new());
             Sim::new(world)
         };
         Arc::new(Self {
@@ -197,9 +197,9 @@ impl Cluster {
         let mut world = self.servers[number].world();
         let now = world.now;
         world.ledger.settle(now);
-        let deeds = world.ledger.deeds.as_mut().map(std::mem::take).unwrap_or_default();
-        for deed in deeds {
-            self.tally().deed(number, &world, &deed);
+        let effects = world.ledger.effects.as_mut().map(std::mem::take).unwrap_or_default();
+        for effect in effects {
+            self.tally().effect(number, &world, &effect);
         }
     }
 

@@ -6,10 +6,11 @@ use beanstalk_proto::Instant;
 
 use super::{
     super::{Rng, outage::Outage},
-    Run, actors, boss, busy,
+    Run, actors, busy,
     cluster::{Cluster, Tasks},
     drive, end,
     runtime::Running,
+    worker_runs,
 };
 
 /// How long a job may wait on a server that lives: one handler's time, and a few trips.
@@ -35,7 +36,7 @@ fn play(seed: u64, tell: bool) -> Result<Run, String> {
     cluster.servers().iter().for_each(|server| server.world().faults = false);
     let mut tasks = Tasks::new(&cluster, rng.fork());
     tasks.never_stall();
-    let (work, handle) = boss::steady(&cluster);
+    let (work, handle) = worker_runs::steady(&cluster);
     tasks.add(None, work);
     tasks.add(None, busy(&cluster, actors::steady_producer(Arc::clone(&cluster), rng.fork())));
     let dead = rng.index(3);
@@ -48,7 +49,7 @@ fn play(seed: u64, tell: bool) -> Result<Run, String> {
         director.kill(dead, outage);
         director.sleep(Duration::from_millis(lives)).await;
         director.revive(dead, true);
-        while director.busy.load(Ordering::Relaxed) > 0 || !boss::is_empty(&director) {
+        while director.busy.load(Ordering::Relaxed) > 0 || !worker_runs::is_empty(&director) {
             director.sleep(Duration::from_millis(50)).await;
         }
         handle.shutdown(Duration::from_secs(10));

@@ -2,7 +2,7 @@
 //! from one seed.
 //!
 //! ```text
-//!   boss ─▶ Worker ─▶ its slots ─┐
+//!   runs ─▶ Worker ─▶ its slots ─┐
 //!   producer ─▶ Producer ────────┼─▶ Driver ─▶ links: split, late, cut, reset ─▶ as many servers as there are
 //!   session ─▶ Session ──────────┘   (the real ones, on a runtime of virtual time)            ▲
 //!       │                                                                                     │
@@ -25,11 +25,11 @@
 //! `dead` has one server die, and shows that this delays nobody else's jobs.
 
 mod actors;
-mod boss;
 mod cluster;
 pub mod dead;
 mod runtime;
 mod tally;
+mod worker_runs;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -95,10 +95,10 @@ fn play(seed: u64, tell: bool) -> Result<Run, String> {
         tasks.add(None, busy(&cluster, actors::session(Arc::clone(&cluster), rng.fork(), number)));
     }
     for _ in 0..rng.between(1, 2) {
-        tasks.add(None, busy(&cluster, boss::boss(Arc::clone(&cluster), rng.fork())));
+        tasks.add(None, busy(&cluster, worker_runs::run_workers(Arc::clone(&cluster), rng.fork())));
     }
     tasks.add(None, busy(&cluster, actors::director(Arc::clone(&cluster), rng.fork(), 2500 * calm.min(4))));
-    tasks.add(None, boss::last_boss(Arc::clone(&cluster)));
+    tasks.add(None, worker_runs::run_last_worker(Arc::clone(&cluster)));
     let faults_until = Instant::ZERO + Duration::from_millis(rng.between(2000, 12_000));
     let steps = drive(&cluster, &mut tasks, faults_until);
     drop(tasks);

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, future::Future, io, sync::Arc, time::Duration};
 
-use beanstalk_driver::{Address, Driver, Runtime};
+use beanstalk_driver::{Driver, Endpoint, Runtime};
 use beanstalk_proto::{
     Error, Instant, Lost,
     client::{Config, Connection},
@@ -57,7 +57,7 @@ impl Runtime for Virtual {
     type Transport = Stream;
     type Client = Driver<Stream>;
 
-    async fn connect(&self, address: &Address, config: Config) -> Result<Self::Client, Error> {
+    async fn connect(&self, address: &Endpoint, config: Config) -> Result<Self::Client, Error> {
         let server = Cluster::number(&address.to_string());
         let sim = self.cluster.servers()[server].clone();
         let lost = Lost::NotSent;
@@ -65,7 +65,12 @@ impl Runtime for Virtual {
         self.cluster.tally().connects(self.owner, server, sim.now());
         if sim.world().outage == Some(Outage::Vanished) {
             sim.sleep(config.connect_timeout.unwrap_or(Duration::from_secs(60))).await;
-            return Err(Error::TimedOut { lost });
+            return Err(Error::TimedOut {
+                command: "connect",
+                subject: beanstalk_proto::Subject::None,
+                waited: Duration::ZERO,
+                lost,
+            });
         }
         let delay = sim.world().delay();
         let stream = Stream::connect(&sim);

@@ -13,7 +13,7 @@ use beanstalk_proto::{Error, Instant, JobId, Lost, TubeName};
 
 use super::{
     super::{
-        deeds::{Deed, What},
+        effects::{Effect, EffectKind},
         link::LinkId,
         world::World,
     },
@@ -270,19 +270,20 @@ impl Tally {
     }
 
     /// Notes what a server did.
-    pub(super) fn deed(&mut self, server: usize, world: &World, deed: &Deed) {
-        let owner = self.links.get(&(server, deed.link)).copied();
+    pub(super) fn effect(&mut self, server: usize, world: &World, effect: &Effect) {
+        let owner = self.links.get(&(server, effect.link)).copied();
         let worker = owner.and_then(|owner| self.workers.get_mut(&owner));
         let is_worker = worker.is_some();
-        if let (Some(worker), What::Deleted | What::Released | What::Buried) = (worker, &deed.what) {
+        if let (Some(worker), EffectKind::Deleted | EffectKind::Released | EffectKind::Buried) = (worker, &effect.what)
+        {
             worker.carried_out += 1;
         }
-        let Some(page) = self.jobs.get_mut(&deed.body) else {
-            return self.violate(format!("server {server} has {}, which nobody put", shown(&deed.body)));
+        let Some(page) = self.jobs.get_mut(&effect.body) else {
+            return self.violate(format!("server {server} has {}, which nobody put", shown(&effect.body)));
         };
-        let wrong = match &deed.what {
-            What::Inserted(tube) => {
-                let before = page.inserted.replace((server, deed.id, world.now));
+        let wrong = match &effect.what {
+            EffectKind::Inserted(tube) => {
+                let before = page.inserted.replace((server, effect.id, world.now));
                 match () {
                     () if before.is_some() => Some(format!("was put twice: {before:?} and on server {server}")),
                     () if page.told == Told::NotPut => Some("was put after all".to_string()),
@@ -290,42 +291,42 @@ impl Tally {
                     () => None,
                 }
             }
-            What::Reserved => {
-                page.reserved_on.insert((server, deed.link));
+            EffectKind::Reserved => {
+                page.reserved_on.insert((server, effect.link));
                 None
             }
-            What::Touched => {
+            EffectKind::Touched => {
                 self.counts.touched += u64::from(is_worker);
                 None
             }
-            What::Deleted => {
+            EffectKind::Deleted => {
                 page.deleted += 1;
                 match () {
                     () if page.done == 0 => Some("was deleted, and nobody had done it".to_string()),
-                    () if !page.reserved_on.contains(&(server, deed.link)) => {
+                    () if !page.reserved_on.contains(&(server, effect.link)) => {
                         Some("was deleted by its number alone".to_string())
                     }
                     () => None,
                 }
             }
-            What::Released => {
+            EffectKind::Released => {
                 page.released += 1;
                 (page.released > page.retry + page.failed).then(|| "was released, and nobody had said so".to_string())
             }
-            What::Buried => {
+            EffectKind::Buried => {
                 page.buried += 1;
-                let unreadable = deed.body.len() > super::SMALL_LIMIT;
+                let unreadable = effect.body.len() > super::SMALL_LIMIT;
                 let so = page.buried > page.bury + page.failed && !unreadable;
                 so.then(|| "was buried, and nobody had said so".to_string())
             }
-            What::Expired(since) => {
+            EffectKind::Expired(since) => {
                 self.counts.expired += u64::from(is_worker);
-                let good = is_worker && world.was_good_since(deed.link, *since);
-                good.then(|| format!("expired on link {} of server {server}, which was good", deed.link))
+                let good = is_worker && world.was_good_since(effect.link, *since);
+                good.then(|| format!("expired on link {} of server {server}, which was good", effect.link))
             }
         };
         if let Some(wrong) = wrong {
-            self.violate(format!("{} {wrong}: {:?}", shown(&deed.body), self.jobs.get(&deed.body)));
+            self.violate(format!("{} {wrong}: {:?}", shown(&effect.body), self.jobs.get(&effect.body)));
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     server::Server,
 };
 use crate::policy::hash;
-use beanstalk_proto::{Command, CommandError, Error, Instant, Job, JobId, Lost, Reply};
+use beanstalk_proto::{Command, CommandError, Error, Instant, Job, JobId, Lost, Reply, Subject};
 
 pub(super) fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)
@@ -188,7 +188,8 @@ impl World {
                     Reply::OutOfMemory => Some(CommandError::OutOfMemory),
                     _ => None,
                 };
-                let result = refusal.map_or(Ok(reply), |error| Err(Error::Command { command: "test", error }));
+                let result = refusal
+                    .map_or(Ok(reply), |error| Err(Error::Command { command: "test", subject: Subject::None, error }));
                 self.worker.handle_reply(result, now);
             }
             Some(Flight::Failing(at)) if at <= now => {
@@ -197,7 +198,7 @@ impl World {
             // Either the connection ends, or nothing more is heard of it and the slot has to end it.
             Some(Flight::Breaking(at, lost)) if at <= now => {
                 let error = match self.random(2) {
-                    0 => Error::TimedOut { lost },
+                    0 => Error::TimedOut { command: "test", subject: Subject::None, waited: Duration::ZERO, lost },
                     _ => {
                         self.close();
                         Error::Closed { lost }

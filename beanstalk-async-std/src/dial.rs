@@ -1,0 +1,68 @@
+//! Connecting on async-std.
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use async_io::Async;
+use async_std::{future, task};
+use beanstalk_driver::{
+    Endpoint,
+    connect::{self, Dialer, Target, socket},
+};
+use beanstalk_proto::Error;
+
+use crate::stream::Stream;
+
+impl Stream {
+    /// Connects to the first node that can be connected to.
+    pub(crate) async fn connect(endpoint: &Endpoint, timeout: Option<Duration>) -> Result<Self, Error> {
+        connect::connect(&AsyncStd(Instant::now()), endpoint, timeout).await
+    }
+}
+
+/// Since when.
+struct AsyncStd(Instant);
+
+impl Dialer for AsyncStd {
+    type Stream = Stream;
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send {
+        task::sleep(pause)
+    }
+
+    async fn resolve(&self, host: &str, port: u16, within: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
+        if let Some(address) = socket::literal(host, port) {
+            return Ok(vec![address]);
+        }
+        let name = host.to_owned();
+        limit(within, task::spawn_blocking(move || socket::lookup(&name, port))).await
+    }
+
+    async fn dial(&self, target: Target<'_>, within: Option<Duration>) -> io::Result<Stream> {
+        match target {
+            Target::Tcp(address) => {
+                let stream = limit(within, Async::<TcpStream>::connect(address)).await?;
+                socket::tune(&stream)?;
+                Ok(stream.into())
+            }
+            #[cfg(unix)]
+            Target::Unix(path) => Ok(Async::new_nonblocking(socket::dial_unix(path)?)?.into()),
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
+        }
+    }
+}
+
+async fn limit<T>(within: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match within {
+        Some(within) => future::timeout(within, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        None => work.await,
+    }
+}

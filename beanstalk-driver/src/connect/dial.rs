@@ -1,0 +1,201 @@
+//! From an [`Endpoint`] to a connected stream, for any runtime.
+//!
+//! ```text
+//!   for each node                     its share of what is left of the time
+//!     look up its name ── fails ──▶ the next node
+//!     for each address                its share of what is left to the node
+//!       dial ── connected ──▶ done
+//!         │ fails ──▶ the next address
+//!         │ a Unix socket's queue is full ──▶ again soon, until the node's time is up
+//! ```
+//!
+//! [`connect`] decides what is tried and for how long. A binding brings a [`Dialer`]: how its runtime looks up a name, connects to
+//! one address, and waits. A blocking one's futures are ready at once.
+
+use std::{format, future::Future, io, net::SocketAddr, string::ToString, time::Duration, vec::Vec};
+
+use beanstalk_proto::{ArgumentError, ConnectAttempt, ConnectError, ConnectPhase, Error, Lost};
+
+use super::endpoint::{Endpoint, Node};
+
+/// The least time that an attempt gets, as long as there is so much left: a share that nobody can connect in would be no use.
+pub const LEAST_SHARE: Duration = Duration::from_millis(50);
+/// How soon a Unix socket is tried again whose queue is full, at first and at last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
+
+/// What is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target<'a> {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// The Unix socket at this path.
+    Unix(&'a str),
+}
+
+/// How a runtime connects. What takes longer than it is allowed to fails with [`io::ErrorKind::TimedOut`].
+pub trait Dialer: Sync {
+    /// What it connects.
+    type Stream: Send;
+
+    /// The time since any fixed moment.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits.
+    fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Looks up the addresses of a host, which may be an address itself.
+    fn resolve(
+        &self,
+        host: &str,
+        port: u16,
+        within: Option<Duration>,
+    ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+
+    /// Connects. A Unix socket whose queue is full is [`io::ErrorKind::WouldBlock`], at once.
+    fn dial(
+        &self,
+        target: Target<'_>,
+        within: Option<Duration>,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Connects to the first node that can be connected to, in the order of the endpoint. All of it together takes no longer than
+/// `timeout`; `None` leaves that to the operating system.
+///
+/// Each node gets an equal share of what is left of the time, and each of its addresses an equal share of what is left of that,
+/// but at least [`LEAST_SHARE`]. So an address that does not answer leaves time for the others.
+///
+/// # Errors
+///
+/// [`Error::Connect`] if there is no connection in time, and [`Error::Argument`] for an endpoint with TLS, which is not
+/// supported yet.
+pub async fn connect<D: Dialer>(
+    dialer: &D,
+    endpoint: &Endpoint,
+    timeout: Option<Duration>,
+) -> Result<D::Stream, Error> {
+    if endpoint.is_tls() {
+        let problem = "TLS (beanstalks://) is not supported yet".into();
+        return Err(ArgumentError::Endpoint { text: endpoint.to_string().into(), problem }.into());
+    }
+    let mut search =
+        Search { dialer, until: timeout.map(|timeout| dialer.elapsed().saturating_add(timeout)), failed: Vec::new() };
+    let nodes = endpoint.nodes();
+    for (n, node) in nodes.iter().enumerate() {
+        if let Some(stream) = search.node(node, nodes.len().saturating_sub(n)).await {
+            return Ok(stream);
+        }
+    }
+    let mut failed = search.failed.into_iter();
+    match failed.next() {
+        Some(first) => Err(ConnectError::new(first, failed.collect()).into()),
+        // An endpoint has a node, and a node that is not connected to has failed.
+        None => Err(Error::Closed { lost: Lost::NotSent }),
+    }
+}
+
+struct Search<'a, D> {
+    dialer: &'a D,
+    until: Option<Duration>,
+    failed: Vec<ConnectAttempt>,
+}
+
+impl<D: Dialer> Search<'_, D> {
+    /// Tries a node, of so many that are left.
+    async fn node(&mut self, node: &Node, left: usize) -> Option<D::Stream> {
+        let until = self.share(self.until, left);
+        match node {
+            Node::Unix(path) => self.unix(node, path, until).await,
+            Node::Tcp { host, port } => {
+                let within = self.left(until);
+                match self.resolve(host, *port, within).await {
+                    Ok(addresses) => self.addresses(node, &addresses, until).await,
+                    Err(error) => {
+                        self.note(node, None, ConnectPhase::Resolve, within, error);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    async fn resolve(&self, host: &str, port: u16, within: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
+        is_up(within)?;
+        let addresses = self.dialer.resolve(host, port, within).await?;
+        if addresses.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
+        }
+        Ok(addresses)
+    }
+
+    async fn addresses(&mut self, node: &Node, addresses: &[SocketAddr], until: Option<Duration>) -> Option<D::Stream> {
+        for (n, &address) in addresses.iter().enumerate() {
+            let within = self.left(self.share(until, addresses.len().saturating_sub(n)));
+            let dialled = match is_up(within) {
+                Ok(()) => self.dialer.dial(Target::Tcp(address), within).await,
+                Err(error) => Err(error),
+            };
+            match dialled {
+                Ok(stream) => return Some(stream),
+                Err(error) => self.note(node, Some(address), ConnectPhase::Connect, within, error),
+            }
+        }
+        None
+    }
+
+    /// The operating system tells nobody who does not block when the queue of a Unix socket has room.
+    async fn unix(&mut self, node: &Node, path: &str, until: Option<Duration>) -> Option<D::Stream> {
+        let within = self.left(until);
+        let (mut pause, longest) = PAUSES;
+        loop {
+            match self.dialer.dial(Target::Unix(path), within).await {
+                Ok(stream) => return Some(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    self.note(node, None, ConnectPhase::Connect, within, error);
+                    return None;
+                }
+            }
+            let left = self.left(until);
+            if let Err(error) = is_up(left) {
+                self.note(node, None, ConnectPhase::Queue, within, error);
+                return None;
+            }
+            self.dialer.pause(left.map_or(pause, |left| left.min(pause))).await;
+            pause = pause.saturating_mul(2).min(longest);
+        }
+    }
+
+    /// Until when one attempt may take, if so many have to be made until then.
+    fn share(&self, until: Option<Duration>, attempts: usize) -> Option<Duration> {
+        let left = self.left(until)?;
+        let share = left.checked_div(attempts.try_into().unwrap_or(u32::MAX)).unwrap_or(left);
+        Some(self.dialer.elapsed().saturating_add(share.max(LEAST_SHARE).min(left)))
+    }
+
+    fn left(&self, until: Option<Duration>) -> Option<Duration> {
+        until.map(|until| until.saturating_sub(self.dialer.elapsed()))
+    }
+
+    fn note(
+        &mut self,
+        node: &Node,
+        address: Option<SocketAddr>,
+        phase: ConnectPhase,
+        within: Option<Duration>,
+        error: io::Error,
+    ) {
+        let mut attempt = ConnectAttempt::new(&node.to_string(), phase, error);
+        (attempt.address, attempt.within) = (address, within);
+        self.failed.push(attempt);
+    }
+}
+
+/// Fails if there is no time left at all.
+fn is_up(left: Option<Duration>) -> io::Result<()> {
+    match left {
+        Some(Duration::ZERO) => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(()),
+    }
+}

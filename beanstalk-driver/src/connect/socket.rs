@@ -1,0 +1,158 @@
+//! What the bindings ask of the operating system's sockets.
+
+#[cfg(unix)]
+use std::os::{
+    fd::{OwnedFd, RawFd},
+    unix::net::UnixStream,
+};
+use std::{
+    io::{self, IoSlice},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    process,
+    time::Duration,
+    vec::Vec,
+};
+
+#[cfg(unix)]
+use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{SockRef, TcpKeepalive};
+
+/// How long a connection is idle before the operating system asks whether the peer is still there.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// How often it asks again while there is no answer.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// With this a write to a peer that is gone is an error, and not a signal that ends a process which does not ignore it.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
+/// There it is a property of the socket, which it is made with.
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+const NO_SIGNAL: i32 = 0;
+
+/// Sets what every connection over TCP has: `TCP_NODELAY`, since requests are written whole, and keepalive.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub fn tune<'s, S>(stream: &'s S) -> io::Result<()>
+where
+    SockRef<'s>: From<&'s S>,
+{
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL))
+}
+
+/// Writes once. A peer that is gone is an error and no signal.
+///
+/// # Errors
+///
+/// What the operating system says.
+#[inline]
+pub fn send<'s, S>(stream: &'s S, buf: &[u8]) -> io::Result<usize>
+where
+    SockRef<'s>: From<&'s S>,
+{
+    SockRef::from(stream).send_with_flags(buf, NO_SIGNAL)
+}
+
+/// As [`send`], for several pieces.
+///
+/// # Errors
+///
+/// What the operating system says.
+#[inline]
+pub fn send_vectored<'s, S>(stream: &'s S, bufs: &[IoSlice<'_>]) -> io::Result<usize>
+where
+    SockRef<'s>: From<&'s S>,
+{
+    SockRef::from(stream).send_vectored_with_flags(bufs, NO_SIGNAL)
+}
+
+/// Connects to a Unix socket without waiting, and leaves the socket so that it never waits.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::WouldBlock`] if the server's queue is full, and whatever else the operating system says.
+#[cfg(unix)]
+pub fn dial_unix(path: &str) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(OwnedFd::from(socket).into())
+}
+
+/// Looks up the addresses of a host, and takes as long as the operating system does.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    #[cfg(feature = "test-names")]
+    if let Some(addresses) = names::find(host) {
+        return addresses;
+    }
+    Ok((host, port).to_socket_addrs()?.collect())
+}
+
+/// The address that a host is, if it is not a name: that needs no looking up.
+#[must_use]
+pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+    host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port))
+}
+
+/// The process that made a connection. One that is forked from it has the same connection, and must leave it alone: what it sent
+/// would come between the requests of the other, and `quit` would end it for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maker(u32);
+
+impl Maker {
+    /// This process.
+    #[must_use]
+    pub fn this() -> Self {
+        Self(process::id())
+    }
+
+    /// Whether this process made the connection. It asks the operating system each time.
+    #[must_use]
+    pub fn is_this(self) -> bool {
+        self == Self::this()
+    }
+}
+
+/// Closes a descriptor that a forked process has inherited, and does nothing else: the event queue that it is registered with is
+/// shared with the process that it was forked from, and taking it out there would take it out for both. What owns the
+/// descriptor must be forgotten.
+#[cfg(unix)]
+pub fn close_inherited(fd: RawFd) {
+    // It can only fail if it is closed already.
+    let _closed = nix::unistd::close(fd);
+}
+
+/// Names that a test gives addresses to.
+#[cfg(feature = "test-names")]
+pub mod names {
+    use std::{
+        collections::BTreeMap,
+        io,
+        net::SocketAddr,
+        string::String,
+        sync::{Mutex, PoisonError},
+        thread,
+        time::Duration,
+        vec::Vec,
+    };
+
+    static NAMES: Mutex<BTreeMap<String, (Duration, Vec<SocketAddr>)>> = Mutex::new(BTreeMap::new());
+
+    /// Lets a host name stand for these addresses, whatever port is asked for, and looking it up take so long.
+    pub fn set(host: &str, takes: Duration, addresses: Vec<SocketAddr>) {
+        NAMES.lock().unwrap_or_else(PoisonError::into_inner).insert(host.into(), (takes, addresses));
+    }
+
+    pub(super) fn find(host: &str) -> Option<io::Result<Vec<SocketAddr>>> {
+        let (takes, addresses) = NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(host)?.clone();
+        thread::sleep(takes);
+        Some(Ok(addresses))
+    }
+}

@@ -1,0 +1,125 @@
+//! Why there is no connection.
+
+use std::{
+    boxed::Box,
+    fmt, io,
+    net::SocketAddr,
+    string::{String, ToString},
+    time::Duration,
+    vec::Vec,
+};
+
+/// Nobody at an endpoint could be connected to: everything that was tried, and what came of it. There is at
+/// least one attempt.
+///
+/// The text names the first node that failed, the address that was tried, what was being done, and how many others failed as well:
+///
+/// ```text
+/// connect 10.0.0.7:11300: connection refused
+/// connect queue.example:11300 at 10.0.0.7:11300: timed out after 1666 ms; 2 other addresses failed as well
+/// connect queue.example:11300: looking up the name: failed to lookup address information: Name or service not known
+/// ```
+#[derive(Debug)]
+pub struct ConnectError {
+    first: ConnectAttempt,
+    others: Vec<ConnectAttempt>,
+}
+
+/// One attempt of a [`ConnectError`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ConnectAttempt {
+    /// The node, as it is printed.
+    pub node: Box<str>,
+    /// The address that the node's host name stands for; `None` while that was looked up, and for a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// What was being done.
+    pub phase: ConnectPhase,
+    /// How long it was allowed to take; `None` is as long as the operating system lets it.
+    pub within: Option<Duration>,
+    /// What it failed with: of kind [`TimedOut`](io::ErrorKind::TimedOut) if the time was up.
+    pub error: io::Error,
+}
+
+impl ConnectAttempt {
+    /// An attempt that failed, of no known address, and without a limit of time.
+    #[must_use]
+    pub fn new(node: &str, phase: ConnectPhase, error: io::Error) -> Self {
+        Self { node: node.into(), address: None, phase, within: None, error }
+    }
+}
+
+/// What is done on the way to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectPhase {
+    /// Looking up which addresses a host name stands for.
+    Resolve,
+    /// Connecting to one of them, or to a Unix socket.
+    Connect,
+    /// Waiting for room in the queue of connections that the server of a Unix socket has not accepted yet.
+    Queue,
+}
+
+impl ConnectError {
+    /// One of these attempts, and those behind it.
+    #[must_use]
+    pub fn new(first: ConnectAttempt, others: Vec<ConnectAttempt>) -> Self {
+        Self { first, others }
+    }
+
+    /// Everything that was tried, in order.
+    pub fn attempts(&self) -> impl Iterator<Item = &ConnectAttempt> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// What the first attempt failed with.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.first.error.kind()
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connect {}", self.first)?;
+        match self.others.len() {
+            0 => Ok(()),
+            1 => f.write_str("; another address failed as well"),
+            others => write!(f, "; {others} other addresses failed as well"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl fmt::Display for ConnectAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.node)?;
+        if let Some(address) = self.address.map(|address| address.to_string()).filter(|address| **address != *self.node)
+        {
+            write!(f, " at {address}")?;
+        }
+        f.write_str(match self.phase {
+            ConnectPhase::Resolve => ": looking up the name: ",
+            ConnectPhase::Connect => ": ",
+            ConnectPhase::Queue => ": the server accepts no connections and its queue is full: ",
+        })?;
+        match (self.error.kind(), self.within) {
+            (io::ErrorKind::TimedOut, Some(within)) => write!(f, "timed out after {} ms", rounded(within)),
+            (io::ErrorKind::TimedOut, None) => f.write_str("timed out"),
+            (io::ErrorKind::ConnectionRefused, _) => f.write_str("connection refused"),
+            _ => f.write_str(&first_line(&self.error)),
+        }
+    }
+}
+
+/// In whole milliseconds, of which what came before has taken none that anybody could notice.
+fn rounded(within: Duration) -> u128 {
+    within.as_micros().div_ceil(1000)
+}
+
+/// What is wrong, in one line.
+fn first_line(error: &io::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().into()
+}

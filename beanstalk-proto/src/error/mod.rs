@@ -1,0 +1,297 @@
+//! The error taxonomy: invalid arguments, error replies, and what breaks the stream.
+//!
+//! | type | meaning | connection afterwards |
+//! |---|---|---|
+//! | [`ArgumentError`] | an invalid argument, nothing was sent | usable |
+//! | [`CommandError`] | an error reply | usable |
+//! | [`ProtocolError`] | the stream no longer makes sense | desynchronised: the same error from then on |
+//! | [`Error`] | all of these and what an adapter adds: one type for every call | [`Error::is_fatal`] tells |
+
+#[cfg(feature = "std")]
+mod connect;
+mod decode;
+mod send;
+
+use alloc::boxed::Box;
+use core::{fmt, time::Duration};
+
+use thiserror::Error;
+
+#[cfg(feature = "std")]
+pub use self::connect::{ConnectAttempt, ConnectError, ConnectPhase};
+pub use self::{
+    decode::DecodeError,
+    send::{Full, SendError, TicketError},
+};
+use crate::{
+    reply::Reply,
+    stats::StatsError,
+    types::{Buried, Bytes, JobId, TubeName},
+};
+pub use crate::{
+    reply::{CommandError, ProtocolError},
+    types::{ArgumentError, Excerpt, Instead, Subject, TubeNameError, TubeNameRule},
+};
+
+/// What can have become of a request that got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lost {
+    /// It was not handed to the transport to its last byte, so it cannot have run: a retry duplicates nothing.
+    NotSent,
+    /// It may have run.
+    Unknown,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSent => "the request was not sent",
+            Self::Unknown => "the request may have run",
+        })
+    }
+}
+
+/// Everything a call can fail with.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An invalid argument; nothing was sent.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// The server answered with an error reply. The connection stays usable.
+    #[error("{command}{subject}: {}", Refusal { subject, error })]
+    Command {
+        /// The command, as it is called on the wire.
+        command: &'static str,
+        /// What it was about.
+        subject: Subject,
+        /// The error reply.
+        #[source]
+        error: CommandError,
+    },
+    /// A job was buried for lack of memory, and its outcome was asked to make that an error
+    /// ([`PutOutcome::inserted`](crate::PutOutcome::inserted)). The job exists; the connection stays usable.
+    #[error(transparent)]
+    Buried(#[from] Buried),
+    /// The body of the reply is over a limit of this client. It was discarded as it arrived; the connection stays
+    /// usable, and a job that was reserved so is held: `bury` or `release` it.
+    #[error("{command}: {}", TooBig { id: *id, bytes: *bytes, limit: *limit })]
+    ReplyTooBig {
+        /// The command, as it is called on the wire.
+        command: &'static str,
+        /// The job, where the reply was one.
+        id: Option<JobId>,
+        /// The announced length.
+        bytes: u64,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// The statistics could not be read. The connection stays usable.
+    #[error("{command}{subject}: {error}")]
+    Stats {
+        /// The command, as it is called on the wire.
+        command: &'static str,
+        /// What it was about.
+        subject: Subject,
+        /// What is wrong with them.
+        #[source]
+        error: StatsError,
+    },
+    /// The `use` that was sent ahead of this command got an error reply, so the command ran in the tube that stayed in use. Only
+    /// on a connection that tasks share.
+    #[error("use {tube}: {error}; the command behind it ran in tube {ran_in}, and the answer was {reply:?}")]
+    UseRefused {
+        /// The tube that was asked for.
+        tube: TubeName,
+        /// The error reply to `use`.
+        error: CommandError,
+        /// The tube that the command ran in.
+        ran_in: TubeName,
+        /// The reply to the command: of a `put`, the job's id.
+        reply: Box<Reply>,
+    },
+    /// A `reserve` without a timeout waits on this connection, and the server would not read what is sent behind it.
+    /// Use `reserve_with_timeout` if the connection must do other work meanwhile.
+    #[error("a reserve waits on this connection, and the server reads nothing until it has its job")]
+    ReserveWaiting,
+    /// The connection that reserved this job is gone, and the server has it back. Nothing was sent.
+    #[error("job {id} is held no more: the connection that reserved it is gone")]
+    NotHeld {
+        /// The job.
+        id: JobId,
+    },
+    /// A limit of this client is reached for the moment; nothing was sent.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// A ticket that this connection cannot answer.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    /// The stream no longer makes sense. The connection is of no further use.
+    #[error("{error}; {lost}")]
+    Protocol {
+        /// What the peer did.
+        #[source]
+        error: ProtocolError,
+        /// What can have become of this request.
+        lost: Lost,
+    },
+    /// The connection ended before the reply.
+    #[error("the connection is closed; {lost}")]
+    Closed {
+        /// What can have become of this request.
+        lost: Lost,
+    },
+    /// No reply in time. The connection stays in sync: the reply is dropped when it comes. So does the request, if it was
+    /// not written yet: it may run for as long as the connection is not dropped.
+    #[error("{command}{subject}: no reply in {waited:?}; {lost}")]
+    TimedOut {
+        /// The command, as it is called on the wire.
+        command: &'static str,
+        /// What it was about.
+        subject: Subject,
+        /// How long was waited: the reply timeout, and as long as the server may wait on purpose before it answers.
+        waited: Duration,
+        /// What can have become of this request.
+        lost: Lost,
+    },
+    /// There is no connection, so nothing was sent.
+    #[cfg(feature = "std")]
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The transport failed. The connection is of no further use.
+    #[cfg(feature = "std")]
+    #[error("{error}; {lost}")]
+    Io {
+        /// The error of the transport.
+        error: std::io::Error,
+        /// What can have become of this request.
+        lost: Lost,
+    },
+}
+
+impl Error {
+    /// Whether the connection is of no further use.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Protocol { .. } | Self::Closed { .. } => true,
+            #[cfg(feature = "std")]
+            Self::Connect(_) | Self::Io { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// For a request that got no answer, whether it can have run; `None` if the server answered it.
+    #[must_use]
+    pub fn lost(&self) -> Option<Lost> {
+        match self {
+            Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) => Some(Lost::NotSent),
+            Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost, .. } => Some(*lost),
+            #[cfg(feature = "std")]
+            Self::Connect(_) => Some(Lost::NotSent),
+            #[cfg(feature = "std")]
+            Self::Io { lost, .. } => Some(*lost),
+            Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,
+            Self::UseRefused { .. } | Self::Ticket(_) | Self::Buried(_) => None,
+        }
+    }
+
+    /// Returns the server's error reply, if that is what this is.
+    ///
+    /// ```
+    /// use beanstalk_proto::{CommandError, Error, JobId, Subject};
+    ///
+    /// let subject = Subject::Job(JobId(4711));
+    /// let error = Error::Command { command: "delete", subject, error: CommandError::NotFound };
+    /// assert_eq!(error.command_error(), Some(CommandError::NotFound));
+    /// assert!(error.to_string().starts_with("delete 4711: NOT_FOUND: "));
+    /// ```
+    #[must_use]
+    pub fn command_error(&self) -> Option<CommandError> {
+        match self {
+            Self::Command { error, .. } => Some(*error),
+            _ => None,
+        }
+    }
+
+    /// The same error, of a request that is in another place: one behind it, say, that was not sent because of it.
+    #[must_use]
+    pub fn with_lost(mut self, now: Lost) -> Self {
+        match &mut self {
+            Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost, .. } => *lost = now,
+            #[cfg(feature = "std")]
+            Self::Io { lost, .. } => *lost = now,
+            _ => {}
+        }
+        self
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    #[cold]
+    pub fn from_decode(command: &'static str, subject: Subject, error: DecodeError) -> Self {
+        match error {
+            DecodeError::Command(error) => Self::Command { command, subject, error },
+            DecodeError::Stats(error) => Self::Stats { command, subject, error },
+        }
+    }
+}
+
+/// A reply over a limit of this client.
+struct TooBig {
+    id: Option<JobId>,
+    bytes: u64,
+    limit: usize,
+}
+
+impl fmt::Display for TooBig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, limit) = (Bytes(self.bytes), Bytes::of(self.limit));
+        match self.id {
+            Some(id) => write!(f, "job {id} has {bytes}, and this client's limit is {limit}"),
+            None => write!(f, "a reply of {bytes} is over this client's limit of {limit}"),
+        }
+    }
+}
+
+/// What the server said, and of a body that it does not take, how long that is.
+struct Refusal<'a> {
+    subject: &'a Subject,
+    error: &'a CommandError,
+}
+
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.subject, self.error) {
+            (&Subject::Body(bytes), CommandError::JobTooBig) => {
+                let bytes = Bytes::of(bytes);
+                write!(
+                    f,
+                    "JOB_TOO_BIG: {bytes} are over the server's max-job-size, which beanstalkd is told with -z (65,535 unless it is)"
+                )
+            }
+            (&Subject::Body(bytes), CommandError::OutOfMemory) => {
+                write!(f, "OUT_OF_MEMORY: the server has no memory for a body of {}", Bytes::of(bytes))
+            }
+            (_, error) => fmt::Display::fmt(error, f),
+        }
+    }
+}
+
+impl From<TubeNameError> for Error {
+    fn from(error: TubeNameError) -> Self {
+        Self::Argument(error.into())
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Argument(error) => Self::Argument(error),
+            SendError::ReserveWaiting => Self::ReserveWaiting,
+            SendError::Full(full) => Self::Full(full),
+            SendError::Protocol(error) => Self::Protocol { error, lost: Lost::NotSent },
+            SendError::Closed => Self::Closed { lost: Lost::NotSent },
+        }
+    }
+}

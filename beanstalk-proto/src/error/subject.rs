@@ -1,0 +1,101 @@
+//! What a request was about, and how sizes are said.
+
+use alloc::{borrow::ToOwned, boxed::Box, string::String, vec::Vec};
+use core::fmt;
+
+use crate::types::{Body, JobId, TubeArg, TubeName};
+
+/// What a request was about: with its command it says which of many calls an error belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Subject {
+    /// Nothing that the command does not say itself.
+    #[default]
+    None,
+    /// A job.
+    Job(JobId),
+    /// A tube.
+    Tube(TubeName),
+    /// A new job with a body of so many bytes.
+    Body(usize),
+    /// A raw line.
+    Line(Box<str>),
+}
+
+/// Follows a command's name in a message: a space and the job or tube, or nothing.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None | Self::Body(_) => Ok(()),
+            Self::Job(id) => write!(f, " {id}"),
+            Self::Tube(tube) => write!(f, " {tube}"),
+            Self::Line(line) => write!(f, " {:?}", shortened(line)),
+        }
+    }
+}
+
+impl From<&JobId> for Subject {
+    #[inline(always)]
+    fn from(id: &JobId) -> Self {
+        Self::Job(*id)
+    }
+}
+
+impl From<&TubeName> for Subject {
+    fn from(tube: &TubeName) -> Self {
+        Self::Tube(tube.clone())
+    }
+}
+
+/// A bad name is refused when the request is encoded.
+impl From<&TubeArg<'_>> for Subject {
+    fn from(tube: &TubeArg<'_>) -> Self {
+        tube.to_name().map_or(Self::None, Self::Tube)
+    }
+}
+
+impl From<&Body<'_>> for Subject {
+    #[inline(always)]
+    fn from(body: &Body<'_>) -> Self {
+        Self::Body(body.len())
+    }
+}
+
+impl From<&Vec<u8>> for Subject {
+    fn from(body: &Vec<u8>) -> Self {
+        Self::Body(body.len())
+    }
+}
+
+/// A number of bytes, as a person reads it: `70,000 bytes`.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl Bytes {
+    pub(crate) const fn of(bytes: usize) -> Self {
+        Self(bytes as u64)
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = alloc::format!("{}", self.0);
+        for (at, digit) in digits.char_indices() {
+            let left = digits.len().saturating_sub(at);
+            if at > 0 && left % 3 == 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        f.write_str(if self.0 == 1 { " byte" } else { " bytes" })
+    }
+}
+
+/// A text for a message: whole unless it is longer than any line of the protocol.
+pub(crate) fn shortened(text: &str) -> String {
+    /// Bytes shown at most.
+    const SHOWN: usize = 224;
+    match text.char_indices().map(|(at, _)| at).take_while(|&at| at <= SHOWN).last() {
+        Some(at) if text.len() > SHOWN => text.get(..at).unwrap_or_default().to_owned() + "…",
+        _ => text.to_owned(),
+    }
+}

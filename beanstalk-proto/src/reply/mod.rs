@@ -1,0 +1,276 @@
+//! What a client receives: the replies, parsed and encoded; which of them are errors, and what is none at all.
+//!
+//! A reply is one line, or a line that ends in a length, and that many bytes and CR LF. Short lines are parsed in one
+//! pass over word and digits; only a line that is not complete yet is searched for its end.
+
+mod head;
+mod kinds;
+mod line;
+mod protocol;
+mod refusal;
+
+use alloc::{boxed::Box, vec::Vec};
+
+use head::Then;
+pub(crate) use head::{Head, name_in};
+pub use kinds::{ReplyKind, ReplySet};
+pub use line::MAX_LINE;
+pub(crate) use line::{check_line, line_too_long};
+pub use protocol::ProtocolError;
+pub use refusal::CommandError;
+
+use crate::{
+    scan,
+    types::{ArgumentError, Job, JobId, TubeName},
+};
+
+/// A reply, with the values the server gave.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "each variant is its reply word, described at ReplyKind")]
+pub enum Reply {
+    Inserted(JobId),
+    Buried,
+    BuriedId(JobId),
+    DeadlineSoon,
+    TimedOut,
+    Deleted,
+    Released,
+    Touched,
+    Watching(u64),
+    NotIgnored,
+    Kicked,
+    KickedCount(u64),
+    Paused,
+    NotFound,
+    ExpectedCrlf,
+    JobTooBig,
+    Draining,
+    OutOfMemory,
+    InternalError,
+    BadFormat,
+    UnknownCommand,
+    /// No line at all: the server closed the connection, as `quit` asks. It is encoded as nothing.
+    Closed,
+    Using(TubeName),
+    Reserved(Job),
+    Found(Job),
+    Ok(Vec<u8>),
+    /// A reply this crate has no name for, to a raw command or one that the application defined.
+    Other(OtherReply),
+}
+
+/// A reply whose word is not one of [`ReplyKind`]: the whole line, and a body where one was expected.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OtherReply {
+    /// Boxed, because it is rare and every [`Reply`] has the size of the largest.
+    parts: Box<OtherParts>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct OtherParts {
+    line: Vec<u8>,
+    body: Option<Vec<u8>>,
+}
+
+impl OtherReply {
+    /// Makes one, for a server to send. With a body, its length is appended to the line.
+    ///
+    /// # Errors
+    ///
+    /// If the line is too long, contains CR, LF or NUL, or starts with no word or with one of [`ReplyKind`].
+    pub fn new(line: impl Into<Vec<u8>>, body: Option<Vec<u8>>) -> Result<Self, ArgumentError> {
+        let mut line = line.into();
+        if let Some(body) = &body {
+            line.push(b' ');
+            scan::push_decimal(&mut line, body.len() as u64);
+        }
+        check_line(&line)?;
+        let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+        if word.is_empty() {
+            return Err(ArgumentError::Shape("the line starts with no word"));
+        }
+        if ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
+            return Err(ArgumentError::Shape("the line starts with a word of the protocol"));
+        }
+        Ok(Self::from_wire(line, body))
+    }
+
+    pub(crate) fn from_wire(line: Vec<u8>, body: Option<Vec<u8>>) -> Self {
+        Self { parts: Box::new(OtherParts { line, body }) }
+    }
+
+    /// The line as the server sent it, without CRLF.
+    #[must_use]
+    pub fn line(&self) -> &[u8] {
+        &self.parts.line
+    }
+
+    /// The body, where the request said that there is one.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.parts.body.as_deref()
+    }
+
+    /// The line's first word.
+    #[must_use]
+    pub fn word(&self) -> &[u8] {
+        self.line().split(|&byte| byte == b' ').next().unwrap_or_default()
+    }
+}
+
+impl Reply {
+    /// Returns the kind of the reply, without its values; `None` for [`Reply::Other`] and [`Reply::Closed`].
+    #[must_use]
+    pub const fn kind(&self) -> Option<ReplyKind> {
+        Some(match self {
+            Self::Inserted(_) => ReplyKind::Inserted,
+            Self::Buried => ReplyKind::Buried,
+            Self::BuriedId(_) => ReplyKind::BuriedId,
+            Self::Using(_) => ReplyKind::Using,
+            Self::Reserved(_) => ReplyKind::Reserved,
+            Self::DeadlineSoon => ReplyKind::DeadlineSoon,
+            Self::TimedOut => ReplyKind::TimedOut,
+            Self::Deleted => ReplyKind::Deleted,
+            Self::Released => ReplyKind::Released,
+            Self::Touched => ReplyKind::Touched,
+            Self::Watching(_) => ReplyKind::Watching,
+            Self::NotIgnored => ReplyKind::NotIgnored,
+            Self::Found(_) => ReplyKind::Found,
+            Self::Kicked => ReplyKind::Kicked,
+            Self::KickedCount(_) => ReplyKind::KickedCount,
+            Self::Ok(_) => ReplyKind::Ok,
+            Self::Paused => ReplyKind::Paused,
+            Self::NotFound => ReplyKind::NotFound,
+            Self::ExpectedCrlf => ReplyKind::ExpectedCrlf,
+            Self::JobTooBig => ReplyKind::JobTooBig,
+            Self::Draining => ReplyKind::Draining,
+            Self::OutOfMemory => ReplyKind::OutOfMemory,
+            Self::InternalError => ReplyKind::InternalError,
+            Self::BadFormat => ReplyKind::BadFormat,
+            Self::UnknownCommand => ReplyKind::UnknownCommand,
+            Self::Closed | Self::Other(_) => return None,
+        })
+    }
+
+    /// The body that follows the line, where one does.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        match self {
+            Self::Reserved(job) | Self::Found(job) => Some(&job.body),
+            Self::Ok(body) => Some(body),
+            Self::Other(other) => other.body(),
+            _ => None,
+        }
+    }
+
+    /// Takes the body out, where there is one.
+    #[must_use]
+    pub fn into_body(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Reserved(job) | Self::Found(job) => Some(job.body),
+            Self::Ok(body) => Some(body),
+            Self::Other(other) => other.parts.body,
+            _ => None,
+        }
+    }
+
+    /// Appends the line and its CRLF; what follows it is [`Reply::body`] and another CRLF.
+    pub fn encode_line(&self, out: &mut Vec<u8>) {
+        if matches!(self, Self::Closed) {
+            return;
+        }
+        if let Some(kind) = self.kind() {
+            out.extend_from_slice(kind.word().as_bytes());
+        }
+        match self {
+            Self::Inserted(JobId(number))
+            | Self::BuriedId(JobId(number))
+            | Self::Watching(number)
+            | Self::KickedCount(number) => scan::push_number(out, *number),
+            Self::Using(tube) => {
+                out.push(b' ');
+                out.extend_from_slice(tube.as_bytes());
+            }
+            Self::Reserved(job) | Self::Found(job) => {
+                scan::push_number(out, job.id.0);
+                scan::push_number(out, job.body.len() as u64);
+            }
+            Self::Ok(body) => scan::push_number(out, body.len() as u64),
+            Self::Other(other) => out.extend_from_slice(other.line()),
+            _ => {}
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends the whole reply as the server sends it.
+    ///
+    /// ```
+    /// use beanstalk_proto::{Job, JobId, Reply};
+    ///
+    /// let mut out = Vec::new();
+    /// Reply::Reserved(Job { id: JobId(7), body: b"hello".to_vec() }).encode(&mut out);
+    /// assert_eq!(out, b"RESERVED 7 5\r\nhello\r\n");
+    /// ```
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        self.encode_line(out);
+        if let Some(body) = self.body() {
+            out.extend_from_slice(body);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Parses the reply at the start of `input`: the reply and how many bytes it takes, or `None` if it is not
+    /// complete yet. A word that is not of the protocol makes a [`Reply::Other`] without a body.
+    ///
+    /// This looks at the whole input at every call; a [`client::Connection`] resumes where it stopped.
+    ///
+    /// [`client::Connection`]: crate::client::Connection
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError`] for what no server may send.
+    pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+        Head::parse_then(input, Complete)
+    }
+}
+
+/// Makes the whole reply out of what one pass has found.
+struct Complete;
+
+impl Then for Complete {
+    type Output = Result<Option<(Reply, usize)>, ProtocolError>;
+
+    #[inline(always)]
+    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
+        let len = input.len().wrapping_sub(rest.len());
+        if !head.kind.has_body() {
+            let line = input.get(..len.wrapping_sub(2)).unwrap_or(input);
+            return Ok(Some((head.into_line_reply(name_in(line)), len)));
+        }
+        let bytes = usize::try_from(head.bytes).unwrap_or(usize::MAX);
+        let Some((body, behind)) = rest.split_at_checked(bytes) else { return Ok(None) };
+        let Some(trailer) = behind.first_chunk::<2>() else { return Ok(None) };
+        if trailer != b"\r\n" {
+            return Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes });
+        }
+        let len = len.wrapping_add(bytes).wrapping_add(2);
+        Ok(Some((head.into_reply(&[], body.to_vec()), len)))
+    }
+
+    #[inline(always)]
+    fn unclear(self, input: &[u8]) -> Self::Output {
+        parse_closely(input)
+    }
+}
+
+/// Finds out what a line is that is not a well-formed one of the protocol, or not complete.
+#[cold]
+#[inline(never)]
+fn parse_closely(input: &[u8]) -> Result<Option<(Reply, usize)>, ProtocolError> {
+    if input.is_empty() {
+        return Ok(None);
+    }
+    let Some(line) = line::first_line(input)? else { return Ok(None) };
+    head::check_other(line)?;
+    Ok(Some((Reply::Other(OtherReply::from_wire(line.to_vec(), None)), line.len().saturating_add(2))))
+}

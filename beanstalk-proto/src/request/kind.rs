@@ -1,0 +1,98 @@
+//! The commands as such, without their values: [`Kind`], emitted from the rows of the table.
+
+use super::{Args, BadFormat, End};
+use crate::{
+    reply::{ReplyKind, ReplySet},
+    types::Dialect,
+};
+
+/// How a command can be sent on a connection that tasks share, each with tubes of its own.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// It neither waits nor has to do with the connection's tubes.
+    AsIs,
+    /// It is about the tube in use: as this method.
+    InTube(&'static str),
+    /// It waits, or changes what the other tasks rely on.
+    No,
+}
+
+macro_rules! sharing {
+    (as_is) => {
+        Sharing::AsIs
+    };
+    (no) => {
+        Sharing::No
+    };
+    ($in_tube:ident) => {
+        Sharing::InTube(stringify!($in_tube))
+    };
+}
+
+macro_rules! define_kinds {
+    ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $(Reply::$variant:ident $(($value:tt))? => $result:expr,)* }
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
+        /// The commands of the protocol.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $(#[doc = concat!("`", $word, "`")] $name),*
+        }
+
+        impl Kind {
+            /// Every command, in the order in which a server matches them.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The command's word on the wire.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+
+            /// How a line of this command begins, as a server matches it.
+            pub(crate) const fn prefix(self) -> &'static str {
+                match self { $(Self::$name => $prefix),* }
+            }
+
+            /// How a connection that tasks share offers it.
+            #[doc(hidden)]
+            #[must_use]
+            pub const fn sharing(self) -> Sharing {
+                match self { $(Self::$name => sharing!($shared)),* }
+            }
+
+            /// The replies that may answer it, general errors included.
+            #[must_use]
+            pub const fn replies(self) -> ReplySet {
+                match self { $(Self::$name => ReplySet::of(&[$(ReplyKind::$kind),*]).or(ReplySet::GENERAL)),* }
+            }
+        }
+
+        impl Kind {
+            /// Reads over the arguments of this command, each as a server does.
+            fn skip_args(self, args: &mut Args<'_>) -> Result<End, BadFormat> {
+                match self {
+                    $(Self::$name => { $($(args.$ty()?;)+)? })*
+                }
+                args.finish()
+            }
+        }
+    };
+}
+
+__commands!(define_kinds);
+
+impl Kind {
+    /// The built-in command whose word a line begins with.
+    pub(crate) fn of_verb(line: &[u8]) -> Option<Self> {
+        let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+        Self::ALL.iter().copied().find(|kind| kind.word().as_bytes() == verb)
+    }
+
+    /// Whether a server takes a line, given without its CRLF, for this command, and nothing is left over.
+    pub(super) fn is_line(self, line: &[u8]) -> bool {
+        let Some(rest) = line.strip_prefix(self.prefix().as_bytes()) else { return false };
+        self.skip_args(&mut Args::new(rest, self, Dialect::default())).is_ok_and(|end| !end.trailing)
+    }
+}

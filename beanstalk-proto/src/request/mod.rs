@@ -1,0 +1,278 @@
+//! What a client asks: the [`Request`] trait, what a request expects in return, how a command writes its arguments
+//! ([`Encoder`]) and how a server reads them.
+//!
+//! The trait is open. A command that a fork of the server adds is a type of the application that writes itself through
+//! an [`Encoder`] and lists what may come back; it can then be called like the built-in ones:
+//!
+//! ```
+//! use beanstalk_proto::{ArgumentError, DecodeError, Encoder, Expect, JobId, OtherReplies, Reply, ReplySet, ReplyShape, Request};
+//!
+//! /// `freeze <id>`, answered by `FROZEN` or `NOT_FOUND`.
+//! struct Freeze(JobId);
+//!
+//! impl Request for Freeze {
+//!     type Reply = ();
+//!
+//!     fn expect(&self) -> Expect {
+//!         const FROZEN: &[ReplyShape] = &[ReplyShape { word: "FROZEN", body: false }];
+//!         Expect::new("freeze", ReplySet::of(&[beanstalk_proto::ReplyKind::NotFound])).other(OtherReplies::Words(FROZEN))
+//!     }
+//!
+//!     fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError> {
+//!         encoder.word("freeze")?.number(self.0)?;
+//!         Ok(())
+//!     }
+//!
+//!     fn decode(reply: Reply) -> Result<(), DecodeError> {
+//!         match reply {
+//!             Reply::Other(_) => Ok(()),
+//!             error => Err(error.into()),
+//!         }
+//!     }
+//! }
+//! ```
+
+mod args;
+mod encoder;
+mod kind;
+
+use alloc::vec::Vec;
+use beanstalk_proto::Subject;
+use core::time::Duration;
+
+pub use args::TIMEOUT_FOREVER;
+pub(crate) use args::{Args, BadFormat, End};
+pub use encoder::Encoder;
+pub use kind::Kind;
+#[doc(hidden)]
+pub use kind::Sharing;
+
+use crate::{
+    error::{ArgumentError, CommandError, DecodeError},
+    reply::{Reply, ReplySet},
+    transmit::Transmit,
+    types::{JobId, TubeName},
+};
+
+/// A command: how it is written, what may answer it, and what the answer means.
+pub trait Request {
+    /// What a successful call gives.
+    type Reply;
+
+    /// What may come back. Asked before [`Request::encode`].
+    fn expect(&self) -> Expect;
+
+    /// Writes the command.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError`] for a value that the protocol cannot express; then nothing is queued.
+    fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError>;
+
+    /// Turns the reply into what the caller wants. Only replies that [`Request::expect`] allows get here.
+    ///
+    /// # Errors
+    ///
+    /// The server's error reply: `Err(reply.into())` for every reply that is none of the good ones.
+    fn decode(reply: Reply) -> Result<Self::Reply, DecodeError>;
+}
+
+/// Returns the bytes of a request, as a connection would send them.
+///
+/// # Errors
+///
+/// As [`Request::encode`](crate::Request::encode).
+pub fn encode<R: Request>(request: R) -> Result<Vec<u8>, ArgumentError> {
+    let mut out = Transmit::default();
+    let mut encoder = Encoder::new(&mut out);
+    request.encode(&mut encoder)?;
+    encoder.finish()?;
+    encoder.commit();
+    Ok(out.segments().flatten().copied().collect())
+}
+
+/// Whether the server may keep a request waiting on purpose, and for how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// It answers as soon as it can.
+    #[default]
+    No,
+    /// For so many seconds at most.
+    Seconds(u32),
+    /// Until something happens. The server reads nothing from the connection meanwhile.
+    Forever,
+}
+
+impl Wait {
+    /// How long the server may wait if it has an end.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        match self {
+            Self::Seconds(seconds) => Duration::from_secs(seconds.into()),
+            Self::No | Self::Forever => Duration::ZERO,
+        }
+    }
+}
+
+/// What must be repeated in the reply.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Echo {
+    /// Nothing.
+    #[default]
+    None,
+    /// The id of `FOUND` or `RESERVED`.
+    Id(JobId),
+    /// The tube of `USING`.
+    Tube(TubeName),
+}
+
+/// A reply word that is not one of [`ReplyKind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplyShape {
+    /// The word.
+    pub word: &'static str,
+    /// Whether the line ends in a length, and a body of that length and CRLF follow.
+    pub body: bool,
+}
+
+/// Which replies beyond [`ReplyKind`] a request may get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OtherReplies {
+    /// None: another word desynchronises the connection.
+    #[default]
+    None,
+    /// These.
+    Words(&'static [ReplyShape]),
+    /// Any word at all.
+    Any {
+        /// Whether a body follows; see [`ReplyShape::body`].
+        body: bool,
+    },
+}
+
+/// What a request expects in return, as plain data: this is all that a connection keeps of it.
+#[derive(Clone, Debug)]
+pub struct Expect {
+    pub(crate) command: &'static str,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) replies: ReplySet,
+    pub(crate) other: OtherReplies,
+    pub(crate) wait: Wait,
+    pub(crate) echo: Echo,
+    pub(crate) subject: Subject,
+}
+
+impl Expect {
+    /// Which command of the table it is, if it is one.
+    #[must_use]
+    pub const fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
+    /// How long the server may wait on purpose before it answers.
+    #[must_use]
+    pub const fn waits(&self) -> Wait {
+        self.wait
+    }
+
+    /// The request's name in errors.
+    #[must_use]
+    pub const fn command(&self) -> &'static str {
+        self.command
+    }
+
+    /// Expects one of these replies, or one of the general errors. `command` names the request in errors.
+    #[must_use]
+    pub const fn new(command: &'static str, replies: ReplySet) -> Self {
+        Self {
+            command,
+            kind: None,
+            replies: replies.or(ReplySet::GENERAL),
+            other: OtherReplies::None,
+            wait: Wait::No,
+            echo: Echo::None,
+            subject: Subject::None,
+        }
+    }
+
+    /// What a built-in command expects, but for its waiting and its echo. A request that expects this is that command to the
+    /// connection: another reserve may stand for it, say.
+    #[must_use]
+    pub const fn of(kind: Kind) -> Self {
+        let mut expect = Self::new(kind.word(), kind.replies());
+        expect.kind = Some(kind);
+        expect
+    }
+
+    /// Allows replies with other words too.
+    #[must_use]
+    #[inline]
+    pub fn other(mut self, other: OtherReplies) -> Self {
+        self.other = other;
+        self
+    }
+
+    /// Lets the server wait before it answers.
+    #[must_use]
+    #[inline]
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Names what the request is about, for errors.
+    #[must_use]
+    #[inline(always)]
+    pub fn subject(mut self, subject: Subject) -> Self {
+        self.subject = subject;
+        self
+    }
+
+    /// What the request is about: its subject, or what the reply must repeat.
+    pub fn about(&self) -> Subject {
+        match (&self.subject, &self.echo) {
+            (Subject::None, Echo::Id(id)) => Subject::Job(*id),
+            (Subject::None, Echo::Tube(tube)) => Subject::Tube(tube.clone()),
+            (subject, _) => subject.clone(),
+        }
+    }
+
+    /// Demands that the reply repeats this.
+    #[must_use]
+    #[inline]
+    pub fn echo(mut self, echo: Echo) -> Self {
+        self.echo = echo;
+        self
+    }
+
+    /// Whether it is one of the two commands that wait for any job.
+    pub(crate) const fn is_reserve(&self) -> bool {
+        matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))
+    }
+}
+
+impl OtherReplies {
+    /// Whether the request names this word as one of its own replies, and if so, whether a body follows.
+    pub(crate) fn own_word(self, word: &[u8]) -> Option<bool> {
+        match self {
+            Self::Words(shapes) => shapes.iter().find(|shape| shape.word.as_bytes() == word).map(|shape| shape.body),
+            Self::None | Self::Any { .. } => None,
+        }
+    }
+
+    /// Whether a reply with a word that is not of the protocol is allowed, and if so, whether a body follows.
+    pub(crate) fn shape_of(self, word: &[u8]) -> Option<bool> {
+        match self {
+            Self::Any { body } => Some(body),
+            _ => self.own_word(word),
+        }
+    }
+}
+
+/// Returns a reply as it is, unless it is an error reply.
+pub(crate) fn untyped(reply: Reply) -> Result<Reply, DecodeError> {
+    match reply.kind() {
+        Some(kind) if CommandError::REPLIES.contains(kind) => Err(reply.into()),
+        _ => Ok(reply),
+    }
+}

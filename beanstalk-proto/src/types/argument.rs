@@ -1,0 +1,182 @@
+//! Invalid arguments: values that the protocol cannot express, and names that break the rules of tube names.
+
+use alloc::{boxed::Box, string::String};
+use core::fmt;
+
+use thiserror::Error;
+
+use super::{Bytes, TubeName, shortened};
+
+/// What is no tube name, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TubeNameError {
+    /// The name, as far as it is text.
+    pub name: Box<str>,
+    /// Which rule it breaks.
+    pub rule: TubeNameRule,
+}
+
+impl TubeNameError {
+    pub(crate) fn new(name: &[u8], rule: TubeNameRule) -> Self {
+        Self { name: String::from_utf8_lossy(name).into(), rule }
+    }
+}
+
+impl fmt::Display for TubeNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a tube name: ", shortened(&self.name))?;
+        match self.rule {
+            TubeNameRule::Empty => f.write_str("it is empty"),
+            TubeNameRule::TooLong { bytes } => {
+                write!(f, "it has {}, and the limit is {}", Bytes::of(bytes), TubeName::MAX_LEN)
+            }
+            TubeNameRule::LeadingHyphen => f.write_str("it starts with '-'"),
+            TubeNameRule::BadByte { byte, at } => {
+                // What stands before it is ASCII, so this is where its character begins.
+                let found = self.name.get(at..).and_then(|rest| rest.chars().next()).unwrap_or(char::from(byte));
+                write!(f, "it contains {found:?} (byte {at}); a name is made of A-Z a-z 0-9 - + / ; . $ _ ( )")
+            }
+        }
+    }
+}
+
+impl core::error::Error for TubeNameError {}
+
+/// Which rule a tube name breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TubeNameRule {
+    /// A name has at least one byte.
+    Empty,
+    /// A name has at most 200 bytes.
+    TooLong {
+        /// How long the name is.
+        bytes: usize,
+    },
+    /// A name does not start with `-`.
+    LeadingHyphen,
+    /// A name is made of `A-Z a-z 0-9 - + / ; . $ _ ( )`.
+    BadByte {
+        /// The byte that is not allowed: the first of its character.
+        byte: u8,
+        /// Where it stands, from 0.
+        at: usize,
+    },
+}
+
+/// A value that cannot be said in the protocol. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ArgumentError {
+    /// Not a tube name.
+    #[error(transparent)]
+    Tube(#[from] TubeNameError),
+    /// A body longer than any server can be set to take (2^30 bytes).
+    #[error("a body of {} is over the protocol's limit of {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
+    BodyTooLong {
+        /// How long the body is.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A duration longer than the command can say.
+    #[error("{seconds} seconds are over this command's limit of {limit}")]
+    TooManySeconds {
+        /// The duration, in whole seconds.
+        seconds: u64,
+        /// The limit: 2^32-1 for delay, ttr and pause, 2^31-1 for a reserve timeout.
+        limit: u64,
+    },
+    /// A number that is too large for what it is converted to.
+    #[error("{number} is too large for {what}: the limit is {limit}")]
+    TooLarge {
+        /// What it would have been.
+        what: &'static str,
+        /// The number.
+        number: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A raw line, a word or a name with a byte that would end or split it.
+    #[error("byte {at} ('{}') cannot stand in a command line", byte.escape_ascii())]
+    BadByte {
+        /// The byte that is not allowed.
+        byte: u8,
+        /// Where it stands, from 0.
+        at: usize,
+    },
+    /// A command line longer than the server reads.
+    #[error("a command line of {bytes} bytes is over the server's limit of {limit} (with its CRLF)")]
+    LineTooLong {
+        /// How long the line would be, CRLF included.
+        bytes: usize,
+        /// The limit, CRLF included.
+        limit: usize,
+    },
+    /// Not an endpoint that this client can connect to.
+    #[error("{text:?} is not an endpoint: {problem}")]
+    Endpoint {
+        /// What was given.
+        text: Box<str>,
+        /// What is wrong with it.
+        problem: Box<str>,
+    },
+    /// A request that waits, or depends on the connection's tubes, on a connection that tasks share.
+    #[error("{command} cannot be sent so on a connection that tasks share: {instead}")]
+    NotShareable {
+        /// The command, as it is called on the wire.
+        command: &'static str,
+        /// What to call instead, and why.
+        instead: Instead,
+    },
+    /// A setting that makes no sense, or one that is missing.
+    #[error("{setting}: {why}")]
+    Setting {
+        /// The setting, as its method or field is called.
+        setting: &'static str,
+        /// What is wrong with it.
+        why: Box<str>,
+    },
+    /// A request that wrote nothing, a body twice, or something after its body.
+    #[error("a request is one word, its arguments and at most one body: {0}")]
+    Shape(&'static str),
+}
+
+impl ArgumentError {
+    /// A setting, as its method or field is called, and what is wrong with it.
+    #[must_use]
+    pub fn setting(setting: &'static str, why: impl Into<Box<str>>) -> Self {
+        Self::Setting { setting, why: why.into() }
+    }
+}
+
+/// What to call instead of a request that a connection that tasks share does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Instead {
+    /// A method that brings the tube with it, by its name.
+    InTube(&'static str),
+    /// Nothing: it is about the tubes of a connection, and each call brings its own.
+    TubeOfEachCall,
+    /// A connection of one's own.
+    Client,
+    /// Nothing: the connection ends with its last handle.
+    Drop,
+}
+
+impl fmt::Display for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InTube(method) => {
+                write!(f, "it is about the tube in use, so call `{method}` with the tube, or `call_in`")
+            }
+            Self::TubeOfEachCall => f.write_str(
+                "the tube in use is that of each call, which the methods ending in `_in`, and `call_in`, take first",
+            ),
+            Self::Client => {
+                f.write_str("it waits, or is about the tubes that are watched, so call it on a `Client` or a `Session`")
+            }
+            Self::Drop => f.write_str("the connection ends when its last handle is dropped, so drop them"),
+        }
+    }
+}

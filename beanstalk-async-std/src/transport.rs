@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_std::task;
-use beanstalk_driver::{PollTransport, connect::socket::Maker};
+use beanstalk_driver::{Block, PollTransport, connect::socket::Maker};
 use beanstalk_proto::{Error, Instant, Lost, Segments};
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -44,13 +44,12 @@ impl<S: fmt::Debug> fmt::Debug for Transport<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Error = io::Error;
-    type Time = time::Instant;
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         if let Some(piece) = segments.single() {
             return Pin::new(&mut self.stream).poll_write(cx, piece);
         }
@@ -61,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, pieces.get(..count).unwrap_or_default())
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, _: Block) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -77,12 +76,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
         Error::Io { error, lost }
     }
 
-    fn clock(&self) -> time::Instant {
-        time::Instant::now()
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
     }
 
-    fn time_of(&self, shown: time::Instant) -> Instant {
-        Instant::ZERO + shown.saturating_duration_since(self.epoch)
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let epoch = self.epoch;
+        move || Instant::ZERO + epoch.elapsed()
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -43,7 +43,7 @@ mod worker;
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
 pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
-pub use driver::{CallAll, Driver, PollTransport, poll_io};
+pub use driver::{Block, CallAll, Driver, PollTransport};
 #[cfg(feature = "std")]
 pub use producer::{Producer, ProducerConfig};
 #[cfg(feature = "std")]
@@ -56,6 +56,14 @@ pub use shared::{Shared, SharedDriver};
 pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 #[cfg(feature = "std")]
 pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
+
+/// A timeout of a call's own.
+#[doc(hidden)]
+#[must_use]
+pub fn timeout(timeout: Option<core::time::Duration>) -> beanstalk_proto::client::Timeout {
+    use beanstalk_proto::client::Timeout;
+    timeout.map_or(Timeout::None, Timeout::After)
+}
 
 /// Runs the README's examples.
 #[cfg(doctest)]

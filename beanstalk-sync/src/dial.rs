@@ -71,13 +71,13 @@ impl Dialer for Blocking {
                     None => TcpStream::connect(address)?,
                 };
                 socket::tune(&stream)?;
-                Ok(Stream::Tcp(stream))
+                Ok(stream.into())
             }
             #[cfg(unix)]
             Target::Unix(path) => {
                 let stream = socket::dial_unix(path)?;
                 stream.set_nonblocking(false)?;
-                Ok(Stream::Unix(stream))
+                Ok(stream.into())
             }
             _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no Unix sockets")),
         }

@@ -33,6 +33,7 @@
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
 //! private network or a Unix socket, or in a tunnel.
 
+mod blocking;
 mod call_all;
 mod client;
 mod dial;
@@ -42,10 +43,9 @@ mod listener;
 mod servers;
 mod session;
 mod slot;
+mod timeout;
 mod transport;
 mod upkeep;
-mod wait;
-mod wire;
 mod worker;
 
 pub use beanstalk_driver::{
@@ -70,7 +70,7 @@ pub use held::HeldJob;
 pub use job_handle::JobHandle;
 pub use servers::{Producer, ProducerConfig};
 pub use session::Session;
-pub use transport::{Stream, Transport};
+pub use transport::{Socket, Stream, Transport};
 pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 

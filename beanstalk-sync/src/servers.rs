@@ -298,7 +298,7 @@ impl Link {
             self.client = None;
         }
         let client = match self.client.take() {
-            Some(client) if !client.connection.is_ended() => client,
+            Some(client) if !client.is_ended() => client,
             _ => {
                 self.used = TubeName::default();
                 Client::connect_with(&self.address, config)?

@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 #[cfg(unix)]
@@ -17,13 +17,17 @@ use beanstalk_driver::connect::socket;
 /// A byte stream with timeouts: a socket, or something around one, such as a TLS session.
 ///
 /// A read or write that takes longer than its timeout fails with [`io::ErrorKind::WouldBlock`] or
-/// [`io::ErrorKind::TimedOut`], not earlier, and has moved no byte. A wrapper passes the timeouts on to the socket it wraps:
+/// [`io::ErrorKind::TimedOut`], not earlier, and has moved no byte.
+///
+/// A stream that reads and writes the stream under it once for each of its own reads and writes passes the timeouts on. One that may
+/// do so several times for one, as TLS does to fill a record, also passes the deadline on, to a [`Stream`] at the bottom: without it each
+/// of the inner reads may take the whole timeout, and a peer that sends a byte at a time keeps the call waiting for as long as it likes.
 ///
 /// ```
-/// use std::{io::{self, Read, Write}, net::TcpStream, time::Duration};
-/// use beanstalk_sync::Transport;
+/// use std::{io::{self, Read, Write}, time::{Duration, Instant}};
+/// use beanstalk_sync::{Stream, Transport};
 ///
-/// struct Counting { inner: TcpStream, bytes_read: usize }
+/// struct Counting { inner: Stream, bytes_read: usize }
 ///
 /// impl Read for Counting {
 ///     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -45,28 +49,38 @@ use beanstalk_driver::connect::socket;
 ///     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
 ///         self.inner.set_write_timeout(timeout)
 ///     }
+///     fn set_deadline(&mut self, deadline: Option<Instant>) {
+///         self.inner.set_deadline(deadline);
+///     }
 /// }
 /// ```
 pub trait Transport: Read + Write {
-    /// How long a read may wait for the first byte; never zero, `None` for as long as it takes.
+    /// Sets how long a read may wait for the first byte; never zero, `None` for as long as it takes.
     ///
     /// # Errors
     ///
-    /// Whatever the stream says.
+    /// What setting it failed with.
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
 
-    /// How long a write may wait until the stream takes a byte; never zero, `None` for as long as it takes.
+    /// Sets how long a write may wait until the stream takes a byte; never zero, `None` for as long as it takes.
     ///
     /// # Errors
     ///
-    /// Whatever the stream says.
+    /// What setting it failed with.
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Sets until when each read, write and flush that follows may take, however many bytes move meanwhile. `None` is as long as it
+    /// takes; one that has passed means to try once, without waiting. The timeouts are set as well, and are no longer than that when this is
+    /// called: whoever reads or writes what is below once for each of its own reads and writes has nothing to do, as the default.
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        let _ = deadline;
+    }
 
     /// Closes the writing half, if the stream can. The default does nothing.
     ///
     /// # Errors
     ///
-    /// Whatever the stream says.
+    /// What closing it failed with.
     fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -94,27 +108,49 @@ socket_transport!(TcpStream);
 #[cfg(unix)]
 socket_transport!(UnixStream);
 
-/// What [`Client::connect`](crate::Client::connect) connects with.
+/// A socket that keeps to a deadline: what [`Client::connect`](crate::Client::connect) connects with.
 ///
 /// In a process that does not ignore `SIGPIPE`, a socket of one's own is best given to [`Client::from_stream`](crate::Client::from_stream)
 /// as a `Stream`: what this writes to a peer that is gone fails with an error, as everywhere, while a large body written by the socket
 /// itself brings the signal.
 #[derive(Debug)]
-pub enum Stream {
-    /// TCP, with `TCP_NODELAY` and keepalive set.
+pub struct Stream {
+    socket: Socket,
+    /// Until when reads and writes may take.
+    deadline: Option<Instant>,
+    read: Side,
+    write: Side,
+}
+
+/// Reads, or writes.
+#[derive(Debug)]
+struct Side {
+    /// The timeout that was asked for.
+    timeout: Option<Duration>,
+    /// It has been used since the deadline was set, so that less is left.
+    used: bool,
+    /// The socket's timeout is another by now.
+    shortened: bool,
+}
+
+/// A socket that is connected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Socket {
+    /// TCP, with `TCP_NODELAY` and keepalive set if [`Client::connect`](crate::Client::connect) made it.
     Tcp(TcpStream),
     /// A Unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
 }
 
-/// Calls the stream, whichever it is.
+/// Calls the socket, whichever it is.
 macro_rules! either {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self {
-            Stream::Tcp($stream) => $call,
+    ($socket:expr, $stream:ident => $call:expr) => {
+        match $socket {
+            Socket::Tcp($stream) => $call,
             #[cfg(unix)]
-            Stream::Unix($stream) => $call,
+            Socket::Unix($stream) => $call,
         }
     };
 }
@@ -122,7 +158,32 @@ macro_rules! either {
 #[cfg(unix)]
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        either!(self, stream => stream.as_fd())
+        either!(&self.socket, stream => stream.as_fd())
+    }
+}
+
+impl Stream {
+    /// Returns the socket.
+    #[must_use]
+    pub const fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    const fn new(socket: Socket) -> Self {
+        Self { socket, deadline: None, read: Side::NEW, write: Side::NEW }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(socket: TcpStream) -> Self {
+        Self::new(Socket::Tcp(socket))
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for Stream {
+    fn from(socket: UnixStream) -> Self {
+        Self::new(Socket::Unix(socket))
     }
 }
 
@@ -130,53 +191,118 @@ impl AsFd for Stream {
 impl Stream {
     /// Another handle of the same socket. It is only closed with both.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+        match &self.socket {
+            Socket::Tcp(stream) => stream.try_clone().map(Self::from),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+            Socket::Unix(stream) => stream.try_clone().map(Self::from),
         }
     }
 
     /// Ends the connection: reads and writes return at once, waiting ones too.
     pub(crate) fn shutdown(&self) {
         // It can only fail if the connection has ended already.
-        let _ended = either!(self, stream => stream.shutdown(Shutdown::Both));
+        let _ended = either!(&self.socket, stream => stream.shutdown(Shutdown::Both));
+    }
+}
+
+impl Side {
+    const NEW: Self = Self { timeout: None, used: false, shortened: false };
+
+    /// Before a read or write: what has to be done to the socket's timeout, if something.
+    #[inline(always)]
+    fn begin(
+        &mut self,
+        deadline: Option<Instant>,
+        socket: &Socket,
+        set: fn(&Socket, Option<Duration>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !self.shortened && (!self.used || deadline.is_none()) {
+            self.used = true;
+            return Ok(());
+        }
+        self.begin_again(deadline, socket, set)
+    }
+
+    #[cold]
+    fn begin_again(
+        &mut self,
+        deadline: Option<Instant>,
+        socket: &Socket,
+        set: fn(&Socket, Option<Duration>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let first = !std::mem::replace(&mut self.used, true);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = match left {
+            Some(Duration::ZERO) if !first => return Err(io::ErrorKind::TimedOut.into()),
+            Some(left) if !first => Some(self.timeout.map_or(left, |timeout| timeout.min(left))),
+            _ => self.timeout,
+        };
+        self.shortened = timeout != self.timeout;
+        set(socket, timeout)
+    }
+
+    fn set(&mut self, timeout: Option<Duration>) {
+        (self.timeout, self.shortened) = (timeout, false);
+    }
+}
+
+impl Socket {
+    fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        either!(self, stream => stream.set_read_timeout(timeout))
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        either!(self, stream => stream.set_write_timeout(timeout))
     }
 }
 
 impl Read for Stream {
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        either!(self, stream => stream.read(buf))
+        self.read.begin(self.deadline, &self.socket, Socket::set_read_timeout)?;
+        either!(&mut self.socket, stream => stream.read(buf))
     }
 }
 
 impl Write for Stream {
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        either!(self, stream => socket::send(stream, buf))
+        self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        either!(&mut self.socket, stream => socket::send(stream, buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        either!(self, stream => socket::send_vectored(stream, bufs))
+        self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        either!(&mut self.socket, stream => socket::send_vectored(stream, bufs))
     }
 
-    #[inline]
+    #[inline(always)]
     fn flush(&mut self) -> io::Result<()> {
-        either!(self, stream => stream.flush())
+        // A socket keeps nothing back.
+        Ok(())
     }
 }
 
 impl Transport for Stream {
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        either!(self, stream => Transport::set_read_timeout(stream, timeout))
+        self.socket.set_read_timeout(timeout)?;
+        self.read.set(timeout);
+        Ok(())
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        either!(self, stream => Transport::set_write_timeout(stream, timeout))
+        self.socket.set_write_timeout(timeout)?;
+        self.write.set(timeout);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+        (self.read.used, self.write.used) = (false, false);
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
-        either!(self, stream => stream.shutdown_write())
+        either!(&self.socket, stream => stream.shutdown(Shutdown::Write))
     }
 }

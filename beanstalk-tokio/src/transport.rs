@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use beanstalk_driver::{PollTransport, connect::socket::Maker};
+use beanstalk_driver::{Block, PollTransport, connect::socket::Maker};
 use beanstalk_proto::{Error, Instant, Lost, Segments};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -33,6 +33,11 @@ pub struct Transport<S> {
     woken: Option<Waker>,
 }
 
+#[inline]
+fn since(epoch: time::Instant) -> Instant {
+    Instant::ZERO + epoch.elapsed()
+}
+
 impl<S> Transport<S> {
     pub(crate) fn new(stream: S) -> Self {
         Self { stream, maker: Maker::this(), epoch: time::Instant::now(), timer: None, runtime: None, woken: None }
@@ -45,17 +50,16 @@ impl<S> Transport<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     type Error = io::Error;
-    type Time = time::Instant;
 
     #[inline(always)]
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(buf);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
         Poll::Ready(Ok(buf.filled().len()))
     }
 
     #[inline(always)]
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         if let Some(piece) = segments.single() {
             return Pin::new(&mut self.stream).poll_write(cx, piece);
         }
@@ -63,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     }
 
     #[inline(always)]
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, _: Block) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -80,12 +84,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> PollTransport for Transport<S> {
     }
 
     #[inline]
-    fn clock(&self) -> time::Instant {
-        time::Instant::now()
+    fn now(&self) -> Instant {
+        since(self.epoch)
     }
 
-    fn time_of(&self, shown: time::Instant) -> Instant {
-        Instant::ZERO + shown.saturating_duration_since(self.epoch)
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let epoch = self.epoch;
+        move || since(epoch)
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -7,6 +7,11 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    libc::linger,
+    sys::socket::{setsockopt, sockopt},
+};
+
 /// The listening side of one scripted connection. The script runs in a thread of its own, which ends with the connection.
 #[derive(Debug)]
 pub struct Script {
@@ -72,6 +77,11 @@ impl Remote {
     /// Reads and drops so many bytes.
     pub fn skip(&mut self, bytes: usize) -> io::Result<()> {
         self.stream.read_exact(&mut vec![0; bytes])
+    }
+
+    /// Makes the end of the script a reset of the connection.
+    pub fn end_with_a_reset(&mut self) -> io::Result<()> {
+        Ok(setsockopt(&self.stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 })?)
     }
 
     /// Reads and drops everything until the client closes.

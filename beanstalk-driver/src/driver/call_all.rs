@@ -3,13 +3,16 @@
 use core::{
     fmt,
     future::poll_fn,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use super::{Driver, PollTransport};
-use beanstalk_proto::{Error, Expect, Kind, Lost, Request, client::Pipeline};
+use beanstalk_proto::{
+    Error, Expect, Kind, Lost, Request,
+    client::{Pipeline, Timeout},
+};
 
-/// The results of many requests, in their order. Dropping it leaves the connection in step.
+/// The results of many requests, in their order. Dropping it leaves the connection in sync.
 pub struct CallAll<'d, T: PollTransport, I: Iterator<Item: Request>> {
     driver: &'d mut Driver<T>,
     pipeline: Pipeline<I>,
@@ -23,8 +26,8 @@ impl<T: PollTransport, I: Iterator<Item: Request>> fmt::Debug for CallAll<'_, T,
 }
 
 impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
-    pub(super) fn new(driver: &'d mut Driver<T>, requests: I) -> Self {
-        Self { driver, pipeline: Pipeline::new(requests), started: false }
+    pub(super) fn new(driver: &'d mut Driver<T>, requests: I, timeout: Timeout) -> Self {
+        Self { driver, pipeline: Pipeline::with_timeout(requests, timeout), started: false }
     }
 
     /// The next result, or `None` once every request has had its own. Requests are written, and replies read, only while
@@ -36,43 +39,48 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
     ///
     /// # Errors
     ///
-    /// Those of the request. After a fatal one the rest are [`Error::Closed`], each with its own [`Error::lost`].
+    /// Those of the request. After a fatal one the rest are [`Error::Closed`], each with its own [`Error::lost`]. After one
+    /// that was late, the rest that were sent by then are late as well, and those that were not are not sent.
     pub async fn next(&mut self) -> Option<Result<<I::Item as Request>::Reply, Error>> {
         if !self.started {
             // As for a single call: what was abandoned before may take all the room there is.
-            let (expect, until) = (Expect::of(Kind::Stats), self.driver.reply_timeout());
-            let room = poll_fn(|cx| self.driver.poll_room(&expect, until, cx)).await;
+            let expect = Expect::of(Kind::Stats);
+            let room = self.driver.make_room(&expect).await;
             self.started = true;
             if let Err(error) = room {
                 return self.fail(error);
             }
         }
-        self.driver.now = self.driver.transport.now();
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     #[allow(clippy::type_complexity, reason = "it is what next gives, polled")]
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<<I::Item as Request>::Reply, Error>>> {
         let Self { driver, pipeline, .. } = self;
-        let polled = driver.poll_done(cx, |connection, now| {
+        let Driver { connection, link, .. } = &mut **driver;
+        // What is sent later in this poll is sent behind replies that have come, and has its time from them.
+        let now = link.transport.now();
+        let polled = link.poll(connection, None, cx, |connection| {
             pipeline.fill(connection, now);
             pipeline.poll_next(connection)
         });
-        match ready!(polled) {
-            Ok(result) => Poll::Ready(result),
-            Err(error) => {
-                let lost = pipeline.front().map_or(Lost::Unknown, |ticket| driver.connection.lost(ticket));
+        match polled {
+            Poll::Ready(Ok(result)) => Poll::Ready(result),
+            Poll::Ready(Err(error)) => {
+                let lost = pipeline.front().map_or(Lost::Unknown, |ticket| connection.lost(ticket));
                 let error = driver.failed(error, lost);
                 Poll::Ready(self.fail(error))
             }
+            Poll::Pending => Poll::Pending,
         }
     }
 
-    /// Tells of a fatal error as the result of the request whose turn it is.
+    /// Gives a fatal error as the result of the request whose turn it is.
     fn fail(&mut self, error: Error) -> Option<Result<<I::Item as Request>::Reply, Error>> {
+        let Driver { connection, link, .. } = &mut *self.driver;
         self.pipeline.fail();
-        self.pipeline.fill(&mut self.driver.connection, self.driver.now);
-        match self.pipeline.poll_next(&mut self.driver.connection) {
+        self.pipeline.fill(connection, link.transport.now());
+        match self.pipeline.poll_next(connection) {
             Poll::Ready(None) => None,
             Poll::Ready(Some(_)) | Poll::Pending => Some(Err(error)),
         }

@@ -1,63 +1,75 @@
 //! Ending a driven connection.
 
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
-use super::io::{PollTransport, Timer, poll_io, reply_timeout};
+use super::{io::PollTransport, link::Link};
 use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
-/// An end in order: what [`Connection::close`] asks for, then reading until the server has closed. Nothing at all for a
-/// connection that was inherited from another process.
+/// An end in order: what [`Connection::close`] asks for, reading until the server has closed, and closing the transport. Nothing at
+/// all for a connection that was inherited from another process.
 #[derive(Debug)]
 pub(crate) struct Disconnect {
-    inherited: bool,
+    /// When the transport has to be closed at the latest.
     until: Option<Instant>,
 }
 
 impl Disconnect {
-    pub(crate) fn new<T: PollTransport>(connection: &mut Connection, transport: &T) -> Self {
-        connection.close(transport.now());
-        Self { inherited: transport.is_inherited(), until: reply_timeout(connection, transport) }
+    pub(crate) fn new<T: PollTransport>(connection: &mut Connection, link: &Link<T>) -> Self {
+        let now = link.transport.now();
+        connection.close(now);
+        Self { until: connection.config().reply_timeout.map(|timeout| now + timeout) }
     }
 
     pub(crate) fn poll<T: PollTransport>(
         &mut self,
         connection: &mut Connection,
-        transport: &mut T,
-        timer: &mut Timer,
+        link: &mut Link<T>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
-        if self.inherited {
+        if link.transport.is_inherited() {
             return Poll::Ready(Ok(()));
         }
-        let lost = Lost::Unknown;
-        while connection.poll_closed().is_pending() {
+        loop {
+            if let Poll::Ready(end) = connection.poll_closed() {
+                return self.close(link, end, cx);
+            }
             if connection.wants_half_close() {
-                match transport.poll_close(cx) {
+                match link.transport.poll_close(cx) {
                     Poll::Ready(Ok(())) => connection.half_closed(),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(fail::<T>(connection, error))),
                     Poll::Pending => {}
                 }
             }
-            match poll_io(connection, transport, cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(T::failure(error, lost))),
-                Poll::Pending => {
-                    let Some(at) = connection.poll_timeout() else { return Poll::Pending };
-                    if !connection.wants_read() {
-                        ready!(timer.poll(transport, at, cx));
-                    }
-                    connection.handle_timeout(transport.now());
+            let begun = connection.wants_half_close();
+            let moved = link.poll(connection, None, cx, |connection| {
+                match connection.is_ended() || connection.wants_half_close() != begun {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
                 }
+            });
+            match moved {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(fail::<T>(connection, error))),
+                Poll::Pending => return Poll::Pending,
             }
         }
-        if let Poll::Ready(Err(error @ Error::TimedOut { .. })) = connection.poll_closed() {
-            return Poll::Ready(Err(error));
-        }
-        // Lets TLS say goodbye. The server is gone already, so that this fails is no news.
-        match (transport.poll_close(cx), self.until) {
-            (Poll::Ready(_), _) => Poll::Ready(Ok(())),
-            (Poll::Pending, Some(until)) => timer.poll(transport, until, cx).map(Ok),
-            (Poll::Pending, None) => Poll::Pending,
-        }
     }
+
+    /// Lets TLS say goodbye. The server is gone already, so that this fails is no news.
+    fn close<T: PollTransport>(
+        &self,
+        link: &mut Link<T>,
+        end: Result<(), Error>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        if end.is_ok() && link.transport.poll_close(cx).is_pending() && link.poll_until(self.until, cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(end)
+    }
+}
+
+fn fail<T: PollTransport>(connection: &mut Connection, error: T::Error) -> Error {
+    connection.abort();
+    T::failure(error, Lost::Unknown)
 }

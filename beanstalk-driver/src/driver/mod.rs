@@ -1,22 +1,12 @@
-//! A [`Connection`] on a stream of a runtime: what the asynchronous adapters' clients are made of, in terms of
-//! `core::task` alone.
-//!
-//! An adapter implements [`PollTransport`] for its streams and timers, and its client holds a [`Driver`].
-//!
-//! ```text
-//!               ┌──────────────────────────────────────┐
-//!               ▼                                      │ something came
-//!   look for the reply ── no ──▶ write, flush, read ───┤
-//!               │ yes                                  │ nothing can move
-//!               ▼                                      ▼
-//!             Ready                   the deadline: Pending, or Ready once it has passed
-//! ```
+//! A [`Connection`] on a stream: what every binding's client is made of, in terms of `core::task` alone.
 
 mod call_all;
+mod claim;
 mod disconnect;
-mod held;
 mod io;
+mod link;
 
+use alloc::vec::Vec;
 use core::{
     fmt,
     future::poll_fn,
@@ -25,28 +15,44 @@ use core::{
 };
 
 pub use call_all::CallAll;
+use claim::Claim;
 pub(crate) use disconnect::Disconnect;
-use held::Held;
-pub(crate) use io::Timer;
-pub use io::{PollTransport, poll_io};
-use io::{Turn, reply_timeout, turn};
+pub use io::{Block, PollTransport};
+use link::Begin;
+pub(crate) use link::Link;
 
 use beanstalk_proto::{
     Error, Expect, Full, Instant, Job, Lost, Request, SendError,
-    client::{Connection, SendOptions, Ticket},
+    client::{Connection, SendOptions, Ticket, Timeout},
 };
 
-/// A connection on a transport: what an adapter's client is made of.
+/// A connection on a transport: the client of a binding, but for its methods' names.
+///
+/// A binding implements [`PollTransport`] for its streams and timers, holds a driver, and emits the methods with
+/// [`client_methods!`](crate::client_methods). Every call is a future that drives the connection as far as its own reply:
+///
+/// ```text
+///       ┌────────────────────────────────────────────────────────────┐
+///       ▼                                                            │ something moved, or is late
+///     write, flush ──▶ look ── not here ──▶ read ── bytes, the end ──┤
+///                       │ here               │ nothing               │
+///                       ▼                    ▼                       │
+///                     Ready              the timer ── due ───────────┘
+///                                            │ not yet
+///                                            ▼
+///                                         Pending
+/// ```
+///
+/// Over a transport that blocks its thread no future is pending but when the time that a read or write may block has passed, and is polled
+/// again at once: so a loop that polls with [`Waker::noop`](core::task::Waker::noop) makes a blocking client.
+///
+/// A call whose future is dropped is abandoned: what is left of its request is written, and its reply read and dropped, by whatever is called
+/// next. If the transport or a request panics, the connection has ended: what became of the bytes under way is unknown.
 pub struct Driver<T> {
     pub(crate) connection: Connection,
-    pub(crate) transport: T,
-    timer: Timer,
-    /// What time it was when that was last asked.
-    pub(crate) now: Instant,
-    /// Somebody waits for a reply, or did and went away without a word: with a future that was leaked.
-    held: bool,
-    /// The transport, or a request, was called and did not return: what was read or written is unknown.
-    unwinds: bool,
+    pub(crate) link: Link<T>,
+    /// What the next call may take.
+    timeout: Timeout,
 }
 
 impl<T> fmt::Debug for Driver<T> {
@@ -58,12 +64,17 @@ impl<T> fmt::Debug for Driver<T> {
 impl<T: PollTransport> Driver<T> {
     /// Drives a connection over this transport.
     pub fn new(connection: Connection, transport: T) -> Self {
-        Self { connection, transport, timer: Timer::default(), now: Instant::ZERO, held: false, unwinds: false }
+        Self { connection, link: Link::new(transport), timeout: Timeout::Default }
     }
 
-    /// The transport.
+    /// Returns the transport.
     pub const fn transport(&self) -> &T {
-        &self.transport
+        &self.link.transport
+    }
+
+    /// Gives the next call so long for its reply, in place of [`Config::reply_timeout`](beanstalk_proto::client::Config::reply_timeout).
+    pub const fn set_timeout(&mut self, timeout: Timeout) {
+        self.timeout = timeout;
     }
 
     /// Sends a request and waits for its reply.
@@ -75,18 +86,26 @@ impl<T: PollTransport> Driver<T> {
         clippy::manual_async_fn,
         reason = "an `async fn` holds what it is given twice, and moves it from here to there"
     )]
+    #[inline]
     pub fn call<R: Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
-        async move { self.queue(request).await?.reply().await }
+        async move {
+            if self.connection.in_flight() > 0 {
+                self.make_room(&request.expect()).await?;
+            }
+            let mut claim = self.claim(request)?;
+            poll_fn(|cx| claim.poll_reply(cx)).await
+        }
     }
 
     /// Sends a request, until its last byte is written and flushed.
     ///
     /// # Errors
     ///
-    /// All of [`Error`] but what the server answers.
+    /// All of [`Error`] but what the server answers. What is late by then, [`Driver::reply`] says.
     pub async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        let mut held = self.queue(request).await?;
-        poll_fn(|cx| held.poll_flushed(cx)).await
+        self.make_room(&request.expect()).await?;
+        let mut claim = self.claim(request)?;
+        poll_fn(|cx| claim.poll_flushed(cx)).await
     }
 
     /// Waits for the reply to a request that was sent.
@@ -95,7 +114,8 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// All of [`Error`].
     pub async fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
-        Held::new(self, ticket).reply().await
+        let mut claim = Claim { driver: self, ticket, begin: Begin::Anywhere };
+        poll_fn(|cx| claim.poll_reply(cx)).await
     }
 
     /// Sends two requests in one write, and waits for the replies to both.
@@ -111,26 +131,30 @@ impl<T: PollTransport> Driver<T> {
         second: B,
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
         self.make_room(&first.expect()).await?;
+        let timeout = self.timeout;
         let first = self.send_now(first)?;
-        // From here to where both are held nothing is awaited, so both are abandoned or none.
-        // What is queued already is no reason to part them.
-        let sent = match self.connection.check_send(&second.expect()) {
+        self.timeout = timeout;
+        // From here to where both are claimed nothing is awaited, so both are abandoned or none. What is queued already is no reason to
+        // part them.
+        let second = match self.connection.check_send(&second.expect()) {
             Err(refused) if !matches!(refused, SendError::Full(Full::Queued { .. })) => Err(refused.into()),
             _ => self.send_now(second),
         };
-        match sent {
+        self.timeout = Timeout::Default;
+        match second {
             Ok(second) => {
-                let mut second = Held::new(self, second);
-                let first = Held::new(second.driver, first).reply().await;
-                Ok((first, second.wait().await))
+                let mut second = Claim { driver: self, ticket: second, begin: Begin::Anywhere };
+                let first = second.driver.reply(first).await;
+                Ok((first, poll_fn(|cx| second.poll_reply(cx)).await))
             }
-            Err(refused) => Ok((Held::new(self, first).reply().await, Err(refused))),
+            Err(refused) => Ok((self.reply(first).await, Err(refused))),
         }
     }
 
     /// Sends many requests, pipelined.
     pub fn call_all<I: Iterator<Item: Request>>(&mut self, requests: I) -> CallAll<'_, T, I> {
-        CallAll::new(self, requests)
+        let timeout = mem::take(&mut self.timeout);
+        CallAll::new(self, requests, timeout)
     }
 
     /// See [`Connection::abandon`].
@@ -139,8 +163,25 @@ impl<T: PollTransport> Driver<T> {
     }
 
     /// See [`Connection::take_orphaned`].
-    pub fn take_orphaned(&mut self) -> alloc::vec::Vec<Job> {
+    pub fn take_orphaned(&mut self) -> Vec<Job> {
         self.connection.take_orphaned()
+    }
+
+    /// Whether the connection has ended, as far as was read.
+    pub const fn is_ended(&self) -> bool {
+        self.connection.is_ended()
+    }
+
+    /// Reads what is here, without waiting, and returns whether the connection has ended.
+    pub async fn has_ended(&mut self) -> bool {
+        poll_fn(|cx| {
+            let Self { connection, link, .. } = self;
+            if link.read_unread(connection, cx, |_| false).is_err() {
+                connection.abort();
+            }
+            Poll::Ready(connection.is_ended())
+        })
+        .await
     }
 
     /// Ends the connection in order, and waits for the server to end it too, for as long as a reply may take.
@@ -149,12 +190,8 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// [`Error::TimedOut`] if the server did not end it in time, or what the transport failed with.
     pub async fn disconnect(mut self) -> Result<(), Error> {
-        let mut disconnect = Disconnect::new(&mut self.connection, &self.transport);
-        poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.transport, &mut self.timer, cx)).await
-    }
-
-    pub(crate) fn reply_timeout(&self) -> Option<Instant> {
-        reply_timeout(&self.connection, &self.transport)
+        let mut disconnect = Disconnect::new(&mut self.connection, &self.link);
+        poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.link, cx)).await
     }
 
     pub(crate) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
@@ -162,116 +199,91 @@ impl<T: PollTransport> Driver<T> {
         T::failure(error, lost)
     }
 
-    #[inline]
-    pub(crate) fn poll_until(&mut self, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
-    }
-
-    /// Moves bytes, and time, until `done` has what it looks for in the connection.
+    /// Queues a request.
     #[inline(always)]
-    pub(crate) fn poll_done<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut done: impl FnMut(&mut Connection, Instant) -> Poll<R>,
-    ) -> Poll<Result<R, T::Error>> {
-        loop {
-            if let Poll::Ready(found) = done(&mut self.connection, self.now) {
-                return Poll::Ready(Ok(found));
-            }
-            match self.step(cx) {
-                Poll::Ready(Ok(true)) => {}
-                Poll::Pending => return Poll::Pending,
-                // What was written may be what is looked for. If looking queued something, that can be written as well.
-                Poll::Ready(Ok(false)) => {
-                    let queued = self.connection.queued();
-                    if let Poll::Ready(found) = done(&mut self.connection, self.now) {
-                        return Poll::Ready(Ok(found));
-                    }
-                    if self.connection.queued() <= queued {
-                        return Poll::Pending;
-                    }
-                }
-                // It may have come with the last bytes before the failure.
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(match done(&mut self.connection, self.now) {
-                        Poll::Ready(found) => Ok(found),
-                        Poll::Pending => Err(error),
-                    });
-                }
-            }
-        }
-    }
-
-    /// Moves what can move, or time: ready if the connection should be asked again; with `false` if the task will be woken besides.
-    #[inline(never)]
-    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, T::Error>> {
-        let Self { connection, transport, .. } = self;
-        let before = mem::replace(&mut self.unwinds, true);
-        let turned = turn(connection, transport, &mut self.now, cx);
-        self.unwinds = before;
-        let moved = match turned {
-            Ok(Turn::Came) if !connection.wants_read() => return Poll::Ready(Ok(true)),
-            Ok(Turn::Came) => false,
-            Ok(Turn::Blocked { moved }) => moved,
-            Err(error) => return Poll::Ready(Err(error)),
-        };
-        if !self.connection.wants_read() {
-            let at = self.connection.poll_timeout();
-            let due = at.map_or(Poll::Pending, |at| self.timer.poll(&mut self.transport, at, cx));
-            if due.is_pending() {
-                return if moved { Poll::Ready(Ok(false)) } else { Poll::Pending };
-            }
-        }
-        self.now = self.transport.now();
-        self.connection.handle_timeout(self.now);
-        Poll::Ready(Ok(true))
-    }
-
-    /// Queues a request, once there is room for it.
-    async fn queue<R: Request>(&mut self, request: R) -> Result<Held<'_, T, R::Reply>, Error> {
-        if self.connection.check_send(&request.expect()).is_err() && !self.held && !self.unwinds {
-            self.make_room(&request.expect()).await?;
-        }
+    fn claim<R: Request>(&mut self, request: R) -> Result<Claim<'_, T, R::Reply>, Error> {
         let ticket = self.send_now(request)?;
-        Ok(Held::new(self, ticket))
+        Ok(Claim { driver: self, ticket, begin: Begin::Sent })
     }
 
-    /// Queues a request however much is queued: nobody else sends meanwhile.
+    /// Queues a request. If others are in flight there is room for it, or it belongs to one of them.
+    #[inline(always)]
     fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        if self.held || self.unwinds {
-            self.connection.abort();
+        let mut options = SendOptions::default().timeout(mem::take(&mut self.timeout));
+        options.beyond_limits = self.connection.in_flight() > 0;
+        match self.connection.send_with(self.link.transport.now(), request, options) {
+            Ok(ticket) => Ok(ticket),
+            Err(refused) => refuse(refused),
         }
-        self.now = self.transport.now();
-        Ok(self.connection.send_with(self.now, request, SendOptions::default().beyond_limits())?)
     }
 
     /// Waits until sending makes sense, or no waiting will help.
     async fn make_room(&mut self, expect: &Expect) -> Result<(), Error> {
-        let until = self.reply_timeout();
-        poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
-        Ok(self.connection.check_send(expect)?)
+        if self.connection.check_send(expect).is_err() {
+            let timeout = self.connection.config().reply_timeout;
+            let until = timeout.map(|timeout| self.link.transport.now() + timeout);
+            poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
+        }
+        match self.connection.check_send(expect) {
+            Ok(()) => Ok(()),
+            Err(refused) => refuse(refused),
+        }
     }
 
     /// Ready when sending makes sense, or no waiting will help. Requests that were abandoned take room until their
     /// replies are read, and the job that a waiting reserve is after may be here, unread.
-    pub(crate) fn poll_room(
-        &mut self,
-        expect: &Expect,
-        until: Option<Instant>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let room = self.poll_done(cx, |connection, _| match connection.check_send(expect) {
+    fn poll_room(&mut self, expect: &Expect, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Self { connection, link, .. } = self;
+        let room = link.poll(connection, until, cx, |connection| match connection.check_send(expect) {
             Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => Poll::Pending,
-            Err(SendError::ReserveWaiting) => Poll::Pending,
             _ => Poll::Ready(()),
         });
-        match room {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error, Lost::NotSent))),
-            Poll::Pending if matches!(self.connection.check_send(expect), Err(SendError::ReserveWaiting)) => {
-                Poll::Ready(Ok(()))
+        let failed = match room {
+            Poll::Ready(Ok(())) if matches!(connection.check_send(expect), Err(SendError::ReserveWaiting)) => {
+                link.read_unread(connection, cx, |connection| connection.check_send(expect).is_ok())
             }
-            Poll::Pending => self.poll_until(until, cx).map(Ok),
+            Poll::Ready(moved) => moved,
+            Poll::Pending => return link.poll_until(until, cx).map(Ok),
+        };
+        Poll::Ready(failed.map_err(|error| self.failed(error, Lost::NotSent)))
+    }
+}
+
+/// One command at a time, of which no future is ever dropped.
+#[cfg(feature = "std")]
+impl<T: PollTransport> Driver<T> {
+    pub(crate) fn start<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
+        self.send_now(request)
+    }
+
+    /// Ready with the reply, or with what keeps it from coming.
+    pub(crate) fn poll_reply<R>(&mut self, ticket: &mut Ticket<R>, cx: &mut Context<'_>) -> Poll<Result<R, Error>> {
+        let Self { connection, link, .. } = self;
+        match link.poll(connection, None, cx, |connection| connection.poll_reply(ticket)) {
+            Poll::Ready(Ok(result)) => Poll::Ready(result),
+            Poll::Ready(Err(error)) => {
+                let lost = connection.lost(ticket);
+                Poll::Ready(Err(self.failed(error, lost)))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
+
+    /// Ready once a connection on which nothing is outstanding has ended.
+    pub(crate) fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let Self { connection, link, .. } = self;
+        let ended = |connection: &mut Connection| if connection.is_ended() { Poll::Ready(()) } else { Poll::Pending };
+        match link.poll(connection, None, cx, ended) {
+            Poll::Ready(Ok(())) => Poll::Ready(Error::Closed { lost: Lost::NotSent }),
+            Poll::Ready(Err(error)) => Poll::Ready(self.failed(error, Lost::NotSent)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Makes the result of a request that was not sent. What nearly always comes back shares no code with it, and so is moved less.
+#[cold]
+#[inline(never)]
+fn refuse<R>(refused: SendError) -> Result<R, Error> {
+    Err(refused.into())
 }

@@ -9,7 +9,7 @@ use core::{
 };
 
 use super::{Hub, State};
-use crate::driver::{Disconnect, PollTransport, Timer, poll_io};
+use crate::driver::{Disconnect, Link, PollTransport};
 use beanstalk_proto::{Error, Lost};
 
 /// The future that moves the bytes of a [`Shared`](super::Shared); spawn it.
@@ -18,14 +18,13 @@ use beanstalk_proto::{Error, Lost};
 /// [`Error::Closed`] (or [`Error::Protocol`]), which says whether its request can have run.
 pub struct SharedDriver<T> {
     hub: Arc<Hub>,
-    transport: T,
-    timer: Timer,
+    link: Link<T>,
     disconnect: Option<Disconnect>,
 }
 
-impl<T> SharedDriver<T> {
+impl<T: PollTransport> SharedDriver<T> {
     pub(super) fn new(hub: Arc<Hub>, transport: T) -> Self {
-        Self { hub, transport, timer: Timer::default(), disconnect: None }
+        Self { hub, link: Link::new(transport), disconnect: None }
     }
 }
 
@@ -39,12 +38,12 @@ impl<T: PollTransport> Future for SharedDriver<T> {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Self { hub, transport, timer, disconnect } = self.get_mut();
+        let Self { hub, link, disconnect } = self.get_mut();
         loop {
             // The lock is let go at every turn, so that those who are answered go on meanwhile.
             let moved = hub.with(|state| {
                 state.driver = Some(cx.waker().clone());
-                let moved = poll_turn(state, transport, timer, disconnect, cx);
+                let moved = poll_turn(state, link, disconnect, cx);
                 state.wake_answered();
                 moved
             });
@@ -58,33 +57,31 @@ impl<T: PollTransport> Future for SharedDriver<T> {
 /// Moves what can move: `Ok` if that was something, so that it pays to go on; `Err` with the end.
 fn poll_turn<T: PollTransport>(
     state: &mut State,
-    transport: &mut T,
-    timer: &mut Timer,
+    link: &mut Link<T>,
     disconnect: &mut Option<Disconnect>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Result<(), Error>>> {
     let lost = Lost::Unknown;
     if state.handles == 0 || disconnect.is_some() {
-        let disconnect = disconnect.get_or_insert_with(|| Disconnect::new(&mut state.connection, transport));
-        return disconnect.poll(&mut state.connection, transport, timer, cx).map(Err);
+        let disconnect = disconnect.get_or_insert_with(|| Disconnect::new(&mut state.connection, link));
+        return disconnect.poll(&mut state.connection, link, cx).map(Err);
     }
     if let Poll::Ready(end) = state.connection.poll_closed() {
         return Poll::Ready(Err(end.and(Err(Error::Closed { lost }))));
     }
-    match poll_io(&mut state.connection, transport, cx) {
-        Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+    let limit = state.room.first_to_give_up();
+    match link.poll_once(&mut state.connection, limit, cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
         Poll::Ready(Err(error)) => {
             state.connection.abort();
-            return Poll::Ready(Err(Err(T::failure(error, lost))));
+            Poll::Ready(Err(Err(T::failure(error, lost))))
         }
-        Poll::Pending => {}
+        Poll::Pending => {
+            ready!(link.poll_until(limit, cx));
+            state.room.wake_late(link.transport.now(), &mut state.woken);
+            Poll::Ready(Ok(()))
+        }
     }
-    let Some(at) = state.first_deadline(transport.now()) else { return Poll::Pending };
-    ready!(timer.poll(transport, at, cx));
-    let now = transport.now();
-    state.room.expire(now, &mut state.woken);
-    state.answers.expire(now, &mut state.woken);
-    Poll::Ready(Ok(()))
 }
 
 impl<T> Drop for SharedDriver<T> {

@@ -8,35 +8,34 @@ use beanstalk_proto::Instant;
 /// Calls that wait in order, each with a number that grows.
 #[derive(Debug)]
 pub(super) struct Line<N> {
-    pub(super) waiters: VecDeque<Waiter<N>>,
-    /// The last that is late, if nothing else came.
-    late: Option<N>,
+    waiters: VecDeque<Waiter<N>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Waiter<N> {
-    pub(super) number: N,
-    /// Set by the driver, which has the clock.
-    pub(super) deadline: Option<Instant>,
-    pub(super) waker: Option<Waker>,
+struct Waiter<N> {
+    number: N,
+    /// When it gives up.
+    until: Option<Instant>,
+    waker: Option<Waker>,
 }
 
 impl<N> Default for Line<N> {
     fn default() -> Self {
-        Self { waiters: VecDeque::new(), late: None }
+        Self { waiters: VecDeque::new() }
     }
 }
 
 impl<N: Copy + Ord> Line<N> {
-    pub(super) fn is_late(&self, number: N) -> bool {
-        self.late.is_some_and(|late| number <= late)
+    /// Who is first.
+    pub(super) fn first(&self) -> Option<N> {
+        self.waiters.front().map(|front| front.number)
     }
 
-    pub(super) fn push(&mut self, number: N, waker: Option<Waker>) {
-        self.waiters.push_back(Waiter { number, deadline: None, waker });
+    pub(super) fn push(&mut self, number: N, until: Option<Instant>, waker: Option<Waker>) {
+        self.waiters.push_back(Waiter { number, until, waker });
     }
 
-    pub(super) fn find(&self, number: N) -> Option<usize> {
+    fn find(&self, number: N) -> Option<usize> {
         self.waiters.binary_search_by_key(&number, |waiter| waiter.number).ok()
     }
 
@@ -55,6 +54,11 @@ impl<N: Copy + Ord> Line<N> {
         }
     }
 
+    /// Wakes who is first, who stays in line.
+    pub(super) fn wake_first(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.waiters.front_mut().and_then(|front| front.waker.take()));
+    }
+
     /// Lets go of everybody at the front that is done.
     pub(super) fn release(&mut self, done: impl Fn(N) -> bool, woken: &mut Vec<Waker>) {
         while self.waiters.front().is_some_and(|front| done(front.number)) {
@@ -62,19 +66,17 @@ impl<N: Copy + Ord> Line<N> {
         }
     }
 
-    /// When the first in line is late, having given `at` to those who came since this was last asked.
-    pub(super) fn first_deadline(&mut self, at: Instant) -> Option<Instant> {
-        for waiter in self.waiters.iter_mut().rev().take_while(|waiter| waiter.deadline.is_none()) {
-            waiter.deadline = Some(at);
-        }
-        self.waiters.front().and_then(|front| front.deadline)
+    /// When the first of them gives up.
+    pub(super) fn first_to_give_up(&self) -> Option<Instant> {
+        self.waiters.iter().filter_map(|waiter| waiter.until).min()
     }
 
-    pub(super) fn expire(&mut self, now: Instant, woken: &mut Vec<Waker>) {
-        while let Some(front) = self.waiters.front().filter(|front| front.deadline.is_some_and(|at| at <= now)) {
-            let late = front.number;
-            self.late = Some(late);
-            self.release(|number| number <= late, woken);
+    /// Wakes those that give up by now, who stay in line until they do.
+    pub(super) fn wake_late(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+        let late = self.waiters.iter_mut().filter(|waiter| waiter.until.is_some_and(|until| until <= now));
+        for waiter in late {
+            waiter.until = None;
+            woken.extend(waiter.waker.take());
         }
     }
 }

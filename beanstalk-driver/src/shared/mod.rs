@@ -29,6 +29,7 @@ use core::{
     future::poll_fn,
     mem,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -46,6 +47,8 @@ use line::Line;
 #[derive(Debug)]
 pub struct Shared {
     hub: Arc<Hub>,
+    /// What each call may take.
+    timeout: Timeout,
 }
 
 impl Shared {
@@ -63,9 +66,17 @@ impl Shared {
             confirmed: TubeName::default(),
             uses: VecDeque::new(),
         };
-        let hub = Arc::new(Hub(Mutex::new(state)));
+        let hub = Arc::new(Hub { state: Mutex::new(state), clock: Box::new(transport.clock()) });
         let driver = SharedDriver::new(Arc::clone(&hub), transport);
-        (Self { hub }, driver)
+        (Self { hub, timeout: Timeout::Default }, driver)
+    }
+
+    /// Returns a handle of the same connection whose calls have so long for their replies, and for finding room before.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Timeout) -> Self {
+        let mut handle = self.clone();
+        handle.timeout = timeout;
+        handle
     }
 
     /// Sends a request that has nothing to do with the connection's tubes, and waits for its reply.
@@ -96,11 +107,14 @@ impl Shared {
         let expect = request.expect();
         check_shareable(&expect, tube.is_some())?;
         let mut request = Some(request);
-        let mut turn = Turn { hub: &self.hub, number: None };
+        let waited = self.hub.duration_of(self.timeout);
+        let until = waited.map(|waited| (self.hub.clock)() + waited);
+        let waited = waited.unwrap_or_default();
+        let mut turn = Turn { hub: &self.hub, number: None, timeout: self.timeout, waited, until };
         let (ticket, used) = poll_fn(|cx| turn.poll(&expect, tube.as_ref(), &mut request, cx)).await?;
         drop(turn);
         let mut waiting = Waiting { hub: &self.hub, ticket: Some(ticket) };
-        let reply = poll_fn(|cx| waiting.poll(&expect, cx)).await?;
+        let reply = poll_fn(|cx| waiting.poll(cx)).await?;
         match used.as_ref().and_then(|used| used.refused.get().map(|refusal| (used, refusal))) {
             Some((used, (error, ran_in))) => Err(Error::UseRefused {
                 tube: used.tube.clone(),
@@ -116,7 +130,7 @@ impl Shared {
 impl Clone for Shared {
     fn clone(&self) -> Self {
         self.hub.with(|state| state.handles = state.handles.saturating_add(1));
-        Self { hub: Arc::clone(&self.hub) }
+        Self { hub: Arc::clone(&self.hub), timeout: self.timeout }
     }
 }
 
@@ -152,13 +166,21 @@ struct Used {
     refused: OnceLock<(CommandError, TubeName)>,
 }
 
-#[derive(Debug)]
-struct Hub(Mutex<State>);
+struct Hub {
+    state: Mutex<State>,
+    clock: Box<dyn Fn() -> Instant + Send + Sync>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("state", &self.state).finish_non_exhaustive()
+    }
+}
 
 impl Hub {
     /// Does something under the lock, and wakes whom it concerns when the lock is free again.
     fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
-        let mut state = self.0.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+        let mut state = self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
             // Somebody's request panicked while it wrote itself: half of it may be queued.
             let mut state = poisoned.into_inner();
             state.connection.abort();
@@ -170,6 +192,14 @@ impl Hub {
         woken.into_iter().for_each(Waker::wake);
         result
     }
+
+    fn duration_of(&self, timeout: Timeout) -> Option<Duration> {
+        match timeout {
+            Timeout::Default => self.with(|state| state.connection.config().reply_timeout),
+            Timeout::None => None,
+            Timeout::After(timeout) => Some(timeout),
+        }
+    }
 }
 
 struct State {
@@ -180,7 +210,9 @@ struct State {
     driver: Option<Waker>,
     /// Whom to wake once the lock is free.
     woken: Vec<Waker>,
+    /// Calls whose requests were not sent yet.
     room: Line<u64>,
+    /// Calls that wait for their replies.
     answers: Line<TicketId>,
     next_in_room: u64,
     /// The tube in use once everything sent has been answered; `None` if that is unknown.
@@ -198,12 +230,6 @@ impl fmt::Debug for State {
 }
 
 impl State {
-    /// The error of a call that took as long as a reply may.
-    fn late(&self, expect: &Expect, lost: Lost) -> Error {
-        let waited = self.connection.config().reply_timeout.unwrap_or_default();
-        Error::TimedOut { command: expect.command(), subject: expect.about(), waited, lost }
-    }
-
     fn wake_driver(&mut self) {
         self.woken.extend(self.driver.take());
     }
@@ -213,30 +239,35 @@ impl State {
     #[allow(clippy::type_complexity, reason = "two results that are taken apart at once")]
     fn send<R: Request>(
         &mut self,
+        now: Instant,
         tube: Option<&TubeName>,
         request: R,
+        timeout: Timeout,
     ) -> Result<(Ticket<Reply>, Option<Arc<Used>>), SendError> {
         self.wake_driver();
         let used = match tube {
-            Some(tube) => Some(self.use_tube(tube)?),
+            Some(tube) => Some(self.use_tube(now, tube, timeout)?),
             None => None,
         };
-        let ticket = self.send_now(request)?;
-        self.answers.push(ticket.id(), None);
+        let ticket = self.send_now(now, request, timeout)?;
+        self.answers.push(ticket.id(), None, None);
         Ok((ticket.untyped(), used))
     }
 
-    fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, SendError> {
-        // The driver has the clock, and sees to it that nobody waits too long.
-        let options = SendOptions::default().timeout(Timeout::None).beyond_limits();
-        self.connection.send_with(Instant::ZERO, request, options)
+    fn send_now<R: Request>(
+        &mut self,
+        now: Instant,
+        request: R,
+        timeout: Timeout,
+    ) -> Result<Ticket<R::Reply>, SendError> {
+        self.connection.send_with(now, request, SendOptions::default().timeout(timeout).beyond_limits())
     }
 
-    fn use_tube(&mut self, tube: &TubeName) -> Result<Arc<Used>, SendError> {
+    fn use_tube(&mut self, now: Instant, tube: &TubeName, timeout: Timeout) -> Result<Arc<Used>, SendError> {
         if let Some(used) = self.used.as_ref().filter(|used| used.tube == *tube) {
             return Ok(Arc::clone(used));
         }
-        let ticket = self.send_now(Use::new(tube))?;
+        let ticket = self.send_now(now, Use::new(tube), timeout)?;
         let used = Arc::new(Used { tube: tube.clone(), refused: OnceLock::new() });
         self.uses.push_back((ticket, Arc::clone(&used)));
         self.used = Some(Arc::clone(&used));
@@ -275,13 +306,8 @@ impl State {
     fn wake_room(&mut self) {
         let limits = self.connection.config().limits;
         if self.connection.in_flight() < limits.in_flight && self.connection.queued() < limits.queued {
-            self.woken.extend(self.room.waiters.front_mut().and_then(|front| front.waker.take()));
+            self.room.wake_first(&mut self.woken);
         }
-    }
-
-    fn first_deadline(&mut self, now: Instant) -> Option<Instant> {
-        let at = now + self.connection.config().reply_timeout?;
-        [self.room.first_deadline(at), self.answers.first_deadline(at)].into_iter().flatten().min()
     }
 }
 
@@ -289,6 +315,10 @@ impl State {
 struct Turn<'h> {
     hub: &'h Hub,
     number: Option<u64>,
+    timeout: Timeout,
+    /// As long as that is, and when it is over.
+    waited: Duration,
+    until: Option<Instant>,
 }
 
 impl Turn<'_> {
@@ -300,17 +330,19 @@ impl Turn<'_> {
         request: &mut Option<R>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Ticket<Reply>, Option<Arc<Used>>), Error>> {
+        let now = (self.hub.clock)();
         self.hub.with(|state| {
-            if self.number.is_some_and(|number| state.room.is_late(number)) {
-                return Poll::Ready(Err(state.late(expect, Lost::NotSent)));
+            if self.number.is_some() && self.until.is_some_and(|until| until <= now) {
+                let (command, subject, lost) = (expect.command(), expect.about(), Lost::NotSent);
+                return Poll::Ready(Err(Error::TimedOut { command, subject, waited: self.waited, lost }));
             }
-            let first = state.room.waiters.front().is_none_or(|front| Some(front.number) == self.number);
+            let first = state.room.first().is_none_or(|first| Some(first) == self.number);
             match (state.connection.check_send(expect), first) {
-                (Err(SendError::Full(_)), _) | (Ok(_), false) => {}
+                (Err(SendError::Full(_)), _) | (Ok(()), false) => {}
                 (Err(error), _) => return Poll::Ready(Err(error.into())),
-                (Ok(_), true) => {
+                (Ok(()), true) => {
                     let Some(request) = request.take() else { return Poll::Pending };
-                    return Poll::Ready(state.send(tube, request).map_err(Error::from));
+                    return Poll::Ready(state.send(now, tube, request, self.timeout).map_err(Error::from));
                 }
             }
             match self.number {
@@ -318,9 +350,9 @@ impl Turn<'_> {
                 None => {
                     let number = state.next_in_room;
                     state.next_in_room = number.saturating_add(1);
-                    state.room.push(number, Some(cx.waker().clone()));
+                    state.room.push(number, self.until, Some(cx.waker().clone()));
                     self.number = Some(number);
-                    // It has the clock.
+                    // It has the timer.
                     state.wake_driver();
                 }
             }
@@ -347,7 +379,7 @@ struct Waiting<'h> {
 }
 
 impl Waiting<'_> {
-    fn poll(&mut self, expect: &Expect, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         let Some(ticket) = &mut self.ticket else { return Poll::Pending };
         let id = ticket.id();
         let result = self.hub.with(|state| match state.connection.poll_reply(ticket) {
@@ -356,7 +388,6 @@ impl Waiting<'_> {
                 state.wake_room();
                 Poll::Ready(result)
             }
-            Poll::Pending if state.answers.is_late(id) => Poll::Ready(Err(state.late(expect, Lost::Unknown))),
             Poll::Pending => {
                 state.answers.wait(id, cx.waker());
                 Poll::Pending

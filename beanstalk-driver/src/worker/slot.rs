@@ -25,15 +25,10 @@ use super::{
     hub::Hub,
 };
 use crate::{
-    driver::{Driver, PollTransport},
     policy::{Action, Verdict, Worker, WorkerEvent, describe, guarded},
     runtime::{Alarm, Boxed, Runtime, lock},
 };
-use beanstalk_proto::{
-    Command, Error, Instant, Job, JobId, Lost, Reply, Subject,
-    client::{Connection, Ticket},
-    stats::JobStats,
-};
+use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
 
 /// A command that is outstanding.
 struct Calling {
@@ -212,7 +207,7 @@ where
 
     fn send(&mut self, command: Command, question: Option<Arc<Link>>) {
         let sent = match &mut self.client {
-            Some(client) => R::driver(client).start_call(command),
+            Some(client) => R::driver(client).start(command),
             None => Err(Error::Closed { lost: Lost::NotSent }),
         };
         match (sent, question) {
@@ -273,7 +268,7 @@ where
             }
             Io::Calling(calling) => {
                 let Some(client) = &mut self.client else { return false };
-                let Poll::Ready(result) = R::driver(client).poll_call(calling, cx) else { return false };
+                let Poll::Ready(result) = R::driver(client).poll_reply(&mut calling.ticket, cx) else { return false };
                 let question = calling.question.take();
                 self.io = Io::Idle;
                 match question {
@@ -302,37 +297,5 @@ where
             let stats = JobStats::decode(reply.body().unwrap_or_default());
             stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error: error.into() })
         }));
-    }
-}
-
-/// One command at a time, of which no future is ever dropped.
-impl<T: PollTransport> Driver<T> {
-    fn start_call(&mut self, command: Command) -> Result<Ticket<Reply>, Error> {
-        self.now = self.transport.now();
-        Ok(self.connection.send(self.now, command)?)
-    }
-
-    fn poll_call(&mut self, calling: &mut Calling, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
-        let ticket = &mut calling.ticket;
-        match self.poll_done(cx, |connection, _| connection.poll_reply(ticket)) {
-            Poll::Ready(Ok(result)) => Poll::Ready(result),
-            Poll::Ready(Err(error)) => {
-                let lost = self.connection.lost(&calling.ticket);
-                Poll::Ready(Err(self.failed(error, lost)))
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    /// Ready once a connection on which nothing is outstanding has ended.
-    fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let ended = |connection: &mut Connection, _| match connection.is_ended() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        };
-        Poll::Ready(match ready!(self.poll_done(cx, ended)) {
-            Ok(()) => Error::Closed { lost: Lost::NotSent },
-            Err(error) => self.failed(error, Lost::NotSent),
-        })
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::{Driver, PollTransport};
+use beanstalk_driver::{Block, Driver, PollTransport};
 use beanstalk_proto::{
     Command, Error, Instant, Job, JobId, Kind, Lost, Peek, Reply, Segments,
     client::{Config, Connection},
@@ -254,9 +254,8 @@ impl World {
 
 impl PollTransport for Wire {
     type Error = io::Error;
-    type Time = Instant;
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut world = self.world();
         if mem::take(&mut world.read_panics) {
             drop(world);
@@ -285,7 +284,7 @@ impl PollTransport for Wire {
         Poll::Ready(Ok(n))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         let mut world = self.world();
         if mem::take(&mut world.write_panics) {
             drop(world);
@@ -315,7 +314,7 @@ impl PollTransport for Wire {
         Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>, _: Block) -> Poll<io::Result<()>> {
         let mut world = self.world();
         if world.flush_fails {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
@@ -347,12 +346,13 @@ impl PollTransport for Wire {
         Error::Io { error, lost }
     }
 
-    fn clock(&self) -> Instant {
+    fn now(&self) -> Instant {
         self.world().now
     }
 
-    fn time_of(&self, shown: Instant) -> Instant {
-        shown
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let wire = self.clone();
+        move || wire.world().now
     }
 
     fn set_timer(&mut self, at: Instant) {

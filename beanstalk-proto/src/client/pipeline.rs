@@ -6,7 +6,7 @@ use core::{
     task::{Poll, ready},
 };
 
-use super::{Connection, SendOptions, Ticket};
+use super::{Connection, SendOptions, Ticket, Timeout};
 use crate::{
     error::{Error, Lost, SendError},
     request::Request,
@@ -28,6 +28,7 @@ pub struct Pipeline<I: Iterator<Item: Request>> {
     /// The request that there was no room for.
     held: Option<I::Item>,
     entries: VecDeque<Entry<<I::Item as Request>::Reply>>,
+    timeout: Timeout,
     failed: bool,
     late: bool,
 }
@@ -40,7 +41,12 @@ enum Entry<T> {
 impl<I: Iterator<Item: Request>> Pipeline<I> {
     /// Makes a pipeline of these requests; nothing is sent yet.
     pub fn new(requests: I) -> Self {
-        Self { requests, held: None, entries: VecDeque::new(), failed: false, late: false }
+        Self::with_timeout(requests, Timeout::Default)
+    }
+
+    /// As [`Pipeline::new`], with a time for each reply, from the one before it.
+    pub fn with_timeout(requests: I, timeout: Timeout) -> Self {
+        Self { requests, held: None, entries: VecDeque::new(), timeout, failed: false, late: false }
     }
 
     /// Sends requests until the window is full. While it is more than half full it does nothing, so that requests go
@@ -59,7 +65,7 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
                 return;
             }
             // It may make the queue longer than its limit: refused after it was encoded, it could not be held back.
-            let options = SendOptions::default().beyond_limits();
+            let options = SendOptions::default().timeout(self.timeout).beyond_limits();
             let sent = match room {
                 Ok(()) if self.late => Err(Error::TimedOut {
                     command: expect.command(),

@@ -1,7 +1,7 @@
 //! Connections that end too early, and what a server says when its memory ends.
 
 use beanstalk_proto::{
-    Command, Error, JobId, Kind, Lost, Put, PutOutcome, Release, ReleaseOutcome, Reserve, client::Config,
+    Command, Error, JobId, Kind, ListTubeUsed, Lost, Put, PutOutcome, Release, ReleaseOutcome, Reserve, client::Config,
 };
 
 use crate::{peer::Peer, script::Script};
@@ -50,6 +50,37 @@ pub async fn after_a_fatal_error_a_pipeline_says_of_each_request_what_became_of_
     let sent = rest.iter().take_while(|error| error.lost() == Some(Lost::Unknown)).count();
     assert!((1..rest.len()).contains(&sent), "{sent} of {} sent", rest.len());
     assert!(rest[sent..].iter().all(|error| error.lost() == Some(Lost::NotSent)));
+}
+
+/// A peer that reads a whole put and then resets the connection.
+fn resets() -> Script {
+    Script::play(|remote| {
+        remote.end_with_a_reset()?;
+        remote.line()?;
+        remote.line().map(|_| ())
+    })
+}
+
+pub async fn what_was_read_before_a_reset_may_have_run_whichever_way_it_was_sent<P: Peer>() {
+    for way in ["call", "send", "call_both", "call_all"] {
+        let script = resets();
+        let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
+        let put = Put::new(0, 0, 60, "x");
+        let error = match way {
+            "call" => peer.call(put).await.unwrap_err(),
+            "send" => match peer.send(put).await {
+                Ok(ticket) => peer.reply(ticket).await.unwrap_err(),
+                Err(error) => error,
+            },
+            "call_both" => match peer.call_both(put, ListTubeUsed::new()).await {
+                Ok((first, _)) => first.unwrap_err(),
+                Err(error) => error,
+            },
+            _ => peer.call_all(vec![put], 1).await.remove(0).unwrap_err(),
+        };
+        assert!(error.is_fatal(), "{way}: {error}");
+        assert_eq!(error.lost(), Some(Lost::Unknown), "{way}: {error}");
+    }
 }
 
 pub async fn a_put_that_is_buried_for_want_of_memory_is_an_outcome<P: Peer>() {

@@ -47,6 +47,7 @@ misdeeds! {
     endings {
         a_reply_that_ends_at_any_byte_is_a_closed_connection
         after_a_fatal_error_a_pipeline_says_of_each_request_what_became_of_it
+        what_was_read_before_a_reset_may_have_run_whichever_way_it_was_sent
         a_put_that_is_buried_for_want_of_memory_is_an_outcome
     }
     lines {
@@ -64,6 +65,7 @@ misdeeds! {
         a_reply_that_dribbles_past_the_timeout_times_out
         a_peer_that_never_reads_times_out_a_large_put
         a_peer_that_reads_in_drips_times_out_a_large_put
+        one_time_holds_for_a_call_whatever_dribbles
         a_peer_that_refuses_a_body_and_reads_no_further_is_heard
         a_late_reply_makes_room_for_the_next_request
         a_put_that_was_not_read_in_time_does_not_keep_the_next_out

@@ -129,6 +129,32 @@ pub async fn a_peer_that_reads_in_drips_times_out_a_large_put<P: Peer>() {
     assert!(start.elapsed() >= SHORT && start.elapsed() < SOON, "{:?}", start.elapsed());
 }
 
+pub async fn one_time_holds_for_a_call_whatever_dribbles<P: Peer>() {
+    const BODY: usize = 16 << 20;
+    // As long as a test may sleep, and half of it is what a busy machine may add.
+    let timeout = Duration::from_millis(1000);
+    let config = Config { reply_timeout: Some(timeout), ..impatient() };
+    for (body, reads) in [(BODY, false), (1, true), (BODY, true)] {
+        let (over, is_over) = mpsc::channel::<()>();
+        let script = Script::play(move |remote| {
+            thread::sleep(timeout * 8 / 10);
+            if reads {
+                remote.line()?;
+                remote.skip(body + 2)?;
+                remote.say("I")?;
+            }
+            let _ = is_over.recv();
+            Ok(())
+        });
+        let mut peer = P::connect(script.address(), config).await.unwrap();
+        let start = Instant::now();
+        timed_out(&peer.call(Put::of(vec![0; body])).await.unwrap_err(), Lost::Unknown);
+        let took = start.elapsed();
+        assert!(took >= timeout && took < timeout * 17 / 10, "{body} bytes, read: {reads}: {took:?} of {timeout:?}");
+        drop(over);
+    }
+}
+
 pub async fn a_peer_that_refuses_a_body_and_reads_no_further_is_heard<P: Peer>() {
     let (go_on, told) = mpsc::channel::<()>();
     let script = Script::play(move |remote| {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::{Driver, PollTransport, poll_io};
+use beanstalk_driver::{Block, Driver, PollTransport};
 use beanstalk_proto::{
     Command, Error, Instant, Lost, Reply, Subject,
     client::{Connection, Ticket},
@@ -215,6 +215,33 @@ async fn own_loop(client: &mut Client) {
 }
 
 impl Loop {
+    /// Writes what it can, and reads once.
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        let Self { connection, stream } = self;
+        let mut moved = false;
+        while connection.wants_transmit() && !connection.is_ended() {
+            match stream.poll_write(cx, Block::No, connection.transmit()) {
+                Poll::Ready(Ok(0)) => connection.received_eof(),
+                Poll::Ready(Ok(n)) => connection.transmitted(n),
+                Poll::Ready(Err(())) => return Poll::Ready(Err(())),
+                Poll::Pending => break,
+            }
+            moved = true;
+        }
+        connection.flushed();
+        if connection.is_ended() {
+            return Poll::Ready(Ok(()));
+        }
+        match stream.poll_read(cx, Block::No, connection.receive_buf()) {
+            Poll::Ready(Ok(0)) => connection.received_eof(),
+            Poll::Ready(Ok(n)) => connection.received(stream.now(), n),
+            Poll::Ready(Err(())) => return Poll::Ready(Err(())),
+            Poll::Pending if moved => {}
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_reply(&mut self, wait: &mut Wait, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         loop {
             let Some(ticket) = &mut wait.ticket else { return Poll::Pending };
@@ -222,7 +249,7 @@ impl Loop {
                 wait.ticket = None;
                 return Poll::Ready(result);
             }
-            match poll_io(&mut self.connection, &mut self.stream, cx) {
+            match self.poll_io(cx) {
                 Poll::Ready(Ok(())) if !self.connection.wants_read() => continue,
                 Poll::Ready(Err(())) => {
                     self.connection.abort();

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::{Driver, PollTransport};
+use beanstalk_driver::{Block, Driver, PollTransport};
 use beanstalk_proto::{
     Error, Instant, Lost, Segments,
     client::{Config, Connection},
@@ -135,18 +135,17 @@ fn io<T>(result: Result<Option<T>, ()>) -> Poll<Result<T, ()>> {
 
 impl PollTransport for Stream {
     type Error = ();
-    type Time = Instant;
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<Result<usize, ()>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<Result<usize, ()>> {
         io(self.sim.world().client_read(self.link, buf, cx.waker()))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, segments: Segments<'_>) -> Poll<Result<usize, ()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<Result<usize, ()>> {
         let bytes = segments.collect::<Vec<_>>().concat();
         io(self.sim.world().client_write(self.link, &bytes, cx.waker()))
     }
 
-    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+    fn poll_flush(&mut self, _: &mut Context<'_>, _: Block) -> Poll<Result<(), ()>> {
         Poll::Ready(Ok(()))
     }
 
@@ -159,12 +158,13 @@ impl PollTransport for Stream {
         Error::Io { error: std::io::ErrorKind::ConnectionReset.into(), lost }
     }
 
-    fn clock(&self) -> Instant {
+    fn now(&self) -> Instant {
         self.sim.now()
     }
 
-    fn time_of(&self, shown: Instant) -> Instant {
-        shown
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let sim = self.sim.clone();
+        move || sim.now()
     }
 
     fn set_timer(&mut self, at: Instant) {

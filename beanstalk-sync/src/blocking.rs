@@ -1,0 +1,264 @@
+//! A [`Transport`], as the driver polls it: a poll that would be pending waits instead, for as long as the driver lets it.
+//!
+//! So a call's future is ready when it is polled first, or the time that something may take is over, and polling it again goes on: there is
+//! nothing to be woken by, and no runtime.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+    task::{Context, Poll, Waker},
+    time::{self, Duration},
+};
+
+use beanstalk_driver::{Block, PollTransport, connect::socket::Maker};
+use beanstalk_proto::{Error, Instant, Lost, Segments};
+
+use crate::{
+    timeout::{ENDLESS, Timeout, is_timeout},
+    transport::Transport,
+};
+
+/// Pieces of the outbound queue for one write.
+const PIECES: usize = 16;
+
+/// Runs a call to its end.
+#[inline]
+pub(crate) fn block_on<F: Future>(call: F) -> F::Output {
+    let mut call = pin!(call);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = call.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+}
+
+/// A transport that waits.
+#[derive(Debug)]
+pub(crate) struct Blocking<T> {
+    transport: T,
+    /// What the core's clock counts from, in nanoseconds.
+    epoch: time::Instant,
+    /// What it shows, if that was just asked and nothing has waited since; else 0.
+    now: AtomicU64,
+    read: Timeout,
+    write: Timeout,
+    /// A flush has not come to its end.
+    flushing: bool,
+    timer: Option<Instant>,
+    maker: Maker,
+}
+
+// Nothing here pins the transport.
+impl<T> Unpin for Blocking<T> {}
+
+impl<T> Blocking<T> {
+    pub(crate) fn new(transport: T) -> Self {
+        let (read, write) = (Timeout::default(), Timeout::default());
+        Self {
+            transport,
+            epoch: time::Instant::now(),
+            now: AtomicU64::new(0),
+            read,
+            write,
+            flushing: false,
+            timer: None,
+            maker: Maker::this(),
+        }
+    }
+
+    pub(crate) const fn get_ref(&self) -> &T {
+        &self.transport
+    }
+
+    #[inline(always)]
+    fn now_nanos(&self) -> u64 {
+        let now = since(self.epoch);
+        self.now.store(now, Ordering::Relaxed);
+        now
+    }
+
+    /// When what may block so long has to return.
+    #[inline(always)]
+    fn until(&self, block: Block) -> u64 {
+        match block {
+            Block::Until(at) => at.map_or(ENDLESS, Instant::as_nanos),
+            Block::Turn => self.now_nanos().saturating_add(TURN),
+            Block::No => 0,
+        }
+    }
+
+    /// How long it is until then.
+    #[inline(always)]
+    fn left(&mut self, until: u64) -> u64 {
+        if until == ENDLESS || until == 0 {
+            return until;
+        }
+        let now = match self.now.load(Ordering::Relaxed) {
+            0 => since(self.epoch),
+            now => now,
+        };
+        until.saturating_sub(now)
+    }
+
+    /// As the transport is told.
+    #[inline(always)]
+    fn deadline(&self, until: u64) -> Option<time::Instant> {
+        // Later than the clock can say is as long as it takes.
+        if until == ENDLESS { None } else { self.epoch.checked_add(Duration::from_nanos(until)) }
+    }
+
+    /// What becomes of a read or write that did not go well: `None` if it is to be done again.
+    #[cold]
+    fn after(&self, result: io::Result<usize>, room: usize, until: u64) -> Option<Poll<io::Result<usize>>> {
+        match result {
+            Ok(n) => Some(Poll::Ready(Err(io::Error::other(format!(
+                "the transport reports {n} bytes moved where there was room for {room}"
+            ))))),
+            Err(error) if is_timeout(&error) => (until <= since(self.epoch)).then_some(Poll::Pending),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            Err(error) => Some(Poll::Ready(Err(error))),
+        }
+    }
+}
+
+impl<T: Transport> Blocking<T> {
+    /// Gives writes so long: until when.
+    #[inline(always)]
+    fn limit_writes(&mut self, until: u64) -> io::Result<()> {
+        let left = self.left(until);
+        let deadline = self.deadline(until);
+        let Self { transport, write, now, .. } = self;
+        if !write.suits(left) {
+            write.set(left, |timeout| transport.set_write_timeout(timeout))?;
+        }
+        transport.set_deadline(deadline);
+        *now.get_mut() = 0;
+        Ok(())
+    }
+}
+
+const TURN: u64 = Block::TURN.as_nanos() as u64;
+
+#[inline(always)]
+fn since(epoch: time::Instant) -> u64 {
+    let elapsed = epoch.elapsed();
+    elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into())
+}
+
+/// Writes once, as many pieces as there are: how much, and how much it might have been at most.
+#[inline(always)]
+fn write<T: Transport>(transport: &mut T, segments: &Segments<'_>) -> (io::Result<usize>, usize) {
+    match segments.single() {
+        Some(piece) => (transport.write(piece), piece.len()),
+        None => write_gathered(transport, segments.clone()),
+    }
+}
+
+#[inline(never)]
+fn write_gathered<T: Transport>(transport: &mut T, segments: Segments<'_>) -> (io::Result<usize>, usize) {
+    if let Some(pieces) = segments.line_and_body() {
+        let room = pieces.iter().map(|piece| piece.len()).sum();
+        return (transport.write_vectored(&pieces.map(IoSlice::new)), room);
+    }
+    let (pieces, count) = segments.io_slices::<PIECES>();
+    let pieces = pieces.get(..count).unwrap_or_default();
+    (transport.write_vectored(pieces), pieces.iter().map(|piece| piece.len()).sum())
+}
+
+impl<T: Transport> PollTransport for Blocking<T> {
+    type Error = io::Error;
+
+    #[inline(always)]
+    fn poll_read(&mut self, _: &mut Context<'_>, block: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let until = self.until(block);
+        loop {
+            let left = self.left(until);
+            let deadline = self.deadline(until);
+            let Self { transport, read, now, .. } = self;
+            if !read.suits(left) {
+                read.set(left, |timeout| transport.set_read_timeout(timeout))?;
+            }
+            transport.set_deadline(deadline);
+            *now.get_mut() = 0;
+            match transport.read(buf) {
+                Ok(n) if n <= buf.len() => return Poll::Ready(Ok(n)),
+                result => match self.after(result, buf.len(), until) {
+                    Some(result) => return result,
+                    None => {}
+                },
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn poll_write(&mut self, _: &mut Context<'_>, block: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+        let until = self.until(block);
+        loop {
+            self.limit_writes(until)?;
+            match write(&mut self.transport, &segments) {
+                (Ok(n), room) if n <= room => return Poll::Ready(Ok(n)),
+                (result, room) => match self.after(result, room, until) {
+                    Some(result) => return result,
+                    None => {}
+                },
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn poll_flush(&mut self, _: &mut Context<'_>, block: Block) -> Poll<io::Result<()>> {
+        // Right behind the write it has the write's time.
+        if self.flushing {
+            let until = self.until(block);
+            self.limit_writes(until)?;
+        }
+        self.flushing = false;
+        match self.transport.flush() {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
+                self.flushing = true;
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.transport.shutdown_write() {
+            Err(error) if is_timeout(&error) => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    fn is_inherited(&self) -> bool {
+        !self.maker.is_this()
+    }
+
+    fn failure(error: io::Error, lost: Lost) -> Error {
+        Error::Io { error, lost }
+    }
+
+    #[inline(always)]
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.now_nanos())
+    }
+
+    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+        let epoch = self.epoch;
+        move || Instant::from_nanos(since(epoch))
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        self.timer = Some(at);
+    }
+
+    fn poll_timer(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        match self.timer {
+            Some(at) if at <= self.now() => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+}

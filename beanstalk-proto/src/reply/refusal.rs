@@ -29,10 +29,10 @@ macro_rules! error_replies {
             /// with that, because they return every other reply as it is.
             ///
             /// ```
-            /// use beanstalk_proto::{CommandError, Error, Reply};
+            /// use beanstalk_proto::{CommandError, Error, JobId, Reply, Subject};
             ///
             /// // What a call to the server behind the proxy has returned.
-            /// let error = Error::Command { command: "delete", error: CommandError::NotFound };
+            /// let error = Error::Command { command: "delete", subject: Subject::Job(JobId(7)), error: CommandError::NotFound };
             /// assert_eq!(error.command_error().and_then(CommandError::reply), Some(Reply::NotFound));
             /// ```
             #[must_use]

@@ -97,8 +97,8 @@ pub(super) struct Slot {
     pub(super) wait: Wait,
     /// The job that `FOUND` and `RESERVED` must be about.
     pub(super) id: Option<JobId>,
-    /// What it is about, if that is no tube nor what the reply must repeat.
-    about: About,
+    /// The job that it is about, if the reply need not repeat that.
+    job: Option<JobId>,
     pub(super) rare: Option<Box<Rare>>,
     pub(super) state: State,
 }
@@ -108,15 +108,6 @@ pub(super) struct Slot {
 pub(super) struct Name {
     pub(super) command: &'static str,
     pub(super) subject: Subject,
-}
-
-/// What nearly every request is about, with nothing to free.
-#[derive(Clone, Copy, Debug, Default)]
-enum About {
-    #[default]
-    None,
-    Job(JobId),
-    Body(usize),
 }
 
 /// What few requests have.
@@ -142,7 +133,7 @@ impl Slot {
         direct: ReplySet::EMPTY,
         wait: Wait::No,
         id: None,
-        about: About::None,
+        job: None,
         rare: None,
         state: State::Free,
     };
@@ -151,47 +142,56 @@ impl Slot {
     #[inline(always)]
     fn occupy(&mut self, expect: Expect, sent: Sent) {
         const INSERTED: ReplySet = ReplySet::of(&[ReplyKind::Inserted]);
-        let Expect { command, kind, replies, other, wait, echo, subject } = expect;
-        let (id, tube) = match echo {
-            Echo::None => (None, None),
-            Echo::Id(id) => (Some(id), None),
-            Echo::Tube(tube) => (None, Some(tube)),
-        };
-        let about = match subject {
-            Subject::None => {
-                self.about = About::None;
-                None
-            }
-            Subject::Job(id) => {
-                self.about = About::Job(id);
-                None
-            }
-            Subject::Body(bytes) => {
-                self.about = About::Body(bytes);
-                None
-            }
-            about => {
-                self.about = About::None;
-                Some(about)
-            }
-        };
-        self.rare = match (kind, other, &tube, &about) {
-            (Some(_), OtherReplies::None, None, None) => None,
-            _ => Some(Box::new(Rare { command: Some(command), other, tube, about, caller: None })),
-        };
-        // A `put` could also be answered so that it is fatal.
-        self.direct = match (&self.rare, kind, sent.body_at < sent.end) {
-            (Some(_), ..) | (_, Some(Kind::Quit), _) => ReplySet::EMPTY,
-            (None, _, true) => replies.and(INSERTED),
-            (None, _, false) => replies.and(ReplySet::PLAIN),
-        };
         self.sent = sent;
-        self.kind = kind;
-        self.replies = replies;
-        self.wait = wait;
-        self.id = id;
+        self.kind = expect.kind;
+        self.replies = expect.replies;
+        self.wait = expect.wait;
+        (self.id, self.job) = (None, None);
         // It was free: to look for something to drop would cost more than all of the above.
         mem::forget(mem::replace(&mut self.state, State::Waiting));
+        match (&expect.kind, &expect.other, &expect.echo, &expect.subject) {
+            (
+                Some(kind),
+                OtherReplies::None,
+                Echo::None | Echo::Id(_),
+                Subject::None | Subject::Job(_) | Subject::Body(_),
+            ) if *kind != Kind::Quit && self.rare.is_none() => {
+                // A `put` could also be answered so that it is fatal.
+                let direct = if sent.body_at < sent.end { INSERTED } else { ReplySet::PLAIN };
+                self.direct = expect.replies.and(direct);
+                if let Echo::Id(id) = expect.echo {
+                    self.id = Some(id);
+                }
+                if let Subject::Job(id) = expect.subject {
+                    self.job = Some(id);
+                }
+                mem::forget(expect);
+            }
+            _ => self.occupy_closely(expect),
+        }
+    }
+
+    /// As [`Slot::occupy`], for a request of which more has to be kept, or that comes after one.
+    #[cold]
+    fn occupy_closely(&mut self, expect: Expect) {
+        let Expect { command, kind, other, echo, subject, .. } = expect;
+        self.direct = ReplySet::EMPTY;
+        let mut rare = Rare { command: Some(command), other, tube: None, about: None, caller: None };
+        match echo {
+            Echo::None => {}
+            Echo::Id(id) => self.id = Some(id),
+            Echo::Tube(tube) => rare.tube = Some(tube),
+        }
+        match subject {
+            Subject::None | Subject::Body(_) => {}
+            Subject::Job(id) => self.job = Some(id),
+            about => rare.about = Some(about),
+        }
+        let plain = kind.is_some() && other == OtherReplies::None && rare.tube.is_none() && rare.about.is_none();
+        if plain && kind != Some(Kind::Quit) && self.sent.body_at == self.sent.end {
+            self.direct = self.replies.and(ReplySet::PLAIN);
+        }
+        self.rare = if plain { None } else { Some(Box::new(rare)) };
     }
 
     /// The request's name in errors.
@@ -200,13 +200,15 @@ impl Slot {
     }
 
     /// What the request is about.
-    pub(super) fn subject(&self) -> Subject {
+    fn subject(&self) -> Subject {
         let rare = self.rare.as_ref();
         let named = rare.and_then(|rare| rare.about.clone().or_else(|| rare.tube.clone().map(Subject::Tube)));
-        match (self.about, self.id) {
-            (About::Job(id), _) | (About::None, Some(id)) => Subject::Job(id),
-            (About::Body(bytes), _) => Subject::Body(bytes),
-            (About::None, None) => named.unwrap_or_default(),
+        let body = self.sent.end.saturating_sub(self.sent.body_at);
+        match (named, self.job.or(self.id), body.checked_sub(2)) {
+            (Some(named), ..) => named,
+            (None, Some(id), _) => Subject::Job(id),
+            (None, None, Some(body)) => Subject::Body(usize::try_from(body).unwrap_or(usize::MAX)),
+            (None, None, None) => Subject::None,
         }
     }
 

@@ -185,7 +185,13 @@ impl Connection {
     fn become_late(&mut self, what: What) {
         let (place, timed_out) = match what {
             What::Late(place) => (place, false),
-            What::TimedOut(place) => (place, true),
+            // Unless the server should have answered by now: it is dead, and would time out again and again. (Who does not wait is not told
+            // that at once each time: a caller who tries again would not let any time pass.)
+            What::TimedOut(place) => {
+                let waits =
+                    self.slots.get(place).and_then(Slot::caller).is_some_and(|caller| caller.since < self.clock.now);
+                (place, !waits || self.late_at(place).is_none_or(|at| at > self.clock.now))
+            }
             What::NotClosed => {
                 self.stream = Stream::EndedLate;
                 return;
@@ -216,32 +222,42 @@ impl Connection {
 
     /// When the first request becomes late that somebody waits for, if no reply comes before.
     fn next_late(&self) -> Option<Due> {
+        let (place, slot) = self.slots.pending().find(|(_, slot)| slot.sent.owner != 0)?;
+        // One that has taken over a slot waits as long as its caller likes.
+        let at = if stands_for_another(slot) { None } else { self.late_at(place) };
+        Some(Due { at: at?, what: What::Late(place) })
+    }
+
+    /// When the reply to a request that waits for it is late, if none comes before.
+    fn late_at(&self, place: u64) -> Option<Instant> {
         let mut from = self.clock.replied;
-        for (place, slot) in self.slots.pending() {
+        for (at, slot) in self.slots.pending() {
             from = from.max(slot.sent.at);
             match slot.server_wait() {
                 Wait::No => {}
-                Wait::Seconds(seconds) => from = from + Duration::from_secs(seconds.into()),
+                wait @ Wait::Seconds(_) => from = from + wait.duration(),
                 Wait::Forever => return None,
             }
-            if slot.sent.owner != 0 {
-                let endless = slot.caller().is_some_and(|caller| caller.wait == Wait::Forever);
-                let patience =
-                    if endless && slot.server_wait() != Wait::No { Patience::ENDLESS } else { slot.sent.patience };
-                return Some(Due { at: patience.from(from)?, what: What::Late(place) });
+            if at == place {
+                // Whoever has taken over a job's confirmation was not there before.
+                let since = slot.caller().filter(|_| !stands_for_another(slot)).map_or(from, |caller| caller.since);
+                return slot.sent.patience.from(from.max(since));
             }
         }
         None
     }
 }
 
+/// Whether it was taken over by a reserve, and waits for the answer to its own request.
+fn stands_for_another(slot: &Slot) -> bool {
+    slot.caller().is_some() && matches!(slot.state, State::Waiting)
+}
+
 /// When a reserve that has taken over a slot has waited as long as its caller likes.
 fn end_of_wait(slot: &Slot) -> Option<Instant> {
-    match (slot.caller()?, &slot.state) {
-        (caller, State::Waiting) => match caller.wait {
-            Wait::Seconds(seconds) => Some(caller.since + Duration::from_secs(seconds.into())),
-            Wait::No | Wait::Forever => None,
-        },
-        _ => None,
+    let caller = slot.caller().filter(|_| stands_for_another(slot))?;
+    match caller.wait {
+        wait @ Wait::Seconds(_) => Some(caller.since + wait.duration()),
+        Wait::No | Wait::Forever => None,
     }
 }

@@ -347,9 +347,12 @@ fn a_reserve_on_a_dead_server_is_late_and_not_out_of_time_for_ever() {
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reserved::TimedOut);
     let mut ticket = send_at(&mut connection, at(14), ReserveWithTimeout::new(4));
     connection.handle_timeout(at(14));
-    assert_eq!(connection.poll_timeout(), Some(at(15)), "the server should have answered by then");
-    late(&mut connection, at(15));
-    assert!(is_late(&mut connection, &mut ticket));
+    assert_eq!(connection.poll_timeout(), Some(at(18)), "not before it is the caller's time");
+    late(&mut connection, at(18));
+    assert!(is_late(&mut connection, &mut ticket), "the server should have answered at 15");
+    let mut ticket = send_at(&mut connection, at(19), ReserveWithTimeout::new(0));
+    connection.handle_timeout(at(19));
+    assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reserved::TimedOut, "who does not wait learns nothing");
 }
 
 #[test]
@@ -392,6 +395,11 @@ fn a_reserve_whose_touch_is_not_answered_is_late() {
     assert_eq!(connection.poll_timeout(), Some(at(15)));
     late(&mut connection, at(15));
     assert!(is_late(&mut connection, &mut ticket));
+    let mut second = send_at(&mut connection, at(100), Reserve::new());
+    connection.handle_timeout(at(100));
+    assert_eq!(connection.poll_timeout(), Some(at(105)), "who takes over the confirmation has a time of its own");
+    late(&mut connection, at(105));
+    assert!(is_late(&mut connection, &mut second));
     feed(&mut connection, b"TOUCHED\r\n");
     assert_eq!(connection.take_orphaned().len(), 1);
 }

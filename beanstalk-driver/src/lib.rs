@@ -57,14 +57,6 @@ pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 #[cfg(feature = "std")]
 pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
 
-/// A timeout of a call's own.
-#[doc(hidden)]
-#[must_use]
-pub fn timeout(timeout: Option<core::time::Duration>) -> beanstalk_proto::client::Timeout {
-    use beanstalk_proto::client::Timeout;
-    timeout.map_or(Timeout::None, Timeout::After)
-}
-
 /// Runs the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -127,7 +127,7 @@ macro_rules! __shared_calls {
         /// A body has to be written within it, or read: 16 MiB take 7 s on a line of 20 Mbit/s, and 134 s at 1 Mbit/s.
         #[must_use]
         pub fn timeout(&self, timeout: impl Into<Option<core::time::Duration>>) -> Self {
-            Self { shared: self.shared.with_timeout($crate::timeout(timeout.into())) }
+            Self { shared: self.shared.with_timeout($crate::proto::client::Timeout::of(timeout)) }
         }
 
         /// Sends a request and waits for its reply. It must neither wait nor depend on the connection's tubes.
@@ -243,7 +243,7 @@ macro_rules! __blocking_calls {
         /// ```
         #[must_use = "it counts for the call that is made on what this returns"]
         pub fn timeout(&mut self, timeout: impl Into<Option<core::time::Duration>>) -> &mut Self {
-            self.driver.set_timeout($crate::timeout(timeout.into()));
+            self.driver.set_timeout($crate::proto::client::Timeout::of(timeout));
             self
         }
 
@@ -390,7 +390,7 @@ macro_rules! __async_calls {
         /// ```
         #[must_use = "it counts for the call that is made on what this returns"]
         pub fn timeout(&mut self, timeout: impl Into<Option<core::time::Duration>>) -> &mut Self {
-            self.driver.set_timeout($crate::timeout(timeout.into()));
+            self.driver.set_timeout($crate::proto::client::Timeout::of(timeout));
             self
         }
 

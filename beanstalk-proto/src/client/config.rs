@@ -59,6 +59,13 @@ pub enum Timeout {
     After(Duration),
 }
 
+impl Timeout {
+    /// A duration, or as long as it takes.
+    pub fn of(timeout: impl Into<Option<Duration>>) -> Self {
+        timeout.into().map_or(Self::None, Self::After)
+    }
+}
+
 /// What one request is sent with; [`SendOptions::default`] is what [`Connection::send`](super::Connection::send) uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -117,11 +117,12 @@ impl<T: PollTransport> Link<T> {
                 // Looking has queued something.
                 continue;
             }
-            if (came || wrote == Wrote::Some) && (self.mind_the_time(connection) || wrote == Wrote::Some) {
-                came = false;
+            // Nothing is late before the read that was asked for has been done.
+            let may_be_late = came || (wrote == Wrote::Some && !connection.wants_read());
+            came = false;
+            if may_be_late && (self.mind_the_time(connection) | (wrote == Wrote::Some)) {
                 continue;
             }
-            came = false;
             let block = match (connection.wants_read(), wrote) {
                 (true, _) => Block::No,
                 (false, Wrote::All) => Block::Until(first(connection.poll_timeout(), limit)),
@@ -253,11 +254,17 @@ impl<T: PollTransport> Link<T> {
     }
 }
 
-/// Alone, a request can wait for room. Among others it cannot: the server may be waiting for us to read.
+/// A short request that is alone can wait for room. Others cannot: the server may be waiting for us to read, or have refused a body.
 #[inline(always)]
 fn block_of_writes(connection: &Connection) -> Block {
-    if connection.in_flight() > 1 { Block::Turn } else { Block::Until(connection.poll_timeout()) }
+    match connection.in_flight() > 1 || connection.queued() > SHORT {
+        true => Block::Turn,
+        false => Block::Until(connection.poll_timeout()),
+    }
 }
+
+/// What a socket has room for, unless its peer has not read for a while.
+const SHORT: usize = 64 * 1024;
 
 #[inline(always)]
 fn first(timeout: Option<Instant>, limit: Option<Instant>) -> Option<Instant> {

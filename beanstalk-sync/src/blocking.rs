@@ -185,10 +185,11 @@ impl<T: Transport> PollTransport for Blocking<T> {
             *now.get_mut() = 0;
             match transport.read(buf) {
                 Ok(n) if n <= buf.len() => return Poll::Ready(Ok(n)),
-                result => match self.after(result, buf.len(), until) {
-                    Some(result) => return result,
-                    None => {}
-                },
+                result => {
+                    if let Some(result) = self.after(result, buf.len(), until) {
+                        return result;
+                    }
+                }
             }
         }
     }
@@ -200,10 +201,11 @@ impl<T: Transport> PollTransport for Blocking<T> {
             self.limit_writes(until)?;
             match write(&mut self.transport, &segments) {
                 (Ok(n), room) if n <= room => return Poll::Ready(Ok(n)),
-                (result, room) => match self.after(result, room, until) {
-                    Some(result) => return result,
-                    None => {}
-                },
+                (result, room) => {
+                    if let Some(result) = self.after(result, room, until) {
+                        return result;
+                    }
+                }
             }
         }
     }

@@ -100,13 +100,13 @@ fn idle(rounds: usize) -> String {
         let mut connections: Vec<_> = (0..held).map(|_| cases::connection()).collect();
         // Each has worked before: what it then keeps is what an idle connection holds.
         for connection in &mut connections {
-            cases::call(connection, cases::put(cases::SMALL), b"INSERTED 1\r\n", usize::MAX);
+            let _outcome = cases::call(connection, cases::put(cases::SMALL), b"INSERTED 1\r\n", usize::MAX);
         }
         let each = (alloc::live() - before) as f64 / f64::from(held);
         let busy = &mut connections[0];
         let times = (0..rounds).map(|_| {
             timed(20_000, || {
-                black_box(cases::call(busy, cases::put(cases::SMALL), b"INSERTED 1\r\n", usize::MAX));
+                let _outcome = black_box(cases::call(busy, cases::put(cases::SMALL), b"INSERTED 1\r\n", usize::MAX));
             })
         });
         table.row([held.to_string(), time(median(times.collect())), format!("{:.1} KiB", each / 1024.0)]);

@@ -39,7 +39,7 @@ impl Client {
 
     pub(super) fn put_pipelined(&mut self, count: u64) {
         for result in self.0.call_all((0..count).map(|_| Put::new(PRIORITY, 0, TTR, SMALL))) {
-            result.expect("put");
+            let _outcome = result.expect("put");
         }
     }
 

@@ -37,7 +37,7 @@ macro_rules! ours_async {
             pub(super) async fn put_pipelined(&mut self, count: u64) {
                 let mut results = self.0.call_all((0..count).map(|_| Put::new(PRIORITY, 0, TTR, SMALL)));
                 while let Some(result) = results.next().await {
-                    result.expect("put");
+                    let _outcome = result.expect("put");
                 }
             }
 
@@ -118,7 +118,7 @@ pub(super) mod on_tokio {
             let turns = (task..args.count).step_by(tasks as usize);
             tokio::spawn(async move {
                 for _ in turns {
-                    client.put_in("default", PRIORITY, 0, TTR, SMALL).await.expect("put");
+                    let _outcome = client.put_in("default", PRIORITY, 0, TTR, SMALL).await.expect("put");
                 }
             })
         });

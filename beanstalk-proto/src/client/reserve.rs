@@ -52,15 +52,30 @@ impl Connection {
     #[cold]
     pub(super) fn take_over(&mut self, expect: Expect, adoptable: Option<u64>, patience: Patience) -> Claim {
         let owner = self.next_number();
-        let caller = Caller { wait: expect.wait, since: self.clock.now, unread: adoptable.is_some() };
-        match adoptable.and_then(|place| Some((place, self.slots.get_mut(place)?))) {
-            Some((place, slot)) => {
-                (slot.sent.owner, slot.sent.patience) = (owner, patience);
-                self.slots.set_caller(place, caller);
-                self.clock.adopt();
-                (owner, place)
-            }
-            None => (owner, self.begin_reserve(owner, caller, patience)),
+        let caller = Caller { wait: expect.wait, since: self.clock.now, unread: false };
+        let place = match adoptable {
+            Some(place) => self.adopt(place, owner, caller, patience),
+            None => self.begin_reserve(owner, caller, patience),
+        };
+        (owner, place)
+    }
+
+    /// Lets a reserve take over the slot of one that was abandoned.
+    fn adopt(&mut self, place: u64, owner: u64, caller: Caller, patience: Patience) -> u64 {
+        if let Some(slot) = self.slots.get_mut(place) {
+            (slot.sent.owner, slot.sent.patience) = (owner, patience);
+        }
+        self.slots.set_caller(place, Caller { unread: true, ..caller });
+        self.clock.adopt();
+        place
+    }
+
+    /// Goes on with a reserve whose slot was answered without a job for it. Gives the place of its next slot.
+    pub(super) fn go_on(&mut self, owner: u64, caller: Caller, patience: Patience) -> u64 {
+        let waiting = self.slots.pending_waits().find(|(_, slot)| slot.sent.owner == 0 && slot.is_reserve());
+        match waiting.map(|(place, _)| place) {
+            Some(place) => self.adopt(place, owner, caller, patience),
+            None => self.begin_reserve(owner, caller, patience),
         }
     }
 
@@ -68,7 +83,10 @@ impl Connection {
     pub(super) fn begin_reserve(&mut self, owner: u64, caller: Caller, patience: Patience) -> u64 {
         let Caller { wait, since, .. } = caller;
         let kind = if wait == Wait::Forever { Kind::Reserve } else { Kind::ReserveWithTimeout };
-        let (wait, state) = match (self.parked.pop_front(), wait) {
+        // What the server does not read before another reserve has its job would keep this one from whoever could have it.
+        let blocked = self.slots.pending_waits().any(|(_, slot)| slot.server_wait() == Wait::Forever);
+        let parked = if blocked { None } else { self.parked.pop_front() };
+        let (wait, state) = match (parked, wait) {
             (Some(Parked::TooBig(too_big)), _) => {
                 let name = Name { command: kind.word(), subject: Subject::None };
                 self.slots.keep(owner, name, State::TooBig(too_big));

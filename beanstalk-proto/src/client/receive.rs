@@ -305,7 +305,7 @@ impl Connection {
         if let (true, Some(caller), Stream::Open) = (again && owner != 0, caller, self.stream) {
             self.slots.free(place);
             self.discard(state);
-            self.go_on(owner, caller, patience);
+            self.begin_reserve(owner, caller, patience);
         } else if owner != 0 {
             slot.state = state;
         } else {

@@ -78,7 +78,7 @@ impl Connection {
             Timeout::After(timeout) => Patience::of(Some(timeout)),
         };
         if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
-            return Ok(self.take_over(expect, adoptable, patience));
+            return Ok(self.take_over(expect, patience));
         }
         let limit = self.config.limits.queued;
         if queued > 0 && queued.saturating_add(bytes) > limit && !options.beyond_limits {

@@ -285,3 +285,17 @@ fn a_parked_job_whose_body_was_too_big_is_told_to_the_next_reserve() {
     assert!(matches!(error, Error::ReplyTooBig { id: Some(id), bytes: 5, limit: 4, .. } if id.0 == 7), "{error:?}");
     assert_in_step(&mut connection);
 }
+
+#[test]
+fn that_a_parked_job_was_too_big_is_told_although_another_reserve_waits() {
+    let mut connection = limited(Limits { reply_body: 4, ..Limits::default() });
+    let first = send(&mut connection, ReserveWithTimeout::new(0));
+    let second = send(&mut connection, Reserve::new());
+    written(&mut connection);
+    connection.abandon(first);
+    connection.abandon(second);
+    feed(&mut connection, b"RESERVED 7 5\r\nhello\r\n");
+    let mut ticket = send(&mut connection, Reserve::new());
+    let error = reply(&mut connection, &mut ticket).unwrap_err();
+    assert!(matches!(error, Error::ReplyTooBig { id: Some(id), .. } if id.0 == 7), "{error:?}");
+}

@@ -47,7 +47,8 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
             let expect = Expect::of(Kind::Stats);
             let room = self.driver.make_room(&expect).await;
             self.started = true;
-            if let Err(error) = room {
+            // What the connection only refuses, the pipeline refuses for each request that it concerns.
+            if let Some(error) = room.err().filter(Error::is_fatal) {
                 return self.fail(error);
             }
         }

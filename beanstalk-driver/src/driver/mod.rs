@@ -203,7 +203,9 @@ impl<T: PollTransport> Driver<T> {
     #[inline(always)]
     fn claim<R: Request>(&mut self, request: R) -> Result<Claim<'_, T, R::Reply>, Error> {
         let ticket = self.send_now(request)?;
-        Ok(Claim { driver: self, ticket, begin: Begin::Sent })
+        // A reserve may be answered by what came for an abandoned one.
+        let begin = if self.connection.is_ready(ticket.id()) { Begin::Anywhere } else { Begin::Sent };
+        Ok(Claim { driver: self, ticket, begin })
     }
 
     /// Queues a request. If others are in flight there is room for it, or it belongs to one of them.

@@ -88,8 +88,7 @@ impl Framer {
 
     #[inline(never)]
     fn receive_buf_closely(&mut self) -> &mut [u8] {
-        let in_scratch = self.start < self.end;
-        if let (Some(Incoming { keep: true, .. }), false) = (&self.incoming, in_scratch) {
+        if self.lends_body() {
             let room = self.incoming.as_mut().map(Incoming::tail).unwrap_or_default();
             self.lent = room.len();
             return room;
@@ -123,9 +122,9 @@ impl Framer {
         if n > room {
             return false;
         }
-        let in_scratch = self.start < self.end;
+        let lends_body = self.lends_body();
         match &mut self.incoming {
-            Some(body) if body.keep && !in_scratch => body.arrived(n),
+            Some(body) if lends_body => body.arrived(n),
             _ => {
                 self.end = self.end.wrapping_add(n);
                 if n == room || self.scratch.len() > FIRST {
@@ -134,6 +133,13 @@ impl Framer {
             }
         }
         true
+    }
+
+    /// Whether the next bytes go to where the body stays: some are missing, and none lies in the scratch before them.
+    #[inline]
+    fn lends_body(&self) -> bool {
+        let missing = self.incoming.as_ref().is_some_and(|body| body.keep && body.filled < body.total);
+        missing && self.start == self.end
     }
 
     /// Takes note of a read that has filled the scratch, or has not although it has grown.
@@ -378,6 +384,19 @@ mod tests {
         framer.start_body(10, true);
         assert_eq!(framer.receive_buf().len(), 12);
         assert!(!framer.received(13));
+    }
+
+    #[test]
+    fn behind_a_body_that_is_whole_there_is_room_for_what_follows() {
+        let mut framer = Framer::default();
+        framer.start_body(1000, true);
+        framer.receive_buf()[1000..].copy_from_slice(b"\r\n");
+        assert!(framer.received(1002));
+        let room = framer.receive_buf();
+        room[..2].copy_from_slice(b"OK");
+        assert!(framer.received(2));
+        assert_eq!(framer.poll_body().unwrap().bytes.len(), 1000);
+        assert_eq!(framer.unread(), b"OK");
     }
 
     /// Reads so many bytes, and uses them.

@@ -98,9 +98,9 @@ impl<T: PollTransport> Link<T> {
         cx: &mut Context<'_>,
         mut look: impl FnMut(&mut Connection) -> Poll<R>,
     ) -> Poll<Result<R, T::Error>> {
-        let (mut came, mut sent) = (false, begin == Begin::Sent);
+        let mut sent = begin == Begin::Sent;
         loop {
-            let wrote = match self.write(connection, cx) {
+            let wrote = match self.write(connection, limit, cx) {
                 Ok(wrote) => wrote,
                 Err(error) => {
                     self.read_out(connection, cx);
@@ -109,19 +109,18 @@ impl<T: PollTransport> Link<T> {
             };
             // Before anything was read it cannot be here.
             if !mem::take(&mut sent) || connection.is_ended() {
-                if let Poll::Ready(found) = look(connection) {
+                if let Poll::Ready(found) = look_first(connection, &mut look) {
                     return Poll::Ready(Ok(found));
                 }
             }
-            if wrote == Wrote::All && connection.wants_transmit() && !connection.is_ended() {
-                // Looking has queued something.
-                continue;
-            }
-            // Nothing is late before the read that was asked for has been done.
-            let may_be_late = came || (wrote == Wrote::Some && !connection.wants_read());
-            came = false;
-            if may_be_late && (self.mind_the_time(connection) | (wrote == Wrote::Some)) {
-                continue;
+            // Looking may have queued something, and nothing is late before a read that was asked for.
+            match wrote {
+                Wrote::All if connection.wants_transmit() && !connection.is_ended() => continue,
+                Wrote::Some if !connection.wants_read() => {
+                    self.mind_the_time(connection);
+                    continue;
+                }
+                _ => {}
             }
             let block = match (connection.wants_read(), wrote) {
                 (true, _) => Block::No,
@@ -134,7 +133,11 @@ impl<T: PollTransport> Link<T> {
                     // What is alone needs no other time than when it was sent.
                     let alone = connection.in_flight() == 1;
                     connection.received(if alone { Instant::ZERO } else { self.transport.now() }, n);
-                    came = true;
+                    // Before writing on: with the reply here, nothing says how long that may take.
+                    if let Poll::Ready(found) = look(connection) {
+                        return Poll::Ready(Ok(found));
+                    }
+                    self.mind_the_time(connection);
                 }
                 // It may have come with the last bytes before the failure.
                 Poll::Ready(Err(error)) => return Poll::Ready(begin.found_or(|| look(connection), error)),
@@ -191,9 +194,14 @@ impl<T: PollTransport> Link<T> {
 
     /// Writes once, and flushes if that was all.
     #[inline(always)]
-    fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
+    fn write(
+        &mut self,
+        connection: &mut Connection,
+        limit: Option<Instant>,
+        cx: &mut Context<'_>,
+    ) -> Result<Wrote, T::Error> {
         if connection.wants_transmit() && !connection.is_ended() {
-            match self.transport.poll_write(cx, block_of_writes(connection), connection.transmit()) {
+            match self.transport.poll_write(cx, block_of_writes(connection, limit), connection.transmit()) {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => connection.transmitted(n),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -204,7 +212,7 @@ impl<T: PollTransport> Link<T> {
             }
         }
         if connection.wants_flush() && !connection.is_ended() {
-            match self.transport.poll_flush(cx, block_of_writes(connection)) {
+            match self.transport.poll_flush(cx, block_of_writes(connection, limit)) {
                 Poll::Ready(Ok(())) => connection.flushed(),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Wrote::Nothing),
@@ -256,11 +264,17 @@ impl<T: PollTransport> Link<T> {
 
 /// A short request that is alone can wait for room. Others cannot: the server may be waiting for us to read, or have refused a body.
 #[inline(always)]
-fn block_of_writes(connection: &Connection) -> Block {
+fn block_of_writes(connection: &Connection, limit: Option<Instant>) -> Block {
     match connection.in_flight() > 1 || connection.queued() > SHORT {
         true => Block::Turn,
-        false => Block::Until(connection.poll_timeout()),
+        false => Block::Until(first(connection.poll_timeout(), limit)),
     }
+}
+
+/// Looks before a read, which is rarely needed.
+#[inline(never)]
+fn look_first<R>(connection: &mut Connection, look: &mut impl FnMut(&mut Connection) -> Poll<R>) -> Poll<R> {
+    look(connection)
 }
 
 /// What a socket has room for, unless its peer has not read for a while.

@@ -50,42 +50,49 @@ impl Connection {
 
     /// Sends a reserve that need not be written: it takes over one that waits for nobody, or a job that came for nobody.
     #[cold]
-    pub(super) fn take_over(&mut self, expect: Expect, adoptable: Option<u64>, patience: Patience) -> Claim {
+    pub(super) fn take_over(&mut self, expect: Expect, patience: Patience) -> Claim {
         let owner = self.next_number();
-        let caller = Caller { wait: expect.wait, since: self.clock.now, unread: adoptable.is_some() };
-        match adoptable.and_then(|place| Some((place, self.slots.get_mut(place)?))) {
-            Some((place, slot)) => {
-                (slot.sent.owner, slot.sent.patience) = (owner, patience);
-                self.slots.set_caller(place, caller);
-                self.clock.adopt();
-                (owner, place)
-            }
-            None => (owner, self.begin_reserve(owner, caller, patience)),
-        }
+        let caller = Caller { wait: expect.wait, since: self.clock.now, unread: false };
+        (owner, self.begin_reserve(owner, caller, patience))
     }
 
-    /// Starts a reserve that nothing was done for yet, with a parked job if there is one. Gives the place of its slot.
+    /// Begins a reserve, or goes on with one whose slot was answered without a job for it. Gives the place of its slot.
     pub(super) fn begin_reserve(&mut self, owner: u64, caller: Caller, patience: Patience) -> u64 {
         let Caller { wait, since, .. } = caller;
         let kind = if wait == Wait::Forever { Kind::Reserve } else { Kind::ReserveWithTimeout };
-        let (wait, state) = match (self.parked.pop_front(), wait) {
-            (Some(Parked::TooBig(too_big)), _) => {
-                let name = Name { command: kind.word(), subject: Subject::None };
-                self.slots.keep(owner, name, State::TooBig(too_big));
-                return u64::MAX;
+        // That a job was too big can be told at once, if there is room for one more that is answered.
+        let room = self.slots.len() < self.config.limits.in_flight;
+        let too_big = self.parked.iter().position(|parked| room && matches!(parked, Parked::TooBig(_)));
+        if let Some(Parked::TooBig(too_big)) = too_big.and_then(|at| self.parked.remove(at)) {
+            let name = Name { command: kind.word(), subject: Subject::None };
+            self.slots.keep(owner, name, State::TooBig(too_big));
+            return u64::MAX;
+        }
+        let waiting = self.slots.pending_waits().find(|(_, slot)| slot.sent.owner == 0 && slot.is_reserve());
+        if let Some(place) = waiting.map(|(place, _)| place) {
+            if let Some(slot) = self.slots.get_mut(place) {
+                (slot.sent.owner, slot.sent.patience) = (owner, patience);
             }
+            self.slots.set_caller(place, Caller { unread: true, ..caller });
+            self.clock.adopt();
+            return place;
+        }
+        // What the server does not read before another reserve has its job would keep this one from whoever could have it.
+        let blocked = self.slots.pending_waits().any(|(_, slot)| slot.server_wait() == Wait::Forever);
+        let parked = if blocked { None } else { self.parked.pop_front() };
+        let (wait, state) = match (parked, wait) {
             (Some(Parked::Job(job)), wait) => {
                 self.write(Touch::new(job.id));
                 (wait, State::Confirming(job.into()))
             }
-            (None, Wait::Seconds(seconds)) => {
+            (_, Wait::Seconds(seconds)) => {
                 let end = since + Duration::from_secs(seconds.into());
                 let left = end.saturating_duration_since(self.clock.now);
                 let seconds = u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX);
                 self.write(ReserveWithTimeout::new(seconds));
                 (Wait::Seconds(seconds), State::Waiting)
             }
-            (None, wait) => {
+            (_, wait) => {
                 self.write(Reserve::new());
                 (wait, State::Waiting)
             }

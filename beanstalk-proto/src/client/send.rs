@@ -78,7 +78,7 @@ impl Connection {
             Timeout::After(timeout) => Patience::of(Some(timeout)),
         };
         if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
-            return Ok(self.take_over(expect, adoptable, patience));
+            return Ok(self.take_over(expect, patience));
         }
         let limit = self.config.limits.queued;
         if queued > 0 && queued.saturating_add(bytes) > limit && !options.beyond_limits {
@@ -140,7 +140,7 @@ impl Connection {
         }
         let limits = &self.config.limits;
         // What is taken over is not sent, and has a slot. But the claims to it that are late stay until they are polled.
-        let slots = if adoptable.is_some() { self.slots.kept() } else { self.slots.len() };
+        let slots = if adoptable.is_some() { self.slots.claims() } else { self.slots.len() };
         let (bytes, limit) = (self.transmit.queued(), limits.queued);
         match adoptable {
             _ if slots >= limits.in_flight => Err(Full::InFlight { limit: limits.in_flight }.into()),

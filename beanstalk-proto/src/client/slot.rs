@@ -291,9 +291,10 @@ impl Slots {
         self.occupied.wrapping_add(self.kept.len())
     }
 
-    /// How many tickets are owed something that no longer have a slot.
-    pub(super) fn kept(&self) -> usize {
-        self.kept.len()
+    /// How many tickets are owed something, be it that they have no slot any more.
+    pub(super) fn claims(&self) -> usize {
+        let slots = (self.front..self.end).filter_map(|place| self.get(place));
+        slots.filter(|slot| slot.sent.owner != 0 && !slot.is_free()).count().saturating_add(self.kept.len())
     }
 
     /// Whether one of those that wait for their reply may be a request that the server keeps waiting; `false` is certain.

@@ -151,11 +151,7 @@ impl Connection {
     /// Ask again after `poll_event`, `respond` and `transmitted`.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        let reads = match self.state {
-            State::Closing | State::Closed => false,
-            State::Unanswered => !self.input.is_full(),
-            _ => true,
-        };
+        let reads = !matches!(self.state, State::Closing | State::Closed) && !self.input.is_full();
         reads && !self.eof && !self.is_backlogged()
     }
 

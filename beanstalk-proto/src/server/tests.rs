@@ -252,6 +252,7 @@ fn input_is_taken_while_a_command_is_unanswered_until_the_buffer_is_full() {
     assert_eq!(taken, 8 * 1024);
     assert!(connection.receive_buf().is_empty());
     connection.respond(Reply::TimedOut);
+    assert!(!connection.wants_input(), "what is here comes first");
     for _ in 0..taken / 10 {
         assert_eq!(connection.poll_event(), Some(Event::Command(Command::Delete { id: JobId(1) })));
         connection.respond(Reply::Deleted);

@@ -6,7 +6,8 @@ use beanstalk_proto::{
 };
 
 use crate::harness::{
-    NOW, assert_in_step, decode, feed, is_pending, limited, refusal, reply, send, sent, take_over, written,
+    NOW, assert_in_step, decode, feed, is_pending, limited, nothing_unread, refusal, reply, send, sent, take_over,
+    written,
 };
 
 /// A connection that holds job 7 for nobody.
@@ -181,6 +182,40 @@ fn a_parked_job_stays_parked_while_a_waiting_reserve_is_taken_over() {
 }
 
 #[test]
+fn a_parked_job_is_not_held_up_behind_a_reserve_that_waits_without_end() {
+    for abandoned in [false, true] {
+        let mut connection = parked();
+        let first = send(&mut connection, ReserveJob::new(9));
+        let old = send(&mut connection, ReserveWithTimeout::new(0));
+        assert_eq!(written(&mut connection), b"reserve-job 9\r\ntouch 7\r\n");
+        feed(&mut connection, b"NOT_FOUND\r\nNOT_FOUND\r\n");
+        assert_eq!(written(&mut connection), b"reserve-with-timeout 0\r\n");
+        connection.abandon(first);
+        connection.abandon(old);
+        let mut ticket = send(&mut connection, ReserveWithTimeout::new(5));
+        let behind = send(&mut connection, Reserve::new());
+        assert_eq!(written(&mut connection), b"reserve\r\n");
+        let mut behind = Some(behind);
+        if abandoned {
+            connection.abandon(behind.take().unwrap());
+        }
+        // It was unread, so it is to be confirmed; but the server reads nothing now.
+        feed(&mut connection, b"RESERVED 8 1\r\nx\r\n");
+        let sent = written(&mut connection);
+        assert_eq!(connection.take_orphaned()[0].id.0, 8, "it is not held up");
+        if abandoned {
+            assert_eq!(sent, b"", "it takes over the one that waits");
+            nothing_unread(&mut connection);
+        } else {
+            assert_eq!(sent, b"reserve-with-timeout 5\r\n");
+            feed(&mut connection, b"RESERVED 10 1\r\nx\r\n");
+        }
+        feed(&mut connection, b"RESERVED 11 1\r\nx\r\n");
+        assert_eq!(id(reply(&mut connection, &mut ticket).unwrap()), Some(11));
+    }
+}
+
+#[test]
 fn parked_jobs_are_handed_over_in_the_order_in_which_they_came() {
     let mut connection = parked();
     let other = send(&mut connection, ReserveJob::new(9));
@@ -249,4 +284,18 @@ fn a_parked_job_whose_body_was_too_big_is_told_to_the_next_reserve() {
     let error = reply(&mut connection, &mut ticket).unwrap_err();
     assert!(matches!(error, Error::ReplyTooBig { id: Some(id), bytes: 5, limit: 4, .. } if id.0 == 7), "{error:?}");
     assert_in_step(&mut connection);
+}
+
+#[test]
+fn that_a_parked_job_was_too_big_is_told_although_another_reserve_waits() {
+    let mut connection = limited(Limits { reply_body: 4, ..Limits::default() });
+    let first = send(&mut connection, ReserveWithTimeout::new(0));
+    let second = send(&mut connection, Reserve::new());
+    written(&mut connection);
+    connection.abandon(first);
+    connection.abandon(second);
+    feed(&mut connection, b"RESERVED 7 5\r\nhello\r\n");
+    let mut ticket = send(&mut connection, Reserve::new());
+    let error = reply(&mut connection, &mut ticket).unwrap_err();
+    assert!(matches!(error, Error::ReplyTooBig { id: Some(id), .. } if id.0 == 7), "{error:?}");
 }

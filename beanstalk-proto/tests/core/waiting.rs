@@ -7,7 +7,8 @@ use beanstalk_proto::{
 };
 
 use crate::harness::{
-    NOW, assert_in_step, at, connection, decode, feed, is_pending, late, limited, reply, send, sent, take_over, written,
+    NOW, assert_in_step, at, connection, decode, feed, is_pending, late, limited, nothing_unread, reply, send, sent,
+    take_over, written,
 };
 
 /// A connection whose `reserve` nobody waits for any more.
@@ -266,17 +267,17 @@ fn reserves_that_are_sent_again_stay_within_the_limit() {
     // The first is not polled until the end.
     let mut first = take_over(&mut connection, ReserveWithTimeout::new(8));
     feed(&mut connection, b"TIMED_OUT\r\n");
-    let second = take_over(&mut connection, ReserveWithTimeout::new(9));
-    feed(&mut connection, b"TIMED_OUT\r\n");
-    connection.abandon(second);
-    assert_eq!(connection.in_flight(), 2);
-    let mut third = take_over(&mut connection, ReserveWithTimeout::new(10));
-    assert_eq!(connection.in_flight(), 2);
+    nothing_unread(&mut connection);
+    assert_eq!((connection.queued(), connection.in_flight()), (0, 1), "it takes over the other one");
+    let mut second = send(&mut connection, ReserveWithTimeout::new(9));
+    assert_eq!(written(&mut connection), b"reserve-with-timeout 9\r\n");
     assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Full(Full::InFlight { limit: 2 }));
-    feed(&mut connection, b"RESERVED 7 1\r\nx\r\nTIMED_OUT\r\n");
-    assert_eq!(job(&mut connection, &mut first), 7);
-    feed(&mut connection, b"RESERVED 8 1\r\ny\r\n");
-    assert_eq!(job(&mut connection, &mut third), 8);
+    feed(&mut connection, b"TIMED_OUT\r\n");
+    assert_eq!(written(&mut connection), b"reserve-with-timeout 8\r\n", "there is none to take over any more");
+    assert_eq!(connection.in_flight(), 2);
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\nRESERVED 8 1\r\ny\r\n");
+    assert_eq!(job(&mut connection, &mut second), 7);
+    assert_eq!(job(&mut connection, &mut first), 8);
     assert_in_step(&mut connection);
 }
 

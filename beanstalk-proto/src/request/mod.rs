@@ -126,7 +126,7 @@ pub enum Echo {
     Tube(TubeName),
 }
 
-/// A reply word that is not one of [`ReplyKind`].
+/// A reply word that is not one of [`ReplyKind`](crate::ReplyKind).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReplyShape {
     /// The word.
@@ -135,7 +135,7 @@ pub struct ReplyShape {
     pub body: bool,
 }
 
-/// Which replies beyond [`ReplyKind`] a request may get.
+/// Which replies beyond [`ReplyKind`](crate::ReplyKind) a request may get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OtherReplies {
     /// None: another word desynchronises the connection.

@@ -95,7 +95,7 @@ pub(crate) fn shortened(text: &str) -> String {
     /// Bytes shown at most.
     const SHOWN: usize = 224;
     match text.char_indices().map(|(at, _)| at).take_while(|&at| at <= SHOWN).last() {
-        Some(at) if text.len() > SHOWN => text.get(..at).unwrap_or_default().to_owned() + "…",
+        Some(at) if text.len() > SHOWN => alloc::format!("{}…", text.get(..at).unwrap_or_default()),
         _ => text.to_owned(),
     }
 }

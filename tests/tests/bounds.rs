@@ -33,6 +33,7 @@ fn a_peer_is_given_memory_and_work_only_for_the_bytes_it_sends() {
     assert!(most >= 3 * BASE);
     a_client_holds_no_more_than_has_arrived();
     a_client_holds_no_more_than_its_limits();
+    an_idle_connection_holds_under_2_kib();
     a_server_holds_no_more_than_has_arrived();
     a_server_holds_no_more_replies_than_its_backlog();
     work_is_in_proportion_to_the_bytes();
@@ -124,6 +125,25 @@ fn a_client_holds_no_more_than_has_arrived() {
         assert!(connection.is_ended());
         black_box(&ticket);
     });
+}
+
+/// Whether nothing was asked yet, or much was, and then little.
+fn an_idle_connection_holds_under_2_kib() {
+    for busy in [false, true] {
+        let before = MEMORY.current_usage();
+        let mut connection = client::Connection::new(client::Config::default());
+        let mut ask_for = |bytes: usize| {
+            let mut ticket = ask(&mut connection, Peek::new(1));
+            tell(&mut connection, format!("FOUND 1 {bytes}\r\n{}\r\n", "x".repeat(bytes)).as_bytes(), usize::MAX);
+            assert!(connection.poll_reply(&mut ticket).is_ready());
+        };
+        if busy {
+            (0..100).for_each(|n| ask_for(n * 100));
+        }
+        (0..100).for_each(|_| ask_for(5));
+        let held = size_of_val(&connection) + MEMORY.current_usage() - before;
+        assert!(held < 2048, "{held} bytes, busy before: {busy}");
+    }
 }
 
 fn a_client_holds_no_more_than_its_limits() {

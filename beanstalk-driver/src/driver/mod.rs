@@ -143,6 +143,21 @@ impl<T: PollTransport> Driver<T> {
         self.connection.take_orphaned()
     }
 
+    /// Reads what is here, without waiting, and returns whether the connection has ended.
+    pub async fn has_ended(&mut self) -> bool {
+        let read = poll_fn(|cx| {
+            let ended = |connection: &mut Connection, _| match connection.is_ended() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            };
+            Poll::Ready(self.poll_done(cx, ended))
+        });
+        if let Poll::Ready(Err(_)) = read.await {
+            self.connection.abort();
+        }
+        self.connection.is_ended()
+    }
+
     /// Ends the connection in order, and waits for the server to end it too, for as long as a reply may take.
     ///
     /// # Errors

@@ -71,6 +71,7 @@ scenarios! {
         pace::a_silent_server_stalls_no_put_while_another_is_healthy
         restarts::a_session_that_was_idle_notices_before_a_put_that_its_server_was_restarted
         restarts::a_producer_that_was_idle_notices_before_a_put_that_its_server_was_restarted
+        restarts::a_worker_hears_at_once_that_the_connection_under_a_running_handler_is_gone
         restarts::a_reserve_that_waits_goes_on_though_its_server_is_restarted
     }
     peers {

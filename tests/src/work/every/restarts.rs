@@ -1,21 +1,30 @@
-//! Servers that are restarted under sessions and producers, and what these make of it.
+//! Servers that end, or are restarted, under workers, sessions and producers, and what these make of it.
 
 use std::{
     io::{BufRead, BufReader, Lines, Write},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
     thread,
     time::Duration,
 };
 
 use beanstalk_driver::{
     ProducerConfig,
-    policy::{Backoff, IDLE, SessionConfig},
+    policy::{Backoff, Event, IDLE, SessionConfig, Verdict, WorkerEvent},
 };
 use beanstalk_proto::{Command, Error, Lost, Reply, TubeName, client::Config};
 use beanstalk_sync::Client;
+use smol::channel;
 
-use super::{super::Stand, binding::Binding, eventually};
+use super::{
+    super::Stand,
+    binding::{Binding, Deed, Ending, Setup},
+    eventually,
+};
 use crate::{daemon::Daemon, fire::restart};
+
+/// Far less than the time until the next heartbeat, and enough for a slow machine.
+const AT_ONCE: Duration = Duration::from_millis(900);
 
 fn quickly() -> SessionConfig {
     let delay = Duration::from_millis(5);
@@ -159,4 +168,32 @@ pub(super) fn a_reserve_is_repeated_with_nothing_left_once_its_timeout_is_over<B
     assert!(matches!(&results[..], [Ok(Reply::TimedOut)]), "{results:?}");
     let asked = server.join().unwrap();
     assert_eq!([&asked[0], &asked[2]], ["reserve-with-timeout 1", "reserve-with-timeout 0"]);
+}
+
+pub(super) fn a_worker_hears_at_once_that_the_connection_under_a_running_handler_is_gone<B: Binding>(stand: Stand) {
+    let mut server = stand.server();
+    let mut client = Client::connect(&server.address()).unwrap();
+    client.use_tube("t").unwrap();
+    client.put(1, 0, 60, "x").unwrap().inserted().unwrap();
+    let (began, beginning) = channel::bounded(1);
+    let (go, going) = channel::bounded::<()>(1);
+    let (lost, losing) = mpsc::channel();
+    let mut setup = Setup::new(&server.address());
+    setup.on_event = Box::new(move |event| {
+        if matches!(event, WorkerEvent::Connection { event: Event::Lost { .. }, .. }) {
+            lost.send(()).unwrap();
+        }
+    });
+    setup.handler = Box::new(move |_| {
+        began.send_blocking(()).unwrap();
+        Deed { gate: Some(going.clone()), ending: Ending::Verdict(Verdict::Done) }
+    });
+    let worker = B::work(setup);
+    beginning.recv_blocking().unwrap();
+    eventually("the next heartbeat is far off", || client.stats().unwrap().cmd_stats_job >= Some(1));
+    server.kill();
+    let heard = losing.recv_timeout(AT_ONCE);
+    go.close();
+    worker.stop(AT_ONCE);
+    heard.expect("it hears of it while the handler runs");
 }

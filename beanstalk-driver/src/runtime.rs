@@ -13,7 +13,8 @@
 
 use alloc::boxed::Box;
 use core::{
-    future::Future,
+    future::{Future, poll_fn},
+    mem,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -57,6 +58,21 @@ pub trait Runtime: Default + Send + Sync + 'static {
 }
 
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Looks, without waiting, whether a connection on which nothing was done for a while has ended.
+pub(crate) async fn has_ended<R: Runtime>(client: &mut R::Client) -> bool {
+    // A runtime that shares its thread with its tasks looks at its sockets once they let it.
+    let mut looked = false;
+    poll_fn(|cx| match mem::replace(&mut looked, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+    R::driver(client).has_ended().await
+}
 
 /// A timer that is set anew only when what it waits for has changed.
 #[derive(Default)]

@@ -14,16 +14,13 @@ use std::{
 
 use beanstalk_driver::{
     Endpoint,
-    policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
+    policy::{Backoff, IDLE, Next, Pick, Placed, ServerId, Servers},
 };
 use beanstalk_proto::{
     Argument, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, client::Config,
 };
 
 use crate::{client::Client, slot::lock};
-
-/// After so long without a put the server may well have gone, which costs one look to know.
-const IDLE: Duration = Duration::from_secs(1);
 
 /// How a [`Producer`] works.
 #[derive(Clone, Debug, PartialEq, Eq)]

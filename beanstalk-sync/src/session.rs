@@ -2,24 +2,15 @@
 //!
 //! What is repeated and what is not is told in [`beanstalk_driver::policy::Session`], which decides; here it is carried out.
 
-use std::{
-    collections::hash_map::RandomState,
-    fmt,
-    hash::BuildHasher,
-    thread,
-    time::{self, Duration},
-};
+use std::{collections::hash_map::RandomState, fmt, hash::BuildHasher, thread, time};
 
 use beanstalk_driver::{
     Endpoint, policy,
-    policy::{Call, Event, Next, SessionConfig, Step, Tubes},
+    policy::{Call, Event, IDLE, Next, SessionConfig, Step, Tubes},
 };
 use beanstalk_proto::{Error, Instant, Lost, Request, client::Config};
 
 use crate::client::Client;
-
-/// After so long without a call the server may well have gone, which costs one look to know.
-const IDLE: Duration = Duration::from_secs(1);
 
 type Tell = Box<dyn FnMut(&Event) + Send>;
 
@@ -31,8 +22,13 @@ type Tell = Box<dyn FnMut(&Event) + Send>;
 /// | request | cannot have run | may have run |
 /// |---|---|---|
 /// | reads (`peek…`, `stats…`, `list-…`), `use`, `watch`, `ignore` | repeated | repeated |
-/// | `put`, `reserve…`, `kick`, `pause-tube` | repeated | fails |
+/// | `reserve`, `reserve-with-timeout` | repeated | repeated, with what is left of the timeout; with 0 if nothing is |
+/// | `put`, `kick`, `pause-tube` | repeated | fails |
 /// | `delete`, `release`, `bury`, `touch`, `reserve-job`, `kick-job`, and commands of your own | fails | fails |
+///
+/// A job that the old connection's reserve took goes back by itself, once the server knows that the connection is gone. While only the
+/// client knows, the server may hand a job to the old connection: it goes back when its time to run ends, which the server counts in
+/// the job's `timeouts`, and a [`RetryPolicy`](crate::RetryPolicy) counts as a failure.
 ///
 /// Jobs that were reserved are held no more once the connection is gone. A [`JobHandle`](crate::JobHandle) knows that, and finishes only
 /// what it holds; the methods that take an id don't.
@@ -128,24 +124,27 @@ impl Session {
 
     /// Calls, but on no other connection than this one, if one is given: then it fails with [`Error::Closed`].
     pub(crate) fn call_on<R: Request + Clone>(&mut self, on: Option<u64>, request: R) -> Result<R::Reply, Error> {
-        let call = Call::new(&request, self.now());
+        let mut call = Call::new(&request, self.now());
+        let mut cause = None;
         self.notice_the_end();
         loop {
-            self.get_ready(&call)?;
+            self.get_ready(&call, &mut cause)?;
             let gone = on.is_some_and(|connection| connection != self.connections());
+            let attempt = call.attempt(&request, self.now());
             let (Some(client), false) = (&mut self.client, gone) else {
                 return Err(Error::Closed { lost: Lost::NotSent });
             };
-            let result = client.call(request.clone());
+            let result = client.call(attempt);
             self.last = self.now();
-            let next = self.machine.handle_result(&call, result.as_ref().map(|_| ()), self.last);
+            let next = self.machine.handle_result(&mut call, result.as_ref().map(|_| ()), self.last);
             // Only once the connection is dropped it is true that what was not sent never will be.
             if self.machine.poll_step(&call, self.last) != Step::Ready {
                 self.client = None;
             }
             self.tell();
-            if next == Next::Return {
-                return result;
+            match next {
+                Next::Return => return result,
+                Next::Repeat => cause = result.err(),
             }
         }
     }
@@ -177,8 +176,7 @@ impl Session {
     }
 
     /// Sees to it that there is a connection with its tubes restored.
-    fn get_ready(&mut self, call: &Call) -> Result<(), Error> {
-        let mut failure = None;
+    fn get_ready(&mut self, call: &Call, cause: &mut Option<Error>) -> Result<(), Error> {
         loop {
             let now = self.now();
             match self.machine.poll_step(call, now) {
@@ -186,7 +184,7 @@ impl Session {
                 Step::Connect => {
                     let connect_timeout = self.machine.connect_timeout(call, self.config.connect_timeout, now);
                     let config = Config { connect_timeout, ..self.config };
-                    failure = self.open(config).err().or(failure);
+                    *cause = self.open(config).err().or(cause.take());
                 }
                 Step::Replay(command) => {
                     let result = match &mut self.client {
@@ -195,11 +193,14 @@ impl Session {
                     };
                     match result {
                         Ok(_) => self.machine.handle_replayed(),
-                        Err(error) => self.lose(&error),
+                        Err(error) => {
+                            self.lose(&error);
+                            *cause = Some(error);
+                        }
                     }
                 }
                 Step::WaitUntil(until) => thread::sleep(until.saturating_duration_since(now)),
-                Step::GiveUp => return Err(failure.unwrap_or(Error::Closed { lost: Lost::NotSent })),
+                Step::GiveUp => return Err(call.given_up(cause.take())),
             }
             self.tell();
         }

@@ -111,21 +111,6 @@ fn a_put_that_may_have_arrived_is_not_repeated() {
 }
 
 #[test]
-fn a_session_that_was_idle_notices_before_a_put_that_its_server_was_restarted() {
-    let _bound = watchdog::bound();
-    for mut daemon in Daemon::each() {
-        let mut session = session_to(&daemon.address());
-        session.use_tube("a").unwrap();
-        daemon.kill();
-        assert!(daemon.restart());
-        // As long as it takes to count as idle.
-        thread::sleep(Duration::from_millis(1100));
-        let id = session.put(1, 0, 60, "x").unwrap().id();
-        assert_eq!(session.stats_job(id).unwrap().tube.unwrap(), "a");
-    }
-}
-
-#[test]
 fn a_job_handle_finishes_its_job_with_the_priority_it_had() {
     let _bound = watchdog::bound();
     for server in servers() {

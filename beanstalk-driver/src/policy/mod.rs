@@ -50,7 +50,7 @@ pub use heartbeat::{Beat, Heartbeat};
 pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Deferrals, Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
-pub use session::{Call, Event, Next, Session, SessionConfig, Step};
+pub use session::{Attempt, Call, Event, IDLE, Next, Session, SessionConfig, Step};
 pub use tubes::{Selection, Tubes};
 pub use upkeep::{ClearTube, KickBuried, MoveJobs, Queue, Side, is_empty};
 pub use worker::{Action, Metrics, Verdict, Worker, WorkerConfig, WorkerEvent};

@@ -20,8 +20,13 @@
 //! | request | broken off, and cannot have run | broken off, and may have run |
 //! |---|---|---|
 //! | reads (`peek…`, `stats…`, `list-…`), `use`, `watch`, `ignore` | repeated | repeated |
-//! | `put`, `reserve…`, `kick`, `pause-tube` | repeated | fails |
+//! | `reserve`, `reserve-with-timeout` | repeated | repeated, with what is left of the timeout; with 0 if nothing is |
+//! | `put`, `kick`, `pause-tube` | repeated | fails |
 //! | `delete`, `release`, `bury`, `touch`, `reserve-job`, `kick-job`, and what has no name here | fails | fails |
+//!
+//! A job that a reserve took on the old connection goes back by itself, once the server knows that the connection is gone. While
+//! only one side knows, the server may hand a job to the old connection: that job goes back when its time to run ends, which the
+//! server counts in the job's `timeouts`, and a [`RetryPolicy`](super::RetryPolicy) counts as a failure.
 //!
 //! The last row is about a job by its number. What this connection held is held no more, and a server that was restarted
 //! without a binlog counts from 1 again: the number may stand for another job by now, which a repeated `delete` would
@@ -39,7 +44,13 @@ use super::{
     patience::Patience,
     tubes::{Selection, Tubes},
 };
-use beanstalk_proto::{ArgumentError, Command, Error, Instant, Kind, Lost, Request};
+use beanstalk_proto::{
+    ArgumentError, Command, DecodeError, Encoder, Error, Expect, Instant, Kind, Lost, Reply, Request,
+    ReserveWithTimeout, Wait,
+};
+
+/// After so long without a call the server may well have gone, which costs one look to know.
+pub const IDLE: Duration = Duration::from_millis(100);
 
 /// How a session behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +59,7 @@ pub struct SessionConfig {
     /// session.
     pub reconnect: Option<Backoff>,
     /// How long a call waits for a connection and repeats what was broken off: 30 s unless changed. `None` waits as long
-    /// as it takes. An attempt to connect is given up when it ends; a reply that is awaited then has its own timeout.
+    /// as it takes. For a reserve that waited, it begins when the connection broke, or when its timeout ended. An attempt to connect is given up when it ends; a reply that is awaited then has its own timeout.
     pub patience: Option<Duration>,
 }
 
@@ -104,7 +115,7 @@ pub enum Step {
     Ready,
     /// Nothing until then.
     WaitUntil(Instant),
-    /// The call fails with [`Error::Closed`], and was not sent: the session has ended, or patience has.
+    /// The call fails with [`Call::given_up`]: the session has ended, or patience has.
     GiveUp,
 }
 
@@ -128,7 +139,12 @@ enum Repeat {
 /// What a session must know of a request.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// When its patience began.
     since: Instant,
+    /// Whether it may have run on a connection that is gone.
+    lost: Lost,
+    /// When the timeout ends with which it waits for a job, once it was sent.
+    until: Option<Instant>,
     kind: Option<Kind>,
     selection: Option<Selection>,
 }
@@ -137,7 +153,33 @@ impl Call {
     /// A call of this request that begins now.
     #[must_use]
     pub fn new<R: Request + Clone>(request: &R, now: Instant) -> Self {
-        Self { since: now, kind: request.expect().kind(), selection: Selection::of(request) }
+        Self {
+            since: now,
+            lost: Lost::NotSent,
+            until: None,
+            kind: request.expect().kind(),
+            selection: Selection::of(request),
+        }
+    }
+
+    /// The request as it is to be sent now. A reserve that is repeated waits for what is left of its timeout, in whole seconds, and
+    /// never too short.
+    pub fn attempt<R: Request + Clone>(&mut self, request: &R, now: Instant) -> Attempt<R> {
+        let mut left = None;
+        if let (Some(Kind::ReserveWithTimeout), wait @ Wait::Seconds(_)) = (self.kind, request.expect().waits()) {
+            left = self.until.map(|until| {
+                let left = until.saturating_duration_since(now);
+                u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
+            });
+            self.until.get_or_insert(now + wait.duration());
+        }
+        Attempt { request: request.clone(), left }
+    }
+
+    /// The error of a call that is given up, because of this if it is known.
+    #[must_use]
+    pub fn given_up(&self, cause: Option<Error>) -> Error {
+        cause.unwrap_or(Error::Closed { lost: self.lost }).with_lost(self.lost)
     }
 
     fn repeat(&self) -> Repeat {
@@ -155,16 +197,57 @@ impl Call {
                 | Kind::ListTubesWatched
                 | Kind::Use
                 | Kind::Watch
-                | Kind::Ignore,
+                | Kind::Ignore
+                | Kind::Reserve
+                | Kind::ReserveWithTimeout,
             ) => Repeat::Always,
-            Some(Kind::Put | Kind::Reserve | Kind::ReserveWithTimeout | Kind::Kick | Kind::PauseTube) => {
-                Repeat::IfNotSent
-            }
+            Some(Kind::Put | Kind::Kick | Kind::PauseTube) => Repeat::IfNotSent,
             Some(
                 Kind::Delete | Kind::Release | Kind::Bury | Kind::Touch | Kind::ReserveJob | Kind::KickJob | Kind::Quit,
             )
             | None => Repeat::Never,
         }
+    }
+
+    /// The connection broke while it was on it.
+    fn break_off(&mut self, error: &Error, now: Instant) {
+        if error.lost() != Some(Lost::NotSent) {
+            self.lost = Lost::Unknown;
+        }
+        // It may have waited for a job for longer than anybody has patience for a server.
+        if matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout)) {
+            self.since = self.until.map_or(now, |until| until.min(now));
+        }
+    }
+}
+
+/// A request that may have been sent before; see [`Call::attempt`].
+#[derive(Clone, Debug)]
+pub struct Attempt<R> {
+    request: R,
+    left: Option<u32>,
+}
+
+impl<R: Request> Request for Attempt<R> {
+    type Reply = R::Reply;
+
+    fn expect(&self) -> Expect {
+        let expect = self.request.expect();
+        match self.left {
+            Some(left) => expect.wait(Wait::Seconds(left)),
+            None => expect,
+        }
+    }
+
+    fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError> {
+        match self.left {
+            Some(left) => ReserveWithTimeout::new(left).encode(encoder),
+            None => self.request.encode(encoder),
+        }
+    }
+
+    fn decode(reply: Reply) -> Result<R::Reply, DecodeError> {
+        R::decode(reply)
     }
 }
 
@@ -277,7 +360,7 @@ impl Session {
     ///
     /// A reply that did not come in time counts as a broken connection: nobody could tell a slow server from one that
     /// has vanished, and what waits on both sides would never be put right. Such a call is not repeated.
-    pub fn handle_result(&mut self, call: &Call, result: Result<(), &Error>, now: Instant) -> Next {
+    pub fn handle_result(&mut self, call: &mut Call, result: Result<(), &Error>, now: Instant) -> Next {
         let error = match result {
             Ok(()) => {
                 self.handle_answer();
@@ -298,6 +381,7 @@ impl Session {
             return Next::Return;
         }
         self.handle_lost(error, now);
+        call.break_off(error, now);
         let may = match call.repeat() {
             Repeat::Always => true,
             Repeat::IfNotSent => error.lost() == Some(Lost::NotSent),

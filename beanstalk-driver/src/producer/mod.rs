@@ -1,16 +1,13 @@
 //! Puts jobs on several servers: carries out what [`policy::Servers`](crate::policy::Servers) decides.
 
 use alloc::{sync::Arc, vec::Vec};
-use core::{fmt, time::Duration};
+use core::{fmt, mem, time::Duration};
 use std::sync::Mutex;
 
+use crate::runtime::{Runtime, has_ended, lock};
 use crate::{
     connect::Endpoint,
-    policy::{Backoff, Next, Pick, Placed, ServerId, Servers},
-};
-use crate::{
-    runtime::{Runtime, lock},
-    session::not_sent,
+    policy::{Backoff, IDLE, Next, Pick, Placed, ServerId, Servers},
 };
 use beanstalk_proto::client::Config;
 use beanstalk_proto::{
@@ -61,6 +58,8 @@ struct Link<C> {
     client: Option<C>,
     /// The tube in use on this connection, if that is known.
     tube: Option<TubeName>,
+    /// When it was used last.
+    last: Instant,
     probe: Option<Probe<C>>,
 }
 
@@ -168,7 +167,7 @@ impl<R: Runtime> Producer<R> {
         let parsed: Endpoint = address.parse()?;
         let id = self.servers.add(address);
         if !self.links.iter().any(|link| link.id == id) {
-            self.links.push(Link { id, address: parsed, client: None, tube: None, probe: None });
+            self.links.push(Link { id, address: parsed, client: None, tube: None, last: Instant::ZERO, probe: None });
         }
         Ok(id)
     }
@@ -202,10 +201,6 @@ impl<R: Runtime> Producer<R> {
     pub async fn client(&mut self, id: ServerId) -> Result<&mut R::Client, Error> {
         let gone = Error::Closed { lost: Lost::NotSent };
         let Some(link) = self.links.iter_mut().find(|link| link.id == id) else { return Err(gone) };
-        let ended = link.client.as_mut().is_some_and(|client| R::driver(client).connection.is_ended());
-        if ended {
-            link.client = None;
-        }
         // Whoever gets it may use another.
         link.tube = None;
         link.connect(&*self.runtime, self.config.connection).await
@@ -295,6 +290,14 @@ impl<C> Link<C> {
 
 impl<C: Send> Link<C> {
     async fn connect<R: Runtime<Client = C>>(&mut self, runtime: &R, config: Config) -> Result<&mut C, Error> {
+        let now = runtime.now();
+        let idle = now.saturating_duration_since(mem::replace(&mut self.last, now)) > IDLE;
+        if let Some(client) = &mut self.client {
+            // A connection that ended while nobody looked would take a put, and nobody could tell whether it has run.
+            if R::driver(client).connection.is_ended() || idle && has_ended::<R>(client).await {
+                self.client = None;
+            }
+        }
         let client = match self.client.take() {
             Some(client) => client,
             None => {
@@ -317,7 +320,7 @@ impl<C: Send> Link<C> {
         if self.tube.as_ref() != Some(tube) {
             // Until the server has agreed, nobody knows.
             self.tube = None;
-            R::driver(client).call(Use::new(tube)).await.map_err(not_sent)?;
+            R::driver(client).call(Use::new(tube)).await.map_err(|error| error.with_lost(Lost::NotSent))?;
             self.tube = Some(tube.clone());
         }
         R::driver(client).call(put.clone()).await

@@ -5,11 +5,11 @@ use core::fmt;
 
 mod held;
 
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, has_ended};
 use crate::{
     connect::Endpoint,
     policy,
-    policy::{Call, Event, Next, Selection, SessionConfig, Step, Tubes},
+    policy::{Call, Event, IDLE, Next, Selection, SessionConfig, Step, Tubes},
 };
 use beanstalk_proto::client::Config;
 use beanstalk_proto::{Argument, Command, Error, Instant, Job, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
@@ -21,7 +21,8 @@ type OnEvent = Box<dyn FnMut(&Event) + Send>;
 /// safe to repeat.
 ///
 /// Every command of the protocol is a method. Which of them are repeated, [`policy`](crate::policy) says:
-/// reads and tube selections always, puts and reserves only if they were not sent, what is about a job by its number never.
+/// reads, tube selections and reserves always, puts only if they were not sent, what is about a job by its number never. A reserve
+/// is repeated with what is left of its timeout; what it may cost a job that the old connection has got is told there, too.
 /// Jobs that are held go with the connection; [`Session::next_job`] gives handles that know.
 ///
 /// Whatever breaks is noticed by the next call: nothing happens while none is awaited. A reply that does not come in time
@@ -33,6 +34,8 @@ pub struct Session<R: Runtime> {
     machine: policy::Session,
     client: Option<R::Client>,
     on_event: Option<OnEvent>,
+    /// When the last call ended.
+    last: Instant,
     reclaim_jobs: bool,
     /// A selection whose call was dropped: the server may have agreed to it or not.
     dangling: Option<Selection>,
@@ -77,6 +80,7 @@ impl<R: Runtime> Session<R> {
             runtime,
             client: None,
             on_event: None,
+            last: Instant::ZERO,
             reclaim_jobs: false,
             dangling: None,
         })
@@ -169,32 +173,35 @@ impl<R: Runtime> Session<R> {
 
     /// Calls, but not on another connection than this one, if one is given: then it fails with [`Error::Closed`].
     pub(super) async fn call_on<Q: Request + Clone>(&mut self, on: Option<u64>, request: Q) -> Result<Q::Reply, Error> {
-        let call = Call::new(&request, self.runtime.now());
+        let mut call = Call::new(&request, self.runtime.now());
         let selection = Selection::of(&request);
+        let mut cause = None;
+        self.notice_the_end().await;
         loop {
-            self.prepare(&call).await?;
+            self.prepare(&call, &mut cause).await?;
             let gone = on.is_some_and(|connection| connection != self.connections());
             let (Some(client), false) = (&mut self.client, gone) else {
                 return Err(Error::Closed { lost: Lost::NotSent });
             };
             self.dangling.clone_from(&selection);
-            let result = R::driver(client).call(request.clone()).await;
+            let attempt = call.attempt(&request, self.runtime.now());
+            let result = R::driver(client).call(attempt).await;
             self.dangling = None;
-            let now = self.runtime.now();
-            let next = self.machine.handle_result(&call, result.as_ref().map(drop), now);
-            if self.machine.poll_step(&call, now) != Step::Ready {
+            self.last = self.runtime.now();
+            let next = self.machine.handle_result(&mut call, result.as_ref().map(drop), self.last);
+            if self.machine.poll_step(&call, self.last) != Step::Ready {
                 self.client = None;
             }
             self.tell();
-            if next == Next::Return {
-                return result;
+            match next {
+                Next::Return => return result,
+                Next::Repeat => cause = result.err(),
             }
         }
     }
 
     /// Does what must be done before a request can be sent.
-    async fn prepare(&mut self, call: &Call) -> Result<(), Error> {
-        let mut last = None;
+    async fn prepare(&mut self, call: &Call, cause: &mut Option<Error>) -> Result<(), Error> {
         loop {
             self.tell();
             match self.machine.poll_step(call, self.runtime.now()) {
@@ -203,7 +210,7 @@ impl<R: Runtime> Session<R> {
                         if let Err(error) = self.say(undo).await {
                             // Only a broken connection makes it right by itself.
                             self.lose(&error);
-                            last = Some(error);
+                            *cause = Some(error);
                         } else {
                             self.dangling = None;
                         }
@@ -221,7 +228,7 @@ impl<R: Runtime> Session<R> {
                         }
                         Err(error) => {
                             self.lose(&error);
-                            last = Some(error);
+                            *cause = Some(error);
                         }
                     }
                 }
@@ -229,12 +236,21 @@ impl<R: Runtime> Session<R> {
                     Ok(()) => self.machine.handle_replayed(),
                     Err(error) => {
                         self.lose(&error);
-                        last = Some(error);
+                        *cause = Some(error);
                     }
                 },
                 Step::WaitUntil(until) => self.runtime.sleep(until).await,
-                Step::GiveUp => return Err(last.map_or(Error::Closed { lost: Lost::NotSent }, not_sent)),
+                Step::GiveUp => return Err(call.given_up(cause.take())),
             }
+        }
+    }
+
+    /// A connection that ended while nobody looked would take a request, and nobody could tell whether it has run.
+    async fn notice_the_end(&mut self) {
+        let idle = self.runtime.now().saturating_duration_since(self.last) > IDLE;
+        let Some(client) = self.client.as_mut().filter(|_| idle) else { return };
+        if has_ended::<R>(client).await {
+            self.lose(&Error::Closed { lost: Lost::NotSent });
         }
     }
 
@@ -275,11 +291,6 @@ impl<R: Runtime> Session<R> {
             }
         }
     }
-}
-
-/// The error of a call of which nothing was sent, whatever else was.
-pub(super) fn not_sent(error: Error) -> Error {
-    error.with_lost(Lost::NotSent)
 }
 
 macro_rules! session_methods {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use beanstalk_proto::{CommandError, Delete, Put, Quit, Raw, StatsTube, Subject, TubeName, Use, Watch};
+use beanstalk_proto::{CommandError, Delete, Put, Quit, Raw, Reserve, StatsTube, Subject, TubeName, Use, Watch};
 
 fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)
@@ -48,17 +48,17 @@ fn restore(session: &mut Session, call: &Call, now: &mut Instant) -> Vec<Command
 #[test]
 fn tubes_are_restored_before_anything_else() {
     let mut session = connected(&SessionConfig::default());
-    let call = Call::new(&Use::new("out"), at(0));
-    assert_eq!(session.handle_result(&call, Ok(()), at(0)), Next::Return);
-    let call = Call::new(&Watch::new("in"), at(0));
-    assert_eq!(session.handle_result(&call, Ok(()), at(0)), Next::Return);
-    let call = Call::new(&Raw::new("ignore default"), at(0));
-    assert_eq!(session.handle_result(&call, Ok(()), at(0)), Next::Return);
+    let mut call = Call::new(&Use::new("out"), at(0));
+    assert_eq!(session.handle_result(&mut call, Ok(()), at(0)), Next::Return);
+    let mut call = Call::new(&Watch::new("in"), at(0));
+    assert_eq!(session.handle_result(&mut call, Ok(()), at(0)), Next::Return);
+    let mut call = Call::new(&Raw::new("ignore default"), at(0));
+    assert_eq!(session.handle_result(&mut call, Ok(()), at(0)), Next::Return);
     assert_eq!(events(&mut session), [Event::Connected, Event::Restored]);
 
     let mut now = at(5);
-    let call = Call::new(&Put::of("x"), now);
-    assert_eq!(session.handle_result(&call, Err(&NOT_SENT), now), Next::Repeat);
+    let mut call = Call::new(&Put::of("x"), now);
+    assert_eq!(session.handle_result(&mut call, Err(&NOT_SENT), now), Next::Repeat);
     let replayed = restore(&mut session, &call, &mut now);
     let tubes = [
         Command::Use { tube: tube("out") },
@@ -76,9 +76,9 @@ fn tubes_are_restored_before_anything_else() {
 #[test]
 fn a_selection_that_was_refused_is_not_remembered() {
     let mut session = connected(&SessionConfig::default());
-    let call = Call::new(&Watch::new("in"), at(0));
+    let mut call = Call::new(&Watch::new("in"), at(0));
     let refusal = Error::Command { command: "watch", subject: Subject::None, error: CommandError::OutOfMemory };
-    assert_eq!(session.handle_result(&call, Err(&refusal), at(0)), Next::Return);
+    assert_eq!(session.handle_result(&mut call, Err(&refusal), at(0)), Next::Return);
     assert_eq!(*session.tubes(), Tubes::default());
     assert_eq!(session.poll_step(&call, at(0)), Step::Ready);
 }
@@ -118,18 +118,18 @@ fn a_call_gives_up_when_its_patience_ends_and_the_session_goes_on() {
 fn a_read_that_breaks_off_again_and_again_fails_with_its_own_error_in_the_end() {
     let config = SessionConfig { patience: Some(Duration::from_secs(1)), ..SessionConfig::default() };
     let mut session = connected(&config);
-    let call = Call::new(&StatsTube::new("default"), at(0));
-    assert_eq!(session.handle_result(&call, Err(&UNKNOWN), at(999)), Next::Repeat);
+    let mut call = Call::new(&StatsTube::new("default"), at(0));
+    assert_eq!(session.handle_result(&mut call, Err(&UNKNOWN), at(999)), Next::Repeat);
     session.handle_connected(at(999));
-    assert_eq!(session.handle_result(&call, Err(&UNKNOWN), at(1000)), Next::Return);
+    assert_eq!(session.handle_result(&mut call, Err(&UNKNOWN), at(1000)), Next::Return);
 }
 
 #[test]
 fn without_reconnecting_a_broken_connection_ends_the_session() {
     let config = SessionConfig { reconnect: None, ..SessionConfig::default() };
     let mut session = connected(&config);
-    let call = Call::new(&StatsTube::new("default"), at(0));
-    assert_eq!(session.handle_result(&call, Err(&NOT_SENT), at(0)), Next::Return);
+    let mut call = Call::new(&StatsTube::new("default"), at(0));
+    assert_eq!(session.handle_result(&mut call, Err(&NOT_SENT), at(0)), Next::Return);
     assert_eq!(session.poll_step(&call, at(0)), Step::GiveUp);
     assert_eq!(events(&mut session).last(), Some(&Event::Ended));
 }
@@ -137,8 +137,8 @@ fn without_reconnecting_a_broken_connection_ends_the_session() {
 #[test]
 fn quit_ends_the_session() {
     let mut session = connected(&SessionConfig::default());
-    let call = Call::new(&Quit::new(), at(0));
-    assert_eq!(session.handle_result(&call, Ok(()), at(0)), Next::Return);
+    let mut call = Call::new(&Quit::new(), at(0));
+    assert_eq!(session.handle_result(&mut call, Ok(()), at(0)), Next::Return);
     assert_eq!(session.poll_step(&call, at(0)), Step::GiveUp);
 }
 
@@ -157,8 +157,8 @@ fn a_server_that_answers_nothing_is_asked_ever_more_rarely_until_it_answers() {
         assert_eq!(attempts(&mut session), Some(attempt));
     }
     session.handle_connected(at(0));
-    let call = Call::new(&Put::of("x"), at(0));
-    assert_eq!(session.handle_result(&call, Ok(()), at(0)), Next::Return);
+    let mut call = Call::new(&Put::of("x"), at(0));
+    assert_eq!(session.handle_result(&mut call, Ok(()), at(0)), Next::Return);
     session.handle_lost(&UNKNOWN, at(0));
     assert_eq!(attempts(&mut session), Some(1), "an answer makes the delays short again");
     session.handle_lost(&UNKNOWN, at(0));
@@ -170,8 +170,45 @@ fn a_server_that_answers_nothing_is_asked_ever_more_rarely_until_it_answers() {
 #[test]
 fn what_the_session_cannot_name_is_never_repeated() {
     let mut session = connected(&SessionConfig::default());
-    let call = Call::new(&Raw::new("freeze 1"), at(0));
-    assert_eq!(session.handle_result(&call, Err(&NOT_SENT), at(0)), Next::Return);
+    let mut call = Call::new(&Raw::new("freeze 1"), at(0));
+    assert_eq!(session.handle_result(&mut call, Err(&NOT_SENT), at(0)), Next::Return);
+}
+
+/// How long a reserve waits that is sent now.
+fn sent(call: &mut Call, seconds: u32, now: Instant) -> Wait {
+    call.attempt(&ReserveWithTimeout::new(seconds), now).expect().waits()
+}
+
+#[test]
+fn a_reserve_is_repeated_with_what_is_left_of_its_timeout() {
+    let mut call = Call::new(&ReserveWithTimeout::new(10), at(0));
+    // Its time begins when it is sent.
+    for (now, left) in [(5000, 10), (5000, 10), (5001, 10), (14_000, 1), (14_999, 1), (15_000, 0), (60_000, 0)] {
+        assert_eq!(sent(&mut call, 10, at(now)), Wait::Seconds(left), "at {now} ms");
+    }
+    let line = beanstalk_proto::encode(call.attempt(&ReserveWithTimeout::new(10), at(13_000)));
+    assert_eq!(line.unwrap(), b"reserve-with-timeout 2\r\n");
+    let mut forever = Call::new(&Reserve::new(), at(0));
+    for now in [0, 60_000] {
+        assert_eq!(beanstalk_proto::encode(forever.attempt(&Reserve::new(), at(now))).unwrap(), b"reserve\r\n");
+    }
+}
+
+#[test]
+fn the_patience_of_a_reserve_begins_when_its_connection_breaks_or_its_timeout_ends() {
+    let config = SessionConfig { patience: Some(Duration::from_secs(1)), ..SessionConfig::default() };
+    let mut call = Call::new(&ReserveWithTimeout::new(10), at(0));
+    sent(&mut call, 10, at(0));
+    let mut session = connected(&config);
+    assert_eq!(session.handle_result(&mut call, Err(&UNKNOWN), at(9000)), Next::Repeat);
+    assert_ne!(session.poll_step(&call, at(9999)), Step::GiveUp);
+    assert_eq!(session.poll_step(&call, at(10_000)), Step::GiveUp);
+    session.handle_connected(at(9999));
+    assert_eq!(session.handle_result(&mut call, Err(&UNKNOWN), at(10_999)), Next::Repeat);
+    session.handle_connected(at(10_999));
+    assert_eq!(session.handle_result(&mut call, Err(&UNKNOWN), at(11_000)), Next::Return);
+    let given_up = call.given_up(Some(NOT_SENT));
+    assert_eq!(given_up.lost(), Some(Lost::Unknown), "it may have run on the first connection");
 }
 
 /// How the attempt at a request ended.
@@ -209,11 +246,17 @@ proptest! {
     #[test]
     fn what_may_have_run_is_never_repeated_unless_that_changes_nothing(command in any_command(), error in broken()) {
         let mut session = connected(&SessionConfig::default());
-        let call = Call::new(&command, at(0));
-        if session.handle_result(&call, Err(&error), at(1)) == Next::Repeat {
+        let mut call = Call::new(&command, at(0));
+        if session.handle_result(&mut call, Err(&error), at(1)) == Next::Repeat {
             let harmless = matches!(
                 command.kind(),
-                Kind::Peek | Kind::PeekReady | Kind::StatsJob | Kind::Use | Kind::Watch | Kind::Ignore
+                Kind::Peek
+                    | Kind::PeekReady
+                    | Kind::StatsJob
+                    | Kind::Use
+                    | Kind::Watch
+                    | Kind::Ignore
+                    | Kind::ReserveWithTimeout
             );
             prop_assert!(harmless || error.lost() == Some(Lost::NotSent));
             prop_assert!(matches!(error, Error::Closed { .. }), "what timed out is not broken off");
@@ -230,9 +273,9 @@ proptest! {
 #[test]
 fn a_put_that_was_not_sent_is_repeated_and_a_delete_is_not() {
     let mut session = connected(&SessionConfig::default());
-    let put = Call::new(&Put::of("x"), at(0));
-    assert_eq!(session.handle_result(&put, Err(&NOT_SENT), at(0)), Next::Repeat);
-    assert_eq!(session.handle_result(&put, Err(&UNKNOWN), at(0)), Next::Return);
-    let delete = Call::new(&Delete::new(1), at(0));
-    assert_eq!(session.handle_result(&delete, Err(&NOT_SENT), at(0)), Next::Return);
+    let mut put = Call::new(&Put::of("x"), at(0));
+    assert_eq!(session.handle_result(&mut put, Err(&NOT_SENT), at(0)), Next::Repeat);
+    assert_eq!(session.handle_result(&mut put, Err(&UNKNOWN), at(0)), Next::Return);
+    let mut delete = Call::new(&Delete::new(1), at(0));
+    assert_eq!(session.handle_result(&mut delete, Err(&NOT_SENT), at(0)), Next::Return);
 }

@@ -6,7 +6,7 @@ use beanstalk_driver::{
     self as tasks, HeldJob, ProducerConfig,
     policy::{Backoff, Metrics, Placed, RetryPolicy, SessionConfig, Verdict, WorkerEvent},
 };
-use beanstalk_proto::{Error, Job, client::Config};
+use beanstalk_proto::{Command, Error, Job, Reply, client::Config};
 use smol::channel::{Receiver, RecvError};
 
 use super::{super::Adapter, evil::Evil};
@@ -101,6 +101,9 @@ pub enum Use {
 /// Puts jobs on several servers: gives the result of one put after the other until the function has enough.
 pub(super) type Puts<'f> = &'f mut dyn FnMut(Duration, Result<Placed, Error>) -> bool;
 
+/// What is done in a session, one command after the other: gives the next, from what the one before came to.
+pub(super) type Script<'f> = &'f mut dyn FnMut(Option<Result<Reply, Error>>) -> Option<Command>;
+
 /// A binding under test.
 pub trait Binding: 'static {
     /// How tests call it.
@@ -115,8 +118,8 @@ pub trait Binding: 'static {
     /// Puts jobs until `told` has enough. It is told how long each put took and what it came to.
     fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>);
 
-    /// Asks a session for the server's tubes.
-    fn list_tubes(address: &str, session: SessionConfig, config: Config) -> Result<(), Error>;
+    /// Sends commands in a session.
+    fn session(address: &str, session: SessionConfig, config: Config, script: Script<'_>);
 }
 
 /// An asynchronous one.
@@ -198,8 +201,14 @@ impl<R: Adapter> Binding for Async<R> {
         });
     }
 
-    fn list_tubes(address: &str, session: SessionConfig, config: Config) -> Result<(), Error> {
-        R::block_on(async { tasks::Session::<R>::new(address, session, config)?.list_tubes().await.map(drop) })
+    fn session(address: &str, session: SessionConfig, config: Config, script: Script<'_>) {
+        R::block_on(async {
+            let mut session = tasks::Session::<R>::new(address, session, config).expect("a session");
+            let mut result = None;
+            while let Some(command) = script(result.take()) {
+                result = Some(session.call(command).await);
+            }
+        });
     }
 }
 
@@ -277,7 +286,11 @@ impl Binding for Blocking {
         }
     }
 
-    fn list_tubes(address: &str, session: SessionConfig, config: Config) -> Result<(), Error> {
-        beanstalk_sync::Session::new(address, session, config)?.list_tubes().map(drop)
+    fn session(address: &str, session: SessionConfig, config: Config, script: Script<'_>) {
+        let mut session = beanstalk_sync::Session::new(address, session, config).expect("a session");
+        let mut result = None;
+        while let Some(command) = script(result.take()) {
+            result = Some(session.call(command));
+        }
     }
 }

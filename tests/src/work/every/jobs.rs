@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::policy::{RetryPolicy, Verdict};
+use beanstalk_driver::policy::{IDLE, RetryPolicy, Verdict};
 use beanstalk_proto::{CommandError, Error, stats::JobState};
 use beanstalk_sync::Client;
 use smol::channel;
@@ -111,7 +111,7 @@ pub(super) fn a_handle_finishes_nothing_on_another_connection<B: Binding>(stand:
     let mut meanwhile = || {
         second = Some(replaced.replace("t"));
         // Long enough to count as idle.
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(IDLE * 2);
     };
     let error = B::with_job(&address, &mut meanwhile, Use::Delete).expect_err("its connection is gone");
     assert!(matches!(error, Error::NotHeld { .. }) || error.is_fatal(), "{error}");

@@ -9,6 +9,7 @@ mod jobs;
 mod pace;
 mod patience;
 mod peers;
+mod restarts;
 mod shutdowns;
 
 use std::{
@@ -68,12 +69,18 @@ scenarios! {
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
         pace::a_silent_server_stalls_no_put_while_another_is_healthy
+        restarts::a_session_that_was_idle_notices_before_a_put_that_its_server_was_restarted
+        restarts::a_producer_that_was_idle_notices_before_a_put_that_its_server_was_restarted
+        restarts::a_worker_hears_at_once_that_the_connection_under_a_running_handler_is_gone
+        restarts::a_reserve_that_waits_goes_on_though_its_server_is_restarted
     }
     peers {
         shutdowns::a_job_in_hand_is_returned_though_the_server_is_frozen
         shutdowns::a_job_whose_verdict_is_not_answered_is_lost
         pace::a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely
         pace::reserves_that_end_at_once_are_not_repeated_at_once
+        restarts::what_broke_a_replay_is_what_the_call_fails_with
+        restarts::a_reserve_is_repeated_with_nothing_left_once_its_timeout_is_over
         patience::connecting_ends_with_the_patience_of_a_session
         patience::connecting_ends_with_the_patience_of_a_producer
         patience::a_put_waits_for_a_server_as_long_as_its_patience

@@ -6,7 +6,7 @@ use beanstalk_driver::{
     ProducerConfig,
     policy::{Backoff, SessionConfig},
 };
-use beanstalk_proto::{Error, Lost, client::Config};
+use beanstalk_proto::{Command, Error, Lost, client::Config};
 
 use super::binding::Binding;
 use crate::unreachable::{RefusingPort, Silent};
@@ -28,7 +28,14 @@ fn check(start: Instant, result: Result<(), Error>) {
 pub(super) fn connecting_ends_with_the_patience_of_a_session<B: Binding>() {
     let nobody = Silent::new();
     let session = SessionConfig { patience: Some(PATIENCE), ..SessionConfig::default() };
-    check(Instant::now(), B::list_tubes(&nobody.address().to_string(), session, config()));
+    let start = Instant::now();
+    B::session(&nobody.address().to_string(), session, config(), &mut |result| match result {
+        None => Some(Command::ListTubes),
+        Some(result) => {
+            check(start, result.map(drop));
+            None
+        }
+    });
 }
 
 fn put<B: Binding>(address: String, backoff: Backoff) {

@@ -148,6 +148,7 @@ impl<T: PollTransport> Link<T> {
     }
 
     /// Moves what can move, or time, once: pending if that is nothing, or `limit` has passed.
+    #[cfg(feature = "std")]
     pub(crate) fn poll_once(
         &mut self,
         connection: &mut Connection,

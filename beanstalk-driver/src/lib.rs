@@ -13,9 +13,90 @@
 //! | workers | [`Worker`] |
 //! | the decisions behind these, without I/O | [`policy`] |
 //!
+//! # A binding for another runtime
+//!
+//! A [`Driver`] needs a stream that can be polled, a timer and a clock. This is all there is to a client on smol:
+//!
+//! ```
+//! use std::{future::Future, io, pin::Pin, task::{Context, Poll, ready}, time};
+//!
+//! use beanstalk_driver::{Block, Driver, PollTransport};
+//! use beanstalk_proto::{Error, Instant, Lost, Segments, client::{Config, Connection}};
+//! use smol::{Timer, io::{AsyncRead, AsyncWrite}, net::TcpStream};
+//!
+//! struct Transport { stream: TcpStream, epoch: time::Instant, timer: Timer }
+//!
+//! impl PollTransport for Transport {
+//!     type Error = io::Error;
+//!
+//!     // Nothing here blocks, so how long it might is of no interest.
+//!     fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+//!         Pin::new(&mut self.stream).poll_read(cx, buf)
+//!     }
+//!
+//!     fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, mut segments: Segments<'_>) -> Poll<io::Result<usize>> {
+//!         // The first piece; the others are asked for next. With `poll_write_vectored` they would go together.
+//!         Pin::new(&mut self.stream).poll_write(cx, segments.next().unwrap_or_default())
+//!     }
+//!
+//!     fn poll_flush(&mut self, cx: &mut Context<'_>, _: Block) -> Poll<io::Result<()>> {
+//!         Pin::new(&mut self.stream).poll_flush(cx)
+//!     }
+//!
+//!     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+//!         Pin::new(&mut self.stream).poll_close(cx)
+//!     }
+//!
+//!     fn failure(error: io::Error, lost: Lost) -> Error {
+//!         Error::Io { error, lost }
+//!     }
+//!
+//!     fn now(&self) -> Instant {
+//!         Instant::ZERO + self.epoch.elapsed()
+//!     }
+//!
+//!     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
+//!         let epoch = self.epoch;
+//!         move || Instant::ZERO + epoch.elapsed()
+//!     }
+//!
+//!     fn set_timer(&mut self, at: Instant) {
+//!         self.timer = Timer::after(at.saturating_duration_since(self.now()));
+//!     }
+//!
+//!     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+//!         ready!(Pin::new(&mut self.timer).poll(cx));
+//!         Poll::Ready(())
+//!     }
+//! }
+//!
+//! struct Client { driver: Driver<Transport> }
+//!
+//! impl Client {
+//!     async fn connect(address: &str) -> io::Result<Self> {
+//!         let (stream, timer) = (TcpStream::connect(address).await?, Timer::never());
+//!         stream.set_nodelay(true)?;
+//!         let transport = Transport { stream, epoch: time::Instant::now(), timer };
+//!         Ok(Self { driver: Driver::new(Connection::new(Config::default()), transport) })
+//!     }
+//! }
+//!
+//! # let server = beanstalk_server::EmbeddedServer::start()?;
+//! # let address = server.addr().to_string();
+//! let mut client = smol::block_on(Client::connect(&address))?;
+//! smol::block_on(async {
+//!     // Or with every command as a method: `client_methods!(async over Transport)` in the `impl` above.
+//!     let id = client.driver.call(beanstalk_proto::Put::of("hello")).await?.inserted()?;
+//!     assert_eq!(client.driver.call(beanstalk_proto::Peek::new(id)).await?.body, b"hello");
+//!     client.driver.disconnect().await
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Features
 //!
-//! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only. `tracing` logs what happens to
+//! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
+//! allocator. `tracing` logs what happens to
 //! connections and workers as events of the `tracing` crate.
 #![cfg_attr(not(feature = "std"), no_std)]
 

@@ -24,7 +24,7 @@ use crate::{
 const PIECES: usize = 16;
 
 /// Runs a call to its end.
-#[inline]
+#[inline(always)]
 pub(crate) fn block_on<F: Future>(call: F) -> F::Output {
     let mut call = pin!(call);
     let mut cx = Context::from_waker(Waker::noop());
@@ -41,12 +41,10 @@ pub(crate) struct Blocking<T> {
     transport: T,
     /// What the core's clock counts from, in nanoseconds.
     epoch: time::Instant,
-    /// What it shows, if that was just asked and nothing has waited since; else 0.
+    /// What it shows, if that was just asked and nothing has waited since for longer than a turn; else 0.
     now: AtomicU64,
     read: Timeout,
     write: Timeout,
-    /// A flush has not come to its end.
-    flushing: bool,
     timer: Option<Instant>,
     maker: Maker,
 }
@@ -63,7 +61,6 @@ impl<T> Blocking<T> {
             now: AtomicU64::new(0),
             read,
             write,
-            flushing: false,
             timer: None,
             maker: Maker::this(),
         }
@@ -80,43 +77,46 @@ impl<T> Blocking<T> {
         now
     }
 
-    /// When what may block so long has to return.
     #[inline(always)]
-    fn until(&self, block: Block) -> u64 {
-        match block {
-            Block::Until(at) => at.map_or(ENDLESS, Instant::as_nanos),
-            Block::Turn => self.now_nanos().saturating_add(TURN),
-            Block::No => 0,
-        }
-    }
-
-    /// How long it is until then.
-    #[inline(always)]
-    fn left(&mut self, until: u64) -> u64 {
-        if until == ENDLESS || until == 0 {
-            return until;
-        }
-        let now = match self.now.load(Ordering::Relaxed) {
-            0 => since(self.epoch),
+    fn recent_nanos(&self) -> u64 {
+        match self.now.load(Ordering::Relaxed) {
+            0 => self.now_nanos(),
             now => now,
-        };
-        until.saturating_sub(now)
+        }
     }
 
-    /// As the transport is told.
+    /// How long something may take, and when it has to be over.
     #[inline(always)]
-    fn deadline(&self, until: u64) -> Option<time::Instant> {
+    fn limits(&self, block: Block) -> (u64, u64) {
+        match block {
+            Block::Until(Some(at)) => (at.as_nanos().saturating_sub(self.recent_nanos()), at.as_nanos()),
+            Block::Until(None) => (ENDLESS, ENDLESS),
+            Block::Turn => (TURN, ENDLESS),
+            Block::No => (0, 0),
+        }
+    }
+
+    /// The deadline of what may take so long from now.
+    fn deadline(left: u64) -> Option<time::Instant> {
         // Later than the clock can say is as long as it takes.
-        if until == ENDLESS { None } else { self.epoch.checked_add(Duration::from_nanos(until)) }
+        if left == ENDLESS { None } else { time::Instant::now().checked_add(Duration::from_nanos(left)) }
     }
 
     /// What becomes of a read or write that did not go well: `None` if it is to be done again.
     #[cold]
-    fn after(&self, result: io::Result<usize>, room: usize, until: u64) -> Option<Poll<io::Result<usize>>> {
+    fn after(
+        &self,
+        result: io::Result<usize>,
+        room: usize,
+        block: Block,
+        until: u64,
+    ) -> Option<Poll<io::Result<usize>>> {
         match result {
             Ok(n) => Some(Poll::Ready(Err(io::Error::other(format!(
                 "the transport reports {n} bytes moved where there was room for {room}"
             ))))),
+            // That of a turn need not be looked at: it is over.
+            Err(error) if is_timeout(&error) && block == Block::Turn => Some(Poll::Pending),
             Err(error) if is_timeout(&error) => (until <= since(self.epoch)).then_some(Poll::Pending),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => Some(Poll::Ready(Err(error))),
@@ -125,18 +125,38 @@ impl<T> Blocking<T> {
 }
 
 impl<T: Transport> Blocking<T> {
-    /// Gives writes so long: until when.
+    /// Gives reads so long.
     #[inline(always)]
-    fn limit_writes(&mut self, until: u64) -> io::Result<()> {
-        let left = self.left(until);
-        let deadline = self.deadline(until);
-        let Self { transport, write, now, .. } = self;
+    fn limit_reads(&mut self, left: u64) -> io::Result<()> {
+        let Self { transport, read, .. } = self;
+        if !read.suits(left) {
+            read.set(left, |timeout| transport.set_read_timeout(timeout))?;
+        }
+        if !T::IS_SOCKET {
+            transport.set_deadline(Self::deadline(left));
+        }
+        Ok(())
+    }
+
+    /// Gives writes so long.
+    #[inline(always)]
+    fn limit_writes(&mut self, left: u64) -> io::Result<()> {
+        let Self { transport, write, .. } = self;
         if !write.suits(left) {
             write.set(left, |timeout| transport.set_write_timeout(timeout))?;
         }
-        transport.set_deadline(deadline);
-        *now.get_mut() = 0;
+        if !T::IS_SOCKET {
+            transport.set_deadline(Self::deadline(left));
+        }
         Ok(())
+    }
+
+    /// After something that may have waited for longer than a turn.
+    #[inline(always)]
+    fn waited(&mut self, block: Block) {
+        if block != Block::Turn {
+            *self.now.get_mut() = 0;
+        }
     }
 }
 
@@ -173,20 +193,14 @@ impl<T: Transport> PollTransport for Blocking<T> {
 
     #[inline(always)]
     fn poll_read(&mut self, _: &mut Context<'_>, block: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let until = self.until(block);
         loop {
-            let left = self.left(until);
-            let deadline = self.deadline(until);
-            let Self { transport, read, now, .. } = self;
-            if !read.suits(left) {
-                read.set(left, |timeout| transport.set_read_timeout(timeout))?;
-            }
-            transport.set_deadline(deadline);
-            *now.get_mut() = 0;
-            match transport.read(buf) {
+            let (left, until) = self.limits(block);
+            self.limit_reads(left)?;
+            *self.now.get_mut() = 0;
+            match self.transport.read(buf) {
                 Ok(n) if n <= buf.len() => return Poll::Ready(Ok(n)),
                 result => {
-                    if let Some(result) = self.after(result, buf.len(), until) {
+                    if let Some(result) = self.after(result, buf.len(), block, until) {
                         return result;
                     }
                 }
@@ -196,13 +210,14 @@ impl<T: Transport> PollTransport for Blocking<T> {
 
     #[inline(always)]
     fn poll_write(&mut self, _: &mut Context<'_>, block: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
-        let until = self.until(block);
         loop {
-            self.limit_writes(until)?;
+            let (left, until) = self.limits(block);
+            self.limit_writes(left)?;
+            self.waited(block);
             match write(&mut self.transport, &segments) {
                 (Ok(n), room) if n <= room => return Poll::Ready(Ok(n)),
                 (result, room) => {
-                    if let Some(result) = self.after(result, room, until) {
+                    if let Some(result) = self.after(result, room, block, until) {
                         return result;
                     }
                 }
@@ -212,18 +227,14 @@ impl<T: Transport> PollTransport for Blocking<T> {
 
     #[inline(always)]
     fn poll_flush(&mut self, _: &mut Context<'_>, block: Block) -> Poll<io::Result<()>> {
-        // Right behind the write it has the write's time.
-        if self.flushing {
-            let until = self.until(block);
-            self.limit_writes(until)?;
+        if !T::IS_SOCKET {
+            let (left, _) = self.limits(block);
+            self.limit_writes(left)?;
+            self.waited(block);
         }
-        self.flushing = false;
         match self.transport.flush() {
             Ok(()) => Poll::Ready(Ok(())),
-            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => {
-                self.flushing = true;
-                Poll::Pending
-            }
+            Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
         }
     }

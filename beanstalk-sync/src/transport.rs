@@ -55,6 +55,10 @@ use beanstalk_driver::connect::socket;
 /// }
 /// ```
 pub trait Transport: Read + Write {
+    /// Whether each read and write is one of a socket's, and flushing does nothing, so that the timeouts are all that is needed, and
+    /// [`Transport::set_deadline`] is not called.
+    const IS_SOCKET: bool = false;
+
     /// Sets how long a read may wait for the first byte; never zero, `None` for as long as it takes.
     ///
     /// # Errors
@@ -89,6 +93,8 @@ pub trait Transport: Read + Write {
 macro_rules! socket_transport {
     ($socket:ty) => {
         impl Transport for $socket {
+            const IS_SOCKET: bool = true;
+
             fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
                 <$socket>::set_read_timeout(self, timeout)
             }
@@ -284,6 +290,8 @@ impl Write for Stream {
 }
 
 impl Transport for Stream {
+    const IS_SOCKET: bool = true;
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.set_read_timeout(timeout)?;
         self.read.set(timeout);

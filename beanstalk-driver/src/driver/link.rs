@@ -100,7 +100,7 @@ impl<T: PollTransport> Link<T> {
     ) -> Poll<Result<R, T::Error>> {
         let mut sent = begin == Begin::Sent;
         loop {
-            let wrote = match self.write(connection, limit, cx) {
+            let wrote = match self.write(connection, cx) {
                 Ok(wrote) => wrote,
                 Err(error) => {
                     self.read_out(connection, cx);
@@ -193,16 +193,12 @@ impl<T: PollTransport> Link<T> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
     }
 
-    /// Writes once, and flushes if that was all.
+    /// Writes once, and flushes if that was all. Never for longer than a turn: the server may be waiting for us to read, or have refused
+    /// the body that is being written.
     #[inline(always)]
-    fn write(
-        &mut self,
-        connection: &mut Connection,
-        limit: Option<Instant>,
-        cx: &mut Context<'_>,
-    ) -> Result<Wrote, T::Error> {
+    fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
         if connection.wants_transmit() && !connection.is_ended() {
-            match self.transport.poll_write(cx, block_of_writes(connection, limit), connection.transmit()) {
+            match self.transport.poll_write(cx, Block::Turn, connection.transmit()) {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => connection.transmitted(n),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -213,7 +209,7 @@ impl<T: PollTransport> Link<T> {
             }
         }
         if connection.wants_flush() && !connection.is_ended() {
-            match self.transport.poll_flush(cx, block_of_writes(connection, limit)) {
+            match self.transport.poll_flush(cx, Block::Turn) {
                 Poll::Ready(Ok(())) => connection.flushed(),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Wrote::Nothing),
@@ -263,23 +259,11 @@ impl<T: PollTransport> Link<T> {
     }
 }
 
-/// A short request that is alone can wait for room. Others cannot: the server may be waiting for us to read, or have refused a body.
-#[inline(always)]
-fn block_of_writes(connection: &Connection, limit: Option<Instant>) -> Block {
-    match connection.in_flight() > 1 || connection.queued() > SHORT {
-        true => Block::Turn,
-        false => Block::Until(first(connection.poll_timeout(), limit)),
-    }
-}
-
 /// Looks before a read, which is rarely needed.
 #[inline(never)]
 fn look_first<R>(connection: &mut Connection, look: &mut impl FnMut(&mut Connection) -> Poll<R>) -> Poll<R> {
     look(connection)
 }
-
-/// What a socket has room for, unless its peer has not read for a while.
-const SHORT: usize = 64 * 1024;
 
 #[inline(always)]
 fn first(timeout: Option<Instant>, limit: Option<Instant>) -> Option<Instant> {

@@ -6,7 +6,7 @@ mod disconnect;
 mod io;
 mod link;
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::{
     fmt,
     future::poll_fn,
@@ -86,11 +86,12 @@ impl<T: PollTransport> Driver<T> {
         clippy::manual_async_fn,
         reason = "an `async fn` holds what it is given twice, and moves it from here to there"
     )]
-    #[inline]
+    #[inline(always)]
     pub fn call<R: Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
         async move {
-            if self.connection.in_flight() > 0 {
-                self.make_room(&request.expect()).await?;
+            if self.connection.in_flight() > 0 && !self.has_room(&request) {
+                // Boxed, for it is rare, and would make every call's future larger.
+                Box::pin(self.make_room(request.expect())).await?;
             }
             let mut claim = self.claim(request)?;
             poll_fn(|cx| claim.poll_reply(cx)).await
@@ -103,7 +104,7 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// All of [`Error`] but what the server answers. What is late by then, [`Driver::reply`] says.
     pub async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        self.make_room(&request.expect()).await?;
+        self.make_room(request.expect()).await?;
         let mut claim = self.claim(request)?;
         poll_fn(|cx| claim.poll_flushed(cx)).await
     }
@@ -130,7 +131,7 @@ impl<T: PollTransport> Driver<T> {
         first: A,
         second: B,
     ) -> Result<(Result<A::Reply, Error>, Result<B::Reply, Error>), Error> {
-        self.make_room(&first.expect()).await?;
+        self.make_room(first.expect()).await?;
         let timeout = self.timeout;
         let first = self.send_now(first)?;
         self.timeout = timeout;
@@ -219,8 +220,14 @@ impl<T: PollTransport> Driver<T> {
         }
     }
 
+    #[inline(never)]
+    fn has_room<R: Request>(&self, request: &R) -> bool {
+        self.connection.check_send(&request.expect()).is_ok()
+    }
+
     /// Waits until sending makes sense, or no waiting will help.
-    async fn make_room(&mut self, expect: &Expect) -> Result<(), Error> {
+    async fn make_room(&mut self, expect: Expect) -> Result<(), Error> {
+        let expect = &expect;
         if self.connection.check_send(expect).is_err() {
             let timeout = self.connection.config().reply_timeout;
             let until = timeout.map(|timeout| self.link.transport.now() + timeout);

@@ -36,7 +36,8 @@ pub struct Config {
     /// connect. `None` leaves it to the operating system.
     pub connect_timeout: Option<Duration>,
     /// How long a reply may take: 5 s unless changed. It never applies to `reserve`, and is added to the timeout of
-    /// `reserve_with_timeout`. `None` waits for ever.
+    /// `reserve_with_timeout`. `None` waits as long as it takes; with zero every request is refused with
+    /// [`ArgumentError::Setting`](crate::ArgumentError::Setting).
     pub reply_timeout: Option<Duration>,
 }
 

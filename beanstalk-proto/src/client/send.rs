@@ -12,6 +12,7 @@ use crate::{
     request::{Encoder, Expect, Request},
     table::Kind,
     time::Instant,
+    types::ArgumentError,
 };
 
 /// The number of a ticket, and the place of its slot.
@@ -63,6 +64,14 @@ impl Connection {
         adoptable: Option<u64>,
         options: SendOptions,
     ) -> Result<Claim, Box<SendError>> {
+        let patience = match options.timeout {
+            Timeout::Default => self.patience,
+            Timeout::None => Patience::ENDLESS,
+            Timeout::After(timeout) => Patience::of(Some(timeout)),
+        };
+        if patience == Patience::NONE {
+            return Err(no_time());
+        }
         let (queued, start) = (self.transmit.queued(), self.transmit.end());
         let mut encoder = Encoder::new(&mut self.transmit);
         if let Err(error) = request.encode(&mut encoder) {
@@ -71,11 +80,6 @@ impl Connection {
         let (bytes, line) = match encoder.finish() {
             Ok(lengths) => lengths,
             Err(error) => return Err(self.refused(error)),
-        };
-        let patience = match options.timeout {
-            Timeout::Default => self.patience,
-            Timeout::None => Patience::ENDLESS,
-            Timeout::After(timeout) => Patience::of(Some(timeout)),
         };
         if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
             return Ok(self.take_over(expect, patience));
@@ -148,4 +152,11 @@ impl Connection {
             adoptable => Ok(adoptable),
         }
     }
+}
+
+/// What is here in no time depends on the transport, and on chance.
+#[cold]
+fn no_time() -> Box<SendError> {
+    let error = ArgumentError::setting("reply_timeout", "no reply comes in no time; `None` waits as long as it takes");
+    Box::new(error.into())
 }

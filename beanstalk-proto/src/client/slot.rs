@@ -70,6 +70,7 @@ pub(super) struct Patience(pub(super) u64);
 
 impl Patience {
     pub(super) const ENDLESS: Self = Self(u64::MAX);
+    pub(super) const NONE: Self = Self(0);
 }
 
 /// What a slot is made of, beside what its request expects.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use beanstalk_proto::{
-    Command, Delete, Error, Instant, JobId, Kick, Lost, Peek, Put, Raw, Reply, Request, Reserve, ReserveWithTimeout,
-    Reserved, Subject,
+    ArgumentError, Command, Delete, Error, Instant, JobId, Kick, Lost, Peek, Put, Raw, Reply, Request, Reserve,
+    ReserveWithTimeout, Reserved, SendError, Subject,
     client::{Config, Connection, SendOptions, Ticket, Timeout},
 };
 
@@ -192,11 +192,22 @@ fn a_read_is_wanted_anew_for_each_that_becomes_late() {
 }
 
 #[test]
+fn a_timeout_of_zero_is_refused_and_nothing_is_queued() {
+    let none = SendOptions::default().timeout(Timeout::After(Duration::ZERO));
+    let config = Config { reply_timeout: Some(Duration::ZERO), ..Config::default() };
+    for (mut connection, options) in [(connection(), none), (Connection::new(config), SendOptions::default())] {
+        let refused = connection.send_with(at(10), Kick::new(1), options);
+        assert!(matches!(refused, Err(SendError::Argument(ArgumentError::Setting { setting: "reply_timeout", .. }))));
+        assert!(!connection.wants_transmit() && connection.in_flight() == 0);
+    }
+}
+
+#[test]
 fn a_call_may_bring_a_time_of_its_own() {
     for (timeout, due) in [
         (Timeout::Default, Some(at(15))),
         (Timeout::After(Duration::from_secs(60)), Some(at(70))),
-        (Timeout::After(Duration::ZERO), Some(at(10))),
+        (Timeout::After(Duration::from_nanos(1)), Some(Instant::from_nanos(at(10).as_nanos() + 1))),
         (Timeout::After(Duration::MAX), Some(Instant::from_nanos(u64::MAX))),
         (Timeout::None, None),
     ] {

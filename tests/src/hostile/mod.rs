@@ -66,6 +66,9 @@ misdeeds! {
         a_peer_that_never_reads_times_out_a_large_put
         a_peer_that_reads_in_drips_times_out_a_large_put
         one_time_holds_for_a_call_whatever_dribbles
+        a_reply_timeout_of_zero_is_no_argument
+        a_call_may_have_a_time_of_its_own
+        a_pipeline_to_a_peer_that_says_nothing_takes_one_timeout
         a_peer_that_refuses_a_body_and_reads_no_further_is_heard
         a_late_reply_makes_room_for_the_next_request
         a_put_that_was_not_read_in_time_does_not_keep_the_next_out

@@ -7,7 +7,7 @@ use std::{
 };
 
 use beanstalk_proto::{
-    Command, CommandError, Error, JobId, ListTubeUsed, Lost, Peek, Put, PutOutcome, Reserve, ReserveJob,
+    ArgumentError, Command, CommandError, Error, JobId, ListTubeUsed, Lost, Peek, Put, PutOutcome, Reserve, ReserveJob,
     ReserveWithTimeout, Watch,
     client::{Config, Limits},
 };
@@ -153,6 +153,63 @@ pub async fn one_time_holds_for_a_call_whatever_dribbles<P: Peer>() {
         assert!(took >= timeout && took < timeout * 17 / 10, "{body} bytes, read: {reads}: {took:?} of {timeout:?}");
         drop(over);
     }
+}
+
+pub async fn a_reply_timeout_of_zero_is_no_argument<P: Peer>() {
+    let script = Script::answer("USING default\r\n");
+    let config = Config { reply_timeout: Some(Duration::ZERO), ..impatient() };
+    let mut peer = P::connect(script.address(), config).await.unwrap();
+    let zero = |error: Error| {
+        let named = matches!(&error, Error::Argument(ArgumentError::Setting { setting: "reply_timeout", .. }));
+        assert!(named, "{error}");
+    };
+    zero(peer.call(ListTubeUsed::new()).await.unwrap_err());
+    zero(peer.send(ListTubeUsed::new()).await.unwrap_err());
+    zero(peer.call_both(ListTubeUsed::new(), ListTubeUsed::new()).await.unwrap_err());
+    for result in peer.call_all(vec![ListTubeUsed::new(), ListTubeUsed::new()], 2).await {
+        zero(result.unwrap_err());
+    }
+    zero(peer.timeout(Some(Duration::ZERO)).call(ListTubeUsed::new()).await.unwrap_err());
+    assert_eq!(peer.timeout(None).call(ListTubeUsed::new()).await.unwrap(), "default");
+}
+
+pub async fn a_call_may_have_a_time_of_its_own<P: Peer>() {
+    let (go_on, script) = late("USING late\r\n");
+    let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
+    let start = Instant::now();
+    timed_out(&peer.timeout(Some(SHORT)).call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
+    assert!(start.elapsed() >= SHORT && start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    go_on.send(()).unwrap();
+    assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2, "it counts for one call");
+
+    // And one that may take longer than others, or as long as it takes.
+    for timeout in [Some(SOON), None] {
+        let script = Script::play(|remote| {
+            remote.line()?;
+            thread::sleep(2 * SHORT);
+            remote.say("USING default\r\n")?;
+            remote.wait_for_the_end()
+        });
+        let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+        assert_eq!(peer.timeout(timeout).call(ListTubeUsed::new()).await.unwrap(), "default");
+        let start = Instant::now();
+        timed_out(&peer.call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
+        assert!(start.elapsed() < SOON);
+    }
+}
+
+pub async fn a_pipeline_to_a_peer_that_says_nothing_takes_one_timeout<P: Peer>() {
+    let (_deaf, script) = deaf();
+    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let start = Instant::now();
+    let results = peer.call_all(vec![Command::ListTubeUsed; 200], usize::MAX).await;
+    let took = start.elapsed();
+    // Each of its own would be 50 s.
+    assert!(took >= SHORT && took < 4 * SHORT, "{took:?}");
+    assert_eq!(results.len(), 200);
+    let lost: Vec<_> = results.into_iter().map(|result| result.unwrap_err().lost()).collect();
+    assert!(lost.is_sorted_by_key(|lost| *lost == Some(Lost::NotSent)), "what was not sent comes last");
+    assert_eq!((lost[0], lost[199]), (Some(Lost::Unknown), Some(Lost::NotSent)));
 }
 
 pub async fn a_peer_that_refuses_a_body_and_reads_no_further_is_heard<P: Peer>() {

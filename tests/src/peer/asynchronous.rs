@@ -36,6 +36,11 @@ macro_rules! asynchronous {
                 self.0.call(request).await
             }
 
+            fn timeout(&mut self, timeout: Option<Duration>) -> &mut Self {
+                let _ = self.0.timeout(timeout);
+                self
+            }
+
             async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
                 self.0.send(request).await
             }

@@ -3,6 +3,7 @@
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use beanstalk_proto::{
@@ -35,6 +36,11 @@ impl Peer for Blocking {
 
     async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
         self.0.call(request)
+    }
+
+    fn timeout(&mut self, timeout: Option<Duration>) -> &mut Self {
+        let _ = self.0.timeout(timeout);
+        self
     }
 
     async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {

@@ -3,6 +3,8 @@
 mod asynchronous;
 mod blocking;
 
+use std::time::Duration;
+
 use beanstalk_proto::{
     Error, Job, Request,
     client::{Config, Ticket},
@@ -29,6 +31,9 @@ pub trait Peer: Sized + 'static {
 
     /// Sends a request and waits for its reply.
     async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error>;
+
+    /// Gives the next call so long for its reply.
+    fn timeout(&mut self, timeout: Option<Duration>) -> &mut Self;
 
     /// Sends a request; resolves when it has been written out.
     async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error>;

@@ -61,6 +61,11 @@ impl Client {
         let stream = Stream::connect(&endpoint.parse()?, config.connect_timeout)?;
         Ok(Self::from_stream_with(stream, config))
     }
+
+    /// Whether the connection has ended, or the peer has done it meanwhile.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.connection.is_ended() || self.wire.transport.has_ended()
+    }
 }
 
 impl<T: Transport> Client<T> {

@@ -113,11 +113,6 @@ impl<T: Transport> Client<T> {
         self.connection.abort();
         Error::Io { error, lost }
     }
-
-    /// Whether the connection has ended, or the peer has done it meanwhile.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.wire.read_once(&mut self.connection, Some(NOW)).is_err() || self.connection.is_ended()
-    }
 }
 
 #[cfg(test)]

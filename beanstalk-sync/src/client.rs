@@ -57,6 +57,11 @@ impl Client {
         let stream = Stream::connect(&endpoint.parse()?, config.connect_timeout)?;
         Ok(Self::from_stream_with(stream, config))
     }
+
+    /// Whether the connection has ended, or the peer has done it meanwhile.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.driver.is_ended() || self.driver.transport().get_ref().has_ended()
+    }
 }
 
 impl<T: Transport> Client<T> {
@@ -76,11 +81,6 @@ impl<T: Transport> Client<T> {
     }
 
     beanstalk_driver::client_methods!(blocking by block_on);
-
-    /// Looks, without waiting, whether the server has ended the connection.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        block_on(self.driver.has_ended())
-    }
 
     /// Whether it has ended, as far as was read.
     pub(crate) fn is_ended(&self) -> bool {

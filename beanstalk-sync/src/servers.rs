@@ -291,7 +291,7 @@ impl Link {
     fn get_ready(&mut self, tube: &TubeName, config: Config, now: Instant) -> Result<&mut Client, Error> {
         let idle = now.saturating_duration_since(self.last) > IDLE;
         self.last = now;
-        if idle && self.client.as_mut().is_some_and(Client::has_ended) {
+        if idle && self.client.as_ref().is_some_and(Client::has_ended) {
             self.client = None;
         }
         let client = match self.client.take() {

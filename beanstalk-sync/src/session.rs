@@ -230,7 +230,7 @@ impl Session {
     /// A connection that ended while nobody looked would take a request, and nobody could tell whether it has run.
     fn notice_the_end(&mut self) {
         let idle = self.now().saturating_duration_since(self.last) > IDLE;
-        if idle && self.client.as_mut().is_some_and(Client::has_ended) {
+        if idle && self.client.as_ref().is_some_and(Client::has_ended) {
             self.lose(&Error::Closed { lost: Lost::NotSent });
         }
     }

@@ -199,10 +199,11 @@ impl<T: Transport> PollTransport for Blocking<T> {
             *self.now.get_mut() = 0;
             match self.transport.read(buf) {
                 Ok(n) if n <= buf.len() => return Poll::Ready(Ok(n)),
-                result => match self.after(result, buf.len(), block, until) {
-                    Some(result) => return result,
-                    None => {}
-                },
+                result => {
+                    if let Some(result) = self.after(result, buf.len(), block, until) {
+                        return result;
+                    }
+                }
             }
         }
     }
@@ -215,10 +216,11 @@ impl<T: Transport> PollTransport for Blocking<T> {
             self.waited(block);
             match write(&mut self.transport, &segments) {
                 (Ok(n), room) if n <= room => return Poll::Ready(Ok(n)),
-                (result, room) => match self.after(result, room, block, until) {
-                    Some(result) => return result,
-                    None => {}
-                },
+                (result, room) => {
+                    if let Some(result) = self.after(result, room, block, until) {
+                        return result;
+                    }
+                }
             }
         }
     }

@@ -73,7 +73,8 @@
 //!
 //! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the
 //! timeout of `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in
-//! step.
+//! sync. One call can be given another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request
+//! and reading the reply, however slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s.
 //!
 //! # TLS
 //!

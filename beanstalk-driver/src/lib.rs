@@ -124,7 +124,7 @@ mod worker;
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
 pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
-pub use driver::{Block, CallAll, Driver, PollTransport};
+pub use driver::{Block, CallAll, Driver, PollTransport, Reply};
 #[cfg(feature = "std")]
 pub use producer::{Producer, ProducerConfig};
 #[cfg(feature = "std")]

@@ -255,7 +255,11 @@ macro_rules! __blocking_calls {
         /// is dropped when it comes, and a job that it brings is kept for the next reserve.
         #[inline]
         pub fn call<R: $crate::proto::Request>(&mut self, request: R) -> Result<R::Reply, Error> {
-            $block_on(self.driver.call(request))
+            if self.driver.has_room(&request) {
+                $block_on(self.driver.begin(request)?)
+            } else {
+                $block_on(self.driver.call(request))
+            }
         }
 
         /// Sends a request, and returns the ticket for its reply when the last byte was written and flushed. Several sends

@@ -124,6 +124,8 @@ pub struct Stream {
     socket: Socket,
     /// Until when reads and writes may take.
     deadline: Option<Instant>,
+    /// There is one, or was.
+    bounded: bool,
     read: Side,
     write: Side,
 }
@@ -176,7 +178,7 @@ impl Stream {
     }
 
     const fn new(socket: Socket) -> Self {
-        Self { socket, deadline: None, read: Side::NEW, write: Side::NEW }
+        Self { socket, deadline: None, bounded: false, read: Side::NEW, write: Side::NEW }
     }
 }
 
@@ -219,29 +221,17 @@ impl Stream {
 impl Side {
     const NEW: Self = Self { timeout: None, used: false, shortened: false };
 
-    /// Before a read or write: what has to be done to the socket's timeout, if something.
-    #[inline(always)]
+    /// Before a read or write: does what has to be done to the socket's timeout, if something.
     fn begin(
         &mut self,
         deadline: Option<Instant>,
         socket: &Socket,
         set: fn(&Socket, Option<Duration>) -> io::Result<()>,
     ) -> io::Result<()> {
-        if !self.shortened && (!self.used || deadline.is_none()) {
-            self.used = true;
+        let first = !std::mem::replace(&mut self.used, true);
+        if !self.shortened && (first || deadline.is_none()) {
             return Ok(());
         }
-        self.begin_again(deadline, socket, set)
-    }
-
-    #[cold]
-    fn begin_again(
-        &mut self,
-        deadline: Option<Instant>,
-        socket: &Socket,
-        set: fn(&Socket, Option<Duration>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let first = !std::mem::replace(&mut self.used, true);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = match left {
             Some(Duration::ZERO) if !first => return Err(io::ErrorKind::TimedOut.into()),
@@ -270,7 +260,9 @@ impl Socket {
 impl Read for Stream {
     #[inline(always)]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.read.begin(self.deadline, &self.socket, Socket::set_read_timeout)?;
+        if self.bounded {
+            self.read.begin(self.deadline, &self.socket, Socket::set_read_timeout)?;
+        }
         either!(&mut self.socket, stream => stream.read(buf))
     }
 }
@@ -278,12 +270,16 @@ impl Read for Stream {
 impl Write for Stream {
     #[inline(always)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        if self.bounded {
+            self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        }
         either!(&mut self.socket, stream => socket::send(stream, buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        if self.bounded {
+            self.write.begin(self.deadline, &self.socket, Socket::set_write_timeout)?;
+        }
         either!(&mut self.socket, stream => socket::send_vectored(stream, bufs))
     }
 
@@ -311,7 +307,7 @@ impl Transport for Stream {
 
     #[inline(always)]
     fn set_deadline(&mut self, deadline: Option<Instant>) {
-        self.deadline = deadline;
+        (self.deadline, self.bounded) = (deadline, true);
         (self.read.used, self.write.used) = (false, false);
     }
 

@@ -25,7 +25,11 @@ impl<T: PollTransport, R> Claim<'_, T, R> {
         match link.poll_from(begin, connection, None, cx, |connection| connection.poll_reply(ticket)) {
             Poll::Ready(Ok(result)) => Poll::Ready(result),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(error))),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                // What has come was looked at, and nobody else reads.
+                self.begin = Begin::Sent;
+                Poll::Pending
+            }
         }
     }
 

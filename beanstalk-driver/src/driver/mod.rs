@@ -11,6 +11,7 @@ use core::{
     fmt,
     future::poll_fn,
     mem,
+    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -77,6 +78,23 @@ impl<T: PollTransport> Driver<T> {
         self.timeout = timeout;
     }
 
+    /// Sends a request for which [`Driver::has_room`], and returns the future of its reply: as [`Driver::call`], which waits for room
+    /// first and sends when it is polled.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from being sent.
+    #[inline(always)]
+    pub fn begin<R: Request>(&mut self, request: R) -> Result<Reply<'_, T, R::Reply>, Error> {
+        Ok(Reply(self.claim(request)?))
+    }
+
+    /// Whether a request could be sent now, with no wait for room.
+    #[inline(always)]
+    pub fn has_room<R: Request>(&self, request: &R) -> bool {
+        self.connection.in_flight() == 0 || self.has_room_behind(request)
+    }
+
     /// Sends a request and waits for its reply.
     ///
     /// # Errors
@@ -89,12 +107,11 @@ impl<T: PollTransport> Driver<T> {
     #[inline(always)]
     pub fn call<R: Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
         async move {
-            if self.connection.in_flight() > 0 && !self.has_room(&request) {
+            if !self.has_room(&request) {
                 // Boxed, for it is rare, and would make every call's future larger.
                 Box::pin(self.make_room(request.expect())).await?;
             }
-            let mut claim = self.claim(request)?;
-            poll_fn(|cx| claim.poll_reply(cx)).await
+            self.begin(request)?.await
         }
     }
 
@@ -204,8 +221,9 @@ impl<T: PollTransport> Driver<T> {
     #[inline(always)]
     fn claim<R: Request>(&mut self, request: R) -> Result<Claim<'_, T, R::Reply>, Error> {
         let ticket = self.send_now(request)?;
-        // A reserve may be answered by what came for an abandoned one.
-        let begin = if self.connection.is_ready(ticket.id()) { Begin::Anywhere } else { Begin::Sent };
+        // A reserve may be answered by what came for an abandoned one; then it is not sent.
+        let sent = self.connection.in_flight() == 1 && self.connection.wants_transmit();
+        let begin = if sent { Begin::Sent } else { Begin::Anywhere };
         Ok(Claim { driver: self, ticket, begin })
     }
 
@@ -221,7 +239,7 @@ impl<T: PollTransport> Driver<T> {
     }
 
     #[inline(never)]
-    fn has_room<R: Request>(&self, request: &R) -> bool {
+    fn has_room_behind<R: Request>(&self, request: &R) -> bool {
         self.connection.check_send(&request.expect()).is_ok()
     }
 
@@ -287,6 +305,24 @@ impl<T: PollTransport> Driver<T> {
             Poll::Ready(Err(error)) => Poll::Ready(self.failed(error, Lost::NotSent)),
             Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+/// The future of a reply: see [`Driver::begin`]. Dropping it abandons the request.
+pub struct Reply<'d, T: PollTransport, R>(Claim<'d, T, R>);
+
+impl<T: PollTransport, R> Future for Reply<'_, T, R> {
+    type Output = Result<R, Error>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R, Error>> {
+        self.0.poll_reply(cx)
+    }
+}
+
+impl<T: PollTransport, R> fmt::Debug for Reply<'_, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reply").field(&self.0.ticket).finish()
     }
 }
 

@@ -81,6 +81,7 @@
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private
 //! network or a Unix socket, or put a TLS terminator in front of it and give the TLS stream, of futures-rustls for example,
 //! to [`Client::from_stream`].
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
 mod dial;

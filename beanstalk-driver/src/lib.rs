@@ -99,6 +99,13 @@
 //! allocator. `tracing` logs what happens to
 //! connections and workers as events of the `tracing` crate.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -1,5 +1,5 @@
-//! Times of the core on bytes in memory. Wall times are noisy: the instructions are counted by `bench-clients counts`, and
-//! the ratios that matter are measured in turn by `bench-clients core`.
+//! Times of the core on bytes in memory. Wall times are noisy: the instructions are counted by `bench counts`, and
+//! the ratios that matter are measured in turn by `bench core`.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

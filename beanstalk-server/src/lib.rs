@@ -84,9 +84,9 @@
 //! | after `DEADLINE_SOON` to a `reserve-with-timeout`, the old timeout may stop the watch over held jobs until that connection speaks again | held jobs expire in time |
 //! | replaces the Unix socket at its path even where a server listens, and leaves its own behind | refuses the path where one listens, and removes its own socket at the end |
 
-#![forbid(unsafe_code)]
 // They panic where they cannot print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(clippy::needless_pass_by_value)]
 
 mod embedded;
 pub mod engine;

@@ -1,8 +1,8 @@
 //! `beanstalk-server`: an in-memory server with beanstalkd's own flags, for tests and development.
 
-#![forbid(unsafe_code)]
 // They panic where they cannot print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(clippy::needless_pass_by_value)]
 
 #[cfg(unix)]
 mod activation;

@@ -41,6 +41,7 @@
 //!
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
 //! private network or a Unix socket, or in a tunnel.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod blocking;
 mod call_all;

@@ -9,6 +9,7 @@
 //! ```
 //!
 //! A client is anything that implements [`Peer`]; a new adapter is a file in `peer/` and a line in the test binaries.
+#![allow(missing_docs, reason = "its readers have the sources at hand")]
 #![allow(async_fn_in_trait, reason = "each client runs on a runtime of its own, in one thread")]
 
 pub mod adapter;

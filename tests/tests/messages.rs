@@ -130,7 +130,7 @@ fn a_tube_that_a_server_names_is_shown_whole<P: Peer>() {
 
 fn what_is_late_says_how_long_was_waited<P: Peer>() {
     P::block_on(async {
-        let silent = || Script::play(|remote| remote.wait_for_the_end());
+        let silent = || Script::play(beanstalk_tests::script::Remote::wait_for_the_end);
         let config = Config { reply_timeout: Some(Duration::from_millis(50)), ..Config::default() };
         let server = silent();
         let mut peer = P::connect(server.address(), config).await.unwrap();

@@ -146,7 +146,7 @@ impl Drop for Shared {
 }
 
 fn check_shareable(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
-    let sharing = expect.kind().map_or(Sharing::AsIs, |kind| kind.sharing());
+    let sharing = expect.kind().map_or(Sharing::AsIs, beanstalk_proto::Kind::sharing);
     let instead = match (sharing, expect.kind()) {
         (Sharing::AsIs, _) if expect.waits() == Wait::No => return Ok(()),
         (Sharing::InTube(_), _) if in_tube && expect.waits() == Wait::No => return Ok(()),

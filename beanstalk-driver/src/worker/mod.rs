@@ -162,7 +162,7 @@ impl<R: Runtime> WorkerBuilder<R> {
 
     /// Adds tubes to take jobs from.
     pub fn tubes<'t>(self, tubes: impl IntoIterator<Item: Argument<TubeArg<'t>>>) -> Self {
-        tubes.into_iter().fold(self, |builder, tube| builder.tube(tube))
+        tubes.into_iter().fold(self, WorkerBuilder::tube)
     }
 
     /// How many jobs of each server are worked on at a time, each with a connection of its own: 1 unless changed.

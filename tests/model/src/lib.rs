@@ -21,7 +21,6 @@
 //! let replies = model.take_replies();
 //! assert!(matches!(replies[..], [(0, Reply::Reserved(_)), (1, Reply::Inserted(JobId(1)))]));
 //! ```
-#![forbid(unsafe_code)]
 
 mod commands;
 mod stats;

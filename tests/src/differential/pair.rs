@@ -173,7 +173,7 @@ impl Pair {
             let ahead = self.ahead.iter().position(|(of, _)| of == conn).and_then(|at| self.ahead.remove(at));
             let theirs = match ahead {
                 Some((_, theirs)) => Some(Ok(theirs)),
-                None => self.theirs.link(*conn).map(|link| link.await_reply()),
+                None => self.theirs.link(*conn).map(super::link::Link::await_reply),
             };
             match theirs {
                 Some(Ok(theirs)) => self.compare(*conn, heard, &theirs)?,

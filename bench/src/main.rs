@@ -185,7 +185,7 @@ fn main() -> Result<()> {
 
 /// The directory for the pictures that a document shows.
 fn pictures_beside(document: &Path) -> Result<PathBuf> {
-    let directory = document.parent().context("a document has a directory")?.join("bench-clients/pictures");
+    let directory = document.parent().context("a document has a directory")?.join("bench/pictures");
     fs::create_dir_all(&directory)?;
     Ok(directory)
 }

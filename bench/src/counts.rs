@@ -103,7 +103,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str) -> Self {
-        Self(env::temp_dir().join(format!("bench-clients-{name}-{}", process::id())))
+        Self(env::temp_dir().join(format!("bench-{name}-{}", process::id())))
     }
 }
 

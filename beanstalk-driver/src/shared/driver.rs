@@ -8,7 +8,7 @@ use core::{
     task::{Context, Poll, ready},
 };
 
-use super::{Hub, State};
+use super::{SharedState, State};
 use crate::driver::{Disconnect, Link, PollTransport};
 use beanstalk_proto::{Error, Lost};
 
@@ -17,14 +17,14 @@ use beanstalk_proto::{Error, Lost};
 /// It ends in order when the last [`Shared`](super::Shared) is gone. When it fails, or is dropped, every waiting call fails with
 /// [`Error::Closed`] (or [`Error::Protocol`]), which says whether its request can have run.
 pub struct SharedDriver<T> {
-    hub: Arc<Hub>,
+    state: Arc<SharedState>,
     link: Link<T>,
     disconnect: Option<Disconnect>,
 }
 
 impl<T: PollTransport> SharedDriver<T> {
-    pub(super) fn new(hub: Arc<Hub>, transport: T) -> Self {
-        Self { hub, link: Link::new(transport), disconnect: None }
+    pub(super) fn new(state: Arc<SharedState>, transport: T) -> Self {
+        Self { state, link: Link::new(transport), disconnect: None }
     }
 }
 
@@ -38,10 +38,10 @@ impl<T: PollTransport> Future for SharedDriver<T> {
     type Output = Result<(), Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let Self { hub, link, disconnect } = self.get_mut();
+        let Self { state, link, disconnect } = self.get_mut();
         loop {
             // The lock is let go at every turn, so that those who are answered go on meanwhile.
-            let moved = hub.with(|state| {
+            let moved = state.with(|state| {
                 state.driver = Some(cx.waker().clone());
                 let moved = poll_turn(state, link, disconnect, cx);
                 state.wake_answered();
@@ -86,7 +86,7 @@ fn poll_turn<T: PollTransport>(
 
 impl<T> Drop for SharedDriver<T> {
     fn drop(&mut self) {
-        self.hub.with(|state| {
+        self.state.with(|state| {
             state.connection.abort();
             state.wake_answered();
         });

@@ -46,7 +46,7 @@ use line::Line;
 /// Calls make progress only while its [`SharedDriver`] is polled.
 #[derive(Debug)]
 pub struct Shared {
-    hub: Arc<Hub>,
+    state: Arc<SharedState>,
     /// What each call may take.
     timeout: Timeout,
 }
@@ -66,9 +66,9 @@ impl Shared {
             confirmed: TubeName::default(),
             uses: VecDeque::new(),
         };
-        let hub = Arc::new(Hub { state: Mutex::new(state), clock: Box::new(transport.clock()) });
-        let driver = SharedDriver::new(Arc::clone(&hub), transport);
-        (Self { hub, timeout: Timeout::Default }, driver)
+        let state = Arc::new(SharedState { state: Mutex::new(state), clock: Box::new(transport.clock()) });
+        let driver = SharedDriver::new(Arc::clone(&state), transport);
+        (Self { state, timeout: Timeout::Default }, driver)
     }
 
     /// Returns a handle of the same connection whose calls have so long for their replies, and for finding room before.
@@ -100,20 +100,20 @@ impl Shared {
 
     /// See [`Connection::take_orphaned`].
     pub fn take_orphaned(&self) -> Vec<Job> {
-        self.hub.with(|state| state.connection.take_orphaned())
+        self.state.with(|state| state.connection.take_orphaned())
     }
 
     async fn run<R: Request>(&self, tube: Option<TubeName>, request: R) -> Result<R::Reply, Error> {
         let expect = request.expect();
         check_shareable(&expect, tube.is_some())?;
         let mut request = Some(request);
-        let waited = self.hub.duration_of(self.timeout);
-        let until = waited.map(|waited| (self.hub.clock)() + waited);
+        let waited = self.state.duration_of(self.timeout);
+        let until = waited.map(|waited| (self.state.clock)() + waited);
         let waited = waited.unwrap_or_default();
-        let mut turn = Turn { hub: &self.hub, number: None, timeout: self.timeout, waited, until };
+        let mut turn = Turn { state: &self.state, number: None, timeout: self.timeout, waited, until };
         let (ticket, used) = poll_fn(|cx| turn.poll(&expect, tube.as_ref(), &mut request, cx)).await?;
         drop(turn);
-        let mut waiting = Waiting { hub: &self.hub, ticket: Some(ticket) };
+        let mut waiting = Waiting { state: &self.state, ticket: Some(ticket) };
         let reply = poll_fn(|cx| waiting.poll(cx)).await?;
         match used.as_ref().and_then(|used| used.refused.get().map(|refusal| (used, refusal))) {
             Some((used, (error, ran_in))) => Err(Error::UseRefused {
@@ -129,14 +129,14 @@ impl Shared {
 
 impl Clone for Shared {
     fn clone(&self) -> Self {
-        self.hub.with(|state| state.handles = state.handles.saturating_add(1));
-        Self { hub: Arc::clone(&self.hub), timeout: self.timeout }
+        self.state.with(|state| state.handles = state.handles.saturating_add(1));
+        Self { state: Arc::clone(&self.state), timeout: self.timeout }
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.hub.with(|state| {
+        self.state.with(|state| {
             state.handles = state.handles.saturating_sub(1);
             if state.handles == 0 {
                 state.wake_driver();
@@ -166,18 +166,18 @@ struct Used {
     refused: OnceLock<(CommandError, TubeName)>,
 }
 
-struct Hub {
+struct SharedState {
     state: Mutex<State>,
     clock: Box<dyn Fn() -> Instant + Send + Sync>,
 }
 
-impl fmt::Debug for Hub {
+impl fmt::Debug for SharedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("SharedState").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
-impl Hub {
+impl SharedState {
     /// Does something under the lock, and wakes whom it concerns when the lock is free again.
     fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
         let mut state = self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
@@ -313,7 +313,7 @@ impl State {
 
 /// A call that has not sent its request yet. Leaves the line when it is dropped.
 struct Turn<'h> {
-    hub: &'h Hub,
+    state: &'h SharedState,
     number: Option<u64>,
     timeout: Timeout,
     /// As long as that is, and when it is over.
@@ -330,8 +330,8 @@ impl Turn<'_> {
         request: &mut Option<R>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Ticket<Reply>, Option<Arc<Used>>), Error>> {
-        let now = (self.hub.clock)();
-        self.hub.with(|state| {
+        let now = (self.state.clock)();
+        self.state.with(|state| {
             if self.number.is_some() && self.until.is_some_and(|until| until <= now) {
                 let (command, subject, lost) = (expect.command(), expect.about(), Lost::NotSent);
                 return Poll::Ready(Err(Error::TimedOut { command, subject, waited: self.waited, lost }));
@@ -364,7 +364,7 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            self.hub.with(|state| {
+            self.state.with(|state| {
                 state.room.leave(number);
                 state.wake_room();
             });
@@ -374,7 +374,7 @@ impl Drop for Turn<'_> {
 
 /// A call whose request was sent. Abandons it when it is dropped.
 struct Waiting<'h> {
-    hub: &'h Hub,
+    state: &'h SharedState,
     ticket: Option<Ticket<Reply>>,
 }
 
@@ -382,7 +382,7 @@ impl Waiting<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
         let Some(ticket) = &mut self.ticket else { return Poll::Pending };
         let id = ticket.id();
-        let result = self.hub.with(|state| match state.connection.poll_reply(ticket) {
+        let result = self.state.with(|state| match state.connection.poll_reply(ticket) {
             Poll::Ready(result) => {
                 state.answers.leave(id);
                 state.wake_room();
@@ -403,7 +403,7 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.hub.with(|state| {
+            self.state.with(|state| {
                 state.answers.leave(ticket.id());
                 state.connection.abandon(ticket);
                 state.wake_room();

@@ -9,9 +9,9 @@ use core::{
     time::Duration,
 };
 
-mod desk;
-mod hub;
 mod slot;
+mod slot_state;
+mod state;
 
 use crate::runtime::{Alarm, Runtime};
 use crate::{
@@ -20,8 +20,8 @@ use crate::{
 };
 use beanstalk_proto::client::Config;
 use beanstalk_proto::{Argument, Error, TubeArg};
-pub use desk::HeldJob;
-use hub::{Duty, Hub, OnEvent};
+pub use slot_state::HeldJob;
+use state::{OnEvent, SharedState, Step};
 
 /// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
 ///
@@ -35,12 +35,12 @@ use hub::{Duty, Hub, OnEvent};
 /// handlers must bear that a job is done twice. [`HeldJob::is_lost`] tells them.
 #[must_use = "a worker works while it is run"]
 pub struct Worker<R: Runtime> {
-    hub: Arc<Hub<R>>,
+    shared: Arc<SharedState<R>>,
 }
 
 impl<R: Runtime> fmt::Debug for Worker<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").field("servers", &self.hub.servers()).finish_non_exhaustive()
+        f.debug_struct("Worker").field("servers", &self.shared.servers()).finish_non_exhaustive()
     }
 }
 
@@ -61,7 +61,7 @@ impl<R: Runtime> Worker<R> {
     /// What stops it, counts what it does, and changes its servers while it runs.
     #[must_use]
     pub fn handle(&self) -> WorkerHandle<R> {
-        WorkerHandle { hub: Arc::clone(&self.hub) }
+        WorkerHandle { shared: Arc::clone(&self.shared) }
     }
 
     /// Works until [`WorkerHandle::shutdown`] says stop, and says what was done.
@@ -80,32 +80,32 @@ impl<R: Runtime> Worker<R> {
         E: Display + 'static,
     {
         let handler = Arc::new(handler);
-        let hub = Arc::clone(&self.hub);
-        let _abort = Abort(&hub);
+        let shared = Arc::clone(&self.shared);
+        let _abort = Abort(&shared);
         let mut alarm = Alarm::default();
         poll_fn(|cx| {
             loop {
-                match hub.duty(cx.waker()) {
-                    Duty::Spawn(desks) => {
-                        for desk in desks {
-                            hub.runtime.spawn(slot::run(Arc::clone(&hub), desk, Arc::clone(&handler)));
+                match shared.next_step(cx.waker()) {
+                    Step::Spawn(slots) => {
+                        for slot_state in slots {
+                            shared.runtime.spawn(slot::run(Arc::clone(&shared), slot_state, Arc::clone(&handler)));
                         }
                     }
-                    Duty::Wait(until) => match until.map(|until| alarm.poll(&hub.runtime, until, cx)) {
+                    Step::Wait(until) => match until.map(|until| alarm.poll(&shared.runtime, until, cx)) {
                         Some(Poll::Ready(())) => {}
                         Some(Poll::Pending) | None => return Poll::Pending,
                     },
-                    Duty::End => return Poll::Ready(()),
+                    Step::End => return Poll::Ready(()),
                 }
             }
         })
         .await;
-        hub.metrics()
+        shared.metrics()
     }
 }
 
 /// Ends what is left when a worker is no longer run.
-struct Abort<'a, R: Runtime>(&'a Hub<R>);
+struct Abort<'a, R: Runtime>(&'a SharedState<R>);
 
 impl<R: Runtime> Drop for Abort<'_, R> {
     fn drop(&mut self) {
@@ -219,9 +219,9 @@ impl<R: Runtime> WorkerBuilder<R> {
             return Err(error);
         }
         self.worker.check(self.servers.len(), self.concurrency)?;
-        let hub = Hub::new(self.config, self.worker, self.concurrency, self.on_event);
-        self.servers.into_iter().for_each(|server| hub.add_server(server));
-        Ok(Worker { hub: Arc::new(hub) })
+        let shared = SharedState::new(self.config, self.worker, self.concurrency, self.on_event);
+        self.servers.into_iter().for_each(|server| shared.add_server(server));
+        Ok(Worker { shared: Arc::new(shared) })
     }
 
     fn fail(&mut self, error: impl Into<Error>) {
@@ -231,12 +231,12 @@ impl<R: Runtime> WorkerBuilder<R> {
 
 /// Stops a [`Worker`], counts what it does, and changes its servers while it runs. From any thread.
 pub struct WorkerHandle<R: Runtime> {
-    hub: Arc<Hub<R>>,
+    shared: Arc<SharedState<R>>,
 }
 
 impl<R: Runtime> Clone for WorkerHandle<R> {
     fn clone(&self) -> Self {
-        Self { hub: Arc::clone(&self.hub) }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -252,13 +252,13 @@ impl<R: Runtime> WorkerHandle<R> {
     /// is given back. It returns at once; [`Worker::run`] returns when all of it is over, at the deadline at the latest. Of
     /// several deadlines the earliest counts.
     pub fn shutdown(&self, within: Duration) {
-        self.hub.shut_down(within);
+        self.shared.shut_down(within);
     }
 
     /// What all slots have done so far, those of removed servers too.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.hub.metrics()
+        self.shared.metrics()
     }
 
     /// Adds a server, unless it is there or the worker is shutting down.
@@ -267,18 +267,18 @@ impl<R: Runtime> WorkerHandle<R> {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&self, address: &str) -> Result<(), Error> {
-        self.hub.add_server(address.parse()?);
+        self.shared.add_server(address.parse()?);
         Ok(())
     }
 
     /// Removes a server, and says whether it was there. Its slots stop as in a shutdown, the others go on.
     pub fn remove_server(&self, address: &str, within: Duration) -> bool {
-        address.parse().is_ok_and(|address| self.hub.remove_server(&address, within))
+        address.parse().is_ok_and(|address| self.shared.remove_server(&address, within))
     }
 
     /// The servers there are.
     #[must_use]
     pub fn servers(&self) -> Vec<Endpoint> {
-        self.hub.servers()
+        self.shared.servers()
     }
 }

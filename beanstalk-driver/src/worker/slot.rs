@@ -21,8 +21,8 @@ use core::{
 };
 
 use super::{
-    desk::{Desk, HeldJob, Link},
-    hub::Hub,
+    slot_state::{HeldJob, Link, SlotState},
+    state::SharedState,
 };
 use crate::{
     policy::{Action, Verdict, Worker, WorkerEvent, describe, guarded},
@@ -60,8 +60,8 @@ impl Drop for Running {
 }
 
 struct Slot<R: Runtime, H> {
-    hub: Arc<Hub<R>>,
-    desk: Arc<Desk>,
+    shared: Arc<SharedState<R>>,
+    slot_state: Arc<SlotState>,
     handler: Arc<H>,
     machine: Worker,
     client: Option<R::Client>,
@@ -71,7 +71,11 @@ struct Slot<R: Runtime, H> {
 }
 
 /// Runs a slot until it is told to stop.
-pub(super) fn run<R, H, F, E>(hub: Arc<Hub<R>>, desk: Arc<Desk>, handler: Arc<H>) -> impl Future<Output = ()> + Send
+pub(super) fn run<R, H, F, E>(
+    shared: Arc<SharedState<R>>,
+    slot_state: Arc<SlotState>,
+    handler: Arc<H>,
+) -> impl Future<Output = ()> + Send
 where
     R: Runtime,
     H: Fn(HeldJob) -> F + Send + Sync + 'static,
@@ -79,11 +83,11 @@ where
     E: Display,
 {
     // Here, for a task may be dropped before it was polled.
-    let ending = Ending { hub: Arc::clone(&hub), desk: Arc::clone(&desk), stopped: false };
+    let ending = Ending { shared: Arc::clone(&shared), slot_state: Arc::clone(&slot_state), stopped: false };
     async move {
-        let machine = Worker::new(&hub.worker, hub.runtime.seed());
+        let machine = Worker::new(&shared.worker, shared.runtime.seed());
         let (io, alarm) = (Io::Idle, Alarm::default());
-        let mut slot = Slot { hub, desk, handler, machine, client: None, io, running: None, alarm };
+        let mut slot = Slot { shared, slot_state, handler, machine, client: None, io, running: None, alarm };
         poll_fn(|cx| slot.poll(cx)).await;
         ending.stopped_as_told();
     }
@@ -91,8 +95,8 @@ where
 
 /// Reports that a slot has ended, in whatever way it did.
 struct Ending<R: Runtime> {
-    hub: Arc<Hub<R>>,
-    desk: Arc<Desk>,
+    shared: Arc<SharedState<R>>,
+    slot_state: Arc<SlotState>,
     /// It was told to.
     stopped: bool,
 }
@@ -105,12 +109,13 @@ impl<R: Runtime> Ending<R> {
 
 impl<R: Runtime> Drop for Ending<R> {
     fn drop(&mut self) {
-        self.desk.end();
+        self.slot_state.end();
         // What is only dropped while it is to stop was not polled in time.
-        if !self.stopped && (std::thread::panicking() || self.desk.shutdown().is_none()) {
-            self.hub.tell(&WorkerEvent::SlotEnded { server: self.desk.server.clone(), slot: self.desk.slot });
+        if !self.stopped && (std::thread::panicking() || self.slot_state.shutdown().is_none()) {
+            self.shared
+                .emit(&WorkerEvent::SlotEnded { server: self.slot_state.server.clone(), slot: self.slot_state.slot });
         }
-        self.hub.wake();
+        self.shared.wake();
     }
 }
 
@@ -122,9 +127,9 @@ where
     E: Display,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.desk.register(cx.waker());
+        self.slot_state.register(cx.waker());
         loop {
-            let shutdown = self.desk.shutdown();
+            let shutdown = self.slot_state.shutdown();
             if let Some(deadline) = shutdown {
                 self.machine.handle_shutdown(deadline);
             }
@@ -160,13 +165,13 @@ where
             let moved = self.poll_handler(cx) || self.poll_io(cx) || self.ask();
             if !moved {
                 let Some(until) = until else { return Poll::Pending };
-                ready!(self.alarm.poll(&self.hub.runtime, until, cx));
+                ready!(self.alarm.poll(&self.shared.runtime, until, cx));
             }
         }
     }
 
     fn now(&self) -> Instant {
-        self.hub.runtime.now()
+        self.shared.runtime.now()
     }
 
     fn is_answering(&self) -> bool {
@@ -175,20 +180,21 @@ where
 
     /// Tells the others what is new.
     fn report(&mut self) {
-        self.desk.count(self.machine.metrics(), self.machine.metrics_if_stopped());
+        self.slot_state.count(self.machine.metrics(), self.machine.metrics_if_stopped());
         if let (Some(running), true) = (&self.running, self.machine.is_job_lost()) {
             running.link.lose();
             running.link.close();
         }
         while let Some(event) = self.machine.poll_event() {
-            self.hub.tell_connection(&self.desk, event);
+            self.shared.emit_connection(&self.slot_state, event);
         }
     }
 
     fn connect(&mut self) {
         self.client = None;
-        let (hub, desk) = (Arc::clone(&self.hub), Arc::clone(&self.desk));
-        self.io = Io::Connecting(Box::pin(async move { hub.runtime.connect(&desk.server, hub.config).await }));
+        let (shared, slot_state) = (Arc::clone(&self.shared), Arc::clone(&self.slot_state));
+        self.io =
+            Io::Connecting(Box::pin(async move { shared.runtime.connect(&slot_state.server, shared.config).await }));
     }
 
     fn close(&mut self) {
@@ -200,7 +206,7 @@ where
 
     fn start(&mut self, job: Job) {
         let (id, link, handler) = (job.id, Arc::new(Link::default()), Arc::clone(&self.handler));
-        let held = HeldJob::new(job, Arc::clone(&self.desk), Arc::clone(&link));
+        let held = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
         let handler = Box::pin(async move { handler(held).await.map_err(describe) });
         self.running = Some(Running { id, link, handler });
     }
@@ -233,21 +239,21 @@ where
     fn poll_handler(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(running) = &mut self.running else { return false };
         let polled = guarded(|| running.handler.as_mut().poll(cx));
-        let (server, id) = (|| self.desk.server.clone(), running.id);
+        let (server, id) = (|| self.slot_state.server.clone(), running.id);
         let verdict = match polled {
             Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(Ok(verdict))) => verdict,
             Ok(Poll::Ready(Err(reason))) => {
-                self.hub.tell(&WorkerEvent::Failed { server: server(), id, reason });
+                self.shared.emit(&WorkerEvent::Failed { server: server(), id, reason });
                 Verdict::Failed
             }
             Err(reason) => {
-                self.hub.tell(&WorkerEvent::Panicked { server: server(), id, reason });
+                self.shared.emit(&WorkerEvent::Panicked { server: server(), id, reason });
                 Verdict::Failed
             }
         };
         self.running = None;
-        self.machine.handle_finished(verdict, &self.desk.server, &mut lock(&self.hub.deferrals));
+        self.machine.handle_finished(verdict, &self.slot_state.server, &mut lock(&self.shared.deferrals));
         true
     }
 

@@ -16,7 +16,7 @@ use crate::{connect::Endpoint, policy::Metrics};
 use beanstalk_proto::{Error, Instant, Job, Lost, TubeName, stats::JobStats};
 
 /// One for each slot.
-pub(super) struct Desk {
+pub(super) struct SlotState {
     pub(super) server: Endpoint,
     pub(super) slot: usize,
     /// The tube of every job, if the worker watches only one.
@@ -34,7 +34,7 @@ struct State {
     slot: Option<Waker>,
 }
 
-impl Desk {
+impl SlotState {
     pub(super) fn new(server: Endpoint, slot: usize, tube: Option<TubeName>) -> Self {
         Self { server, slot, tube, state: Mutex::default() }
     }
@@ -144,19 +144,19 @@ impl Link {
 /// of the job is the handler's verdict.
 pub struct HeldJob {
     job: Job,
-    desk: Arc<Desk>,
+    slot_state: Arc<SlotState>,
     link: Arc<Link>,
 }
 
 impl HeldJob {
-    pub(super) const fn new(job: Job, desk: Arc<Desk>, link: Arc<Link>) -> Self {
-        Self { job, desk, link }
+    pub(super) const fn new(job: Job, slot_state: Arc<SlotState>, link: Arc<Link>) -> Self {
+        Self { job, slot_state, link }
     }
 
     /// The server that the job is from.
     #[must_use]
     pub fn server(&self) -> &Endpoint {
-        &self.desk.server
+        &self.slot_state.server
     }
 
     /// Whether the job is no longer held, since its connection broke: somebody else may have it by now, and what the
@@ -169,7 +169,7 @@ impl HeldJob {
     /// Whether the worker shuts down: the handler is dropped at the deadline.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
-        self.desk.shutdown().is_some()
+        self.slot_state.shutdown().is_some()
     }
 
     /// The job's statistics, asked for on the slot's own connection.
@@ -196,7 +196,7 @@ impl HeldJob {
     ///
     /// As [`HeldJob::stats`].
     pub async fn tube(&self) -> Result<TubeName, Error> {
-        match &self.desk.tube {
+        match &self.slot_state.tube {
             Some(tube) => Ok(tube.clone()),
             None => Ok(self.stats().await?.tube.unwrap_or_default()),
         }
@@ -231,7 +231,7 @@ impl HeldJob {
                 *question = Question::Asked(vec![cx.waker().clone()]);
                 *asked = true;
                 drop(question);
-                self.desk.wake();
+                self.slot_state.wake();
                 Poll::Pending
             }
         }
@@ -248,7 +248,7 @@ impl Deref for HeldJob {
 
 impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { job, desk, .. } = self;
-        f.debug_struct("HeldJob").field("job", job).field("server", &desk.server).finish_non_exhaustive()
+        let Self { job, slot_state, .. } = self;
+        f.debug_struct("HeldJob").field("job", job).field("server", &slot_state.server).finish_non_exhaustive()
     }
 }

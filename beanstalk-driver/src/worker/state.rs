@@ -4,7 +4,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{task::Waker, time::Duration};
 use std::sync::Mutex;
 
-use super::desk::Desk;
+use super::slot_state::SlotState;
 use crate::runtime::{Runtime, lock};
 use crate::{
     connect::Endpoint,
@@ -15,7 +15,7 @@ use beanstalk_proto::client::Config;
 
 pub(super) type OnEvent = Box<dyn Fn(&WorkerEvent) + Send + Sync>;
 
-pub(super) struct Hub<R> {
+pub(super) struct SharedState<R> {
     pub(super) runtime: R,
     pub(super) config: Config,
     pub(super) worker: WorkerConfig,
@@ -29,23 +29,23 @@ pub(super) struct Hub<R> {
 struct State {
     servers: Vec<Endpoint>,
     /// Slots that have not ended, of servers that were removed too.
-    desks: Vec<Arc<Desk>>,
+    slots: Vec<Arc<SlotState>>,
     /// Those of them that do not run yet.
-    new: Vec<Arc<Desk>>,
+    new: Vec<Arc<SlotState>>,
     ended: Metrics,
     shutdown: Option<Instant>,
     run: Option<Waker>,
 }
 
 /// What a worker's `run` is to do.
-pub(super) enum Duty {
-    Spawn(Vec<Arc<Desk>>),
+pub(super) enum Step {
+    Spawn(Vec<Arc<SlotState>>),
     /// Nothing, until it is woken or until then.
     Wait(Option<Instant>),
     End,
 }
 
-impl<R: Runtime> Hub<R> {
+impl<R: Runtime> SharedState<R> {
     pub(super) fn new(config: Config, worker: WorkerConfig, concurrency: usize, on_event: Option<OnEvent>) -> Self {
         let concurrency = concurrency.max(1);
         Self {
@@ -70,9 +70,9 @@ impl<R: Runtime> Hub<R> {
             return;
         }
         for slot in 0..self.concurrency {
-            let desk = Arc::new(Desk::new(address.clone(), slot, tube.clone()));
-            state.desks.push(Arc::clone(&desk));
-            state.new.push(desk);
+            let slot_state = Arc::new(SlotState::new(address.clone(), slot, tube.clone()));
+            state.slots.push(Arc::clone(&slot_state));
+            state.new.push(slot_state);
         }
         state.servers.push(address);
         drop(state);
@@ -85,16 +85,16 @@ impl<R: Runtime> Hub<R> {
         let Some(at) = state.servers.iter().position(|server| server == address) else { return false };
         state.servers.remove(at);
         // What does not run yet has nothing to finish.
-        state.new.retain(|desk| {
-            let stays = desk.server != *address;
+        state.new.retain(|slot_state| {
+            let stays = slot_state.server != *address;
             if !stays {
-                desk.end();
+                slot_state.end();
             }
             stays
         });
-        let of_it = state.desks.iter().filter(|desk| desk.server == *address).cloned().collect::<Vec<_>>();
+        let of_it = state.slots.iter().filter(|slot_state| slot_state.server == *address).cloned().collect::<Vec<_>>();
         drop(state);
-        of_it.iter().for_each(|desk| desk.shut_down(deadline));
+        of_it.iter().for_each(|slot_state| slot_state.shut_down(deadline));
         self.wake();
         true
     }
@@ -116,9 +116,9 @@ impl<R: Runtime> Hub<R> {
     fn shut_down_at(&self, deadline: Instant, of_slots: Instant) {
         let mut state = lock(&self.state);
         state.shutdown = Some(state.shutdown.map_or(deadline, |earlier| earlier.min(deadline)));
-        let desks = state.desks.clone();
+        let slots = state.slots.clone();
         drop(state);
-        desks.iter().for_each(|desk| desk.shut_down(of_slots));
+        slots.iter().for_each(|slot_state| slot_state.shut_down(of_slots));
         self.wake();
     }
 
@@ -131,12 +131,12 @@ impl<R: Runtime> Hub<R> {
     pub(super) fn metrics(&self) -> Metrics {
         let state = lock(&self.state);
         let mut metrics = state.ended;
-        state.desks.iter().for_each(|desk| metrics.merge(&desk.metrics()));
+        state.slots.iter().for_each(|slot_state| metrics.merge(&slot_state.metrics()));
         metrics
     }
 
     /// Says what to do next, and remembers whom to wake when that changes.
-    pub(super) fn duty(&self, waker: &Waker) -> Duty {
+    pub(super) fn next_step(&self, waker: &Waker) -> Step {
         let now = self.runtime.now();
         let mut state = lock(&self.state);
         match &mut state.run {
@@ -145,25 +145,25 @@ impl<R: Runtime> Hub<R> {
         }
         if state.shutdown.is_some() {
             // What does not run yet has nothing to finish.
-            state.new.drain(..).for_each(|desk| desk.end());
+            state.new.drain(..).for_each(|slot_state| slot_state.end());
         }
-        let State { desks, ended, .. } = &mut *state;
-        desks.retain(|desk| {
-            let over = desk.is_ended();
+        let State { slots, ended, .. } = &mut *state;
+        slots.retain(|slot_state| {
+            let over = slot_state.is_ended();
             if over {
-                ended.merge(&desk.metrics());
+                ended.merge(&slot_state.metrics());
             }
             !over
         });
         match state.shutdown {
-            None if !state.new.is_empty() => Duty::Spawn(core::mem::take(&mut state.new)),
-            Some(deadline) if state.desks.is_empty() || now >= deadline => {
+            None if !state.new.is_empty() => Step::Spawn(core::mem::take(&mut state.new)),
+            Some(deadline) if state.slots.is_empty() || now >= deadline => {
                 // Those that are left were told to stop, and can't have got to it yet.
-                let left = core::mem::take(&mut state.desks);
-                left.iter().for_each(|desk| state.ended.merge(&desk.metrics_if_stopped()));
-                Duty::End
+                let left = core::mem::take(&mut state.slots);
+                left.iter().for_each(|slot_state| state.ended.merge(&slot_state.metrics_if_stopped()));
+                Step::End
             }
-            deadline => Duty::Wait(deadline),
+            deadline => Step::Wait(deadline),
         }
     }
 
@@ -173,12 +173,12 @@ impl<R: Runtime> Hub<R> {
         run.into_iter().for_each(Waker::wake);
     }
 
-    pub(super) fn tell(&self, event: &WorkerEvent) {
+    pub(super) fn emit(&self, event: &WorkerEvent) {
         // A listener that panics, or a subscriber, shall not take a slot with it.
-        let _panicked = guarded(|| self.tell_all(event));
+        let _panicked = guarded(|| self.emit_all(event));
     }
 
-    fn tell_all(&self, event: &WorkerEvent) {
+    fn emit_all(&self, event: &WorkerEvent) {
         #[cfg(feature = "tracing")]
         match event {
             WorkerEvent::Connection { event: Event::Lost { .. } | Event::Retrying { .. }, .. } => {
@@ -192,7 +192,7 @@ impl<R: Runtime> Hub<R> {
         }
     }
 
-    pub(super) fn tell_connection(&self, desk: &Desk, event: Event) {
-        self.tell(&WorkerEvent::Connection { server: desk.server.clone(), slot: desk.slot, event });
+    pub(super) fn emit_connection(&self, slot_state: &SlotState, event: Event) {
+        self.emit(&WorkerEvent::Connection { server: slot_state.server.clone(), slot: slot_state.slot, event });
     }
 }

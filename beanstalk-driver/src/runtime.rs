@@ -51,6 +51,17 @@ pub trait Runtime: Default + Send + Sync + 'static {
     /// Lets a task run, to its end.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
+    /// Returns the future of what a handler comes to, which its slot polls in turns with its connection. Dropping it gives the handler up.
+    ///
+    /// The default is the handler itself. A runtime whose handlers block their thread runs the handler where it keeps nobody from polling the
+    /// slot, and panics in this future with what the handler panicked with.
+    fn run_handler<T: Send + 'static>(
+        &self,
+        handler: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send + 'static {
+        handler
+    }
+
     /// A seed that no two share, for delays that are to differ. A simulation has its own, so that it can be repeated.
     fn seed(&self) -> u64 {
         RandomState::new().build_hasher().finish()

@@ -9,8 +9,8 @@
 //!                                                                    Pending
 //! ```
 //!
-//! The handler runs here too, in turns with the connection. So one that blocks its thread keeps its own heartbeat from
-//! being sent, and nothing else.
+//! The handler is polled here too, in turns with the connection, unless [`Runtime::run_handler`] has it run elsewhere: here, one that
+//! blocks its thread keeps its own heartbeat from being sent, and nothing else.
 
 use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{
@@ -207,7 +207,8 @@ where
     fn start(&mut self, job: Job) {
         let (id, link, handler) = (job.id, Arc::new(Link::default()), Arc::clone(&self.handler));
         let held = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
-        let handler = Box::pin(async move { handler(held).await.map_err(describe) });
+        let handler = async move { handler(held).await.map_err(describe) };
+        let handler = Box::pin(self.shared.runtime.run_handler(handler));
         self.running = Some(Running { id, link, handler });
     }
 

@@ -76,5 +76,31 @@ macro_rules! adapter_tests {
                 assert!(matches!(Client::connect("no endpoint").await, Err(Error::Argument(_))));
             });
         }
+
+        #[test]
+        fn a_shared_connection_on_which_nothing_comes_ends_though_no_call_is_late() {
+            use $krate::{Config, Error, SharedClient};
+
+            let _bound = $crate::watchdog::bound();
+            $block_on(async {
+                // It accepts, and swallows what it is sent.
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = listener.local_addr().unwrap().to_string();
+                let reply_timeout = Some(std::time::Duration::from_millis(50));
+                let config = Config { reply_timeout, ..Config::default() };
+                let (client, driver) = SharedClient::connect_with(&address, config).await.unwrap();
+                // One call that nobody waits for.
+                let mut call = Box::pin(client.stats());
+                std::future::poll_fn(|cx| {
+                    assert!(call.as_mut().poll(cx).is_pending());
+                    std::task::Poll::Ready(())
+                })
+                .await;
+                drop(call);
+                assert!(matches!(driver.await, Err(Error::Closed { .. })));
+                let error = client.stats().await.unwrap_err();
+                assert!(error.is_fatal(), "{error}");
+            });
+        }
     };
 }

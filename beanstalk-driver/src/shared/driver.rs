@@ -14,7 +14,8 @@ use beanstalk_proto::{Error, Lost};
 
 /// The future that moves the bytes of a [`Shared`](super::Shared); spawn it.
 ///
-/// It ends in order when the last [`Shared`](super::Shared) is gone. When it fails, or is dropped, every waiting call fails with
+/// It ends in order when the last [`Shared`](super::Shared) is gone, and with [`Error::Closed`] when no reply came in twice the time that
+/// one may take, whether or not anybody still waits for it. When it fails, or is dropped, every waiting call fails with
 /// [`Error::Closed`] (or [`Error::Protocol`]), which says whether its request can have run.
 pub struct SharedDriver<T> {
     state: Arc<SharedState>,
@@ -69,7 +70,8 @@ fn poll_turn<T: PollTransport>(
     if let Poll::Ready(end) = state.connection.poll_closed() {
         return Poll::Ready(Err(end.and(Err(Error::Closed { lost }))));
     }
-    let limit = state.room.first_to_give_up();
+    let given_up = state.silent_until();
+    let limit = [state.room.first_to_give_up(), given_up].into_iter().flatten().min();
     match link.poll_once(&mut state.connection, limit, cx) {
         Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
         Poll::Ready(Err(error)) => {
@@ -78,6 +80,10 @@ fn poll_turn<T: PollTransport>(
         }
         Poll::Pending => {
             ready!(link.poll_until(limit, cx));
+            if given_up.is_some_and(|at| at <= link.transport.now()) {
+                state.connection.abort();
+                return Poll::Ready(Err(Err(Error::Closed { lost })));
+            }
             state.room.wake_late(link.transport.now(), &mut state.woken);
             Poll::Ready(Ok(()))
         }

@@ -303,6 +303,11 @@ impl State {
         }
     }
 
+    /// When the connection is given up, for no reply came in twice the time that the next may take: nobody has to wait for it.
+    fn silent_until(&self) -> Option<Instant> {
+        Some(self.connection.reply_due()? + self.connection.config().reply_timeout?)
+    }
+
     fn wake_room(&mut self) {
         let limits = self.connection.config().limits;
         if self.connection.in_flight() < limits.in_flight && self.connection.queued() < limits.queued {

@@ -135,6 +135,21 @@ impl Connection {
         }
     }
 
+    /// Returns when the next reply is late, whether or not anybody still waits for it: the request may have been abandoned, or be late
+    /// already. `None` if no reply is owed, or if it may take as long as it takes.
+    ///
+    /// Who abandons every call before it is late never finds out that the path swallows what is sent. A driver that outlives calls gives
+    /// up such a connection, with [`Connection::abort`], some time after this.
+    #[must_use]
+    pub fn reply_due(&self) -> Option<Instant> {
+        let slot = self.slots.first_pending().filter(|_| !self.is_ended())?;
+        let from = slot.sent.at.max(self.clock.replied);
+        match slot.server_wait() {
+            Wait::Forever => None,
+            wait => slot.sent.patience.from(from + wait.duration()),
+        }
+    }
+
     /// Whether a read is due before time counts: read once, without waiting, and then call [`Connection::handle_timeout`].
     #[must_use]
     #[inline]

@@ -513,3 +513,26 @@ fn a_slot_that_is_taken_over_is_due_at_once() {
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert!(reply(&mut connection, &mut ticket).unwrap().job().is_some());
 }
+
+#[test]
+fn a_reply_is_due_though_nobody_waits_for_it() {
+    let mut connection = connection();
+    assert_eq!(connection.reply_due(), None);
+    let first = send_at(&mut connection, at(100), Delete::new(1));
+    let mut second = send_at(&mut connection, at(102), Delete::new(2));
+    connection.abandon(first);
+    assert_eq!(connection.poll_timeout(), Some(at(107)));
+    assert_eq!(connection.reply_due(), Some(at(105)));
+    late(&mut connection, at(107));
+    assert!(is_late(&mut connection, &mut second));
+    assert_eq!((connection.poll_timeout(), connection.reply_due()), (None, Some(at(105))));
+    connection.receive(at(108), b"DELETED\r\n");
+    assert_eq!(connection.reply_due(), Some(at(113)), "the second has its time from the first");
+    connection.receive(at(109), b"DELETED\r\n");
+    assert_eq!(connection.reply_due(), None);
+    let _waits = send_at(&mut connection, at(110), ReserveWithTimeout::new(30));
+    assert_eq!(connection.reply_due(), Some(at(145)));
+    connection.receive(at(111), b"TIMED_OUT\r\n");
+    let _waits = send_at(&mut connection, at(112), Reserve::new());
+    assert_eq!(connection.reply_due(), None);
+}

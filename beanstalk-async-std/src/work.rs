@@ -101,7 +101,7 @@ pub type Producer = tasks::Producer<AsyncStd>;
 ///
 /// What a command fails with, but for jobs that somebody else was faster with.
 pub async fn clear_tube(client: &mut Client, tube: impl Argument<TubeArg<'_>>, queues: &[Queue]) -> Result<u64, Error> {
-    tasks::clear_tube::<AsyncStd>(client, tube, queues).await
+    tasks::clear_tube(&mut client.driver, tube, queues).await
 }
 
 /// Makes the buried jobs of a tube ready, each by its id, and says how many. The tube in use is the same afterwards.
@@ -117,7 +117,7 @@ pub async fn clear_tube(client: &mut Client, tube: impl Argument<TubeArg<'_>>, q
 ///
 /// What a command fails with, but for jobs that somebody else was faster with.
 pub async fn kick_buried(client: &mut Client, tube: impl Argument<TubeArg<'_>>) -> Result<u64, Error> {
-    tasks::kick_buried::<AsyncStd>(client, tube).await
+    tasks::kick_buried(&mut client.driver, tube).await
 }
 
 /// Moves all jobs of these queues to another tube, on the same server or another, and says how many. `progress` is told how
@@ -143,7 +143,7 @@ pub async fn move_jobs(
     queues: &[Queue],
     progress: impl FnMut(u64),
 ) -> Result<u64, Error> {
-    tasks::move_jobs::<AsyncStd>(from, from_tube, to, to_tube, queues, progress).await
+    tasks::move_jobs(&mut from.driver, from_tube, &mut to.driver, to_tube, queues, progress).await
 }
 
 /// Waits until a tube has nothing to be done: no job ready, held or delayed. Says `false` if that has not come about in time.
@@ -161,5 +161,5 @@ pub async fn wait_until_empty(
     tube: impl Argument<TubeArg<'_>>,
     timeout: Option<Duration>,
 ) -> Result<bool, Error> {
-    tasks::wait_until_empty::<AsyncStd>(client, tube, timeout).await
+    tasks::wait_until_empty(&mut client.driver, tube, timeout).await
 }

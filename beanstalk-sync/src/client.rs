@@ -31,7 +31,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Client<T: Transport = Stream> {
-    driver: Driver<Blocking<T>>,
+    pub(crate) driver: Driver<Blocking<T>>,
 }
 
 impl Client {

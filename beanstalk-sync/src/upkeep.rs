@@ -1,16 +1,11 @@
 //! Looking after tubes: emptying one, moving jobs elsewhere, waiting until one is empty.
-//!
-//! The steps are those of [`beanstalk_driver::policy`]'s machines; here they are carried out.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use beanstalk_driver::policy::{ClearTube, KickBuried, MoveJobs, Queue, Side, is_empty};
+use beanstalk_driver::{self as driver, policy::Queue};
 use beanstalk_proto::{Argument, Error, TubeArg};
 
-use crate::{client::Client, transport::Transport};
+use crate::{blocking::block_on, client::Client, transport::Transport};
 
 /// Deletes all jobs of these queues of a tube, and tells how many. The connection uses the same tube as before afterwards.
 ///
@@ -34,11 +29,7 @@ pub fn clear_tube<'a, T: Transport>(
     tube: impl Argument<TubeArg<'a>>,
     queues: &[Queue],
 ) -> Result<u64, Error> {
-    let (mut machine, mut command) = ClearTube::new(tube.into_argument().to_name()?, queues);
-    while let Some(next) = machine.handle_reply(client.call(command))? {
-        command = next;
-    }
-    Ok(machine.deleted())
+    block_on(driver::clear_tube(&mut client.driver, tube, queues))
 }
 
 /// Makes the buried jobs of a tube ready, each by its id, and tells how many. The connection uses the same tube as before
@@ -51,11 +42,7 @@ pub fn clear_tube<'a, T: Transport>(
 ///
 /// The first that a command failed with; what was kicked is kicked.
 pub fn kick_buried<'a, T: Transport>(client: &mut Client<T>, tube: impl Argument<TubeArg<'a>>) -> Result<u64, Error> {
-    let (mut machine, mut command) = KickBuried::new(tube.into_argument().to_name()?);
-    while let Some(next) = machine.handle_reply(client.call(command))? {
-        command = next;
-    }
-    Ok(machine.kicked())
+    block_on(driver::kick_buried(&mut client.driver, tube))
 }
 
 /// Moves the jobs of these queues of a tube to another tube, on the same server or another, over two connections, and
@@ -75,31 +62,15 @@ pub fn move_jobs<'a, 'b, F: Transport, T: Transport>(
     to: &mut Client<T>,
     to_tube: impl Argument<TubeArg<'b>>,
     queues: &[Queue],
-    mut progress: impl FnMut(u64),
+    progress: impl FnMut(u64),
 ) -> Result<u64, Error> {
-    let (mut machine, mut side) =
-        MoveJobs::new(from_tube.into_argument().to_name()?, to_tube.into_argument().to_name()?, queues);
-    loop {
-        let before = machine.moved();
-        let result = match side {
-            Side::From(command) => from.call(command),
-            Side::To(command) => to.call(command),
-        };
-        let next = machine.handle_reply(result)?;
-        if machine.moved() > before {
-            progress(machine.moved());
-        }
-        match next {
-            Some(next) => side = next,
-            None => return Ok(machine.moved()),
-        }
-    }
+    block_on(driver::move_jobs(&mut from.driver, from_tube, &mut to.driver, to_tube, queues, progress))
 }
 
 /// Waits until a tube has nothing to be done: no job is ready, held or delayed. `false` if that did not come about in time.
 ///
-/// The server can only be asked again and again: every hundredth of a second at first, and then less often, up to twice a
-/// second.
+/// The server can only be asked again and again: after a hundredth of a second at first, and then less often, at most a second
+/// apart.
 ///
 /// # Errors
 ///
@@ -109,18 +80,5 @@ pub fn wait_until_empty<'a, T: Transport>(
     tube: impl Argument<TubeArg<'a>>,
     timeout: Option<Duration>,
 ) -> Result<bool, Error> {
-    const FIRST: Duration = Duration::from_millis(10);
-    const LONGEST: Duration = Duration::from_millis(500);
-    let (tube, start, mut pause) = (tube.into_argument().to_name()?, Instant::now(), FIRST);
-    loop {
-        if is_empty(client.stats_tube(&tube))? {
-            return Ok(true);
-        }
-        let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Ok(false);
-        }
-        thread::sleep(left.map_or(pause, |left| left.min(pause)));
-        pause = pause.saturating_mul(2).min(LONGEST);
-    }
+    block_on(driver::wait_until_empty(&mut client.driver, tube, timeout))
 }

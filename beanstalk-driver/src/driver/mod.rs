@@ -202,6 +202,24 @@ impl<T: PollTransport> Driver<T> {
         .await
     }
 
+    /// Waits until then, reading what comes meanwhile. Returns early if the connection ends: the next call says why.
+    pub(crate) async fn wait_until(&mut self, until: Instant) {
+        poll_fn(|cx| {
+            let Self { connection, link, .. } = self;
+            let ended =
+                |connection: &mut Connection| if connection.is_ended() { Poll::Ready(()) } else { Poll::Pending };
+            match link.poll(connection, Some(until), cx, ended) {
+                Poll::Ready(Ok(())) => Poll::Ready(()),
+                Poll::Ready(Err(_)) => {
+                    connection.abort();
+                    Poll::Ready(())
+                }
+                Poll::Pending => link.poll_until(Some(until), cx),
+            }
+        })
+        .await;
+    }
+
     /// Ends the connection in order, and waits for the server to end it too, for as long as a reply may take.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
+use crate::driver::{Driver, PollTransport};
 use crate::policy::{ClearTube, KickBuried, MoveJobs, Queue, Side, is_empty};
-use crate::{driver::Driver, runtime::Runtime};
 use beanstalk_proto::{Argument, Error, StatsTube, TubeArg};
 
 /// How long to wait before a tube is looked at again: from the first of these on, twice as long each time, to the second.
@@ -18,12 +18,11 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_s
 /// # Errors
 ///
 /// What a command fails with, but for jobs that somebody else was faster with.
-pub async fn clear_tube<R: Runtime>(
-    client: &mut R::Client,
+pub async fn clear_tube<T: PollTransport>(
+    driver: &mut Driver<T>,
     tube: impl Argument<TubeArg<'_>>,
     queues: &[Queue],
 ) -> Result<u64, Error> {
-    let driver: &mut Driver<_> = R::driver(client);
     let (mut machine, first) = ClearTube::new(tube.into_argument().to_name()?, queues);
     let mut next = Some(first);
     while let Some(command) = next {
@@ -42,8 +41,10 @@ pub async fn clear_tube<R: Runtime>(
 /// # Errors
 ///
 /// What a command fails with, but for jobs that somebody else was faster with.
-pub async fn kick_buried<R: Runtime>(client: &mut R::Client, tube: impl Argument<TubeArg<'_>>) -> Result<u64, Error> {
-    let driver: &mut Driver<_> = R::driver(client);
+pub async fn kick_buried<T: PollTransport>(
+    driver: &mut Driver<T>,
+    tube: impl Argument<TubeArg<'_>>,
+) -> Result<u64, Error> {
     let (mut machine, first) = KickBuried::new(tube.into_argument().to_name()?);
     let mut next = Some(first);
     while let Some(command) = next {
@@ -64,15 +65,14 @@ pub async fn kick_buried<R: Runtime>(client: &mut R::Client, tube: impl Argument
 ///
 /// What a command fails with, but for jobs that somebody else was faster with; [`Error::Buried`] if a job was put but buried
 /// there, for lack of memory: then it is in the first tube still.
-pub async fn move_jobs<R: Runtime>(
-    from: &mut R::Client,
+pub async fn move_jobs<F: PollTransport, T: PollTransport>(
+    from: &mut Driver<F>,
     from_tube: impl Argument<TubeArg<'_>>,
-    to: &mut R::Client,
+    to: &mut Driver<T>,
     to_tube: impl Argument<TubeArg<'_>>,
     queues: &[Queue],
     mut progress: impl FnMut(u64),
 ) -> Result<u64, Error> {
-    let (from, to) = (R::driver(from), R::driver(to));
     let (mut machine, first) =
         MoveJobs::new(from_tube.into_argument().to_name()?, to_tube.into_argument().to_name()?, queues);
     let mut next = Some(first);
@@ -100,26 +100,24 @@ pub async fn move_jobs<R: Runtime>(
 /// # Errors
 ///
 /// What `stats-tube` fails with; a tube that is not there is empty.
-pub async fn wait_until_empty<R: Runtime>(
-    client: &mut R::Client,
+pub async fn wait_until_empty<T: PollTransport>(
+    driver: &mut Driver<T>,
     tube: impl Argument<TubeArg<'_>>,
     timeout: Option<Duration>,
 ) -> Result<bool, Error> {
-    let runtime = R::default();
     let tube = tube.into_argument().to_name()?;
-    let driver: &mut Driver<_> = R::driver(client);
-    let until = timeout.map(|timeout| runtime.now() + timeout);
+    let until = timeout.map(|timeout| driver.transport().now() + timeout);
     let (mut delay, longest) = LOOKS;
     loop {
         if is_empty(driver.call(StatsTube::new(&tube)).await)? {
             return Ok(true);
         }
-        let now = runtime.now();
+        let now = driver.transport().now();
         if until.is_some_and(|until| now >= until) {
             return Ok(false);
         }
         let look = now + delay;
-        runtime.sleep(until.map_or(look, |until| until.min(look))).await;
+        driver.wait_until(until.map_or(look, |until| until.min(look))).await;
         delay = delay.saturating_mul(2).min(longest);
     }
 }

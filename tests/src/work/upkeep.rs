@@ -38,9 +38,9 @@ pub(super) async fn a_tube_is_cleared_by_state<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
     fill(&mut session).await;
-    assert_eq!(clear_tube::<R>(&mut client, "t", &[Queue::Delayed]).await.unwrap(), 2);
+    assert_eq!(clear_tube(R::driver(&mut client), "t", &[Queue::Delayed]).await.unwrap(), 2);
     assert_eq!(counts(&mut session, "t").await, [3, 0, 1]);
-    assert_eq!(clear_tube::<R>(&mut client, "t", &Queue::ALL).await.unwrap(), 4);
+    assert_eq!(clear_tube(R::driver(&mut client), "t", &Queue::ALL).await.unwrap(), 4);
     assert_eq!(counts(&mut session, "t").await, [0, 0, 0]);
     assert_eq!(R::driver(&mut client).call(beanstalk_proto::ListTubeUsed::new()).await.unwrap(), "default");
 }
@@ -52,7 +52,10 @@ pub(super) async fn jobs_move_between_servers_with_progress<R: Adapter>(stand: S
     fill(&mut old).await;
     new.watch("u").await.unwrap();
     let mut progress = Vec::new();
-    let moved = move_jobs::<R>(&mut from, "t", &mut to, "u", &Queue::ALL, |moved| progress.push(moved)).await.unwrap();
+    let moved =
+        move_jobs(R::driver(&mut from), "t", R::driver(&mut to), "u", &Queue::ALL, |moved| progress.push(moved))
+            .await
+            .unwrap();
     assert_eq!((moved, progress), (6, vec![1, 2, 3, 4, 5, 6]));
     assert_eq!(counts(&mut old, "t").await, [0, 0, 0]);
     assert_eq!(counts(&mut new, "u").await, [4, 2, 0]);
@@ -62,15 +65,15 @@ pub(super) async fn jobs_move_between_servers_with_progress<R: Adapter>(stand: S
 pub(super) async fn an_empty_tube_is_awaited<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
-    assert!(wait_until_empty::<R>(&mut client, "nowhere", None).await.unwrap());
+    assert!(wait_until_empty(R::driver(&mut client), "nowhere", None).await.unwrap());
     session.put(1, 0, 60, "x").await.unwrap().inserted().unwrap();
     let soon = Some(Duration::from_millis(50));
-    assert!(!wait_until_empty::<R>(&mut client, "default", soon).await.unwrap());
+    assert!(!wait_until_empty(R::driver(&mut client), "default", soon).await.unwrap());
     let work = async {
         let job = session.next_job(0).await.unwrap().unwrap();
         R::pause(Duration::from_millis(50)).await;
         job.delete().await.unwrap();
     };
-    let (empty, ()) = zip(wait_until_empty::<R>(&mut client, "default", None), work).await;
+    let (empty, ()) = zip(wait_until_empty(R::driver(&mut client), "default", None), work).await;
     assert!(empty.unwrap());
 }

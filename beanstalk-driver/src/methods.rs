@@ -9,7 +9,7 @@
 /// - `sync`: blocking, in an `impl Client` whose `call` takes a [`Request`](beanstalk_proto::Request).
 /// - `blocking`: the same, and with them all that `async` brings, in an impl of a client whose field `driver` is a
 ///   [`Driver`](crate::Driver) over a transport that blocks, next to a `CallAll`. Futures are run by the function that is given.
-/// - `async`: the same, and with them `call`, `send`, `reply`, `call_both`, `call_all`, `take_orphaned` and `disconnect`, in an impl of a
+/// - `async`: the same, and with them `call`, `send`, `reply`, `call_both`, `call_all`, `take_orphaned`, `is_closed`, `closed` and `disconnect`, in an impl of a
 ///   client whose field `driver` is a [`Driver`](crate::Driver) over the type given.
 /// - `shared`: what a `SharedClient` offers, its field `shared` being a [`Shared`](crate::Shared).
 #[macro_export]
@@ -356,6 +356,26 @@ macro_rules! __blocking_calls {
             self.driver.take_orphaned()
         }
 
+        /// Returns whether the connection has ended: looks at what is here, and waits for nothing. So a server that went away shows without
+        /// a call. One that vanished without a word, as with its network, does not.
+        ///
+        /// ```no_run
+        #[doc = concat!("use ", env!("CARGO_CRATE_NAME"), "::Client;")]
+        ///
+        #[doc = concat!("# fn main() -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
+        /// let mut client = Client::connect("127.0.0.1:11300")?;
+        /// // After a while in which nothing was asked of it:
+        /// if client.is_closed() {
+        ///     client = Client::connect("127.0.0.1:11300")?;
+        /// }
+        /// client.put(0, 0, 60, "hello")?.inserted()?;
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub fn is_closed(&mut self) -> bool {
+            self.driver.is_closed()
+        }
+
         /// Ends the connection in order: what was sent is written, `quit` is said (or, while a reserve waits, the writing
         /// half closed), and the server's end awaited, for as long as a reply may take. Jobs held become ready.
         ///
@@ -519,6 +539,34 @@ macro_rules! __async_calls {
         /// over. They are not handed to a later reserve then. Takes what is here, and reads nothing.
         pub fn take_orphaned(&mut self) -> $crate::proto::__private::Vec<$crate::proto::Job> {
             self.driver.take_orphaned()
+        }
+
+        /// Returns whether the connection has ended: looks at what the runtime has heard of the socket, and waits for nothing. One to a peer
+        /// that vanished without a word, as with its network, has not.
+        pub fn is_closed(&mut self) -> bool {
+            self.driver.is_closed()
+        }
+
+        /// Waits until the connection has ended, and returns what ended it. Replies that arrive meanwhile are kept for the tickets and calls
+        /// that they answer.
+        ///
+        /// ```no_run
+        #[doc = concat!("use ", env!("CARGO_CRATE_NAME"), "::Client;")]
+        ///
+        #[doc = concat!("# async fn example() -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
+        /// let mut client = Client::connect("127.0.0.1:11300").await?;
+        /// // In a `select!`, say, beside what may give it something to do:
+        /// let error = client.closed().await;
+        /// eprintln!("the queue is gone: {error}");
+        /// # Ok(())
+        /// # }
+        /// ```
+        ///
+        /// # Cancel safety
+        ///
+        /// Safe: nothing is lost by dropping the future.
+        pub async fn closed(&mut self) -> Error {
+            self.driver.closed().await
         }
 
         /// Ends the connection in order: what was sent is written, `quit` is said (or, while a reserve waits, the writing

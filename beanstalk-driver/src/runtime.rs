@@ -82,7 +82,7 @@ pub(crate) async fn has_ended<R: Runtime>(client: &mut R::Client) -> bool {
         }
     })
     .await;
-    R::driver(client).has_ended().await
+    R::driver(client).is_closed()
 }
 
 /// A timer that is set anew only when what it waits for has changed.

@@ -193,6 +193,9 @@ impl<T: Transport> PollTransport for Blocking<T> {
 
     #[inline(always)]
     fn poll_read(&mut self, _: &mut Context<'_>, block: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        if block == Block::No && self.transport.would_wait() {
+            return Poll::Pending;
+        }
         loop {
             let (left, until) = self.limits(block);
             self.limit_reads(left)?;

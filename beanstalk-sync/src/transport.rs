@@ -80,6 +80,12 @@ pub trait Transport: Read + Write {
         let _ = deadline;
     }
 
+    /// Whether a read would have to wait, if the stream can tell without one: the shortest timeout of a socket is a tick of the kernel's
+    /// clock. The default is `false`, and it is read to find out.
+    fn would_wait(&self) -> bool {
+        false
+    }
+
     /// Closes the writing half, if the stream can. The default does nothing.
     ///
     /// # Errors
@@ -101,6 +107,10 @@ macro_rules! socket_transport {
 
             fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
                 <$socket>::set_write_timeout(self, timeout)
+            }
+
+            fn would_wait(&self) -> bool {
+                socket::would_wait(self)
             }
 
             fn shutdown_write(&mut self) -> io::Result<()> {
@@ -309,6 +319,10 @@ impl Transport for Stream {
     fn set_deadline(&mut self, deadline: Option<Instant>) {
         (self.deadline, self.bounded) = (deadline, true);
         (self.read.used, self.write.used) = (false, false);
+    }
+
+    fn would_wait(&self) -> bool {
+        either!(&self.socket, stream => socket::would_wait(stream))
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

@@ -135,6 +135,16 @@ impl<P: Peer> Session<P> {
         self.peer.take_orphaned()
     }
 
+    /// See [`Peer::is_closed`].
+    pub fn is_closed(&mut self) -> bool {
+        self.peer.is_closed()
+    }
+
+    /// See [`Peer::closed`].
+    pub async fn closed(&mut self) -> Error {
+        self.peer.closed().await
+    }
+
     /// See [`Peer::disconnect`].
     pub async fn disconnect(self) -> Result<(), Error> {
         self.peer.disconnect().await

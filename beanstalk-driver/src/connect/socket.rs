@@ -76,11 +76,26 @@ pub fn has_ended<'s, S>(stream: &'s S) -> bool
 where
     SockRef<'s>: From<&'s S>,
 {
-    let flags = nix::libc::MSG_PEEK | nix::libc::MSG_DONTWAIT;
-    match SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags) {
+    match peek(stream) {
         Ok(unread) => unread == 0,
         Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
     }
+}
+
+/// Whether a read would have to wait. Waits for nothing and reads nothing, at the cost of one system call.
+pub fn would_wait<'s, S>(stream: &'s S) -> bool
+where
+    SockRef<'s>: From<&'s S>,
+{
+    peek(stream).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn peek<'s, S>(stream: &'s S) -> io::Result<usize>
+where
+    SockRef<'s>: From<&'s S>,
+{
+    let flags = nix::libc::MSG_PEEK | nix::libc::MSG_DONTWAIT;
+    SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags)
 }
 
 /// Closes the writing half.

@@ -12,7 +12,7 @@ use core::{
     future::poll_fn,
     mem,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 pub use call_all::CallAll;
@@ -191,15 +191,19 @@ impl<T: PollTransport> Driver<T> {
     }
 
     /// Reads what is here, without waiting, and returns whether the connection has ended.
-    pub async fn has_ended(&mut self) -> bool {
-        poll_fn(|cx| {
-            let Self { connection, link, .. } = self;
-            if link.read_unread(connection, cx, |_| false).is_err() {
-                connection.abort();
-            }
-            Poll::Ready(connection.is_ended())
-        })
-        .await
+    ///
+    /// What is read is kept for the calls that it answers. Whoever waits on this driver by a waker polls it again afterwards.
+    pub fn is_closed(&mut self) -> bool {
+        let Self { connection, link, .. } = self;
+        if link.read_unread(connection, &mut Context::from_waker(Waker::noop()), |_| false).is_err() {
+            connection.abort();
+        }
+        connection.is_ended()
+    }
+
+    /// Waits until the connection has ended, and returns what ended it. What arrives meanwhile is kept for the calls that it answers.
+    pub async fn closed(&mut self) -> Error {
+        poll_fn(|cx| self.poll_broken(cx)).await
     }
 
     /// Waits until then, reading what comes meanwhile. Returns early if the connection ends: the next call says why.
@@ -233,6 +237,17 @@ impl<T: PollTransport> Driver<T> {
     pub(crate) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
         self.connection.abort();
         T::failure(error, lost)
+    }
+
+    /// Ready once the connection has ended, with what ended it.
+    pub(crate) fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        let Self { connection, link, .. } = self;
+        match link.poll(connection, None, cx, |connection| connection.poll_closed()) {
+            Poll::Ready(Ok(Err(error @ Error::Protocol { .. }))) => Poll::Ready(error),
+            Poll::Ready(Ok(_)) => Poll::Ready(Error::Closed { lost: Lost::NotSent }),
+            Poll::Ready(Err(error)) => Poll::Ready(self.failed(error, Lost::NotSent)),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Queues a request.
@@ -310,17 +325,6 @@ impl<T: PollTransport> Driver<T> {
                 let lost = connection.lost(ticket);
                 Poll::Ready(Err(self.failed(error, lost)))
             }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    /// Ready once a connection on which nothing is outstanding has ended.
-    pub(crate) fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        let Self { connection, link, .. } = self;
-        let ended = |connection: &mut Connection| if connection.is_ended() { Poll::Ready(()) } else { Poll::Pending };
-        match link.poll(connection, None, cx, ended) {
-            Poll::Ready(Ok(())) => Poll::Ready(Error::Closed { lost: Lost::NotSent }),
-            Poll::Ready(Err(error)) => Poll::Ready(self.failed(error, Lost::NotSent)),
             Poll::Pending => Poll::Pending,
         }
     }

@@ -67,6 +67,14 @@ macro_rules! asynchronous {
                 self.0.take_orphaned()
             }
 
+            fn is_closed(&mut self) -> bool {
+                self.0.is_closed()
+            }
+
+            async fn closed(&mut self) -> Error {
+                self.0.closed().await
+            }
+
             async fn disconnect(self) -> Result<(), Error> {
                 self.0.disconnect().await
             }

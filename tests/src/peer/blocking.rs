@@ -3,14 +3,16 @@
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 
 use beanstalk_proto::{
-    Error, Job, Request,
+    Error, Job, Request, Stats,
     client::{Config, Ticket},
 };
 use beanstalk_sync::Client;
+use smol::future;
 
 use super::{Both, Peer};
 
@@ -61,6 +63,18 @@ impl Peer for Blocking {
 
     fn take_orphaned(&mut self) -> Vec<Job> {
         self.0.take_orphaned()
+    }
+
+    fn is_closed(&mut self) -> bool {
+        self.0.is_closed()
+    }
+
+    async fn closed(&mut self) -> Error {
+        while !self.0.is_closed() {
+            thread::sleep(Duration::from_millis(1));
+            future::yield_now().await;
+        }
+        self.0.call(Stats::new()).expect_err("it has ended")
     }
 
     async fn disconnect(self) -> Result<(), Error> {

@@ -50,6 +50,12 @@ pub trait Peer: Sized + 'static {
     /// The jobs that arrived for nobody.
     fn take_orphaned(&mut self) -> Vec<Job>;
 
+    /// Whether the connection has ended, as far as is known without waiting.
+    fn is_closed(&mut self) -> bool;
+
+    /// Waits until it has, and returns what ended it. A blocking client, which has no such call, is asked again and again.
+    async fn closed(&mut self) -> Error;
+
     /// Ends the connection in order.
     async fn disconnect(self) -> Result<(), Error>;
 }

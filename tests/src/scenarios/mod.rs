@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod bare;
 pub mod bodies;
 pub mod cancelled;
+pub mod endings;
 pub mod jobs;
 pub mod kicks;
 pub mod not_found;
@@ -75,6 +76,15 @@ scenarios! {
         cancelling_any_command_leaves_the_connection_in_step []
         disconnecting_while_a_reserve_waits_does_not_wait []
     }
+    endings {
+        the_end_of_a_connection_is_noticed_without_a_call []
+        the_end_of_a_connection_can_be_awaited []
+        what_poisons_an_idle_connection_ends_it []
+        waiting_for_the_end_takes_no_reply_away [ReserveWithTimeout]
+        a_put_that_was_flushed_is_done_though_its_client_closes_at_once [Put]
+        dropping_a_client_closes_and_sends_nothing []
+        a_panic_closes_and_gives_the_jobs_held_back_at_once [Reserve]
+    }
     jobs {
         a_job_is_put_reserved_and_deleted [Put ReserveWithTimeout Delete Peek StatsJob]
         ids_count_up_from_one [Put]
@@ -127,6 +137,7 @@ scenarios! {
         reserve_with_timeout_0_only_looks [ReserveWithTimeout]
         reserve_with_timeout_waits_no_longer_than_it_says [ReserveWithTimeout]
         deadline_soon_ends_a_reserve_of_who_holds_an_expiring_job [Reserve ReserveWithTimeout]
+        after_deadline_soon_a_touch_lets_reserves_wait_again [Reserve Touch]
         a_ready_job_wins_against_deadline_soon [Reserve]
         reserve_job_takes_ready_delayed_and_buried_jobs [ReserveJob]
         reserve_job_leaves_what_another_connection_holds [ReserveJob]

@@ -54,6 +54,20 @@ pub async fn deadline_soon_ends_a_reserve_of_who_holds_an_expiring_job<P: Peer>(
     assert_eq!(client.reserve_with_timeout(10).await.unwrap(), Reserved::DeadlineSoon);
 }
 
+pub async fn after_deadline_soon_a_touch_lets_reserves_wait_again<P: Peer>(stage: &Stage) {
+    let mut client = stage.connect::<P>().await;
+    let held = client.put(0, 0, 2, "held").await.unwrap().id();
+    client.reserve().await.unwrap().job().unwrap();
+    assert_eq!(client.reserve().await.unwrap(), Reserved::DeadlineSoon);
+    client.touch(held).await.unwrap();
+    let ticket = client.send(Reserve::new()).await.unwrap();
+    let next = stage.connect::<P>().await.put(0, 0, 60, "next").await.unwrap().id();
+    assert_eq!(client.reply(ticket).await.unwrap().job().unwrap().id, next);
+    client.delete(held).await.unwrap();
+    client.delete(next).await.unwrap();
+    assert_eq!(client.stats().await.unwrap().job_timeouts, Some(0));
+}
+
 pub async fn a_ready_job_wins_against_deadline_soon<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     client.put(0, 0, 1, "held").await.unwrap().inserted().unwrap();

@@ -1,0 +1,157 @@
+//! The command line: options that count for every verb, and the verbs.
+
+use std::time::Duration;
+
+use beanstalk_sync::{Endpoint, TubeName, TubeNameError};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    exit::EXIT_CODES,
+    output::{Colour, Form},
+    verbs,
+};
+
+/// Looks after beanstalkd queues.
+///
+/// Every command of the protocol is a verb under its own name; the others are made of several commands. A verb that reads
+/// takes several servers, one that changes something takes one.
+#[derive(Debug, Parser)]
+#[command(name = "beanstalk", version, max_term_width = 100, after_help = EXIT_CODES, infer_long_args = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options for every verb")]
+pub(crate) struct Options {
+    /// Where a queue is; several times for several servers. `localhost:11300` if there is none.
+    ///
+    /// host, host:port, [v6]:port, unix:/path, beanstalk://host:port, or several of these with commas: equal nodes of one queue,
+    /// tried in this order. Without this option they are those of the variable BEANSTALK_URL, with spaces between them.
+    #[arg(short = 's', long = "server", value_name = "ENDPOINT", global = true)]
+    pub(crate) servers: Vec<Endpoint>,
+
+    /// How to print
+    #[arg(short, long, value_enum, value_name = "FORM", global = true, default_value = "table")]
+    pub(crate) output: Form,
+
+    /// Print bodies as they are, byte for byte, and nothing else of a job
+    #[arg(long, global = true)]
+    pub(crate) raw: bool,
+
+    /// Refuse every verb that would change something
+    #[arg(long, global = true)]
+    pub(crate) read_only: bool,
+
+    /// Only print what would be done
+    #[arg(short = 'n', long, global = true)]
+    pub(crate) dry_run: bool,
+
+    /// Do not ask before jobs are destroyed or moved
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+
+    /// How long connecting may take, and then each reply: seconds, or as in 500ms, 2m
+    #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = parse_timeout)]
+    pub(crate) timeout: Duration,
+
+    /// When to use colours
+    #[arg(long, value_enum, value_name = "WHEN", global = true, default_value = "auto")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Put(verbs::put::Put),
+    Reserve(verbs::reserve::Reserve),
+    ReserveWithTimeout(verbs::reserve::ReserveWithTimeout),
+    ReserveJob(verbs::reserve::ReserveJob),
+    Delete(verbs::job::Delete),
+    Release(verbs::job::Release),
+    Bury(verbs::job::Bury),
+    Touch(verbs::job::Touch),
+    KickJob(verbs::job::KickJob),
+    Peek(verbs::peek::Peek),
+    PeekReady(verbs::peek::PeekReady),
+    PeekDelayed(verbs::peek::PeekDelayed),
+    PeekBuried(verbs::peek::PeekBuried),
+    Kick(verbs::tube::Kick),
+    PauseTube(verbs::tube::PauseTube),
+    Stats(verbs::stats::Stats),
+    StatsJob(verbs::stats::StatsJob),
+    StatsTube(verbs::stats::StatsTube),
+    ListTubes(verbs::connection::ListTubes),
+    ListTubeUsed(verbs::connection::ListTubeUsed),
+    ListTubesWatched(verbs::connection::ListTubesWatched),
+    Use(verbs::connection::Use),
+    Watch(verbs::connection::Watch),
+    Ignore(verbs::connection::Ignore),
+    Quit(verbs::connection::Quit),
+    Completions(verbs::shell::Completions),
+    Man(verbs::shell::Man),
+}
+
+/// A tube's name, of an argument.
+pub(crate) fn parse_tube(name: &str) -> Result<TubeName, TubeNameError> {
+    TubeName::new(name)
+}
+
+/// Whole seconds as the protocol has them: `90`, `90s`, `5m`, `2h`, `1d`.
+pub(crate) fn parse_seconds(text: &str) -> Result<u32, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match text.strip_prefix(digits).unwrap_or_default() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        other => return Err(format!("{other:?} is no unit of time: s, m, h and d are")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "a time is a whole number and a unit, as in 90s or 5m".to_owned())?;
+    let seconds = number.checked_mul(unit).and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.ok_or_else(|| format!("the protocol's longest time is {} seconds", u32::MAX))
+}
+
+/// A timeout: as seconds, and `500ms`.
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let duration = match text.strip_suffix("ms").map(str::parse) {
+        Some(Ok(ms)) => Duration::from_millis(ms),
+        _ => Duration::from_secs(parse_seconds(text)?.into()),
+    };
+    if duration.is_zero() { Err("no server answers in no time".into()) } else { Ok(duration) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_with_their_units() {
+        assert_eq!(parse_seconds("90"), Ok(90));
+        assert_eq!(parse_seconds("5m"), Ok(300));
+        assert_eq!(parse_seconds("2h"), Ok(7200));
+        assert_eq!(parse_seconds("1d"), Ok(86_400));
+        for bad in ["", "s", "-1", "1.5", "1w", "49711d", "4294967296", "1 s"] {
+            assert!(parse_seconds(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(parse_timeout("500ms"), Ok(Duration::from_millis(500)));
+        assert!(parse_timeout("0").is_err() && parse_timeout("0ms").is_err() && parse_timeout("xms").is_err());
+    }
+
+    /// Every command of the protocol is a verb under its name.
+    #[test]
+    fn every_command_of_the_protocol_is_a_verb() {
+        let cli = Cli::command();
+        for kind in beanstalk_proto::Kind::ALL {
+            assert!(cli.find_subcommand(kind.word()).is_some(), "{} is no verb", kind.word());
+        }
+    }
+}

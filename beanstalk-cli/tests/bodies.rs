@@ -1,0 +1,109 @@
+//! Bodies go in by every way and come out as they were.
+
+mod support;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::{Command, Stdio},
+};
+
+use support::Server;
+
+/// Every byte there is, and what text forms would change.
+fn every_byte() -> Vec<u8> {
+    (0..=255).chain(*b"\r\n\r\n\0").collect()
+}
+
+fn output(mut command: Command, input: &[u8]) -> (Vec<u8>, i32) {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    child.stdin.take().expect("it was asked for").write_all(input).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    (output.stdout, output.status.code().expect("it ends by itself"))
+}
+
+#[test]
+fn standard_input_and_files_are_put_byte_for_byte() {
+    let _bound = beanstalk_watchdog::bound();
+    let server = Server::embedded();
+    let file = std::env::temp_dir().join(format!("beanstalk-cli-body-{}", std::process::id()));
+    fs::write(&file, every_byte()).expect("there is room");
+    let path = file.to_str().expect("it is text");
+
+    assert_eq!(output(server.command(&["put", "-o", "plain"]), &every_byte()), (b"1\n".to_vec(), 0));
+    assert_eq!(output(server.command(&["put", "-o", "plain", "-"]), &every_byte()), (b"2\n".to_vec(), 0));
+    assert_eq!(output(server.command(&["put", "-o", "plain", "-f", path]), b""), (b"3\n".to_vec(), 0));
+    fs::remove_file(&file).expect("it is there");
+    for id in ["1", "2", "3"] {
+        assert_eq!(output(server.command(&["peek", id, "--raw"]), b"").0, every_byte(), "job {id}");
+    }
+}
+
+#[test]
+fn what_one_call_prints_another_can_put() {
+    let _bound = beanstalk_watchdog::bound();
+    let server = Server::embedded();
+    output(server.command(&["put"]), &every_byte());
+    let (json, _) = output(server.command(&["peek-ready", "-o", "json"]), b"");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
+    let base64 = json["body"].as_str().expect("a body");
+    assert_eq!(json["text"], serde_json::Value::Null, "it is not text");
+    assert_eq!(output(server.command(&["put", "--base64", "-t", "b", "-o", "plain"]), base64.as_bytes()).1, 0);
+    assert_eq!(output(server.command(&["peek", "2", "--raw"]), b"").0, every_byte());
+}
+
+#[test]
+fn each_line_is_a_job_and_none_waits_for_the_next() {
+    let _bound = beanstalk_watchdog::bound();
+    let server = Server::embedded();
+    let mut child = server
+        .command(&["put", "--lines", "-o", "plain"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = child.stdin.take().expect("it was asked for");
+    let mut ids = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
+    for (line, id) in [("one\n", "1"), ("two\r\n", "2"), ("\n", "3")] {
+        input.write_all(line.as_bytes()).expect("it reads");
+        assert_eq!(ids.next().expect("a line").expect("it can be read"), id, "while its input is open");
+    }
+    input.write_all(b"no line end").expect("it reads");
+    drop(input);
+    assert_eq!(ids.next().expect("a line").expect("it can be read"), "4");
+    assert!(child.wait().expect("it ends").success());
+    for (id, body) in [("1", "one"), ("2", "two"), ("3", ""), ("4", "no line end")] {
+        assert_eq!(output(server.command(&["peek", id, "--raw"]), b"").0, body.as_bytes());
+    }
+}
+
+#[test]
+fn a_body_that_is_too_long_does_not_keep_the_others_out() {
+    let _bound = beanstalk_watchdog::bound();
+    let server = Server::embedded();
+    let long = "x".repeat(70_000);
+    let input = format!("short\n{long}\nlast\n");
+    let (ids, exit) = output(server.command(&["put", "--lines", "-o", "plain"]), input.as_bytes());
+    assert_eq!(exit, 6, "partial success");
+    assert_eq!(String::from_utf8_lossy(&ids).lines().count(), 2);
+    assert_eq!(output(server.command(&["put"]), long.as_bytes()).1, 3, "refused");
+}
+
+#[test]
+fn a_job_whose_reader_is_gone_is_not_deleted() {
+    let _bound = beanstalk_watchdog::bound();
+    let server = Server::embedded();
+    output(server.command(&["put"]), &[b'x'; 60_000]);
+    let mut child = server
+        .command(&["reserve", "--delete", "--raw"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    child.wait().expect("it ends");
+    let Server::Embedded(server) = &server else { unreachable!("it is embedded") };
+    server
+        .wait_until(std::time::Duration::from_secs(60), |stats| stats.current_jobs_ready == Some(1))
+        .expect("it is back");
+}

@@ -143,7 +143,7 @@ pub use shared::{Shared, SharedDriver};
 #[cfg(feature = "std")]
 pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 #[cfg(feature = "std")]
-pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
+pub use worker::{BoxError, HandlerError, HandlerResult, HeldJob, Worker, WorkerBuilder, WorkerHandle};
 
 /// Runs the README's examples.
 #[cfg(doctest)]

@@ -1,14 +1,10 @@
 //! What a handler gets.
 
-use std::{
-    fmt::{self, Display},
-    ops::Deref,
-    sync::Arc,
-};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use beanstalk_driver::{
-    Endpoint,
-    policy::{Verdict, WorkerEvent, describe, guarded},
+    Endpoint, HandlerResult,
+    policy::{Verdict, WorkerEvent, describe_chain, guarded},
 };
 use beanstalk_proto::{Error, Job, StatsJob, TubeName, stats::JobStats};
 
@@ -25,16 +21,12 @@ pub struct HeldJob {
 
 impl HeldJob {
     /// Runs a handler on a job of this slot, and reports what it fails with.
-    pub(crate) fn handle<E: Display>(
-        job: Job,
-        slot: &Arc<Slot>,
-        handler: impl Fn(&Self) -> Result<Verdict, E>,
-    ) -> Verdict {
+    pub(crate) fn handle<O: HandlerResult>(job: Job, slot: &Arc<Slot>, handler: impl Fn(&Self) -> O) -> Verdict {
         let job = Self { job, slot: Arc::clone(slot) };
         let (id, server) = (job.id, || slot.server.clone());
-        let event = match guarded(|| handler(&job)) {
+        let event = match guarded(|| handler(&job).into_outcome()) {
             Ok(Ok(verdict)) => return verdict,
-            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: describe(error) },
+            Ok(Err(error)) => WorkerEvent::Failed { server: server(), id, reason: describe_chain(error) },
             Err(reason) => WorkerEvent::Panicked { server: server(), id, reason },
         };
         slot.shop.listener.tell(&event);

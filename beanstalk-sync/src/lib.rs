@@ -59,7 +59,7 @@ mod upkeep;
 mod worker;
 
 pub use beanstalk_driver::{
-    Endpoint, EndpointError, Node,
+    BoxError, Endpoint, EndpointError, HandlerError, HandlerResult, Node,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },

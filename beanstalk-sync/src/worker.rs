@@ -11,16 +11,15 @@
 //! only.
 
 use std::{
-    fmt::{self, Display},
-    mem,
+    fmt, mem,
     sync::{Arc, Condvar, Mutex, Weak},
     thread,
     time::{self, Duration},
 };
 
 use beanstalk_driver::{
-    Endpoint,
-    policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
+    Endpoint, HandlerResult,
+    policy::{Backoff, Metrics, RetryPolicy, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::{Argument, ArgumentError, Error, TubeArg, client::Config};
 
@@ -110,7 +109,7 @@ impl Worker {
     /// # Panics
     ///
     /// If the operating system gives no thread.
-    pub fn run<E: Display>(self, handler: impl Fn(&HeldJob) -> Result<Verdict, E> + Send + Sync + 'static) -> Metrics {
+    pub fn run<O: HandlerResult>(self, handler: impl Fn(&HeldJob) -> O + Send + Sync + 'static) -> Metrics {
         let (crew, handler) = (self.crew, Arc::new(handler));
         let mut roster = lock(&crew.roster);
         loop {

@@ -89,7 +89,7 @@ mod transport;
 mod work;
 
 pub use beanstalk_driver::{
-    CallAll, Endpoint, EndpointError, HeldJob, Node, ProducerConfig,
+    BoxError, CallAll, Endpoint, EndpointError, HandlerError, HandlerResult, HeldJob, Node, ProducerConfig,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },

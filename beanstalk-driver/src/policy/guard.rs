@@ -4,7 +4,7 @@
 //! raised with; an error that can't be written is described.
 
 use alloc::{boxed::Box, string::String};
-use core::{any::Any, fmt::Display, fmt::Write as _};
+use core::{any::Any, error::Error, fmt::Display, fmt::Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs it, and returns what it panicked with, if it did.
@@ -16,20 +16,37 @@ pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(message)
 }
 
-/// Returns what an error says, and drops it. Both may fail or panic.
-pub fn describe(error: impl Display) -> String {
+/// Causes of an error that are written; no chain that ends is as long.
+const MOST_CAUSES: usize = 64;
+
+/// Returns what an error and the chain of its sources say, separated by `: `, and drops it; any of these may fail or
+/// panic. A source that ends what is written so far is not repeated, as many errors end with what their source says.
+pub fn describe_chain(error: Box<dyn Error + Send + Sync>) -> String {
     let mut text = String::new();
-    let failure = match guarded(|| write!(text, "{error}")) {
-        Ok(Ok(())) => None,
-        Ok(Err(_)) => Some(String::from("its Display failed")),
-        Err(panic) => Some(alloc::format!("its Display panicked: {panic}")),
-    };
-    if let Some(failure) = failure {
-        let separator = if text.is_empty() { "" } else { " " };
-        text.push_str(&alloc::format!("{separator}(the handler's error can't be shown: {failure})"));
+    write_guarded(&mut text, &error);
+    let mut source = guarded(|| error.source()).ok().flatten();
+    for _ in 0..MOST_CAUSES {
+        let Some(cause) = source else { break };
+        let mut of_cause = String::new();
+        write_guarded(&mut of_cause, cause);
+        if !text.ends_with(&*of_cause) {
+            text.push_str(": ");
+            text.push_str(&of_cause);
+        }
+        source = guarded(|| cause.source()).ok().flatten();
     }
     let _panicked = guarded(|| drop(error));
     text
+}
+
+fn write_guarded(text: &mut String, error: &(impl Display + ?Sized)) {
+    let failure = match guarded(|| write!(text, "{error}")) {
+        Ok(Ok(())) => return,
+        Ok(Err(_)) => String::from("its Display failed"),
+        Err(panic) => alloc::format!("its Display panicked: {panic}"),
+    };
+    let separator = if text.is_empty() { "" } else { " " };
+    text.push_str(&alloc::format!("{separator}(the handler's error can't be shown: {failure})"));
 }
 
 /// What a panic says.
@@ -51,7 +68,10 @@ mod tests {
     use std::panic::resume_unwind;
 
     /// Panics when it is dropped, with another of its kind.
+    #[derive(Debug)]
     struct Hydra(u32);
+
+    impl Error for Hydra {}
 
     impl Drop for Hydra {
         fn drop(&mut self) {
@@ -80,10 +100,47 @@ mod tests {
         assert_eq!(panic(Box::new(Hydra(0))), Err("a panic without a message".into()));
     }
 
+    /// An error and its sources.
+    #[derive(Debug)]
+    struct Chain(&'static str, Option<Box<Chain>>);
+
+    impl fmt::Display for Chain {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self.0 {
+                "" => resume_unwind(Box::new("no")),
+                text => f.write_str(text),
+            }
+        }
+    }
+
+    impl Error for Chain {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            if self.0 == "last" {
+                resume_unwind(Box::new("no"));
+            }
+            self.1.as_deref().map(|error| error as _)
+        }
+    }
+
+    #[test]
+    fn an_error_is_described_with_its_whole_chain_and_nothing_twice() {
+        let chain = |texts: &[&'static str]| {
+            let chain = texts.iter().rev().fold(None, |cause, text| Some(Box::new(Chain(text, cause))));
+            describe_chain(chain.expect("an error"))
+        };
+        assert_eq!(chain(&["sending", "connecting", "refused"]), "sending: connecting: refused");
+        assert_eq!(chain(&["sending: refused", "refused"]), "sending: refused");
+        assert_eq!(
+            chain(&["sending", "", "refused"]),
+            "sending: (the handler's error can't be shown: its Display panicked: no): refused"
+        );
+        assert_eq!(chain(&["sending", "last", "refused"]), "sending: last");
+    }
+
     #[test]
     fn an_error_is_described_whatever_it_does() {
-        assert_eq!(describe("plain"), "plain");
-        let texts = [0, 1, 2].map(|n| describe(Hydra(n)));
+        assert_eq!(describe_chain("plain".into()), "plain");
+        let texts = [0, 1, 2].map(|n| describe_chain(Box::new(Hydra(n))));
         assert_eq!(texts[0], "half");
         assert!(texts[1].starts_with("half (") && texts[1].contains("its Display failed"), "{}", texts[1]);
         assert!(texts[2].starts_with("half (") && texts[2].contains("its Display panicked: no"), "{}", texts[2]);

@@ -45,7 +45,7 @@ mod worker;
 
 pub use backoff::{Backoff, Delays};
 #[cfg(feature = "std")]
-pub use guard::{describe, guarded};
+pub use guard::{describe_chain, guarded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Deferrals, Failed, RetryPolicy};

@@ -3,12 +3,12 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     fmt,
-    fmt::Display,
     future::{Future, poll_fn},
     task::Poll,
     time::Duration,
 };
 
+mod handler;
 mod slot;
 mod slot_state;
 mod state;
@@ -16,10 +16,11 @@ mod state;
 use crate::runtime::{Alarm, Runtime};
 use crate::{
     connect::Endpoint,
-    policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
+    policy::{Backoff, Metrics, RetryPolicy, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::client::Config;
 use beanstalk_proto::{Argument, Error, TubeArg};
+pub use handler::{BoxError, HandlerError, HandlerResult};
 pub use slot_state::HeldJob;
 use state::{OnEvent, SharedState, Step};
 
@@ -66,18 +67,17 @@ impl<R: Runtime> Worker<R> {
 
     /// Works until [`WorkerHandle::shutdown`] says stop, and says what was done.
     ///
-    /// The handler is given a job and comes to a [`Verdict`] on it. An error, told by its `Display`, or a panic is
-    /// [`Verdict::Failed`]. Handlers run on the slots' tasks: what blocks a thread belongs elsewhere, or the job's time to run
+    /// The handler is given a job and returns one of the types in [`HandlerResult`]. An error or a panic is
+    /// [`Verdict::Failed`](crate::policy::Verdict::Failed). Handlers run on the slots' tasks: what blocks a thread belongs elsewhere, or the job's time to run
     /// may end meanwhile. A handler that still runs at the deadline of a shutdown is dropped, and its job given back.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the worker ends at once: handlers are dropped, and their jobs given back.
-    pub async fn run<H, F, E>(self, handler: H) -> Metrics
+    pub async fn run<H, F>(self, handler: H) -> Metrics
     where
         H: Fn(HeldJob) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<Verdict, E>> + Send + 'static,
-        E: Display + 'static,
+        F: Future<Output: HandlerResult> + Send + 'static,
     {
         let handler = Arc::new(handler);
         let shared = Arc::clone(&self.shared);

@@ -14,18 +14,18 @@
 
 use alloc::{boxed::Box, string::String, sync::Arc};
 use core::{
-    fmt::Display,
     future::{Future, poll_fn},
     mem,
     task::{Context, Poll, ready},
 };
 
 use super::{
+    handler::HandlerResult,
     slot_state::{HeldJob, Link, SlotState},
     state::SharedState,
 };
 use crate::{
-    policy::{Action, Verdict, Worker, WorkerEvent, describe, guarded},
+    policy::{Action, Verdict, Worker, WorkerEvent, describe_chain, guarded},
     runtime::{Alarm, Boxed, Runtime, lock},
 };
 use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
@@ -71,7 +71,7 @@ struct Slot<R: Runtime, H> {
 }
 
 /// Runs a slot until it is told to stop.
-pub(super) fn run<R, H, F, E>(
+pub(super) fn run<R, H, F>(
     shared: Arc<SharedState<R>>,
     slot_state: Arc<SlotState>,
     handler: Arc<H>,
@@ -79,8 +79,7 @@ pub(super) fn run<R, H, F, E>(
 where
     R: Runtime,
     H: Fn(HeldJob) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Verdict, E>> + Send + 'static,
-    E: Display,
+    F: Future<Output: HandlerResult> + Send + 'static,
 {
     // Here, for a task may be dropped before it was polled.
     let ending = Ending { shared: Arc::clone(&shared), slot_state: Arc::clone(&slot_state), stopped: false };
@@ -119,12 +118,11 @@ impl<R: Runtime> Drop for Ending<R> {
     }
 }
 
-impl<R, H, F, E> Slot<R, H>
+impl<R, H, F> Slot<R, H>
 where
     R: Runtime,
     H: Fn(HeldJob) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<Verdict, E>> + Send + 'static,
-    E: Display,
+    F: Future<Output: HandlerResult> + Send + 'static,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.slot_state.register(cx.waker());
@@ -207,7 +205,7 @@ where
     fn start(&mut self, job: Job) {
         let (id, link, handler) = (job.id, Arc::new(Link::default()), Arc::clone(&self.handler));
         let held = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
-        let handler = async move { handler(held).await.map_err(describe) };
+        let handler = async move { handler(held).await.into_outcome().map_err(describe_chain) };
         let handler = Box::pin(self.shared.runtime.run_handler(handler));
         self.running = Some(Running { id, link, handler });
     }

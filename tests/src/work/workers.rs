@@ -80,7 +80,7 @@ pub(super) async fn a_handler_that_errs_or_panics_is_retried_and_then_buried_wit
         if job.text() != Ok("errs") {
             panic::resume_unwind(Box::new(format!("it is {}", job.id)));
         }
-        Err("no such thing")
+        Err::<(), _>("no such thing")
     });
     let script = async {
         eventually::<R>("both are buried", || handle.metrics().buried == 2).await;

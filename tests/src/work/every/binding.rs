@@ -3,7 +3,7 @@
 use std::{any::Any, marker::PhantomData, panic, sync::Arc, thread, time::Duration};
 
 use beanstalk_driver::{
-    self as tasks, HeldJob, ProducerConfig,
+    self as tasks, HandlerResult, HeldJob, ProducerConfig,
     policy::{Backoff, Metrics, Placed, RetryPolicy, SessionConfig, Verdict, WorkerEvent},
 };
 use beanstalk_proto::{Command, Error, Job, Reply, client::Config};
@@ -110,7 +110,15 @@ pub trait Binding: 'static {
     const NAME: &'static str;
 
     /// Runs a worker.
-    fn work(setup: Setup) -> Running;
+    fn work(setup: Setup) -> Running {
+        Self::work_with(setup, |_, ending| ending.come())
+    }
+
+    /// Runs a worker whose handler returns this, given its job and how it is to end.
+    fn work_with<O: HandlerResult + Send + 'static>(
+        setup: Setup,
+        end: impl Fn(&Job, Ending) -> O + Send + Sync + 'static,
+    ) -> Running;
 
     /// Reserves a job of tube `t` in a session, waits until `meanwhile` is over, and uses its handle.
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error>;
@@ -138,7 +146,10 @@ impl<R: Adapter> Handle for tasks::WorkerHandle<R> {
 impl<R: Adapter> Binding for Async<R> {
     const NAME: &'static str = R::NAME;
 
-    fn work(setup: Setup) -> Running {
+    fn work_with<O: HandlerResult + Send + 'static>(
+        setup: Setup,
+        end: impl Fn(&Job, Ending) -> O + Send + Sync + 'static,
+    ) -> Running {
         let (given, gives) = std::sync::mpsc::channel();
         let thread = thread::spawn(move || {
             R::block_on(async {
@@ -154,15 +165,16 @@ impl<R: Adapter> Binding for Async<R> {
                     .build()
                     .expect("a worker");
                 given.send(worker.handle()).expect("somebody waits");
-                let handler = Arc::new(setup.handler);
+                let handler = Arc::new((setup.handler, end));
                 let work = worker.run(move |job: HeldJob| {
                     let handler = Arc::clone(&handler);
                     async move {
+                        let (handler, end) = &*handler;
                         let Deed { gate, ending } = handler(&job);
                         if let Some(gate) = gate {
                             let _: Result<(), RecvError> = gate.recv().await;
                         }
-                        ending.come()
+                        end(&job, ending)
                     }
                 });
                 work.await
@@ -228,7 +240,10 @@ impl Handle for beanstalk_sync::WorkerHandle {
 impl Binding for Blocking {
     const NAME: &'static str = "sync";
 
-    fn work(setup: Setup) -> Running {
+    fn work_with<O: HandlerResult + Send + 'static>(
+        setup: Setup,
+        end: impl Fn(&Job, Ending) -> O + Send + Sync + 'static,
+    ) -> Running {
         let worker = beanstalk_sync::Worker::builder()
             .servers(&setup.servers)
             .tube("t")
@@ -248,7 +263,7 @@ impl Binding for Blocking {
                 if let Some(gate) = gate {
                     let _: Result<(), RecvError> = gate.recv_blocking();
                 }
-                ending.come()
+                end(job, ending)
             })
         });
         Running { handle, thread }

@@ -1,6 +1,6 @@
 //! What handlers and listeners may do that they should not.
 
-use std::{fmt, panic, thread};
+use std::{error, fmt, panic, thread};
 
 /// A handler's error.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ impl fmt::Display for Evil {
         }
     }
 }
+
+impl error::Error for Evil {}
 
 impl Drop for Evil {
     fn drop(&mut self) {

@@ -66,6 +66,7 @@ scenarios! {
         jobs::a_handle_does_not_take_back_a_job_put_since_with_an_equal_body
         jobs::a_handle_finishes_nothing_on_another_connection
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
+        handlers::handlers_return_any_of_four_types_and_the_errors_of_any_library
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
         pace::a_silent_server_stalls_no_put_while_another_is_healthy

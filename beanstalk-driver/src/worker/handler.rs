@@ -1,0 +1,80 @@
+//! What a handler may return.
+
+use alloc::boxed::Box;
+use core::error::Error;
+
+use crate::policy::Verdict;
+
+/// An error of any type, with its chain of sources.
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+/// What a handler may return: `()`, a [`Verdict`], `Result<(), E>` or `Result<Verdict, E>`.
+///
+/// `()` is [`Verdict::Done`], and an error [`Verdict::Failed`]. `E` is whatever the operator `?` turns into a boxed error: a type
+/// that implements [`Error`] and is `Send + Sync + 'static`, the error of `anyhow` or `eyre`, a [`BoxError`], a `String` or a
+/// `&str`. Its whole chain of [sources](Error::source) is written to the event and the log.
+///
+/// ```
+/// use beanstalk_driver::{HandlerResult, policy::Verdict};
+///
+/// assert_eq!(().into_outcome().unwrap(), Verdict::Done);
+/// assert_eq!(Verdict::Bury.into_outcome().unwrap(), Verdict::Bury);
+/// let parsed = "seven".parse::<u32>().map(|_| ());
+/// assert_eq!(parsed.into_outcome().unwrap_err().to_string(), "invalid digit found in string");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "this handler returns `{Self}`",
+    note = "a handler returns `()`, `Verdict`, `Result<(), E>` or `Result<Verdict, E>`, an asynchronous one a future of one of these",
+    note = "`E` implements `std::error::Error + Send + Sync + 'static`, or is `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` or `&str`"
+)]
+pub trait HandlerResult {
+    /// Returns what is to become of the job, or why its handler failed.
+    ///
+    /// # Errors
+    ///
+    /// The handler's.
+    fn into_outcome(self) -> Result<Verdict, BoxError>;
+}
+
+impl HandlerResult for () {
+    fn into_outcome(self) -> Result<Verdict, BoxError> {
+        Ok(Verdict::Done)
+    }
+}
+
+impl HandlerResult for Verdict {
+    fn into_outcome(self) -> Result<Verdict, BoxError> {
+        Ok(self)
+    }
+}
+
+impl<E: HandlerError> HandlerResult for Result<(), E> {
+    fn into_outcome(self) -> Result<Verdict, BoxError> {
+        self.map(|()| Verdict::Done).map_err(HandlerError::into_boxed)
+    }
+}
+
+impl<E: HandlerError> HandlerResult for Result<Verdict, E> {
+    fn into_outcome(self) -> Result<Verdict, BoxError> {
+        self.map_err(HandlerError::into_boxed)
+    }
+}
+
+/// An error that a handler may return: see [`HandlerResult`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot fail with `{Self}`",
+    label = "this handler's error is `{Self}`",
+    note = "let it implement `std::error::Error + Send + Sync + 'static`, or return a `String`, a `&str`, an `anyhow::Error` or a `Box<dyn Error + Send + Sync>`"
+)]
+pub trait HandlerError {
+    /// Returns it as an error of any type.
+    fn into_boxed(self) -> BoxError;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<BoxError>> HandlerError for E {
+    fn into_boxed(self) -> BoxError {
+        self.into()
+    }
+}

@@ -21,6 +21,7 @@ mod hostile;
 mod in_step;
 mod limits;
 mod misuse;
+mod names;
 mod parking;
 mod pipeline;
 mod properties;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_driver::{self as tasks, connect::socket::names, policy::SessionConfig};
+use beanstalk_driver::{self as tasks, Endpoint, connect::socket::names, policy::SessionConfig};
 use beanstalk_proto::{Error, Lost, client::Config};
 use beanstalk_tests::{
     Backend, Options, Peer, Place, Server,
@@ -38,6 +38,10 @@ const CLIENTS: &[(&str, Scenario)] = &[
     ("a_full_unix_socket_leaves_time_for_the_next_node", a_full_unix_socket_leaves_time_for_the_next_node),
 ];
 
+/// Those that one client after the other has to play, as they are about the one name `localhost`.
+const IN_TURN: &[(&str, Scenario)] =
+    &[("no_host_and_no_port_are_localhost_11300", no_host_and_no_port_are_localhost_11300)];
+
 /// Those about what `Client::connect` says.
 const CONNECT: &[(&str, Scenario)] = &[
     ("what_fails_names_address_and_phase", what_fails_names_address_and_phase),
@@ -52,6 +56,10 @@ fn main() -> ExitCode {
     let of_all = kinds.iter().flat_map(|&kind| CLIENTS.iter().map(move |s| (kind, s)));
     for (kind, &(name, scenario)) in of_all.chain(of_connect) {
         trials.push(trial(format!("{}::{}::{name}", kind.binding, kind.name), move || scenario(kind)));
+    }
+    for &(name, scenario) in IN_TURN {
+        let kinds = kinds.clone();
+        trials.push(trial(format!("every::{name}"), move || kinds.iter().for_each(|&kind| scenario(kind))));
     }
     runner::main(env!("CARGO_CRATE_NAME"), trials)
 }
@@ -206,6 +214,15 @@ fn a_slow_lookup_leaves_time_for_the_next_node(kind: Kind) {
 fn a_full_unix_socket_leaves_time_for_the_next_node(kind: Kind) {
     let (silent, server) = (SilentUnix::new(), server());
     works(kind, &format!("{},{}", silent.address(), server.address()), 400);
+}
+
+fn no_host_and_no_port_are_localhost_11300(kind: Kind) {
+    for endpoint in ["", "localhost", ":11300", "beanstalk://", &Endpoint::default().to_string()] {
+        let server = server();
+        names::set("localhost", Duration::ZERO, vec![server.address().parse().unwrap()]);
+        works(kind, endpoint, 400);
+        assert_eq!(names::asked("localhost"), Some(11300), "{} of {}: {endpoint:?}", kind.name, kind.binding);
+    }
 }
 
 /// A host name that stands for these addresses, each test's its own.

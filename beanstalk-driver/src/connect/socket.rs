@@ -130,7 +130,7 @@ pub fn dial_unix(path: &str) -> io::Result<UnixStream> {
 /// What the operating system says.
 pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     #[cfg(feature = "test-names")]
-    if let Some(addresses) = names::find(host) {
+    if let Some(addresses) = names::find(host, port) {
         return addresses;
     }
     Ok((host, port).to_socket_addrs()?.collect())
@@ -178,21 +178,42 @@ pub mod names {
         io,
         net::SocketAddr,
         string::String,
-        sync::{Mutex, PoisonError},
+        sync::{Mutex, MutexGuard, PoisonError},
         thread,
         time::Duration,
         vec::Vec,
     };
 
-    static NAMES: Mutex<BTreeMap<String, (Duration, Vec<SocketAddr>)>> = Mutex::new(BTreeMap::new());
+    /// What a name stands for, and the port that was last asked for.
+    struct Name {
+        takes: Duration,
+        addresses: Vec<SocketAddr>,
+        port: Option<u16>,
+    }
+
+    static NAMES: Mutex<BTreeMap<String, Name>> = Mutex::new(BTreeMap::new());
+
+    fn names() -> MutexGuard<'static, BTreeMap<String, Name>> {
+        NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     /// Lets a host name stand for these addresses, whatever port is asked for, and looking it up take so long.
     pub fn set(host: &str, takes: Duration, addresses: Vec<SocketAddr>) {
-        NAMES.lock().unwrap_or_else(PoisonError::into_inner).insert(host.into(), (takes, addresses));
+        names().insert(host.into(), Name { takes, addresses, port: None });
     }
 
-    pub(super) fn find(host: &str) -> Option<io::Result<Vec<SocketAddr>>> {
-        let (takes, addresses) = NAMES.lock().unwrap_or_else(PoisonError::into_inner).get(host)?.clone();
+    /// Returns the port that was asked for when this name was last looked up.
+    pub fn asked(host: &str) -> Option<u16> {
+        names().get(host)?.port
+    }
+
+    pub(super) fn find(host: &str, port: u16) -> Option<io::Result<Vec<SocketAddr>>> {
+        let (takes, addresses) = {
+            let mut names = names();
+            let name = names.get_mut(host)?;
+            name.port = Some(port);
+            (name.takes, name.addresses.clone())
+        };
         thread::sleep(takes);
         Some(Ok(addresses))
     }

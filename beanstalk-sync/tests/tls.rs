@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_sync::{Client, Config, Error, Stream, Transport};
+use beanstalk_sync::{Client, Config, Error, Put, Stream, Ticket, Transport};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     pki_types::{PrivateKeyDer, ServerName},
@@ -133,6 +133,17 @@ fn calls_over_tls_are_calls_and_end_in_order() {
     assert_eq!(client.timeout(timeout).put(0, 0, 60, "over tls").unwrap().inserted().unwrap().0, 1);
     client.disconnect().unwrap();
     assert_eq!(serving.join().unwrap(), ["put 0 0 60 8", "over tls", "quit"]);
+}
+
+#[test]
+fn a_put_that_was_flushed_arrives_though_its_client_closes_at_once() {
+    let (mut client, serving) = pair(|server| {
+        let mut server = BufReader::new(server);
+        [line(&mut server), line(&mut server)]
+    });
+    let _reply: Ticket<_> = client.timeout(Duration::from_secs(10)).send(Put::of("over tls")).unwrap();
+    drop(client);
+    assert_eq!(serving.join().unwrap(), ["put 1024 0 60 8", "over tls"]);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::env;
 use beanstalk_sync::{Client, Endpoint};
 
 use crate::{
-    args::Options,
     exit::{Exit, Failure, Outcome},
+    options::Options,
     output::{Printer, Row},
     report::{Report, Tally},
 };

@@ -2,7 +2,7 @@
 
 use beanstalk_sync::{Client, Config, Endpoint, Limits};
 
-use crate::{args::Options, exit::Outcome};
+use crate::{exit::Outcome, options::Options};
 
 /// Bodies of any size that a server can have: the limit guards against peers that lie, and whoever runs a queue knows theirs.
 const LARGEST_BODY: usize = 1 << 30;

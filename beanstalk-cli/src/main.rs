@@ -1,20 +1,21 @@
 //! `beanstalk`: looks after beanstalkd queues.
 
 mod app;
-mod args;
 mod body;
+mod cli;
 mod connect;
 mod exit;
+mod options;
 mod output;
 mod report;
 mod verbs;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use app::App;
-use args::{Cli, Verb};
+use cli::{Cli, Verb};
 use exit::Outcome;
 
 fn main() -> ExitCode {
@@ -62,7 +63,7 @@ fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Watch(verb) => verb.run(app),
         Verb::Ignore(verb) => verb.run(app),
         Verb::Quit(verb) => verb.run(app),
-        Verb::Completions(verb) => verb.run(app),
-        Verb::Man(verb) => verb.run(app),
+        Verb::Completions(verb) => verb.run(app, Cli::command()),
+        Verb::Man(verb) => verb.run(app, Cli::command()),
     }
 }

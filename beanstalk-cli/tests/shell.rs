@@ -1,5 +1,7 @@
 //! Completions and man pages are made of the arguments that the program takes.
 
+#![allow(clippy::print_stderr, reason = "a test tells what it could not try")]
+
 mod support;
 
 use std::process::{Command, Stdio};

@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::{
     app::App,
-    args::parse_tube,
     exit::{Exit, Outcome},
+    options::parse_tube,
     output::Row,
 };
 

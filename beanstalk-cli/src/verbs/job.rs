@@ -8,8 +8,8 @@ use clap::Args;
 use super::{Ids, each};
 use crate::{
     app::App,
-    args::parse_seconds,
     exit::{Exit, Outcome},
+    options::parse_seconds,
     output::{Printer, Row},
     report::Tally,
 };

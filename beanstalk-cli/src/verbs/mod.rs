@@ -14,8 +14,8 @@ use clap::Args;
 
 use crate::{
     app::App,
-    args::parse_tube,
     exit::{Exit, Failure, Outcome},
+    options::parse_tube,
     output::Printer,
     report::Tally,
 };

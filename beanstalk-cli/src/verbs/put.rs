@@ -11,9 +11,9 @@ use clap::Args;
 use super::{InTube, stop, stopped};
 use crate::{
     app::App,
-    args::parse_seconds,
     body::Bodies,
     exit::{Exit, Failure, Outcome},
+    options::parse_seconds,
     output::Row,
     report::Tally,
 };

@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::{
     app::App,
-    args::{parse_seconds, parse_tube},
     exit::{Exit, Failure, Outcome},
+    options::{parse_seconds, parse_tube},
     output::{Row, Value},
 };
 

@@ -1,11 +1,10 @@
 //! What the program says about itself: completions for shells, and its man page.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::{
     app::App,
-    args::Cli,
     exit::{Exit, Outcome},
 };
 
@@ -28,17 +27,16 @@ pub(crate) struct Man {
 }
 
 impl Completions {
-    pub(crate) fn run(self, app: &mut App) -> Outcome {
+    pub(crate) fn run(self, app: &mut App, mut cli: Command) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "beanstalk", &mut script);
+        clap_complete::generate(self.shell, &mut cli, "beanstalk", &mut script);
         app.printer.bytes(&script)?;
         Ok(Exit::Done)
     }
 }
 
 impl Man {
-    pub(crate) fn run(self, app: &mut App) -> Outcome {
-        let mut cli = Cli::command();
+    pub(crate) fn run(self, app: &mut App, mut cli: Command) -> Outcome {
         cli.build();
         let command = match &self.verb {
             None => cli,

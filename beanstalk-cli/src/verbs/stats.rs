@@ -8,8 +8,8 @@ use clap::Args;
 use super::{Ids, each};
 use crate::{
     app::App,
-    args::parse_tube,
     exit::Outcome,
+    options::parse_tube,
     output::{Row, Value},
     report::Tally,
 };

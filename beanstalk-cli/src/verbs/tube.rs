@@ -6,8 +6,8 @@ use clap::Args;
 use super::InTube;
 use crate::{
     app::App,
-    args::{parse_seconds, parse_tube},
     exit::{Exit, Outcome},
+    options::{parse_seconds, parse_tube},
     output::Row,
 };
 

@@ -1,5 +1,5 @@
 //! Servers to try the program on.
-#![allow(dead_code, unreachable_pub, reason = "each test program uses a part")]
+#![allow(dead_code, unreachable_pub, clippy::print_stderr, reason = "each test program uses a part")]
 
 use std::{
     env, fs,

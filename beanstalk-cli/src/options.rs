@@ -1,28 +1,11 @@
-//! The command line: options that count for every verb, and the verbs.
+//! The options that count for every verb, and how arguments are read.
 
 use std::time::Duration;
 
 use beanstalk_sync::{Endpoint, TubeName, TubeNameError};
-use clap::{Args, Parser, Subcommand};
+use clap::Args;
 
-use crate::{
-    exit::EXIT_CODES,
-    output::{Colour, Form},
-    verbs,
-};
-
-/// Looks after beanstalkd queues.
-///
-/// Every command of the protocol is a verb under its own name; the others are made of several commands. A verb that reads
-/// takes several servers, one that changes something takes one.
-#[derive(Debug, Parser)]
-#[command(name = "beanstalk", version, max_term_width = 100, after_help = EXIT_CODES, infer_long_args = false)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) options: Options,
-    #[command(subcommand)]
-    pub(crate) verb: Verb,
-}
+use crate::output::{Colour, Form};
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options for every verb")]
@@ -63,37 +46,6 @@ pub(crate) struct Options {
     pub(crate) color: Colour,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    Put(verbs::put::Put),
-    Reserve(verbs::reserve::Reserve),
-    ReserveWithTimeout(verbs::reserve::ReserveWithTimeout),
-    ReserveJob(verbs::reserve::ReserveJob),
-    Delete(verbs::job::Delete),
-    Release(verbs::job::Release),
-    Bury(verbs::job::Bury),
-    Touch(verbs::job::Touch),
-    KickJob(verbs::job::KickJob),
-    Peek(verbs::peek::Peek),
-    PeekReady(verbs::peek::PeekReady),
-    PeekDelayed(verbs::peek::PeekDelayed),
-    PeekBuried(verbs::peek::PeekBuried),
-    Kick(verbs::tube::Kick),
-    PauseTube(verbs::tube::PauseTube),
-    Stats(verbs::stats::Stats),
-    StatsJob(verbs::stats::StatsJob),
-    StatsTube(verbs::stats::StatsTube),
-    ListTubes(verbs::connection::ListTubes),
-    ListTubeUsed(verbs::connection::ListTubeUsed),
-    ListTubesWatched(verbs::connection::ListTubesWatched),
-    Use(verbs::connection::Use),
-    Watch(verbs::connection::Watch),
-    Ignore(verbs::connection::Ignore),
-    Quit(verbs::connection::Quit),
-    Completions(verbs::shell::Completions),
-    Man(verbs::shell::Man),
-}
-
 /// A tube's name, of an argument.
 pub(crate) fn parse_tube(name: &str) -> Result<TubeName, TubeNameError> {
     TubeName::new(name)
@@ -126,12 +78,6 @@ pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn times_are_read_with_their_units() {
@@ -144,14 +90,5 @@ mod tests {
         }
         assert_eq!(parse_timeout("500ms"), Ok(Duration::from_millis(500)));
         assert!(parse_timeout("0").is_err() && parse_timeout("0ms").is_err() && parse_timeout("xms").is_err());
-    }
-
-    /// Every command of the protocol is a verb under its name.
-    #[test]
-    fn every_command_of_the_protocol_is_a_verb() {
-        let cli = Cli::command();
-        for kind in beanstalk_proto::Kind::ALL {
-            assert!(cli.find_subcommand(kind.word()).is_some(), "{} is no verb", kind.word());
-        }
     }
 }

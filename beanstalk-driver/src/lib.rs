@@ -137,7 +137,7 @@ pub use producer::{Producer, ProducerConfig};
 #[cfg(feature = "std")]
 pub use runtime::Runtime;
 #[cfg(feature = "std")]
-pub use session::{JobHandle, Session};
+pub use session::{JobHandle, ReservedJob, Session};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
 #[cfg(feature = "std")]

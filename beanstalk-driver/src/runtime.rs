@@ -1,5 +1,4 @@
-//! What the asynchronous adapters make of the [policies](crate::policy): workers, sessions, producers and upkeep, in
-//! terms of `core::task` alone.
+//! What the bindings make of the [policies](crate::policy): workers, sessions, producers and upkeep, in terms of `core::task` alone.
 //!
 //! ```text
 //!   Worker ── a slot for each connection ─┐
@@ -9,7 +8,8 @@
 //!       └── Runtime: connect, sleep, spawn, what time it is
 //! ```
 //!
-//! An adapter implements [`Runtime`], and names these types with it: `type Worker = tasks::Worker<Tokio>`.
+//! An adapter implements [`Runtime`], and names these types with it: `type Worker = tasks::Worker<Tokio>`. One whose futures block their
+//! thread until they are ready needs no waker, and makes blocking sessions and producers.
 
 use alloc::boxed::Box;
 use core::{

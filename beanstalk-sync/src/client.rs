@@ -1,6 +1,6 @@
 //! The blocking client: one connection.
 
-use beanstalk_driver::Driver;
+use beanstalk_driver::{Driver, Endpoint};
 use beanstalk_proto::{
     Error,
     client::{Config, Connection},
@@ -54,13 +54,11 @@ impl Client {
     ///
     /// As [`Client::connect`].
     pub fn connect_with(endpoint: &str, config: Config) -> Result<Self, Error> {
-        let stream = Stream::connect(&endpoint.parse()?, config.connect_timeout)?;
-        Ok(Self::from_stream_with(stream, config))
+        Self::open(&endpoint.parse()?, config)
     }
 
-    /// Whether the connection has ended, or the peer has done it meanwhile.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.driver.is_ended() || self.driver.transport().get_ref().has_ended()
+    pub(crate) fn open(endpoint: &Endpoint, config: Config) -> Result<Self, Error> {
+        Ok(Self::from_stream_with(Stream::connect(endpoint, config.connect_timeout)?, config))
     }
 }
 
@@ -81,9 +79,4 @@ impl<T: Transport> Client<T> {
     }
 
     beanstalk_driver::client_methods!(blocking by block_on);
-
-    /// Whether it has ended, as far as was read.
-    pub(crate) fn is_ended(&self) -> bool {
-        self.driver.is_ended()
-    }
 }

@@ -48,18 +48,18 @@ mod call_all;
 mod client;
 mod dial;
 mod held;
-mod job_handle;
 mod listener;
-mod servers;
+mod producer;
 mod session;
 mod slot;
+mod std_runtime;
 mod timeout;
 mod transport;
 mod upkeep;
 mod worker;
 
 pub use beanstalk_driver::{
-    BoxError, Endpoint, EndpointError, HandlerError, HandlerResult, Node,
+    BoxError, Endpoint, EndpointError, HandlerError, HandlerResult, Node, ProducerConfig,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
@@ -77,9 +77,8 @@ pub use beanstalk_proto::{
 pub use call_all::CallAll;
 pub use client::Client;
 pub use held::HeldJob;
-pub use job_handle::JobHandle;
-pub use servers::{Producer, ProducerConfig};
-pub use session::Session;
+pub use producer::Producer;
+pub use session::{JobHandle, Session};
 pub use transport::{Socket, Stream, Transport};
 pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};

@@ -1,18 +1,16 @@
-//! A client that connects again by itself, and puts its tubes back in place.
-//!
-//! What is repeated and what is not is told in [`beanstalk_driver::policy::Session`], which decides; here it is carried out.
+//! A client that outlives its connections, and the jobs that it holds: the driver's, in the thread that calls.
 
-use std::{collections::hash_map::RandomState, fmt, hash::BuildHasher, thread, time};
+use std::{fmt, ops::Deref};
 
 use beanstalk_driver::{
-    Endpoint, policy,
-    policy::{Call, Event, IDLE, Next, SessionConfig, Step, Tubes},
+    self as tasks, Endpoint, ReservedJob,
+    policy::{Event, SessionConfig, Tubes},
 };
-use beanstalk_proto::{Error, Instant, Lost, Request, client::Config};
+use beanstalk_proto::{
+    Argument, Error, Job, ReleaseOutcome, Request, Seconds, TubeName, client::Config, stats::JobStats,
+};
 
-use crate::client::Client;
-
-type Tell = Box<dyn FnMut(&Event) + Send>;
+use crate::{blocking::block_on, std_runtime::Std};
 
 /// A client that outlives its connections. Every command of the protocol is a method, as on a [`Client`].
 ///
@@ -51,211 +49,201 @@ type Tell = Box<dyn FnMut(&Event) + Send>;
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Debug)]
 pub struct Session {
-    machine: policy::Session,
-    client: Option<Client>,
-    server: Endpoint,
-    config: Config,
-    epoch: time::Instant,
-    /// When the last call ended.
-    last: Instant,
-    pub(crate) reclaim_jobs: bool,
-    listener: Option<Tell>,
+    session: tasks::Session<Std>,
 }
 
 impl Session {
-    /// Connects to `host:port`, `[v6]:port` or `unix:/path`, once and now; from then on as the default [`SessionConfig`]
-    /// says.
+    /// Connects to an [`Endpoint`], once and now; from then on as the default [`SessionConfig`] has it.
     ///
     /// # Errors
     ///
-    /// As [`Client::connect`].
-    pub fn connect(address: &str) -> Result<Self, Error> {
-        let mut session = Self::new(address, SessionConfig::default(), Config::default())?;
-        session.open(session.config)?;
-        Ok(session)
+    /// As [`Client::connect`](crate::Client::connect).
+    pub fn connect(endpoint: &str) -> Result<Self, Error> {
+        Ok(Self { session: block_on(tasks::Session::connect(endpoint))? })
     }
 
-    /// A session that connects with its first call, and keeps trying for as long as its patience lasts.
+    /// Makes a session that connects with its first call, and keeps trying for as long as its patience lasts.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address, and for a first delay that is longer than the longest.
-    pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
-        session.check()?;
-        let seed = RandomState::new().hash_one(address);
-        Ok(Self {
-            machine: policy::Session::new(&session, Tubes::default(), seed),
-            client: None,
-            server: address.parse()?,
-            config,
-            epoch: time::Instant::now(),
-            last: Instant::ZERO,
-            reclaim_jobs: false,
-            listener: None,
-        })
+    /// [`Error::Argument`] if that is no endpoint, and for a first delay that is longer than the longest.
+    pub fn new(endpoint: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+        Ok(Self { session: tasks::Session::new(endpoint, session, config)? })
     }
 
-    /// Tells of every event, during the call in which it happens, or the next one.
+    /// Calls this with every event, during the call in which it happens, or the next one.
     #[must_use]
-    pub fn on_event(mut self, listener: impl FnMut(&Event) + Send + 'static) -> Self {
-        self.listener = Some(Box::new(listener));
-        self.tell();
-        self
+    pub fn on_event(self, on_event: impl FnMut(&Event) + Send + 'static) -> Self {
+        Self { session: self.session.on_event(on_event) }
     }
 
-    /// Whether job handles take their job back by themselves after a reconnect, as [`JobHandle::reclaim`](crate::JobHandle::reclaim) does. Not unless
-    /// set.
+    /// Sets whether job handles take their job back by themselves after a reconnect, as [`JobHandle::reclaim`] does: not unless set.
     #[must_use]
-    pub const fn reclaim_jobs(mut self, reclaim: bool) -> Self {
-        self.reclaim_jobs = reclaim;
-        self
+    pub fn reclaim_jobs(self, reclaim: bool) -> Self {
+        Self { session: self.session.reclaim_jobs(reclaim) }
     }
 
     /// Sends a request and waits for its reply, over as many connections as it takes.
     ///
     /// # Errors
     ///
-    /// As [`Client::call`]. When no connection comes about in time, what the last attempt failed with; then, and whenever
-    /// [`Error::lost`] says so, it was not sent.
+    /// As [`Client::call`](crate::Client::call). When no connection comes about in time, what the last attempt failed with; then, and
+    /// whenever [`Error::lost`] says so, it was not sent.
     pub fn call<R: Request + Clone>(&mut self, request: R) -> Result<R::Reply, Error> {
-        self.call_on(None, request)
+        block_on(self.session.call(request))
     }
 
-    /// Calls, but on no other connection than this one, if one is given: then it fails with [`Error::Closed`].
-    pub(crate) fn call_on<R: Request + Clone>(&mut self, on: Option<u64>, request: R) -> Result<R::Reply, Error> {
-        let mut call = Call::new(&request, self.now());
-        let mut cause = None;
-        self.notice_the_end();
-        loop {
-            self.get_ready(&call, &mut cause)?;
-            let gone = on.is_some_and(|connection| connection != self.connections());
-            let attempt = call.attempt(&request, self.now());
-            let (Some(client), false) = (&mut self.client, gone) else {
-                return Err(Error::Closed { lost: Lost::NotSent });
-            };
-            let result = client.call(attempt);
-            self.last = self.now();
-            let next = self.machine.handle_result(&mut call, result.as_ref().map(|_| ()), self.last);
-            // Only once the connection is dropped it is true that what was not sent never will be.
-            if self.machine.poll_step(&call, self.last) != Step::Ready {
-                self.client = None;
-            }
-            self.tell();
-            match next {
-                Next::Return => return result,
-                Next::Repeat => cause = result.err(),
-            }
-        }
+    /// Reserves a job, waiting for it as long as this: `reserve-with-timeout`. `None` if none came in time, or if one that
+    /// is held already has less than a second left (`DEADLINE_SOON`).
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::call`].
+    pub fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_>>, Error> {
+        let job = block_on(self.session.next_reserved(timeout))?;
+        Ok(job.map(|job| JobHandle { session: self, job }))
     }
 
     beanstalk_driver::client_methods!(sync);
 
-    /// How many connections there were so far.
+    /// Returns how many connections there were so far.
     #[must_use]
     pub const fn connections(&self) -> u64 {
-        self.machine.connections()
+        self.session.connections()
     }
 
-    /// Whether there is a connection now, as far as is known.
+    /// Returns whether there is a connection now, as far as is known.
     #[must_use]
     pub const fn is_connected(&self) -> bool {
-        self.client.is_some()
+        self.session.is_connected()
     }
 
-    /// The tubes that it uses and watches.
+    /// Returns the tubes that it uses and watches.
     #[must_use]
     pub const fn tubes(&self) -> &Tubes {
-        self.machine.tubes()
+        self.session.tubes()
     }
 
-    /// Where the server is.
+    /// Returns where the server is.
     #[must_use]
     pub const fn server(&self) -> &Endpoint {
-        &self.server
-    }
-
-    /// Sees to it that there is a connection with its tubes restored.
-    fn get_ready(&mut self, call: &Call, cause: &mut Option<Error>) -> Result<(), Error> {
-        loop {
-            let now = self.now();
-            match self.machine.poll_step(call, now) {
-                Step::Ready => return Ok(()),
-                Step::Connect => {
-                    let connect_timeout = self.machine.connect_timeout(call, self.config.connect_timeout, now);
-                    let config = Config { connect_timeout, ..self.config };
-                    *cause = self.open(config).err().or(cause.take());
-                }
-                Step::Replay(command) => {
-                    let result = match &mut self.client {
-                        Some(client) => client.call(command),
-                        None => Err(Error::Closed { lost: Lost::NotSent }),
-                    };
-                    match result {
-                        Ok(_) => self.machine.handle_replayed(),
-                        Err(error) => {
-                            self.lose(&error);
-                            *cause = Some(error);
-                        }
-                    }
-                }
-                Step::WaitUntil(until) => thread::sleep(until.saturating_duration_since(now)),
-                Step::GiveUp => return Err(call.given_up(cause.take())),
-            }
-            self.tell();
-        }
-    }
-
-    fn open(&mut self, config: Config) -> Result<(), Error> {
-        self.client = None;
-        match Client::connect_with(&self.server.to_string(), config) {
-            Ok(client) => {
-                self.client = Some(client);
-                self.last = self.now();
-                self.machine.handle_connected(self.last);
-                Ok(())
-            }
-            Err(error) => {
-                self.lose(&error);
-                Err(error)
-            }
-        }
-    }
-
-    fn lose(&mut self, error: &Error) {
-        self.client = None;
-        self.machine.handle_lost(error, self.now());
-    }
-
-    /// A connection that ended while nobody looked would take a request, and nobody could tell whether it has run.
-    fn notice_the_end(&mut self) {
-        let idle = self.now().saturating_duration_since(self.last) > IDLE;
-        if idle && self.client.as_ref().is_some_and(Client::has_ended) {
-            self.lose(&Error::Closed { lost: Lost::NotSent });
-        }
-    }
-
-    fn tell(&mut self) {
-        // Nobody listens yet: the machine keeps them.
-        if self.listener.is_none() && !cfg!(feature = "tracing") {
-            return;
-        }
-        while let Some(event) = self.machine.poll_event() {
-            #[cfg(feature = "tracing")]
-            tracing::debug!(server = %self.server, ?event, "session");
-            if let Some(listener) = &mut self.listener {
-                listener(&event);
-            }
-        }
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        Instant::ZERO + self.epoch.elapsed()
+        self.session.server()
     }
 }
 
-impl fmt::Debug for Session {
+/// A job reserved by a [`Session`]: its id and body, by way of [`Job`], and what can be done with it.
+///
+/// Only this connection can finish it, and only until its time to run is over. Once the connection is gone, everything
+/// here fails with [`Error::NotHeld`], unless the job is taken back.
+///
+/// Dropping it sends nothing: the job stays held until its time to run is over or the connection ends, and is ready again then.
+pub struct JobHandle<'s> {
+    session: &'s mut Session,
+    job: ReservedJob,
+}
+
+impl JobHandle<'_> {
+    /// Returns the session, for other commands: putting a job that follows from this one, say.
+    pub const fn session(&mut self) -> &mut Session {
+        self.session
+    }
+
+    /// Returns the server it came from.
+    #[must_use]
+    pub const fn server(&self) -> &Endpoint {
+        self.session.server()
+    }
+
+    /// Returns whether the connection that reserved it is still there, as far as is known. Its time to run may be over nevertheless.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        self.job.is_held(&self.session.session)
+    }
+
+    /// Asks the server for its statistics.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`], else as [`Session::stats_job`].
+    pub fn stats(&mut self) -> Result<JobStats, Error> {
+        block_on(self.job.stats(&mut self.session.session))
+    }
+
+    /// Returns the tube it is in. That is known if the session watched only one; else the server is asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`JobHandle::stats`].
+    pub fn tube(&mut self) -> Result<TubeName, Error> {
+        block_on(self.job.tube(&mut self.session.session))
+    }
+
+    /// Gives it its full time to run again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`], else as [`Session::touch`].
+    pub fn touch(&mut self) -> Result<(), Error> {
+        block_on(self.job.touch(&mut self.session.session))
+    }
+
+    /// Deletes it: it is done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`], else as [`Session::delete`].
+    pub fn delete(self) -> Result<(), Error> {
+        block_on(self.job.delete(&mut self.session.session))
+    }
+
+    /// Gives it back, with the priority it had, which the server is asked for. It is ready after the delay.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`], else as [`Session::release`].
+    pub fn release(self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
+        block_on(self.job.release(&mut self.session.session, delay))
+    }
+
+    /// Buries it, with the priority it had, which the server is asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`], else as [`Session::bury`].
+    pub fn bury(self) -> Result<(), Error> {
+        block_on(self.job.bury(&mut self.session.session))
+    }
+
+    /// Takes it back after a reconnect with `reserve-job`, if its id still stands for the same job, as its body, tube, age and count of
+    /// reserves show, and nobody else holds it. Servers from 1.12 on. Does nothing if it is held.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::CommandError::NotFound) if it is gone, held by somebody, or another job has its id; else as
+    /// [`Session::call`].
+    pub fn reclaim(&mut self) -> Result<(), Error> {
+        block_on(self.job.reclaim(&mut self.session.session))
+    }
+
+    /// Returns the job alone, held as before.
+    #[must_use]
+    pub fn into_job(self) -> Job {
+        self.job.into_job()
+    }
+}
+
+impl Deref for JobHandle<'_> {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.job
+    }
+}
+
+impl fmt::Debug for JobHandle<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("server", &self.server).field("machine", &self.machine).finish_non_exhaustive()
+        f.debug_struct("JobHandle").field("job", &self.job).field("is_held", &self.is_held()).finish_non_exhaustive()
     }
 }

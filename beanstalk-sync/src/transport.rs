@@ -205,13 +205,8 @@ impl From<UnixStream> for Stream {
     }
 }
 
-/// For whoever has to break off what another thread waits for, or was away.
+/// For whoever has to break off what another thread waits for.
 impl Stream {
-    /// Whether the peer has ended the connection.
-    pub(crate) fn has_ended(&self) -> bool {
-        either!(&self.socket, stream => socket::has_ended(stream))
-    }
-
     /// Another handle of the same socket. It is only closed with both.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         match &self.socket {

@@ -44,6 +44,12 @@ macro_rules! bindings {
             }
 
             #[test]
+            fn a_producer_has_a_server_once_however_it_is_written() {
+                let producer = Producer::new(["localhost", "localhost:11300", "beanstalk://localhost"]).unwrap();
+                assert_eq!(producer.servers().map(|(_, server)| server).collect::<Vec<_>>(), ["localhost:11300"]);
+            }
+
+            #[test]
             fn a_session_that_could_not_reconnect_is_not_made() {
                 let config = SessionConfig { reconnect: Some(UPSIDE_DOWN), ..SessionConfig::default() };
                 let session = Session::new(SERVER, config, Config::default());

@@ -70,32 +70,14 @@ where
     SockRef::from(stream).send_vectored_with_flags(bufs, NO_SIGNAL)
 }
 
-/// Whether the peer has ended the connection, as far as is known here. Waits for nothing and reads nothing, at the cost of one system
-/// call; a read with the shortest timeout takes as long as the kernel's clock ticks.
-pub fn has_ended<'s, S>(stream: &'s S) -> bool
-where
-    SockRef<'s>: From<&'s S>,
-{
-    match peek(stream) {
-        Ok(unread) => unread == 0,
-        Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
-    }
-}
-
 /// Whether a read would have to wait. Waits for nothing and reads nothing, at the cost of one system call.
 pub fn would_wait<'s, S>(stream: &'s S) -> bool
 where
     SockRef<'s>: From<&'s S>,
 {
-    peek(stream).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-}
-
-fn peek<'s, S>(stream: &'s S) -> io::Result<usize>
-where
-    SockRef<'s>: From<&'s S>,
-{
     let flags = nix::libc::MSG_PEEK | nix::libc::MSG_DONTWAIT;
-    SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags)
+    let peeked = SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Closes the writing half.

@@ -1,6 +1,6 @@
 //! Puts jobs on several servers: carries out what [`policy::Servers`](crate::policy::Servers) decides.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{string::ToString, sync::Arc, vec::Vec};
 use core::{fmt, mem, time::Duration};
 use std::sync::Mutex;
 
@@ -158,14 +158,15 @@ impl<R: Runtime> Producer<R> {
         self.place(Some(key.as_ref()), Put::new(priority, delay, ttr, body)).await
     }
 
-    /// Adds a server, or finds the one that is there. Servers are told apart, and keys hashed, by how addresses are written.
+    /// Adds a server, or finds the one that is there. Servers are told apart, and keys hashed, by the one way in which an [`Endpoint`] is
+    /// written: `localhost` is the same server as `localhost:11300`.
     ///
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
         let parsed: Endpoint = address.parse()?;
-        let id = self.servers.add(address);
+        let id = self.servers.add(&parsed.to_string());
         if !self.links.iter().any(|link| link.id == id) {
             self.links.push(Link { id, address: parsed, client: None, tube: None, last: Instant::ZERO, probe: None });
         }

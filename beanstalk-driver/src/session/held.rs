@@ -1,18 +1,10 @@
 //! A job in somebody's hands: what can be done with it, and whether it is still theirs.
 
-use alloc::vec::Vec;
 use core::{fmt, ops::Deref};
 
-use super::Session;
-use crate::{
-    connect::Endpoint,
-    policy::{Claim, Reclaim, Reclaimed},
-    runtime::Runtime,
-};
-use beanstalk_proto::{
-    Argument, Bury, CommandError, Delete, Error, Instant, Job, Priority, Release, ReleaseOutcome, Seconds, StatsJob,
-    Subject, Touch, TubeName, stats::JobStats,
-};
+use super::{Session, reserved::ReservedJob};
+use crate::{connect::Endpoint, runtime::Runtime};
+use beanstalk_proto::{Argument, Error, Job, ReleaseOutcome, Seconds, TubeName, stats::JobStats};
 
 /// A job that a [`Session`] holds. It is a [`Job`] with what can be done about it.
 ///
@@ -23,13 +15,7 @@ use beanstalk_proto::{
 /// Dropping a handle without a verdict sends nothing: the job stays held until its time to run or the connection ends.
 pub struct JobHandle<'s, R: Runtime> {
     session: &'s mut Session<R>,
-    job: Job,
-    /// Which of the session's connections holds it.
-    connection: u64,
-    stats: Option<JobStats>,
-    /// When it was reserved, and which tubes were watched then.
-    since: Instant,
-    tubes: Vec<TubeName>,
+    job: ReservedJob,
 }
 
 impl<R: Runtime> fmt::Debug for JobHandle<'_, R> {
@@ -47,9 +33,8 @@ impl<R: Runtime> Deref for JobHandle<'_, R> {
 }
 
 impl<'s, R: Runtime> JobHandle<'s, R> {
-    pub(super) fn new(session: &'s mut Session<R>, job: Job) -> Self {
-        let (connection, since, tubes) = (session.connections(), session.now(), session.tubes().watched().to_vec());
-        Self { session, job, connection, stats: None, since, tubes }
+    pub(super) const fn new(session: &'s mut Session<R>, job: ReservedJob) -> Self {
+        Self { session, job }
     }
 
     /// The session, to put a follow-up on, say.
@@ -65,8 +50,8 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
 
     /// Whether the connection that it was reserved on is still there, as far as is known. The time to run is not looked at.
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.session.is_connected() && self.session.connections() == self.connection
+    pub const fn is_held(&self) -> bool {
+        self.job.is_held(self.session)
     }
 
     /// The job's statistics, as they are now.
@@ -79,14 +64,10 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     ///
     /// Those of `stats-job`, and [`Error::NotHeld`].
     pub async fn stats(&mut self) -> Result<JobStats, Error> {
-        self.hold().await?;
-        let stats = self.session.call_on(Some(self.connection), StatsJob::new(self.job.id)).await;
-        let stats = self.checked(stats)?;
-        self.stats = Some(stats.clone());
-        Ok(stats)
+        self.job.stats(self.session).await
     }
 
-    /// The tube that the job is in.
+    /// The tube that the job is in. It is known without asking if the session watched only one.
     ///
     /// # Cancel safety
     ///
@@ -96,7 +77,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     ///
     /// As [`JobHandle::stats`].
     pub async fn tube(&mut self) -> Result<TubeName, Error> {
-        self.known().await.map(|stats| stats.tube.clone().unwrap_or_default())
+        self.job.tube(self.session).await
     }
 
     /// `touch`: the time to run begins anew.
@@ -109,9 +90,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     ///
     /// Those of `touch`, and [`Error::NotHeld`].
     pub async fn touch(&mut self) -> Result<(), Error> {
-        self.hold().await?;
-        let result = self.session.call_on(Some(self.connection), Touch::new(self.job.id)).await;
-        self.checked(result)
+        self.job.touch(self.session).await
     }
 
     /// `delete`: it is done.
@@ -123,10 +102,8 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     /// # Errors
     ///
     /// Those of `delete`, and [`Error::NotHeld`].
-    pub async fn delete(mut self) -> Result<(), Error> {
-        self.hold().await?;
-        let result = self.session.call_on(Some(self.connection), Delete::new(self.job.id)).await;
-        self.checked(result)
+    pub async fn delete(self) -> Result<(), Error> {
+        self.job.delete(self.session).await
     }
 
     /// `release`, with the priority it has: again, after this delay.
@@ -138,13 +115,8 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     /// # Errors
     ///
     /// Those of `release` and `stats-job`, and [`Error::NotHeld`].
-    pub async fn release(mut self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
-        let delay = delay.into_argument();
-        let priority = self.priority().await?;
-        self.hold().await?;
-        let release = Release::new(self.job.id, priority, delay);
-        let result = self.session.call_on(Some(self.connection), release).await;
-        self.checked(result)
+    pub async fn release(self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
+        self.job.release(self.session, delay).await
     }
 
     /// `bury`, with the priority it has: set aside, until it is kicked.
@@ -156,15 +128,12 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     /// # Errors
     ///
     /// Those of `bury` and `stats-job`, and [`Error::NotHeld`].
-    pub async fn bury(mut self) -> Result<(), Error> {
-        let priority = self.priority().await?;
-        self.hold().await?;
-        let result = self.session.call_on(Some(self.connection), Bury::new(self.job.id, priority)).await;
-        self.checked(result)
+    pub async fn bury(self) -> Result<(), Error> {
+        self.job.bury(self.session).await
     }
 
     /// Takes the job back after the connection broke: `peek` and `stats-job`, to see that its id still stands for the same
-    /// job, then `reserve-job`. See [`Reclaim`] for what makes it the same. Needs servers from 1.12 on.
+    /// job, then `reserve-job`. See [`Reclaim`](crate::policy::Reclaim) for what makes it the same. Needs servers from 1.12 on.
     ///
     /// # Cancel safety
     ///
@@ -172,66 +141,15 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     ///
     /// # Errors
     ///
-    /// [`CommandError::NotFound`] if it is gone, if somebody else holds it, or if its id stands for another job.
+    /// [`CommandError::NotFound`](beanstalk_proto::CommandError::NotFound) if it is gone, if somebody else holds it, or if its id stands
+    /// for another job.
     pub async fn reclaim(&mut self) -> Result<(), Error> {
-        let mut claim = Claim::new(&self.job, self.tubes.clone(), self.since);
-        self.stats.iter().for_each(|stats| claim.handle_stats(stats));
-        let (mut reclaim, mut on) = (Reclaim::default(), None);
-        loop {
-            let command = reclaim.poll_command(&claim, self.session.now());
-            let result = self.session.call_on(on, command).await;
-            if self.is_held() {
-                return result.map(drop);
-            }
-            let connection = *on.get_or_insert(self.session.connections());
-            match reclaim.handle_reply(&claim, result)? {
-                Reclaimed::NotYet => {}
-                Reclaimed::Ours => {
-                    self.connection = connection;
-                    return Ok(());
-                }
-                Reclaimed::Gone => {
-                    let (subject, error) = (Subject::Job(self.job.id), CommandError::NotFound);
-                    return Err(Error::Command { command: "reserve-job", subject, error });
-                }
-            }
-        }
+        self.job.reclaim(self.session).await
     }
 
     /// The job alone, held as before.
     #[must_use]
     pub fn into_job(self) -> Job {
-        self.job
-    }
-
-    async fn hold(&mut self) -> Result<(), Error> {
-        match (self.is_held(), self.session.reclaims_jobs()) {
-            (true, _) => Ok(()),
-            (false, true) => self.reclaim().await,
-            (false, false) => Err(Error::NotHeld { id: self.job.id }),
-        }
-    }
-
-    /// A call that was kept from another connection was kept because the job is not held there.
-    fn checked<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        match result {
-            Err(Error::Closed { .. }) if self.session.connections() != self.connection => {
-                Err(Error::NotHeld { id: self.job.id })
-            }
-            result => result,
-        }
-    }
-
-    async fn priority(&mut self) -> Result<Priority, Error> {
-        self.known().await.map(|stats| stats.pri.unwrap_or_default())
-    }
-
-    /// What does not change about it while it is held, asked for once.
-    async fn known(&mut self) -> Result<&JobStats, Error> {
-        let stats = match self.stats.take() {
-            Some(stats) => stats,
-            None => self.stats().await?,
-        };
-        Ok(self.stats.insert(stats))
+        self.job.into_job()
     }
 }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 
 mod held;
+mod reserved;
 
 use crate::runtime::{Runtime, has_ended};
 use crate::{
@@ -12,8 +13,9 @@ use crate::{
     policy::{Call, Event, IDLE, Next, Selection, SessionConfig, Step, Tubes},
 };
 use beanstalk_proto::client::Config;
-use beanstalk_proto::{Argument, Command, Error, Instant, Job, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
+use beanstalk_proto::{Argument, Command, Error, Instant, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
 pub use held::JobHandle;
+pub use reserved::ReservedJob;
 
 type OnEvent = Box<dyn FnMut(&Event) + Send>;
 
@@ -130,8 +132,18 @@ impl<R: Runtime> Session<R> {
     ///
     /// Those of `reserve_with_timeout`.
     pub async fn next_job(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<JobHandle<'_, R>>, Error> {
+        let reserved = self.next_reserved(timeout).await?;
+        Ok(reserved.map(|job| JobHandle::new(self, job)))
+    }
+
+    /// As [`Session::next_job`], for a binding whose job handles borrow a session of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::next_job`].
+    pub async fn next_reserved(&mut self, timeout: impl Argument<Seconds>) -> Result<Option<ReservedJob>, Error> {
         match self.call(ReserveWithTimeout::new(timeout)).await? {
-            Reserved::Job(job) => Ok(Some(self.handle(job))),
+            Reserved::Job(job) => Ok(Some(ReservedJob::new(self, job))),
             Reserved::DeadlineSoon | Reserved::TimedOut => Ok(None),
         }
     }
@@ -159,16 +171,13 @@ impl<R: Runtime> Session<R> {
     }
 
     /// Whether there is a connection, as far as is known.
-    pub(super) const fn is_connected(&self) -> bool {
+    #[must_use]
+    pub const fn is_connected(&self) -> bool {
         self.client.is_some()
     }
 
     pub(super) const fn reclaims_jobs(&self) -> bool {
         self.reclaim_jobs
-    }
-
-    fn handle(&mut self, job: Job) -> JobHandle<'_, R> {
-        JobHandle::new(self, job)
     }
 
     /// Calls, but not on another connection than this one, if one is given: then it fails with [`Error::Closed`].

@@ -284,12 +284,6 @@ impl Binding for Blocking {
     }
 
     fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>) {
-        let config = beanstalk_sync::ProducerConfig {
-            tube: config.tube,
-            backoff: config.backoff,
-            patience: config.patience,
-            connection: config.connection,
-        };
         let mut producer = beanstalk_sync::Producer::with_config(addresses, config).expect("a producer");
         loop {
             let start = std::time::Instant::now();

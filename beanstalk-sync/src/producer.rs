@@ -1,0 +1,131 @@
+//! Putting jobs on several servers as if they were one: the driver's producer, in the thread that calls.
+
+use beanstalk_driver::{
+    self as tasks, ProducerConfig,
+    policy::{Placed, ServerId},
+};
+use beanstalk_proto::{Argument, Body, Error, Priority, PutOutcome, Seconds, TubeArg};
+
+use crate::{blocking::block_on, client::Client, std_runtime::Std};
+
+/// Puts jobs on several servers.
+///
+/// Healthy servers take turns, or a key says where jobs belong that should stay together. A server that can't be reached,
+/// is [draining](beanstalk_proto::CommandError::Draining) or
+/// [out of memory](beanstalk_proto::CommandError::OutOfMemory) is passed over for a while, and its jobs go elsewhere. It is
+/// then connected to in a thread of its own, which costs no put any time, unless it is the only one. Only
+/// a job that may have arrived never goes twice: its put fails.
+///
+/// ```no_run
+/// use beanstalk_sync::Producer;
+///
+/// # fn main() -> Result<(), beanstalk_sync::Error> {
+/// let mut producer = Producer::new(["queue-1:11300", "queue-2:11300", "queue-3:11300"])?;
+/// producer.use_tube("mails")?;
+/// producer.put(100, 0, 60, "to: alice")?.1.inserted()?;
+/// // All of one customer's jobs on one server, while it is healthy.
+/// producer.put_keyed("customer 42", 100, 0, 60, "to: bob")?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Producer {
+    producer: tasks::Producer<Std>,
+}
+
+impl Producer {
+    /// Makes a producer for these servers, with the default configuration. It connects to a server with its first job.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] for what is no endpoint, and if there is none.
+    pub fn new(endpoints: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
+        Ok(Self { producer: tasks::Producer::new(endpoints)? })
+    }
+
+    /// Makes a producer for these servers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::new`], and for a first delay that is longer than the longest.
+    pub fn with_config(endpoints: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
+        Ok(Self { producer: tasks::Producer::with_config(endpoints, config)? })
+    }
+
+    /// Puts further jobs into this tube, whichever server takes them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no name of a tube; nothing is sent.
+    pub fn use_tube<'a>(&mut self, tube: impl Argument<TubeArg<'a>>) -> Result<(), Error> {
+        self.producer.use_tube(tube)
+    }
+
+    /// Puts a job on the server whose turn it is, and returns where it is.
+    ///
+    /// The body is kept until the reply is here, in case another server has to take it: one that is borrowed is not copied for
+    /// that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::put`]. If no server takes it in time, what the last one failed with.
+    pub fn put<'a>(
+        &mut self,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'a>>,
+    ) -> Result<(Placed, PutOutcome), Error> {
+        block_on(self.producer.put(priority, delay, ttr, body))
+    }
+
+    /// Puts a job on the server that this key belongs to, or the next one for it while that is not healthy.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::put`].
+    pub fn put_keyed<'a>(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        priority: impl Argument<Priority>,
+        delay: impl Argument<Seconds>,
+        ttr: impl Argument<Seconds>,
+        body: impl Argument<Body<'a>>,
+    ) -> Result<(Placed, PutOutcome), Error> {
+        block_on(self.producer.put_keyed(key, priority, delay, ttr, body))
+    }
+
+    /// Adds a server, or finds the one with this endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no endpoint.
+    pub fn add_server(&mut self, endpoint: &str) -> Result<ServerId, Error> {
+        self.producer.add_server(endpoint)
+    }
+
+    /// Removes a server, and returns whether there was one. The jobs on it stay there.
+    pub fn remove_server(&mut self, id: ServerId) -> bool {
+        self.producer.remove_server(id)
+    }
+
+    /// Returns the servers and their endpoints, in the order in which they were added.
+    pub fn servers(&self) -> impl Iterator<Item = (ServerId, &str)> {
+        self.producer.servers()
+    }
+
+    /// Returns whether a server is taken for healthy. One that failed is not until a put finds that it answers again.
+    #[must_use]
+    pub fn is_healthy(&self, id: ServerId) -> bool {
+        self.producer.is_healthy(id)
+    }
+
+    /// Returns the connection to a server, to look after a job that was put there. It is connected first if there is need.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`]; [`Error::Closed`] if there is no such server.
+    pub fn client(&mut self, id: ServerId) -> Result<&mut Client, Error> {
+        block_on(self.producer.client(id))
+    }
+}

@@ -1,0 +1,52 @@
+//! The runtime of sessions and producers: everything happens in the thread that calls, and nothing is woken.
+
+use std::{future::Future, thread, time};
+
+use beanstalk_driver::{Driver, Endpoint, Runtime};
+use beanstalk_proto::{Error, Instant, client::Config};
+
+use crate::{
+    blocking::{Blocking, block_on},
+    client::Client,
+    transport::Stream,
+};
+
+/// Blocks the thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Std {
+    /// What the core's clock counts from.
+    epoch: time::Instant,
+}
+
+impl Default for Std {
+    fn default() -> Self {
+        Self { epoch: time::Instant::now() }
+    }
+}
+
+impl Runtime for Std {
+    type Transport = Blocking<Stream>;
+    type Client = Client;
+
+    async fn connect(&self, endpoint: &Endpoint, config: Config) -> Result<Client, Error> {
+        Client::open(endpoint, config)
+    }
+
+    fn driver(client: &mut Client) -> &mut Driver<Blocking<Stream>> {
+        &mut client.driver
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.epoch.elapsed()
+    }
+
+    fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static {
+        let runtime = *self;
+        async move { thread::sleep(until.saturating_duration_since(runtime.now())) }
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // Without a thread the task is dropped, which whoever waits for it notices.
+        let _thread = thread::Builder::new().name("beanstalk".into()).spawn(move || block_on(task));
+    }
+}

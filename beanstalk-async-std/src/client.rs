@@ -1,14 +1,13 @@
 //! The client for one task: one connection.
 
-use beanstalk_driver::Driver;
-use beanstalk_driver::Endpoint;
+use beanstalk_driver::{ConnectOptions, Driver, Route};
 use beanstalk_proto::{
     Error,
     client::{Config, Connection},
 };
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::{stream::Stream, transport::Transport};
+use crate::{dial, stream::Stream, transport::Transport};
 
 /// One connection to a server. Every command of the protocol is a method.
 ///
@@ -49,7 +48,7 @@ pub struct Client<S = Stream> {
 }
 
 impl Client {
-    /// Connects to an [`Endpoint`] with the default [`Config`]: `host`, `host:port`, `[v6]:port`, `unix:/path`,
+    /// Connects to an [`Endpoint`](crate::Endpoint) with the default [`ConnectOptions`]: `host`, `host:port`, `[v6]:port`, `unix:/path`,
     /// `beanstalk://host:port`, or several of these with commas.
     ///
     /// # Cancel safety
@@ -60,10 +59,10 @@ impl Client {
     ///
     /// [`Error::Argument`] if that is no endpoint, or one with TLS, and [`Error::Connect`] if nobody answers there in time.
     pub async fn connect(endpoint: &str) -> Result<Self, Error> {
-        Self::connect_with(endpoint, Config::default()).await
+        Self::connect_with(endpoint, ConnectOptions::default()).await
     }
 
-    /// Connects with a configuration: timeouts and limits.
+    /// Connects with options, or with a [`Config`] alone: timeouts and limits.
     ///
     /// The connect timeout covers everything: looking names up, and all nodes and their addresses, each of which gets an equal share
     /// of what is left.
@@ -75,12 +74,19 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub async fn connect_with(endpoint: &str, config: Config) -> Result<Self, Error> {
-        Self::open(&endpoint.parse()?, config).await
+    pub async fn connect_with(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        Self::open(&endpoint.parse()?, &options.into()).await
     }
 
-    pub(crate) async fn open(endpoint: &Endpoint, config: Config) -> Result<Self, Error> {
-        Ok(Self::from_stream_with(Stream::connect(endpoint, config.connect_timeout).await?, config))
+    pub(crate) async fn open(route: &Route, options: &ConnectOptions) -> Result<Self, Error> {
+        Ok(Self { driver: dial::connect(route, options).await? })
+    }
+}
+
+/// A client on a connection that a dialer of one's own has made.
+impl<S> From<Driver<Transport<S>>> for Client<S> {
+    fn from(driver: Driver<Transport<S>>) -> Self {
+        Self { driver }
     }
 }
 

@@ -10,28 +10,33 @@ use std::{
 use async_io::Async;
 use async_std::{future, task};
 use beanstalk_driver::{
-    Endpoint,
+    ConnectOptions, Driver, Route,
     connect::{self, Dialer, Target, socket},
 };
 use beanstalk_proto::Error;
 
-use crate::stream::Stream;
+use crate::{stream::Stream, transport::Transport};
 
-impl Stream {
-    /// Connects to the first node that can be connected to.
-    pub(crate) async fn connect(endpoint: &Endpoint, timeout: Option<Duration>) -> Result<Self, Error> {
-        connect::connect(&AsyncStd(Instant::now()), endpoint, timeout).await
-    }
+/// Connects.
+pub(crate) async fn connect(route: &Route, options: &ConnectOptions) -> Result<Driver<Transport<Stream>>, Error> {
+    connect::connect(&Dial { since: Instant::now(), options }, route, options).await
 }
 
-/// Since when.
-struct AsyncStd(Instant);
+struct Dial<'o> {
+    since: Instant,
+    options: &'o ConnectOptions,
+}
 
-impl Dialer for AsyncStd {
+impl Dialer for Dial<'_> {
     type Stream = Stream;
+    type Transport = Transport<Stream>;
+
+    fn transport(&self, stream: Stream) -> Transport<Stream> {
+        Transport::new(stream)
+    }
 
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        self.since.elapsed()
     }
 
     fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send {
@@ -50,7 +55,7 @@ impl Dialer for AsyncStd {
         match target {
             Target::Tcp(address) => {
                 let stream = limit(within, Async::<TcpStream>::connect(address)).await?;
-                socket::tune(&stream)?;
+                socket::tune(&stream, self.options.keepalive)?;
                 Ok(stream.into())
             }
             #[cfg(unix)]

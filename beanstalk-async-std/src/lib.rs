@@ -92,7 +92,8 @@ mod transport;
 mod work;
 
 pub use beanstalk_driver::{
-    BoxError, CallAll, Endpoint, EndpointError, HandlerError, HandlerResult, HeldJob, Node, ProducerConfig,
+    BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, HeldJob, Node,
+    ProducerConfig,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },

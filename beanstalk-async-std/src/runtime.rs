@@ -3,8 +3,8 @@
 use std::{future::Future, time};
 
 use async_std::task;
-use beanstalk_driver::{Driver, Endpoint, Runtime};
-use beanstalk_proto::{Error, Instant, client::Config};
+use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_proto::{Error, Instant};
 
 use crate::{client::Client, stream::Stream, transport::Transport};
 
@@ -25,8 +25,8 @@ impl Runtime for AsyncStd {
     type Transport = Transport<Stream>;
     type Client = Client;
 
-    async fn connect(&self, endpoint: &Endpoint, config: Config) -> Result<Client, Error> {
-        Client::open(endpoint, config).await
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Client, Error> {
+        Client::open(route, options).await
     }
 
     fn driver(client: &mut Client) -> &mut Driver<Transport<Stream>> {

@@ -6,11 +6,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use beanstalk_driver::{Shared, SharedDriver};
+use beanstalk_driver::{ConnectOptions, Shared, SharedDriver};
 use beanstalk_proto::{Error, client::Config};
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::{stream::Stream, transport::Transport};
+use crate::{dial, stream::Stream, transport::Transport};
 
 /// One connection for many tasks: clone it freely. Concurrent calls go out together and are answered in turn.
 ///
@@ -43,7 +43,7 @@ pub struct SharedClient {
 }
 
 impl SharedClient {
-    /// Connects to an [`Endpoint`](crate::Endpoint), with the default [`Config`].
+    /// Connects to an [`Endpoint`](crate::Endpoint), with the default [`ConnectOptions`].
     ///
     /// # Cancel safety
     ///
@@ -53,10 +53,10 @@ impl SharedClient {
     ///
     /// As [`Client::connect`](crate::Client::connect).
     pub async fn connect(endpoint: &str) -> Result<(Self, Driver), Error> {
-        Self::connect_with(endpoint, Config::default()).await
+        Self::connect_with(endpoint, ConnectOptions::default()).await
     }
 
-    /// Connects with a configuration: timeouts and limits.
+    /// Connects with options, or with a [`Config`] alone: timeouts and limits.
     ///
     /// # Cancel safety
     ///
@@ -65,8 +65,9 @@ impl SharedClient {
     /// # Errors
     ///
     /// As [`Client::connect`](crate::Client::connect).
-    pub async fn connect_with(endpoint: &str, config: Config) -> Result<(Self, Driver), Error> {
-        Ok(Self::from_stream_with(Stream::connect(&endpoint.parse()?, config.connect_timeout).await?, config))
+    pub async fn connect_with(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<(Self, Driver), Error> {
+        let (shared, driver) = Shared::of(dial::connect(&endpoint.parse()?, &options.into()).await?);
+        Ok((Self { shared }, Driver { driver }))
     }
 
     /// On a stream that is connected already and on which nothing has been said.

@@ -27,7 +27,8 @@ pub struct Transport<S> {
 }
 
 impl<S> Transport<S> {
-    pub(crate) fn new(stream: S) -> Self {
+    /// Returns a transport over this stream, whose clock begins now.
+    pub fn new(stream: S) -> Self {
         Self { stream, maker: Maker::this(), epoch: time::Instant::now(), timer: None }
     }
 

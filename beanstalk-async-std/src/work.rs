@@ -45,7 +45,7 @@ use crate::{AsyncStd, Client};
 pub type Worker = tasks::Worker<AsyncStd>;
 
 /// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
-/// `config`, `on_event`, and `build`.
+/// `connection`, `on_event`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<AsyncStd>;
 
 /// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,

@@ -130,6 +130,8 @@ mod worker;
 
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
+#[cfg(feature = "std")]
+pub use connect::{ConnectOptions, Route};
 pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 pub use driver::{Block, CallAll, Driver, PollTransport, Reply};
 #[cfg(feature = "std")]

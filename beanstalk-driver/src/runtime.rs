@@ -23,9 +23,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::connect::Endpoint;
+use crate::connect::{ConnectOptions, Route};
 use crate::driver::{Driver, PollTransport};
-use beanstalk_proto::client::Config;
 use beanstalk_proto::{Error, Instant};
 
 /// A runtime, and the client that an adapter has for it. Its clock starts when it is made.
@@ -36,8 +35,12 @@ pub trait Runtime: Default + Send + Sync + 'static {
     /// Its client: one connection.
     type Client: Send;
 
-    /// Connects, within the configuration's time.
-    fn connect(&self, address: &Endpoint, config: Config) -> impl Future<Output = Result<Self::Client, Error>> + Send;
+    /// Connects, within the connect timeout of the options.
+    fn connect(
+        &self,
+        route: &Route,
+        options: &ConnectOptions,
+    ) -> impl Future<Output = Result<Self::Client, Error>> + Send;
 
     /// What moves a client's bytes.
     fn driver(client: &mut Self::Client) -> &mut Driver<Self::Transport>;

@@ -1,6 +1,6 @@
 //! The blocking client: one connection.
 
-use beanstalk_driver::{Driver, Endpoint};
+use beanstalk_driver::{ConnectOptions, Driver, Route};
 use beanstalk_proto::{
     Error,
     client::{Config, Connection},
@@ -9,6 +9,7 @@ use beanstalk_proto::{
 use crate::{
     blocking::{Blocking, block_on},
     call_all::CallAll,
+    dial,
     transport::{Stream, Transport},
 };
 
@@ -35,17 +36,17 @@ pub struct Client<T: Transport = Stream> {
 }
 
 impl Client {
-    /// Connects to an [`Endpoint`](crate::Endpoint) with the default [`Config`]: `host`, `host:port`, `[v6]:port`, `unix:/path`,
+    /// Connects to an [`Endpoint`](crate::Endpoint) with the default [`ConnectOptions`]: `host`, `host:port`, `[v6]:port`, `unix:/path`,
     /// `beanstalk://host:port`, or several of these with commas.
     ///
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no endpoint, or one with TLS, and [`Error::Connect`] if nobody answers there.
     pub fn connect(endpoint: &str) -> Result<Self, Error> {
-        Self::connect_with(endpoint, Config::default())
+        Self::connect_with(endpoint, ConnectOptions::default())
     }
 
-    /// Connects with a configuration: timeouts and limits.
+    /// Connects with options, or with a [`Config`] alone: timeouts and limits.
     ///
     /// The connect timeout covers everything: looking names up, and all nodes and their addresses, each of which gets an equal share
     /// of what is left. A thread is made for looking up a name, and left behind if that takes too long.
@@ -53,12 +54,12 @@ impl Client {
     /// # Errors
     ///
     /// As [`Client::connect`].
-    pub fn connect_with(endpoint: &str, config: Config) -> Result<Self, Error> {
-        Self::open(&endpoint.parse()?, config)
+    pub fn connect_with(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        Self::open(&endpoint.parse()?, &options.into())
     }
 
-    pub(crate) fn open(endpoint: &Endpoint, config: Config) -> Result<Self, Error> {
-        Ok(Self::from_stream_with(Stream::connect(endpoint, config.connect_timeout)?, config))
+    pub(crate) fn open(route: &Route, options: &ConnectOptions) -> Result<Self, Error> {
+        Ok(Self { driver: dial::connect(route, options)? })
     }
 }
 

@@ -1,48 +1,47 @@
 //! Connecting with threads and blocking sockets: futures that are ready at once.
 
 use std::{
-    future::Future,
     io,
     net::{SocketAddr, TcpStream},
-    pin::pin,
     sync::mpsc,
-    task::{Context, Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
 
 use beanstalk_driver::{
-    Endpoint,
+    ConnectOptions, Driver, Route,
     connect::{self, Dialer, Target, socket},
 };
 use beanstalk_proto::Error;
 
-use crate::transport::Stream;
+use crate::{
+    blocking::{Blocking, block_on},
+    transport::Stream,
+};
 
 /// The shortest timeout for connecting that the standard library takes.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-impl Stream {
-    /// Connects to the first node that can be connected to.
-    pub(crate) fn connect(endpoint: &Endpoint, timeout: Option<Duration>) -> Result<Self, Error> {
-        let dialer = Blocking(Instant::now());
-        let mut connected = pin!(connect::connect(&dialer, endpoint, timeout));
-        loop {
-            if let Poll::Ready(connected) = connected.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                return connected;
-            }
-        }
-    }
+/// Connects.
+pub(crate) fn connect(route: &Route, options: &ConnectOptions) -> Result<Driver<Blocking<Stream>>, Error> {
+    block_on(connect::connect(&Dial { since: Instant::now(), options }, route, options))
 }
 
-/// Since when.
-struct Blocking(Instant);
+struct Dial<'o> {
+    since: Instant,
+    options: &'o ConnectOptions,
+}
 
-impl Dialer for Blocking {
+impl Dialer for Dial<'_> {
     type Stream = Stream;
+    type Transport = Blocking<Stream>;
+
+    fn transport(&self, stream: Stream) -> Blocking<Stream> {
+        Blocking::new(stream)
+    }
 
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        self.since.elapsed()
     }
 
     async fn pause(&self, pause: Duration) {
@@ -70,7 +69,7 @@ impl Dialer for Blocking {
                     Some(within) => TcpStream::connect_timeout(&address, within.max(SHORTEST))?,
                     None => TcpStream::connect(address)?,
                 };
-                socket::tune(&stream)?;
+                socket::tune(&stream, self.options.keepalive)?;
                 Ok(stream.into())
             }
             #[cfg(unix)]

@@ -59,7 +59,7 @@ mod upkeep;
 mod worker;
 
 pub use beanstalk_driver::{
-    BoxError, Endpoint, EndpointError, HandlerError, HandlerResult, Node, ProducerConfig,
+    BoxError, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, Node, ProducerConfig,
     policy::{
         Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },

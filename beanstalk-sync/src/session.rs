@@ -3,12 +3,10 @@
 use std::{fmt, ops::Deref};
 
 use beanstalk_driver::{
-    self as tasks, Endpoint, ReservedJob,
+    self as tasks, ConnectOptions, Endpoint, ReservedJob,
     policy::{Event, SessionConfig, Tubes},
 };
-use beanstalk_proto::{
-    Argument, Error, Job, ReleaseOutcome, Request, Seconds, TubeName, client::Config, stats::JobStats,
-};
+use beanstalk_proto::{Argument, Error, Job, ReleaseOutcome, Request, Seconds, TubeName, stats::JobStats};
 
 use crate::{blocking::block_on, std_runtime::Std};
 
@@ -64,13 +62,22 @@ impl Session {
         Ok(Self { session: block_on(tasks::Session::connect(endpoint))? })
     }
 
+    /// Connects once and now, with options that hold for every connection of the session.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::connect`].
+    pub fn connect_with(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        Ok(Self { session: block_on(tasks::Session::connect_with(endpoint, options))? })
+    }
+
     /// Makes a session that connects with its first call, and keeps trying for as long as its patience lasts.
     ///
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no endpoint, and for a first delay that is longer than the longest.
-    pub fn new(endpoint: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
-        Ok(Self { session: tasks::Session::new(endpoint, session, config)? })
+    pub fn new(endpoint: &str, session: SessionConfig, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        Ok(Self { session: tasks::Session::new(endpoint, session, options)? })
     }
 
     /// Calls this with every event, during the call in which it happens, or the next one.

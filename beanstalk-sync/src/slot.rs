@@ -24,10 +24,10 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Endpoint, policy,
+    ConnectOptions, Endpoint, Route, policy,
     policy::{Action, Deferrals, Metrics, Verdict, WorkerConfig, WorkerEvent},
 };
-use beanstalk_proto::{Command, Error, Instant, Job, Lost, Request, TubeName, client::Config};
+use beanstalk_proto::{Command, Error, Instant, Job, Lost, Request, TubeName};
 
 use crate::{client::Client, listener::Listener, transport::Stream};
 
@@ -38,7 +38,7 @@ pub(crate) struct Shop {
     /// What the machines' clock counts from.
     pub(crate) epoch: time::Instant,
     pub(crate) policy: WorkerConfig,
-    pub(crate) config: Config,
+    pub(crate) connection: ConnectOptions,
     pub(crate) listener: Listener,
     pub(crate) deferrals: Mutex<Deferrals>,
     /// Called when a slot has ended.
@@ -63,7 +63,7 @@ impl Shop {
 pub(crate) struct Slot {
     pub(crate) shop: Arc<Shop>,
     pub(crate) server: Endpoint,
-    address: String,
+    route: Route,
     number: usize,
     state: Mutex<State>,
     signal: Mutex<Signal>,
@@ -112,7 +112,8 @@ impl Slot {
         Self {
             shop: Arc::clone(shop),
             server: server.clone(),
-            address: server.to_string(),
+            // Each begins at another node, if there are several.
+            route: Route::beginning_at(server.clone(), number),
             number,
             state: Mutex::new(state),
             signal: Mutex::new(Signal { shutdown: None, waiting: false, wire: None, alarm: NEVER, over: false }),
@@ -262,12 +263,13 @@ impl Slot {
 
     fn connect(&self, state: &mut State) -> Option<Todo> {
         self.close(state);
-        let mut config = self.shop.config;
+        let mut options = self.shop.connection.clone();
         if let Some(deadline) = state.shutdown {
             let left = deadline.saturating_duration_since(self.shop.now());
-            config.connect_timeout = Some(config.connect_timeout.map_or(left, |timeout| timeout.min(left)));
+            let timeout = options.config.connect_timeout.map_or(left, |timeout| timeout.min(left));
+            options.config.connect_timeout = Some(timeout);
         }
-        let connected = Client::connect_with(&self.address, config).and_then(|client| {
+        let connected = Client::open(&self.route, &options).and_then(|client| {
             let wire = client.get_ref().try_clone().map_err(|error| Error::Io { error, lost: Lost::NotSent })?;
             Ok((client, wire))
         });

@@ -2,8 +2,8 @@
 
 use std::{future::Future, thread, time};
 
-use beanstalk_driver::{Driver, Endpoint, Runtime};
-use beanstalk_proto::{Error, Instant, client::Config};
+use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_proto::{Error, Instant};
 
 use crate::{
     blocking::{Blocking, block_on},
@@ -28,8 +28,8 @@ impl Runtime for Std {
     type Transport = Blocking<Stream>;
     type Client = Client;
 
-    async fn connect(&self, endpoint: &Endpoint, config: Config) -> Result<Client, Error> {
-        Client::open(endpoint, config)
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Client, Error> {
+        Client::open(route, options)
     }
 
     fn driver(client: &mut Client) -> &mut Driver<Blocking<Stream>> {

@@ -18,10 +18,10 @@ use std::{
 };
 
 use beanstalk_driver::{
-    Endpoint, HandlerResult,
+    ConnectOptions, Endpoint, HandlerResult,
     policy::{Backoff, Metrics, RetryPolicy, WorkerConfig, WorkerEvent},
 };
-use beanstalk_proto::{Argument, ArgumentError, Error, TubeArg, client::Config};
+use beanstalk_proto::{Argument, ArgumentError, Error, TubeArg};
 
 use crate::{
     held::HeldJob,
@@ -240,7 +240,7 @@ pub struct WorkerBuilder {
     tubes: Vec<TubeArg<'static>>,
     concurrency: Option<usize>,
     policy: WorkerConfig,
-    config: Config,
+    connection: ConnectOptions,
     listener: Listener,
 }
 
@@ -308,10 +308,10 @@ impl WorkerBuilder {
         self
     }
 
-    /// Timeouts and limits of each connection.
+    /// Sets how each connection is made.
     #[must_use]
-    pub const fn config(mut self, config: Config) -> Self {
-        self.config = config;
+    pub fn connection(mut self, options: impl Into<ConnectOptions>) -> Self {
+        self.connection = options.into();
         self
     }
 
@@ -329,7 +329,7 @@ impl WorkerBuilder {
     /// [`Error::Argument`] for what is no address or no name of a tube, and for what no worker could work with: no servers, a
     /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest.
     pub fn build(self) -> Result<Worker, Error> {
-        let Self { servers, tubes, concurrency, mut policy, config, listener } = self;
+        let Self { servers, tubes, concurrency, mut policy, connection, listener } = self;
         policy.tubes = tubes.iter().map(TubeArg::to_name).collect::<Result<_, ArgumentError>>()?;
         let concurrency = concurrency.unwrap_or(1);
         policy.check(servers.len(), concurrency)?;
@@ -343,7 +343,7 @@ impl WorkerBuilder {
                 }
             };
             let (epoch, deferrals, ended) = (time::Instant::now(), Mutex::default(), Box::new(ended));
-            let shop = Shop { epoch, policy, config, listener, deferrals, ended };
+            let shop = Shop { epoch, policy, connection, listener, deferrals, ended };
             Crew { shop: Arc::new(shop), concurrency, roster: Mutex::default(), changed: Condvar::new() }
         });
         let worker = Worker { crew };

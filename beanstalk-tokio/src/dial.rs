@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use beanstalk_driver::{
-    Endpoint,
+    ConnectOptions, Driver, Route,
     connect::{self, Dialer, Target, socket},
 };
 use beanstalk_proto::Error;
@@ -11,23 +11,28 @@ use beanstalk_proto::Error;
 use tokio::net::UnixStream;
 use tokio::{net::TcpStream, task, time};
 
-use crate::stream::Stream;
+use crate::{stream::Stream, transport::Transport};
 
-impl Stream {
-    /// Connects to the first node that can be connected to.
-    pub(crate) async fn connect(endpoint: &Endpoint, timeout: Option<Duration>) -> Result<Self, Error> {
-        connect::connect(&Tokio(time::Instant::now()), endpoint, timeout).await
-    }
+/// Connects.
+pub(crate) async fn connect(route: &Route, options: &ConnectOptions) -> Result<Driver<Transport<Stream>>, Error> {
+    connect::connect(&Dial { since: time::Instant::now(), options }, route, options).await
 }
 
-/// Since when.
-struct Tokio(time::Instant);
+struct Dial<'o> {
+    since: time::Instant,
+    options: &'o ConnectOptions,
+}
 
-impl Dialer for Tokio {
+impl Dialer for Dial<'_> {
     type Stream = Stream;
+    type Transport = Transport<Stream>;
+
+    fn transport(&self, stream: Stream) -> Transport<Stream> {
+        Transport::new(stream)
+    }
 
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        self.since.elapsed()
     }
 
     fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send {
@@ -47,7 +52,7 @@ impl Dialer for Tokio {
         match target {
             Target::Tcp(address) => {
                 let stream = limit(within, TcpStream::connect(address)).await?;
-                socket::tune(&stream)?;
+                socket::tune(&stream, self.options.keepalive)?;
                 Ok(stream.into())
             }
             #[cfg(unix)]

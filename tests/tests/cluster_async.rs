@@ -11,10 +11,9 @@ use std::{
 
 use beanstalk_async_std::AsyncStd;
 use beanstalk_driver::{
-    self as tasks, HeldJob, Producer, ProducerConfig, Session, Worker, WorkerHandle,
+    self as tasks, ConnectOptions, HeldJob, Producer, ProducerConfig, Session, Worker, WorkerHandle,
     policy::{Backoff, ServerId, Verdict},
 };
-use beanstalk_proto::client::Config;
 use beanstalk_tests::{
     daemon::Daemon,
     fire::{self, TUBE, Tally, WORK},
@@ -59,7 +58,7 @@ async fn script<R: Adapter>(tally: &Tally, addresses: &[String], handle: WorkerH
     zip(produce::<R>(tally, addresses, 0), produce::<R>(tally, addresses, 1)).await;
     let runtime = R::default();
     for address in addresses {
-        let mut client = runtime.connect(&address.parse().unwrap(), Config::default()).await.unwrap();
+        let mut client = runtime.connect(&address.parse().unwrap(), &ConnectOptions::default()).await.unwrap();
         let empty = tasks::wait_until_empty(R::driver(&mut client), TUBE, Some(LONG)).await.unwrap();
         assert!(empty, "{address} is not empty");
         let mut session = Session::<R>::connect(address).await.unwrap();

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_driver::{self as tasks, Endpoint, connect::socket::names, policy::SessionConfig};
-use beanstalk_proto::{Error, Lost, client::Config};
+use beanstalk_driver::{self as tasks, ConnectOptions, Endpoint, connect::socket::names, policy::SessionConfig};
+use beanstalk_proto::{Error, Lost};
 use beanstalk_tests::{
     Backend, Options, Peer, Place, Server,
     peer::{AsyncStd, Tokio},
@@ -24,7 +24,7 @@ struct Kind {
     binding: &'static str,
     name: &'static str,
     /// Connects, and gets something done.
-    work: fn(&str, Config) -> Result<(), Error>,
+    work: fn(&str, ConnectOptions) -> Result<(), Error>,
 }
 
 type Scenario = fn(Kind);
@@ -91,7 +91,7 @@ fn blocking() -> Vec<Kind> {
             Producer::with_config([endpoint], config)?.put(0, 0, 60, "x").map(drop)
         }),
         kind("Worker", |endpoint, config| {
-            let worker = Worker::builder().server(endpoint).config(config).build()?;
+            let worker = Worker::builder().server(endpoint).connection(config).build()?;
             let handle = worker.handle();
             let metrics = worker.run(move |_: &HeldJob| {
                 handle.shutdown(Duration::from_secs(1));
@@ -142,7 +142,7 @@ mod asynchronous {
                     }),
                     kind("Worker", |endpoint, config| {
                         <$peer>::block_on(async {
-                            let worker = Worker::builder().server(endpoint).config(config).build()?;
+                            let worker = Worker::builder().server(endpoint).connection(config).build()?;
                             let handle = worker.handle();
                             let work = move |_: HeldJob| {
                                 handle.shutdown(Duration::from_secs(1));
@@ -162,8 +162,8 @@ mod asynchronous {
     asynchronous!(async_std: beanstalk_async_std, beanstalk_async_std::AsyncStd, AsyncStd);
 }
 
-fn within(millis: u64) -> Config {
-    Config { connect_timeout: Some(Duration::from_millis(millis)), ..Config::default() }
+fn within(millis: u64) -> ConnectOptions {
+    ConnectOptions::new().connect_timeout(Duration::from_millis(millis))
 }
 
 /// A server with a job.
@@ -293,10 +293,7 @@ fn rounded(message: &str) -> String {
 fn a_unix_socket_is_connected_to_once_there_is_room(kind: Kind) {
     let silent = SilentUnix::new();
     let endpoint = silent.address();
-    let client = thread::spawn(move || {
-        let config = Config { reply_timeout: Some(Duration::from_secs(5)), ..within(5000) };
-        (kind.work)(&endpoint, config)
-    });
+    let client = thread::spawn(move || (kind.work)(&endpoint, within(5000).reply_timeout(Duration::from_secs(5))));
     thread::sleep(Duration::from_millis(50));
     assert!(!client.is_finished());
     let mut accepted = silent.accept();

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::connect::socket::KEEPALIVE_IDLE;
+use beanstalk_driver::ConnectOptions;
 use beanstalk_proto::{Delete, Error, Put, Reserve, Stats, client::Config};
 use beanstalk_tests::{
     Backend, Options, Peer, Server,
@@ -204,28 +204,46 @@ mod shared {
 mod tuned {
     use super::*;
 
+    /// What is asked for, and what the socket has then.
+    fn options() -> [(ConnectOptions, Option<Duration>); 4] {
+        let (seconds, new) = (Duration::from_secs, ConnectOptions::new);
+        [
+            (new(), Some(seconds(30))),
+            (new().keepalive(seconds(7)), Some(seconds(7))),
+            (new().keepalive(Duration::from_millis(1)), Some(seconds(1))),
+            (new().keepalive(None), None),
+        ]
+    }
+
     pub(super) fn blocking() {
-        check(beanstalk_sync::Client::connect(server().address()).unwrap().get_ref());
+        let server = server();
+        for (options, idle) in options() {
+            check(beanstalk_sync::Client::connect_with(server.address(), options).unwrap().get_ref(), idle);
+        }
     }
 
     pub(super) fn tokio() {
         let server = server();
         Tokio::block_on(async {
-            check(beanstalk_tokio::Client::connect(server.address()).await.unwrap().stream());
+            for (options, idle) in options() {
+                check(beanstalk_tokio::Client::connect_with(server.address(), options).await.unwrap().stream(), idle);
+            }
         });
     }
 
     pub(super) fn async_std() {
         let server = server();
         AsyncStd::block_on(async {
-            check(beanstalk_async_std::Client::connect(server.address()).await.unwrap().stream());
+            for (options, idle) in options() {
+                let client = beanstalk_async_std::Client::connect_with(server.address(), options).await.unwrap();
+                check(client.stream(), idle);
+            }
         });
     }
 
-    fn check(stream: &impl AsFd) {
+    fn check(stream: &impl AsFd, idle: Option<Duration>) {
         let socket = SockRef::from(stream);
         assert!(socket.tcp_nodelay().unwrap());
-        assert!(socket.keepalive().unwrap());
-        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+        assert_eq!(socket.keepalive().unwrap().then(|| socket.tcp_keepalive_time().unwrap()), idle);
     }
 }

@@ -222,7 +222,7 @@ fn a_shutdown_ends_in_time_while_the_server_says_nothing() {
     let connected = Arc::new(AtomicBool::new(false));
     let listened = Arc::clone(&connected);
     let config = Config { reply_timeout: Some(LONG), ..Config::default() };
-    let builder = Worker::builder().server(&address).tube("work").config(config).on_event(move |event| {
+    let builder = Worker::builder().server(&address).tube("work").connection(config).on_event(move |event| {
         if matches!(event, WorkerEvent::Connection { event: Event::Connected, .. }) {
             listened.store(true, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! From an [`Endpoint`] to a connected stream, for any runtime.
+//! From a [`Route`] to a driven connection, for any runtime.
 //!
 //! ```text
 //!   for each node                     its share of what is left of the time
@@ -10,13 +10,14 @@
 //! ```
 //!
 //! [`connect`] decides what is tried and for how long. A binding brings a [`Dialer`]: how its runtime looks up a name, connects to
-//! one address, and waits. A blocking one's futures are ready at once.
+//! one address, and waits, and the transport that it makes of a stream. A blocking one's futures are ready at once.
 
 use std::{format, future::Future, io, net::SocketAddr, string::ToString, time::Duration, vec::Vec};
 
-use beanstalk_proto::{ArgumentError, ConnectAttempt, ConnectError, ConnectPhase, Error, Lost};
+use beanstalk_proto::{ArgumentError, ConnectAttempt, ConnectError, ConnectPhase, Error, Lost, client::Connection};
 
-use super::endpoint::{Endpoint, Node};
+use super::{endpoint::Node, options::ConnectOptions, route::Route};
+use crate::driver::{Driver, PollTransport};
 
 /// The least time that an attempt gets, as long as there is so much left: a share that nobody can connect in would be no use.
 pub const LEAST_SHARE: Duration = Duration::from_millis(50);
@@ -37,6 +38,12 @@ pub enum Target<'a> {
 pub trait Dialer: Sync {
     /// What it connects.
     type Stream: Send;
+
+    /// What drives a connection over such a stream.
+    type Transport: PollTransport;
+
+    /// Makes a transport of a stream.
+    fn transport(&self, stream: Self::Stream) -> Self::Transport;
 
     /// The time since any fixed moment.
     fn elapsed(&self) -> Duration;
@@ -60,8 +67,8 @@ pub trait Dialer: Sync {
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 }
 
-/// Connects to the first node that can be connected to, in the order of the endpoint. All of it together takes no longer than
-/// `timeout`; `None` leaves that to the operating system.
+/// Connects to the first node that can be connected to, in the order of the route. All of it together takes no longer than
+/// the connect timeout; `None` leaves that to the operating system.
 ///
 /// Each node gets an equal share of what is left of the time, and each of its addresses an equal share of what is left of that,
 /// but at least [`LEAST_SHARE`]. So an address that does not answer leaves time for the others.
@@ -72,19 +79,22 @@ pub trait Dialer: Sync {
 /// supported yet.
 pub async fn connect<D: Dialer>(
     dialer: &D,
-    endpoint: &Endpoint,
-    timeout: Option<Duration>,
-) -> Result<D::Stream, Error> {
+    route: &Route,
+    options: &ConnectOptions,
+) -> Result<Driver<D::Transport>, Error> {
+    let endpoint = route.endpoint();
     if endpoint.is_tls() {
         let problem = "TLS (beanstalks://) is not supported yet".into();
         return Err(ArgumentError::Endpoint { text: endpoint.to_string().into(), problem }.into());
     }
-    let mut search =
-        Search { dialer, until: timeout.map(|timeout| dialer.elapsed().saturating_add(timeout)), failed: Vec::new() };
+    let until = options.config.connect_timeout.map(|timeout| dialer.elapsed().saturating_add(timeout));
+    let mut search = Search { dialer, until, failed: Vec::new() };
     let nodes = endpoint.nodes();
-    for (n, node) in nodes.iter().enumerate() {
-        if let Some(stream) = search.node(node, nodes.len().saturating_sub(n)).await {
-            return Ok(stream);
+    for (tried, n) in route.order().enumerate() {
+        let Some(node) = nodes.get(n) else { continue };
+        if let Some(stream) = search.node(node, nodes.len().saturating_sub(tried)).await {
+            route.connected(n);
+            return Ok(Driver::new(Connection::new(options.config), dialer.transport(stream)));
         }
     }
     let mut failed = search.failed.into_iter();

@@ -1,11 +1,20 @@
-//! Reaching a server: where a queue is ([`Endpoint`]), and the way from there to a connected stream, for any runtime.
+//! Reaching a server: where a queue is ([`Endpoint`]), how it is connected to ([`ConnectOptions`]), and the way from there to a
+//! connection, for any runtime.
 
 #[cfg(feature = "std")]
 mod dial;
 mod endpoint;
+#[cfg(feature = "std")]
+mod options;
+#[cfg(feature = "std")]
+mod route;
 #[cfg(feature = "sockets")]
 pub mod socket;
 
 #[cfg(feature = "std")]
 pub use dial::{Dialer, LEAST_SHARE, Target, connect};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, Node};
+#[cfg(feature = "std")]
+pub use options::ConnectOptions;
+#[cfg(feature = "std")]
+pub use route::Route;

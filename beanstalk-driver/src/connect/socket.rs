@@ -18,9 +18,7 @@ use std::{
 use socket2::{Domain, SockAddr, Socket, Type};
 use socket2::{SockRef, TcpKeepalive};
 
-/// How long a connection is idle before the operating system asks whether the peer is still there.
-pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// How often it asks again while there is no answer.
+/// How often the operating system asks again whether the peer is still there, while there is no answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// With this a write to a peer that is gone is an error, and not a signal that ends a process which does not ignore it.
@@ -30,18 +28,25 @@ const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
 const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
 
-/// Sets what every connection over TCP has: `TCP_NODELAY`, since requests are written whole, and keepalive.
+/// Sets what a connection over TCP has: `TCP_NODELAY`, since requests are written whole, and keepalive after so long.
 ///
 /// # Errors
 ///
 /// What the operating system says.
-pub fn tune<'s, S>(stream: &'s S) -> io::Result<()>
+pub fn tune<'s, S>(stream: &'s S, keepalive: Option<Duration>) -> io::Result<()>
 where
     SockRef<'s>: From<&'s S>,
 {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL))
+    match keepalive {
+        // The operating system counts in seconds, and has no zero.
+        Some(idle) => {
+            let idle = idle.max(Duration::from_secs(1));
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(KEEPALIVE_INTERVAL))
+        }
+        None => socket.set_keepalive(false),
+    }
 }
 
 /// Writes once. A peer that is gone is an error and no signal.

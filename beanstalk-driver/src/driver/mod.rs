@@ -68,6 +68,11 @@ impl<T: PollTransport> Driver<T> {
         Self { connection, link: Link::new(transport), timeout: Timeout::Default }
     }
 
+    #[cfg(feature = "std")]
+    pub(crate) fn into_parts(self) -> (Connection, Link<T>) {
+        (self.connection, self.link)
+    }
+
     /// Returns the transport.
     pub const fn transport(&self) -> &T {
         &self.link.transport

@@ -6,16 +6,15 @@ use std::sync::Mutex;
 
 use crate::runtime::{Runtime, has_ended, lock};
 use crate::{
-    connect::Endpoint,
+    connect::{ConnectOptions, Route},
     policy::{Backoff, IDLE, Next, Pick, Placed, ServerId, Servers},
 };
-use beanstalk_proto::client::Config;
 use beanstalk_proto::{
     Argument, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, Use,
 };
 
 /// How a [`Producer`] puts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ProducerConfig {
     /// The tube to put into: `default` unless changed.
     pub tube: TubeName,
@@ -25,8 +24,8 @@ pub struct ProducerConfig {
     /// connect is given up when it ends; a reply that is awaited then has its own timeout. With zero, a put waits for none and
     /// tries each healthy one.
     pub patience: Option<Duration>,
-    /// The configuration of each connection.
-    pub connection: Config,
+    /// How each connection is made.
+    pub connection: ConnectOptions,
 }
 
 impl Default for ProducerConfig {
@@ -35,7 +34,7 @@ impl Default for ProducerConfig {
             tube: TubeName::default(),
             backoff: Backoff::default(),
             patience: Some(Duration::from_secs(30)),
-            connection: Config::default(),
+            connection: ConnectOptions::default(),
         }
     }
 }
@@ -54,7 +53,7 @@ pub struct Producer<R: Runtime> {
 
 struct Link<C> {
     id: ServerId,
-    address: Endpoint,
+    route: Route,
     client: Option<C>,
     /// The tube in use on this connection, if that is known.
     tube: Option<TubeName>,
@@ -165,10 +164,10 @@ impl<R: Runtime> Producer<R> {
     ///
     /// [`Error::Argument`] if that is no address.
     pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
-        let parsed: Endpoint = address.parse()?;
-        let id = self.servers.add(&parsed.to_string());
+        let route = address.parse::<Route>()?;
+        let id = self.servers.add(&route.endpoint().to_string());
         if !self.links.iter().any(|link| link.id == id) {
-            self.links.push(Link { id, address: parsed, client: None, tube: None, last: Instant::ZERO, probe: None });
+            self.links.push(Link { id, route, client: None, tube: None, last: Instant::ZERO, probe: None });
         }
         Ok(id)
     }
@@ -204,7 +203,7 @@ impl<R: Runtime> Producer<R> {
         let Some(link) = self.links.iter_mut().find(|link| link.id == id) else { return Err(gone) };
         // Whoever gets it may use another.
         link.tube = None;
-        link.connect(&*self.runtime, self.config.connection).await
+        link.connect(&*self.runtime, &self.config.connection).await
     }
 
     async fn place(&mut self, key: Option<&[u8]>, put: Put<'_>) -> Result<(Placed, PutOutcome), Error> {
@@ -215,7 +214,7 @@ impl<R: Runtime> Producer<R> {
             self.look_after_probes(began);
             match self.servers.pick(key, since, began) {
                 Pick::Server(id) => {
-                    let timeout = self.config.connection.connect_timeout;
+                    let timeout = self.config.connection.config.connect_timeout;
                     let result = self.put_on(id, &put, self.servers.connect_timeout(since, timeout, began)).await;
                     let now = self.runtime.now();
                     match (self.servers.handle_result(id, result.as_ref().map(drop), began, now), result) {
@@ -233,8 +232,8 @@ impl<R: Runtime> Producer<R> {
         let Some(link) = self.links.iter_mut().find(|link| link.id == id) else {
             return Err(Error::Closed { lost: Lost::NotSent });
         };
-        let connection = Config { connect_timeout: timeout, ..self.config.connection };
-        let result = link.put(&*self.runtime, &self.config.tube, connection, put).await;
+        let connection = self.config.connection.clone().connect_timeout(timeout);
+        let result = link.put(&*self.runtime, &self.config.tube, &connection, put).await;
         if result.as_ref().is_err_and(|error| error.is_fatal() || matches!(error, Error::TimedOut { .. })) {
             link.client = None;
         }
@@ -256,9 +255,10 @@ impl<R: Runtime> Producer<R> {
             let Some(link) = self.links.iter_mut().find(|link| link.id == id) else { continue };
             let (tube, outcome) = (self.config.tube.clone(), Arc::default());
             link.probe = Some(Probe { began: now, tube: tube.clone(), outcome: Arc::clone(&outcome) });
-            let (runtime, address, config) = (Arc::clone(&self.runtime), link.address.clone(), self.config.connection);
+            let (runtime, route) = (Arc::clone(&self.runtime), link.route.clone());
+            let options = self.config.connection.clone();
             self.runtime.spawn(async move {
-                let result = probe(&*runtime, &address, config, &tube).await;
+                let result = probe(&*runtime, &route, &options, &tube).await;
                 *lock(&outcome) = Some((result, runtime.now()));
             });
         }
@@ -268,11 +268,11 @@ impl<R: Runtime> Producer<R> {
 /// Connects, and has the server answer something that changes nothing.
 async fn probe<R: Runtime>(
     runtime: &R,
-    address: &Endpoint,
-    config: Config,
+    route: &Route,
+    options: &ConnectOptions,
     tube: &TubeName,
 ) -> Result<R::Client, Error> {
-    let mut client = runtime.connect(address, config).await?;
+    let mut client = runtime.connect(route, options).await?;
     R::driver(&mut client).call(Use::new(tube)).await?;
     Ok(client)
 }
@@ -290,7 +290,11 @@ impl<C> Link<C> {
 }
 
 impl<C: Send> Link<C> {
-    async fn connect<R: Runtime<Client = C>>(&mut self, runtime: &R, config: Config) -> Result<&mut C, Error> {
+    async fn connect<R: Runtime<Client = C>>(
+        &mut self,
+        runtime: &R,
+        options: &ConnectOptions,
+    ) -> Result<&mut C, Error> {
         let now = runtime.now();
         let idle = now.saturating_duration_since(mem::replace(&mut self.last, now)) > IDLE;
         if let Some(client) = &mut self.client {
@@ -303,7 +307,7 @@ impl<C: Send> Link<C> {
             Some(client) => client,
             None => {
                 self.tube = None;
-                runtime.connect(&self.address, config).await?
+                runtime.connect(&self.route, options).await?
             }
         };
         Ok(self.client.insert(client))
@@ -313,10 +317,10 @@ impl<C: Send> Link<C> {
         &mut self,
         runtime: &R,
         tube: &TubeName,
-        config: Config,
+        options: &ConnectOptions,
         put: &Put<'_>,
     ) -> Result<PutOutcome, Error> {
-        self.connect(runtime, config).await?;
+        self.connect(runtime, options).await?;
         let Some(client) = &mut self.client else { return Err(Error::Closed { lost: Lost::NotSent }) };
         if self.tube.as_ref() != Some(tube) {
             // Until the server has agreed, nobody knows.

@@ -8,11 +8,10 @@ mod reserved;
 
 use crate::runtime::{Runtime, has_ended};
 use crate::{
-    connect::Endpoint,
+    connect::{ConnectOptions, Endpoint, Route},
     policy,
     policy::{Call, Event, IDLE, Next, Selection, SessionConfig, Step, Tubes},
 };
-use beanstalk_proto::client::Config;
 use beanstalk_proto::{Argument, Command, Error, Instant, Lost, Request, ReserveWithTimeout, Reserved, Seconds};
 pub use held::JobHandle;
 pub use reserved::ReservedJob;
@@ -31,8 +30,8 @@ type OnEvent = Box<dyn FnMut(&Event) + Send>;
 /// counts as a broken connection.
 pub struct Session<R: Runtime> {
     runtime: R,
-    address: Endpoint,
-    config: Config,
+    route: Route,
+    options: ConnectOptions,
     machine: policy::Session,
     client: Option<R::Client>,
     on_event: Option<OnEvent>,
@@ -45,8 +44,8 @@ pub struct Session<R: Runtime> {
 
 impl<R: Runtime> fmt::Debug for Session<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, machine, .. } = self;
-        f.debug_struct("Session").field("address", address).field("machine", machine).finish_non_exhaustive()
+        let Self { route, machine, .. } = self;
+        f.debug_struct("Session").field("server", route.endpoint()).field("machine", machine).finish_non_exhaustive()
     }
 }
 
@@ -61,8 +60,21 @@ impl<R: Runtime> Session<R> {
     ///
     /// [`Error::Argument`] if that is no address, [`Error::Io`] if nobody answers there in time.
     pub async fn connect(address: &str) -> Result<Self, Error> {
-        let mut session = Self::new(address, SessionConfig::default(), Config::default())?;
-        session.client = Some(session.runtime.connect(&session.address, session.config).await?);
+        Self::connect_with(address, ConnectOptions::default()).await
+    }
+
+    /// Connects once, with options that hold for every connection of the session.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, there is no connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::connect`].
+    pub async fn connect_with(address: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        let mut session = Self::new(address, SessionConfig::default(), options)?;
+        session.client = Some(session.runtime.connect(&session.route, &session.options).await?);
         session.machine.handle_connected(session.runtime.now());
         Ok(session)
     }
@@ -72,12 +84,12 @@ impl<R: Runtime> Session<R> {
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no address, and for a first delay that is longer than the longest.
-    pub fn new(address: &str, session: SessionConfig, config: Config) -> Result<Self, Error> {
+    pub fn new(address: &str, session: SessionConfig, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
         session.check()?;
         let runtime = R::default();
         Ok(Self {
-            address: address.parse()?,
-            config,
+            route: address.parse()?,
+            options: options.into(),
             machine: policy::Session::new(&session, Tubes::default(), runtime.seed()),
             runtime,
             client: None,
@@ -163,7 +175,7 @@ impl<R: Runtime> Session<R> {
     /// The server.
     #[must_use]
     pub const fn server(&self) -> &Endpoint {
-        &self.address
+        self.route.endpoint()
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -228,9 +240,10 @@ impl<R: Runtime> Session<R> {
                 },
                 Step::Connect => {
                     (self.client, self.dangling) = (None, None);
-                    let timeout = self.machine.connect_timeout(call, self.config.connect_timeout, self.runtime.now());
-                    let config = Config { connect_timeout: timeout, ..self.config };
-                    match self.runtime.connect(&self.address, config).await {
+                    let timeout = self.options.config.connect_timeout;
+                    let timeout = self.machine.connect_timeout(call, timeout, self.runtime.now());
+                    let options = self.options.clone().connect_timeout(timeout);
+                    match self.runtime.connect(&self.route, &options).await {
                         Ok(client) => {
                             self.client = Some(client);
                             self.machine.handle_connected(self.runtime.now());
@@ -294,7 +307,7 @@ impl<R: Runtime> Session<R> {
         }
         while let Some(event) = self.machine.poll_event() {
             #[cfg(feature = "tracing")]
-            tracing::info!(target: "beanstalk", server = %self.address, "{event:?}");
+            tracing::info!(target: "beanstalk", server = %self.route.endpoint(), "{event:?}");
             if let Some(on_event) = &mut self.on_event {
                 on_event(&event);
             }

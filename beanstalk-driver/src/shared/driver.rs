@@ -24,8 +24,8 @@ pub struct SharedDriver<T> {
 }
 
 impl<T: PollTransport> SharedDriver<T> {
-    pub(super) fn new(state: Arc<SharedState>, transport: T) -> Self {
-        Self { state, link: Link::new(transport), disconnect: None }
+    pub(super) fn new(state: Arc<SharedState>, link: Link<T>) -> Self {
+        Self { state, link, disconnect: None }
     }
 }
 

@@ -33,7 +33,7 @@ use core::{
 };
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::driver::PollTransport;
+use crate::driver::{Driver, PollTransport};
 use beanstalk_proto::{
     Argument, ArgumentError, CommandError, Error, Expect, Instant, Instead, Job, Kind, Lost, Reply, Request, SendError,
     Sharing, TubeArg, TubeName, Use, Wait,
@@ -54,8 +54,15 @@ pub struct Shared {
 impl Shared {
     /// A fresh connection over this transport, and the future that moves its bytes.
     pub fn new<T: PollTransport>(config: Config, transport: T) -> (Self, SharedDriver<T>) {
+        Self::of(Driver::new(Connection::new(config), transport))
+    }
+
+    /// A connection that uses the tube `default` and on which nothing is in flight, and the future that moves its bytes.
+    pub fn of<T: PollTransport>(driver: Driver<T>) -> (Self, SharedDriver<T>) {
+        let (connection, link) = driver.into_parts();
+        let clock = Box::new(link.transport.clock());
         let state = State {
-            connection: Connection::new(config),
+            connection,
             handles: 1,
             driver: None,
             woken: Vec::new(),
@@ -66,8 +73,8 @@ impl Shared {
             confirmed: TubeName::default(),
             uses: VecDeque::new(),
         };
-        let state = Arc::new(SharedState { state: Mutex::new(state), clock: Box::new(transport.clock()) });
-        let driver = SharedDriver::new(Arc::clone(&state), transport);
+        let state = Arc::new(SharedState { state: Mutex::new(state), clock });
+        let driver = SharedDriver::new(Arc::clone(&state), link);
         (Self { state, timeout: Timeout::Default }, driver)
     }
 

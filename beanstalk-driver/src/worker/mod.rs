@@ -15,10 +15,9 @@ mod state;
 
 use crate::runtime::{Alarm, Runtime};
 use crate::{
-    connect::Endpoint,
+    connect::{ConnectOptions, Endpoint},
     policy::{Backoff, Metrics, RetryPolicy, WorkerConfig, WorkerEvent},
 };
-use beanstalk_proto::client::Config;
 use beanstalk_proto::{Argument, Error, TubeArg};
 pub use handler::{BoxError, HandlerError, HandlerResult};
 pub use slot_state::HeldJob;
@@ -52,7 +51,7 @@ impl<R: Runtime> Worker<R> {
             servers: Vec::new(),
             concurrency: 1,
             worker: WorkerConfig::default(),
-            config: Config::default(),
+            connection: ConnectOptions::default(),
             on_event: None,
             error: None,
             runtime: core::marker::PhantomData,
@@ -119,7 +118,7 @@ pub struct WorkerBuilder<R> {
     servers: Vec<Endpoint>,
     concurrency: usize,
     worker: WorkerConfig,
-    config: Config,
+    connection: ConnectOptions,
     on_event: Option<OnEvent>,
     error: Option<Error>,
     runtime: core::marker::PhantomData<fn() -> R>,
@@ -196,9 +195,9 @@ impl<R: Runtime> WorkerBuilder<R> {
         self
     }
 
-    /// The configuration of each connection.
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+    /// How each connection is made.
+    pub fn connection(mut self, options: impl Into<ConnectOptions>) -> Self {
+        self.connection = options.into();
         self
     }
 
@@ -219,7 +218,7 @@ impl<R: Runtime> WorkerBuilder<R> {
             return Err(error);
         }
         self.worker.check(self.servers.len(), self.concurrency)?;
-        let shared = SharedState::new(self.config, self.worker, self.concurrency, self.on_event);
+        let shared = SharedState::new(self.connection, self.worker, self.concurrency, self.on_event);
         self.servers.into_iter().for_each(|server| shared.add_server(server));
         Ok(Worker { shared: Arc::new(shared) })
     }

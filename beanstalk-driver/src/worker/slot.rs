@@ -112,7 +112,7 @@ impl<R: Runtime> Drop for Ending<R> {
         // What is only dropped while it is to stop was not polled in time.
         if !self.stopped && (std::thread::panicking() || self.slot_state.shutdown().is_none()) {
             self.shared
-                .emit(&WorkerEvent::SlotEnded { server: self.slot_state.server.clone(), slot: self.slot_state.slot });
+                .emit(&WorkerEvent::SlotEnded { server: self.slot_state.server().clone(), slot: self.slot_state.slot });
         }
         self.shared.wake();
     }
@@ -192,7 +192,9 @@ where
         self.client = None;
         let (shared, slot_state) = (Arc::clone(&self.shared), Arc::clone(&self.slot_state));
         self.io =
-            Io::Connecting(Box::pin(async move { shared.runtime.connect(&slot_state.server, shared.config).await }));
+            Io::Connecting(Box::pin(
+                async move { shared.runtime.connect(&slot_state.route, &shared.connection).await },
+            ));
     }
 
     fn close(&mut self) {
@@ -238,7 +240,7 @@ where
     fn poll_handler(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(running) = &mut self.running else { return false };
         let polled = guarded(|| running.handler.as_mut().poll(cx));
-        let (server, id) = (|| self.slot_state.server.clone(), running.id);
+        let (server, id) = (|| self.slot_state.server().clone(), running.id);
         let verdict = match polled {
             Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(Ok(verdict))) => verdict,
@@ -252,7 +254,7 @@ where
             }
         };
         self.running = None;
-        self.machine.handle_finished(verdict, &self.slot_state.server, &mut lock(&self.shared.deferrals));
+        self.machine.handle_finished(verdict, self.slot_state.server(), &mut lock(&self.shared.deferrals));
         true
     }
 

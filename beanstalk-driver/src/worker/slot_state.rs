@@ -12,12 +12,15 @@ use core::{
 use std::sync::Mutex;
 
 use crate::runtime::lock;
-use crate::{connect::Endpoint, policy::Metrics};
+use crate::{
+    connect::{Endpoint, Route},
+    policy::Metrics,
+};
 use beanstalk_proto::{Error, Instant, Job, Lost, TubeName, stats::JobStats};
 
 /// One for each slot.
 pub(super) struct SlotState {
-    pub(super) server: Endpoint,
+    pub(super) route: Route,
     pub(super) slot: usize,
     /// The tube of every job, if the worker watches only one.
     pub(super) tube: Option<TubeName>,
@@ -35,8 +38,12 @@ struct State {
 }
 
 impl SlotState {
-    pub(super) fn new(server: Endpoint, slot: usize, tube: Option<TubeName>) -> Self {
-        Self { server, slot, tube, state: Mutex::default() }
+    pub(super) fn new(route: Route, slot: usize, tube: Option<TubeName>) -> Self {
+        Self { route, slot, tube, state: Mutex::default() }
+    }
+
+    pub(super) const fn server(&self) -> &Endpoint {
+        self.route.endpoint()
     }
 
     /// The slot waits, among other things, for what happens here.
@@ -156,7 +163,7 @@ impl HeldJob {
     /// The server that the job is from.
     #[must_use]
     pub fn server(&self) -> &Endpoint {
-        &self.slot_state.server
+        self.slot_state.server()
     }
 
     /// Whether the job is no longer held, since its connection broke: somebody else may have it by now, and what the
@@ -249,6 +256,6 @@ impl Deref for HeldJob {
 impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { job, slot_state, .. } = self;
-        f.debug_struct("HeldJob").field("job", job).field("server", &slot_state.server).finish_non_exhaustive()
+        f.debug_struct("HeldJob").field("job", job).field("server", slot_state.server()).finish_non_exhaustive()
     }
 }

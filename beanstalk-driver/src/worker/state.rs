@@ -7,17 +7,16 @@ use std::sync::Mutex;
 use super::slot_state::SlotState;
 use crate::runtime::{Runtime, lock};
 use crate::{
-    connect::Endpoint,
+    connect::{ConnectOptions, Endpoint, Route},
     policy::{Deferrals, Event, Metrics, WorkerConfig, WorkerEvent, guarded},
 };
 use beanstalk_proto::Instant;
-use beanstalk_proto::client::Config;
 
 pub(super) type OnEvent = Box<dyn Fn(&WorkerEvent) + Send + Sync>;
 
 pub(super) struct SharedState<R> {
     pub(super) runtime: R,
-    pub(super) config: Config,
+    pub(super) connection: ConnectOptions,
     pub(super) worker: WorkerConfig,
     concurrency: usize,
     on_event: Option<OnEvent>,
@@ -46,11 +45,16 @@ pub(super) enum Step {
 }
 
 impl<R: Runtime> SharedState<R> {
-    pub(super) fn new(config: Config, worker: WorkerConfig, concurrency: usize, on_event: Option<OnEvent>) -> Self {
+    pub(super) fn new(
+        connection: ConnectOptions,
+        worker: WorkerConfig,
+        concurrency: usize,
+        on_event: Option<OnEvent>,
+    ) -> Self {
         let concurrency = concurrency.max(1);
         Self {
             runtime: R::default(),
-            config,
+            connection,
             worker,
             concurrency,
             on_event,
@@ -70,7 +74,9 @@ impl<R: Runtime> SharedState<R> {
             return;
         }
         for slot in 0..self.concurrency {
-            let slot_state = Arc::new(SlotState::new(address.clone(), slot, tube.clone()));
+            // Each begins at another node, if there are several.
+            let route = Route::beginning_at(address.clone(), slot);
+            let slot_state = Arc::new(SlotState::new(route, slot, tube.clone()));
             state.slots.push(Arc::clone(&slot_state));
             state.new.push(slot_state);
         }
@@ -86,13 +92,14 @@ impl<R: Runtime> SharedState<R> {
         state.servers.remove(at);
         // What does not run yet has nothing to finish.
         state.new.retain(|slot_state| {
-            let stays = slot_state.server != *address;
+            let stays = *slot_state.server() != *address;
             if !stays {
                 slot_state.end();
             }
             stays
         });
-        let of_it = state.slots.iter().filter(|slot_state| slot_state.server == *address).cloned().collect::<Vec<_>>();
+        let of_it =
+            state.slots.iter().filter(|slot_state| *slot_state.server() == *address).cloned().collect::<Vec<_>>();
         drop(state);
         of_it.iter().for_each(|slot_state| slot_state.shut_down(deadline));
         self.wake();
@@ -193,6 +200,6 @@ impl<R: Runtime> SharedState<R> {
     }
 
     pub(super) fn emit_connection(&self, slot_state: &SlotState, event: Event) {
-        self.emit(&WorkerEvent::Connection { server: slot_state.server.clone(), slot: slot_state.slot, event });
+        self.emit(&WorkerEvent::Connection { server: slot_state.server().clone(), slot: slot_state.slot, event });
     }
 }

@@ -114,8 +114,7 @@ impl<S: smol::io::AsyncRead + smol::io::AsyncWrite + Unpin + Send + std::fmt::De
 /// Connects as an application on smol does: the crate's own `connect` uses sockets that it made itself.
 async fn connect_smol(endpoint: &str, config: Config) -> Result<beanstalk_async_std::Client<SmolStream>, Error> {
     let dialer = SmolDialer(Instant::now());
-    let stream = connect::connect(&dialer, &endpoint.parse()?, config.connect_timeout).await?;
-    Ok(beanstalk_async_std::Client::from_stream_with(stream, config))
+    Ok(connect::connect(&dialer, &endpoint.parse()?, &config.into()).await?.into())
 }
 
 /// Since when.
@@ -123,6 +122,11 @@ struct SmolDialer(Instant);
 
 impl Dialer for SmolDialer {
     type Stream = SmolStream;
+    type Transport = beanstalk_async_std::Transport<SmolStream>;
+
+    fn transport(&self, stream: SmolStream) -> Self::Transport {
+        beanstalk_async_std::Transport::new(stream)
+    }
 
     fn elapsed(&self) -> Duration {
         self.0.elapsed()

@@ -3,10 +3,10 @@
 use std::{convert::Infallible, time::Duration};
 
 use beanstalk_driver::{
-    Driver, Endpoint, Runtime, Worker,
+    ConnectOptions, Driver, Route, Runtime, Worker,
     policy::{Verdict, WorkerEvent},
 };
-use beanstalk_proto::{Error, Instant, client::Config};
+use beanstalk_proto::{Error, Instant};
 use smol::{channel, future::zip};
 
 use super::{Adapter, Stand};
@@ -24,8 +24,12 @@ impl<R: Adapter> Runtime for Dropping<R> {
     type Transport = R::Transport;
     type Client = R::Client;
 
-    fn connect(&self, address: &Endpoint, config: Config) -> impl Future<Output = Result<R::Client, Error>> + Send {
-        self.0.connect(address, config)
+    fn connect(
+        &self,
+        route: &Route,
+        options: &ConnectOptions,
+    ) -> impl Future<Output = Result<R::Client, Error>> + Send {
+        self.0.connect(route, options)
     }
 
     fn driver(client: &mut R::Client) -> &mut Driver<R::Transport> {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use beanstalk_driver::{Endpoint, Session, clear_tube, move_jobs, policy::Queue, wait_until_empty};
-use beanstalk_proto::client::Config;
+use beanstalk_driver::{ConnectOptions, Session, clear_tube, move_jobs, policy::Queue, wait_until_empty};
 use smol::future::zip;
 
 use crate::daemon::Daemon;
@@ -11,8 +10,8 @@ use crate::daemon::Daemon;
 use super::{Adapter, Stand, session};
 
 async fn client<R: Adapter>(server: &Daemon) -> R::Client {
-    let address: Endpoint = server.address().parse().unwrap();
-    R::default().connect(&address, Config::default()).await.unwrap()
+    let route = server.address().parse().unwrap();
+    R::default().connect(&route, &ConnectOptions::default()).await.unwrap()
 }
 
 /// Three jobs that are ready, two that are delayed, and one that is buried.

@@ -2,11 +2,8 @@
 
 use std::{cell::RefCell, future::Future, io, sync::Arc, time::Duration};
 
-use beanstalk_driver::{Driver, Endpoint, Runtime};
-use beanstalk_proto::{
-    Error, Instant, Lost,
-    client::{Config, Connection},
-};
+use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
 use super::{
     super::{outage::Outage, stream::Stream},
@@ -57,7 +54,8 @@ impl Runtime for Virtual {
     type Transport = Stream;
     type Client = Driver<Stream>;
 
-    async fn connect(&self, address: &Endpoint, config: Config) -> Result<Self::Client, Error> {
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Self::Client, Error> {
+        let (address, config) = (route.endpoint(), options.config);
         let server = Cluster::number(&address.to_string());
         let sim = self.cluster.servers()[server].clone();
         let lost = Lost::NotSent;

@@ -141,7 +141,8 @@ pub(super) async fn run_workers(cluster: Arc<Cluster>, mut rng: Rng) {
             servers.swap_remove(rng.index(servers.len()));
         }
         let builder = Worker::builder().servers(&servers).concurrency(rng.between(1, 2) as usize);
-        let builder = builder.reclaim(rng.one_in(2)).reserve_slice(rng.between(1, 6) as u32).config(config(&mut rng));
+        let builder =
+            builder.reclaim(rng.one_in(2)).reserve_slice(rng.between(1, 6) as u32).connection(config(&mut rng));
         let hired = hire(&cluster, builder, some_tubes(&mut rng));
         let (handle, owner) = (hired.handle.clone(), hired.owner);
         cluster.handles().push((owner, handle.clone()));
@@ -232,7 +233,7 @@ pub(super) fn steady(cluster: &Arc<Cluster>) -> (impl Future<Output = ()> + use<
         reply_timeout: Some(Duration::from_secs(2)),
         ..Default::default()
     };
-    let hired = hire(cluster, builder.config(connection), all_tubes());
+    let hired = hire(cluster, builder.connection(connection), all_tubes());
     let handle = hired.handle.clone();
     cluster.handles().push((hired.owner, handle.clone()));
     let cluster = Arc::clone(cluster);

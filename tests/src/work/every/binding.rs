@@ -160,7 +160,7 @@ impl<R: Adapter> Binding for Async<R> {
                     .retry(setup.retry)
                     .reclaim(setup.reclaim)
                     .backoff(setup.backoff)
-                    .config(setup.config)
+                    .connection(setup.config)
                     .on_event(setup.on_event)
                     .build()
                     .expect("a worker");
@@ -251,7 +251,7 @@ impl Binding for Blocking {
             .retry(setup.retry)
             .reclaim(setup.reclaim)
             .backoff(setup.backoff)
-            .config(setup.config)
+            .connection(setup.config)
             .on_event(setup.on_event)
             .build()
             .expect("a worker");

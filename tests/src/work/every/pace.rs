@@ -70,7 +70,7 @@ pub(super) fn a_silent_server_stalls_no_put_while_another_is_healthy<B: Binding>
         // Not the default one, so that it is told first, and no put has to fail.
         tube: TubeName::new("t").unwrap(),
         backoff: Backoff { first: Duration::from_millis(10), max: Duration::from_millis(10) },
-        connection: Config { reply_timeout: Some(STALL), ..Config::default() },
+        connection: Config { reply_timeout: Some(STALL), ..Config::default() }.into(),
         ..ProducerConfig::default()
     };
     let (mut puts, mut stalls, mut first, until) = (0, 0, None, Instant::now() + LONG);

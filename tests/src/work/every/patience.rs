@@ -40,7 +40,7 @@ pub(super) fn connecting_ends_with_the_patience_of_a_session<B: Binding>() {
 
 fn put<B: Binding>(address: String, backoff: Backoff) {
     let config =
-        ProducerConfig { patience: Some(PATIENCE), backoff, connection: config(), ..ProducerConfig::default() };
+        ProducerConfig { patience: Some(PATIENCE), backoff, connection: config().into(), ..ProducerConfig::default() };
     let mut result = Ok(());
     let start = Instant::now();
     B::put(&[address], config, &mut |_, placed| {

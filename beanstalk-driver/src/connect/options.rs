@@ -1,0 +1,97 @@
+//! How connections are made.
+
+use std::time::Duration;
+
+use beanstalk_proto::client::{Config, Limits};
+
+/// How long a connection over TCP is idle before the operating system asks whether the peer is still there, unless
+/// [`ConnectOptions::keepalive`] sets another time.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How connections are made, whatever the type of client: `connect_with` of each takes them, and so do `ProducerConfig` and
+/// `WorkerBuilder`. They hold for every connection that a client makes.
+///
+/// A [`Config`] alone, which is timeouts and limits, is taken as well, with the rest as it is by default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::ConnectOptions;
+///
+/// let options = ConnectOptions::new()
+///     .connect_timeout(Duration::from_secs(2))
+///     .reply_timeout(Duration::from_secs(20))
+///     .keepalive(Duration::from_secs(10));
+/// assert_eq!(options.config.connect_timeout, Some(Duration::from_secs(2)));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// Timeouts and limits.
+    pub config: Config,
+    /// How long a connection over TCP is idle before the operating system asks whether the peer is still there: 30 s unless changed.
+    /// `None` never asks.
+    pub keepalive: Option<Duration>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { config: Config::default(), keepalive: Some(KEEPALIVE) }
+    }
+}
+
+impl From<Config> for ConnectOptions {
+    fn from(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
+}
+
+impl From<&ConnectOptions> for ConnectOptions {
+    fn from(options: &ConnectOptions) -> Self {
+        options.clone()
+    }
+}
+
+impl ConnectOptions {
+    /// Returns the default options: timeouts of 5 s, keepalive after 30 s.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets timeouts and limits, all of them.
+    #[must_use]
+    pub const fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets [`Config::connect_timeout`]: how long connecting may take, all of it. `None` leaves it to the operating system.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.connect_timeout = timeout.into();
+        self
+    }
+
+    /// Sets [`Config::reply_timeout`]: how long a reply may take. `None` waits as long as it takes.
+    #[must_use]
+    pub fn reply_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.reply_timeout = timeout.into();
+        self
+    }
+
+    /// Sets the bounds on what a connection holds.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Sets how long a connection over TCP is idle before the operating system asks whether the peer is still there. `None` never
+    /// asks. Whole seconds, at least one.
+    #[must_use]
+    pub fn keepalive(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.keepalive = idle.into();
+        self
+    }
+}

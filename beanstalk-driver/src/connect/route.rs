@@ -1,0 +1,65 @@
+//! An endpoint, and where among its nodes to begin.
+
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::endpoint::{Endpoint, EndpointError};
+
+/// An [`Endpoint`] that a client connects to more than once. Its nodes are tried in turn, beginning with the one that was connected
+/// to last.
+///
+/// Each client has its own. Several of one endpoint are spread over its nodes by [`Route::beginning_at`].
+#[derive(Debug)]
+pub struct Route {
+    endpoint: Endpoint,
+    /// An index into the nodes.
+    first: AtomicUsize,
+}
+
+impl Route {
+    /// Begins with this node, counted from 0 and again from 0 after the last.
+    #[must_use]
+    pub fn beginning_at(endpoint: Endpoint, node: usize) -> Self {
+        let first = AtomicUsize::new(node.checked_rem(endpoint.nodes().len()).unwrap_or(0));
+        Self { endpoint, first }
+    }
+
+    /// Returns the endpoint.
+    #[must_use]
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Returns the indices of the nodes in the order in which they are tried.
+    pub(super) fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        let (first, nodes) = (self.first.load(Ordering::Relaxed), self.endpoint.nodes().len());
+        (first..nodes).chain(0..first)
+    }
+
+    /// Begins with this node from now on.
+    pub(super) fn connected(&self, node: usize) {
+        self.first.store(node, Ordering::Relaxed);
+    }
+}
+
+impl FromStr for Route {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        text.parse().map(|endpoint| Self::beginning_at(endpoint, 0))
+    }
+}
+
+impl From<Endpoint> for Route {
+    fn from(endpoint: Endpoint) -> Self {
+        Self::beginning_at(endpoint, 0)
+    }
+}
+
+impl Clone for Route {
+    fn clone(&self) -> Self {
+        Self::beginning_at(self.endpoint.clone(), self.first.load(Ordering::Relaxed))
+    }
+}

@@ -3,7 +3,7 @@
 use core::{
     fmt,
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use super::{Driver, PollTransport};
@@ -63,16 +63,15 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
         let now = link.transport.now();
         let polled = link.poll(connection, None, cx, |connection| {
             pipeline.fill(connection, now);
-            pipeline.poll_next(connection)
+            pipeline.is_ready(connection)
         });
-        match polled {
-            Poll::Ready(Ok(result)) => Poll::Ready(result),
-            Poll::Ready(Err(error)) => {
+        match ready!(polled) {
+            Ok(()) => link.take(connection, |connection| pipeline.poll_next(connection)),
+            Err(error) => {
                 let lost = pipeline.front().map_or(Lost::Unknown, |ticket| connection.lost(ticket));
                 let error = driver.failed(error, lost);
                 Poll::Ready(self.fail(error))
             }
-            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Ending a driven connection.
 
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use super::{io::PollTransport, link::Link};
 use beanstalk_proto::{Error, Instant, Lost, client::Connection};
@@ -41,16 +41,9 @@ impl Disconnect {
                 }
             }
             let begun = connection.wants_half_close();
-            let moved = link.poll(connection, None, cx, |connection| {
-                match connection.is_ended() || connection.wants_half_close() != begun {
-                    true => Poll::Ready(()),
-                    false => Poll::Pending,
-                }
-            });
-            match moved {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(fail::<T>(connection, error))),
-                Poll::Pending => return Poll::Pending,
+            let moved = |connection: &mut Connection| connection.is_ended() || connection.wants_half_close() != begun;
+            if let Err(error) = ready!(link.poll(connection, None, cx, moved)) {
+                return Poll::Ready(Err(fail::<T>(connection, error)));
             }
         }
     }

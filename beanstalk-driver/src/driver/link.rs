@@ -31,16 +31,6 @@ pub(crate) struct Link<T> {
     busy: bool,
 }
 
-/// Where a poll begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Begin {
-    /// With what was just sent, and not looked for yet.
-    Sent,
-    /// With a turn of which only a failure counts.
-    Turn,
-    Anywhere,
-}
-
 /// How far writing has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wrote {
@@ -60,62 +50,67 @@ impl<T: PollTransport> Link<T> {
     /// Moves bytes, and time, until `look` finds what it looks for, which it does in a connection that has ended.
     ///
     /// Gives up at `limit`, and is pending then.
-    #[inline]
-    pub(crate) fn poll<R>(
+    #[inline(always)]
+    pub(crate) fn poll(
         &mut self,
         connection: &mut Connection,
         limit: Option<Instant>,
         cx: &mut Context<'_>,
-        look: impl FnMut(&mut Connection) -> Poll<R>,
-    ) -> Poll<Result<R, T::Error>> {
-        self.poll_from(Begin::Anywhere, connection, limit, cx, look)
+        mut look: impl FnMut(&mut Connection) -> bool,
+    ) -> Poll<Result<(), T::Error>> {
+        match self.poll_steps(connection, limit, cx, &mut look) {
+            // It may have come with the last bytes before the failure.
+            Poll::Ready(Err(error)) => Poll::Ready(if look(connection) { Ok(()) } else { Err(error) }),
+            polled => polled,
+        }
     }
 
-    /// As [`Link::poll`], after what is looked for was just sent, if so.
+    /// Takes what was found. If that panics, as a request may that makes something of its reply, the connection has ended.
     #[inline(always)]
-    pub(super) fn poll_from<R>(
+    pub(crate) fn take<R>(&mut self, connection: &mut Connection, take: impl FnOnce(&mut Connection) -> R) -> R {
+        self.busy = true;
+        let taken = take(connection);
+        self.busy = false;
+        taken
+    }
+
+    /// Moves what can move, or time, once: pending if that is nothing, or `limit` has passed.
+    #[cfg(feature = "std")]
+    pub(crate) fn poll_once(
         &mut self,
-        begin: Begin,
         connection: &mut Connection,
         limit: Option<Instant>,
         cx: &mut Context<'_>,
-        look: impl FnMut(&mut Connection) -> Poll<R>,
-    ) -> Poll<Result<R, T::Error>> {
+    ) -> Poll<Result<(), T::Error>> {
+        let mut moved = false;
+        self.poll_steps(connection, limit, cx, &mut |_| mem::replace(&mut moved, true))
+    }
+
+    #[inline(always)]
+    fn poll_steps(
+        &mut self,
+        connection: &mut Connection,
+        limit: Option<Instant>,
+        cx: &mut Context<'_>,
+        look: &mut impl FnMut(&mut Connection) -> bool,
+    ) -> Poll<Result<(), T::Error>> {
         if mem::replace(&mut self.busy, true) {
             connection.abort();
         }
-        let polled = self.poll_steps(begin, connection, limit, cx, look);
-        self.busy = false;
-        polled
-    }
-
-    #[inline(always)]
-    fn poll_steps<R>(
-        &mut self,
-        begin: Begin,
-        connection: &mut Connection,
-        limit: Option<Instant>,
-        cx: &mut Context<'_>,
-        mut look: impl FnMut(&mut Connection) -> Poll<R>,
-    ) -> Poll<Result<R, T::Error>> {
-        let mut sent = begin == Begin::Sent;
-        loop {
+        let polled = loop {
             let wrote = match self.write(connection, cx) {
                 Ok(wrote) => wrote,
                 Err(error) => {
                     self.read_out(connection, cx);
-                    return Poll::Ready(begin.found_or(|| look(connection), error));
+                    break Poll::Ready(Err(error));
                 }
             };
-            // Before anything was read it cannot be here.
-            if !mem::take(&mut sent) || connection.is_ended() {
-                if let Poll::Ready(found) = look_first(connection, &mut look) {
-                    return Poll::Ready(Ok(found));
-                }
+            if look(connection) {
+                break Poll::Ready(Ok(()));
             }
             // Looking may have queued something, and nothing is late before a read that was asked for.
             match wrote {
-                Wrote::All if connection.wants_transmit() && !connection.is_ended() => continue,
+                Wrote::All if connection.wants_transmit() => continue,
                 Wrote::Some if !connection.wants_read() => {
                     self.mind_the_time(connection);
                     continue;
@@ -134,33 +129,18 @@ impl<T: PollTransport> Link<T> {
                     let alone = connection.in_flight() == 1;
                     connection.received(if alone { Instant::ZERO } else { self.transport.now() }, n);
                     // Before writing on: with the reply here, nothing says how long that may take.
-                    if let Poll::Ready(found) = look(connection) {
-                        return Poll::Ready(Ok(found));
+                    if look(connection) {
+                        break Poll::Ready(Ok(()));
                     }
                     self.mind_the_time(connection);
                 }
-                // It may have come with the last bytes before the failure.
-                Poll::Ready(Err(error)) => return Poll::Ready(begin.found_or(|| look(connection), error)),
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending if self.poll_time(connection, limit, cx) => {}
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => break Poll::Pending,
             }
-        }
-    }
-
-    /// Moves what can move, or time, once: pending if that is nothing, or `limit` has passed.
-    #[cfg(feature = "std")]
-    pub(crate) fn poll_once(
-        &mut self,
-        connection: &mut Connection,
-        limit: Option<Instant>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), T::Error>> {
-        let mut moved = false;
-        let moved_on = |_: &mut Connection| match mem::replace(&mut moved, true) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
         };
-        self.poll_from(Begin::Turn, connection, limit, cx, moved_on)
+        self.busy = false;
+        polled
     }
 
     /// Reads what is here, without waiting, until `look` finds what it looks for.
@@ -197,7 +177,7 @@ impl<T: PollTransport> Link<T> {
     /// the body that is being written.
     #[inline(always)]
     fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
-        if connection.wants_transmit() && !connection.is_ended() {
+        if connection.wants_transmit() {
             match self.transport.poll_write(cx, Block::Turn, connection.transmit()) {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => connection.transmitted(n),
@@ -208,7 +188,7 @@ impl<T: PollTransport> Link<T> {
                 return Ok(Wrote::Some);
             }
         }
-        if connection.wants_flush() && !connection.is_ended() {
+        if connection.wants_flush() {
             match self.transport.poll_flush(cx, Block::Turn) {
                 Poll::Ready(Ok(())) => connection.flushed(),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -259,27 +239,11 @@ impl<T: PollTransport> Link<T> {
     }
 }
 
-/// Looks before a read, which is rarely needed.
-#[inline(never)]
-fn look_first<R>(connection: &mut Connection, look: &mut impl FnMut(&mut Connection) -> Poll<R>) -> Poll<R> {
-    look(connection)
-}
-
 #[inline(always)]
 fn first(timeout: Option<Instant>, limit: Option<Instant>) -> Option<Instant> {
     match (timeout, limit) {
         (timeout, None) => timeout,
         (None, limit) => limit,
         (Some(timeout), Some(limit)) => Some(timeout.min(limit)),
-    }
-}
-
-impl Begin {
-    #[cold]
-    fn found_or<R, E>(self, look: impl FnOnce() -> Poll<R>, error: E) -> Result<R, E> {
-        match if self == Self::Turn { Poll::Pending } else { look() } {
-            Poll::Ready(found) => Ok(found),
-            Poll::Pending => Err(error),
-        }
     }
 }

@@ -12,14 +12,13 @@ use core::{
     future::poll_fn,
     mem,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 pub use call_all::CallAll;
 use claim::Claim;
 pub(crate) use disconnect::Disconnect;
 pub use io::{Block, PollTransport};
-use link::Begin;
 pub(crate) use link::Link;
 
 use beanstalk_proto::{
@@ -137,7 +136,7 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// All of [`Error`].
     pub async fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
-        let mut claim = Claim { driver: self, ticket, begin: Begin::Anywhere };
+        let mut claim = Claim { driver: self, ticket };
         poll_fn(|cx| claim.poll_reply(cx)).await
     }
 
@@ -166,7 +165,7 @@ impl<T: PollTransport> Driver<T> {
         self.timeout = Timeout::Default;
         match second {
             Ok(second) => {
-                let mut second = Claim { driver: self, ticket: second, begin: Begin::Anywhere };
+                let mut second = Claim { driver: self, ticket: second };
                 let first = second.driver.reply(first).await;
                 Ok((first, poll_fn(|cx| second.poll_reply(cx)).await))
             }
@@ -215,9 +214,7 @@ impl<T: PollTransport> Driver<T> {
     pub(crate) async fn wait_until(&mut self, until: Instant) {
         poll_fn(|cx| {
             let Self { connection, link, .. } = self;
-            let ended =
-                |connection: &mut Connection| if connection.is_ended() { Poll::Ready(()) } else { Poll::Pending };
-            match link.poll(connection, Some(until), cx, ended) {
+            match link.poll(connection, Some(until), cx, |connection| connection.is_ended()) {
                 Poll::Ready(Ok(())) => Poll::Ready(()),
                 Poll::Ready(Err(_)) => {
                     connection.abort();
@@ -247,22 +244,20 @@ impl<T: PollTransport> Driver<T> {
     /// Ready once the connection has ended, with what ended it.
     pub(crate) fn poll_broken(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let Self { connection, link, .. } = self;
-        match link.poll(connection, None, cx, |connection| connection.poll_closed()) {
-            Poll::Ready(Ok(Err(error @ Error::Protocol { .. }))) => Poll::Ready(error),
-            Poll::Ready(Ok(_)) => Poll::Ready(Error::Closed { lost: Lost::NotSent }),
-            Poll::Ready(Err(error)) => Poll::Ready(self.failed(error, Lost::NotSent)),
-            Poll::Pending => Poll::Pending,
+        if let Err(error) = ready!(link.poll(connection, None, cx, |connection| connection.is_ended())) {
+            return Poll::Ready(self.failed(error, Lost::NotSent));
         }
+        Poll::Ready(match connection.poll_closed() {
+            Poll::Ready(Err(error @ Error::Protocol { .. })) => error,
+            _ => Error::Closed { lost: Lost::NotSent },
+        })
     }
 
     /// Queues a request.
     #[inline(always)]
     fn claim<R: Request>(&mut self, request: R) -> Result<Claim<'_, T, R::Reply>, Error> {
         let ticket = self.send_now(request)?;
-        // A reserve may be answered by what came for an abandoned one; then it is not sent.
-        let sent = self.connection.in_flight() == 1 && self.connection.wants_transmit();
-        let begin = if sent { Begin::Sent } else { Begin::Anywhere };
-        Ok(Claim { driver: self, ticket, begin })
+        Ok(Claim { driver: self, ticket })
     }
 
     /// Queues a request. If others are in flight there is room for it, or it belongs to one of them.
@@ -300,8 +295,8 @@ impl<T: PollTransport> Driver<T> {
     fn poll_room(&mut self, expect: &Expect, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Self { connection, link, .. } = self;
         let room = link.poll(connection, until, cx, |connection| match connection.check_send(expect) {
-            Err(SendError::Full(_)) if connection.wants_transmit() || connection.awaits_reply() => Poll::Pending,
-            _ => Poll::Ready(()),
+            Err(SendError::Full(_)) => !connection.wants_transmit() && !connection.awaits_reply(),
+            _ => true,
         });
         let failed = match room {
             Poll::Ready(Ok(())) if matches!(connection.check_send(expect), Err(SendError::ReserveWaiting)) => {
@@ -324,13 +319,12 @@ impl<T: PollTransport> Driver<T> {
     /// Ready with the reply, or with what keeps it from coming.
     pub(crate) fn poll_reply<R>(&mut self, ticket: &mut Ticket<R>, cx: &mut Context<'_>) -> Poll<Result<R, Error>> {
         let Self { connection, link, .. } = self;
-        match link.poll(connection, None, cx, |connection| connection.poll_reply(ticket)) {
-            Poll::Ready(Ok(result)) => Poll::Ready(result),
-            Poll::Ready(Err(error)) => {
+        match ready!(link.poll(connection, None, cx, |connection| connection.is_ready(ticket.id()))) {
+            Ok(()) => link.take(connection, |connection| connection.poll_reply(ticket)),
+            Err(error) => {
                 let lost = connection.lost(ticket);
                 Poll::Ready(Err(self.failed(error, lost)))
             }
-            Poll::Pending => Poll::Pending,
         }
     }
 }

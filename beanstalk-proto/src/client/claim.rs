@@ -84,7 +84,17 @@ impl Connection {
 
     /// Whether [`Connection::poll_reply`] has something for this ticket: the reply, or that there will be none. A spent ticket has.
     #[must_use]
+    #[inline(always)]
     pub fn is_ready(&self, id: TicketId) -> bool {
+        match self.slots.get(id.place) {
+            Some(slot) if slot.sent.owner == id.number => self.is_ended() || !self.slots.is_pending(id.place),
+            _ => self.is_ready_elsewhere(id),
+        }
+    }
+
+    /// As [`Connection::is_ready`], for a ticket whose slot is not where it was, or is gone.
+    #[inline(never)]
+    fn is_ready_elsewhere(&self, id: TicketId) -> bool {
         self.is_ended() || self.slots.find(id.number, id.place).is_none_or(|place| !self.slots.is_pending(place))
     }
 

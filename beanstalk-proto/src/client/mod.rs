@@ -136,11 +136,11 @@ impl Connection {
         self.transmit.segments()
     }
 
-    /// Whether something waits to be written.
+    /// Whether something waits to be written, and there is a connection to write it to.
     #[must_use]
     #[inline]
     pub const fn wants_transmit(&self) -> bool {
-        self.transmit.queued() > 0
+        self.transmit.queued() > 0 && !self.is_ended()
     }
 
     /// Returns how many bytes wait to be written.
@@ -174,7 +174,8 @@ impl Connection {
     #[must_use]
     #[inline]
     pub const fn wants_flush(&self) -> bool {
-        self.transmit.written() == self.transmit.end() && self.flushed < self.transmit.end()
+        let written = self.transmit.written() == self.transmit.end();
+        written && self.flushed < self.transmit.end() && !self.is_ended()
     }
 
     /// Reports that a flush of everything written so far has completed.

@@ -91,6 +91,11 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         }
     }
 
+    /// Whether [`Pipeline::poll_next`] has something: the next result, or the end.
+    pub fn is_ready(&self, connection: &Connection) -> bool {
+        self.front().is_none_or(|ticket| connection.is_ready(ticket.id()))
+    }
+
     /// Returns the next result; `None` at the end. Call [`Pipeline::fill`] before.
     pub fn poll_next(
         &mut self,

@@ -44,10 +44,10 @@ impl Connection {
         request: R,
         options: SendOptions,
     ) -> Result<Ticket<R::Reply>, SendError> {
-        let expect = request.expect();
-        let adoptable = if self.has_room() { None } else { self.check_closely(&expect, options.beyond_limits)? };
+        let adoptable =
+            if self.has_room() { None } else { self.check_closely(&request.expect(), options.beyond_limits)? };
         self.clock.set(now);
-        match self.enqueue(request, expect, adoptable, options) {
+        match self.enqueue(request, adoptable, options) {
             Ok((number, place)) => {
                 Ok(Ticket { number, place, connection: self.identity, decode: R::decode, reply: PhantomData })
             }
@@ -60,10 +60,11 @@ impl Connection {
     fn enqueue<R: Request>(
         &mut self,
         request: R,
-        expect: Expect,
         adoptable: Option<u64>,
         options: SendOptions,
     ) -> Result<Claim, Box<SendError>> {
+        // Asked for a second time, where it has to be checked closely: what nothing refers to needs no place in memory.
+        let expect = request.expect();
         let patience = match options.timeout {
             Timeout::Default => self.patience,
             Timeout::None => Patience::ENDLESS,

@@ -1,5 +1,7 @@
 //! Why a reply could not be decoded.
 
+use alloc::boxed::Box;
+
 use thiserror::Error;
 
 use crate::{
@@ -17,7 +19,13 @@ pub enum DecodeError {
     Command(CommandError),
     /// The body is not the statistics it should be.
     #[error(transparent)]
-    Stats(#[from] StatsError),
+    Stats(Box<StatsError>),
+}
+
+impl From<StatsError> for DecodeError {
+    fn from(error: StatsError) -> Self {
+        Self::Stats(Box::new(error))
+    }
 }
 
 impl From<Reply> for DecodeError {

@@ -157,7 +157,7 @@ pub enum Error {
     /// There is no connection, so nothing was sent.
     #[cfg(feature = "std")]
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(Box<ConnectError>),
     /// The transport failed. The connection is of no further use.
     #[cfg(feature = "std")]
     #[error("{error}; {lost}")]
@@ -232,7 +232,7 @@ impl Error {
     pub fn from_decode(command: &'static str, subject: Subject, error: DecodeError) -> Self {
         match error {
             DecodeError::Command(error) => Self::Command { command, subject, error },
-            DecodeError::Stats(error) => Self::Stats { command, subject, error: Box::new(error) },
+            DecodeError::Stats(error) => Self::Stats { command, subject, error },
         }
     }
 }
@@ -281,6 +281,13 @@ impl fmt::Display for Refusal<'_> {
 impl From<TubeNameError> for Error {
     fn from(error: TubeNameError) -> Self {
         Self::Argument(error.into())
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(Box::new(error))
     }
 }
 

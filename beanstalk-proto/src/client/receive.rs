@@ -335,13 +335,7 @@ fn check(slot: &Slot, head: &Head, line: &[u8]) -> Result<(), ProtocolError> {
     if !replies.contains(head.kind) || slot.kind == Some(Kind::Quit) {
         return Err(ProtocolError::WrongReply { command, line: Excerpt::new(line) });
     }
-    let tube = || slot.rare.as_ref().and_then(|rare| rare.tube.as_ref());
-    let same = match head.kind {
-        ReplyKind::Found | ReplyKind::Reserved => slot.id.is_none_or(|id| id.0 == head.number),
-        ReplyKind::Using => tube().is_none_or(|tube| line.strip_prefix(b"USING ") == Some(tube.as_bytes())),
-        _ => true,
-    };
-    match same {
+    match slot.is_echoed(head, line) {
         false => Err(ProtocolError::WrongEcho { command, line: Excerpt::new(line) }),
         true if slot.sent.body_at < slot.sent.end => check_framing(slot.command(), head.kind),
         true => Ok(()),

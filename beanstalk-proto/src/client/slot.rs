@@ -18,11 +18,11 @@ use core::{mem, time::Duration};
 
 use crate::{
     error::{Lost, Subject},
-    reply::{Head, Reply, ReplyKind, ReplySet},
-    request::{Echo, Expect, OtherReplies, Wait},
+    reply::{Head, Reply, ReplyKind, ReplySet, name_in},
+    request::{Expect, OtherReplies, Wait},
     table::Kind,
     time::Instant,
-    types::{Job, JobId, TubeName},
+    types::{Job, JobId},
 };
 
 /// A body that was discarded because it is over a limit.
@@ -96,10 +96,10 @@ pub(super) struct Slot {
     /// Those of them that are only a line and answer it with no other check; none, once somebody went away.
     pub(super) direct: ReplySet,
     pub(super) wait: Wait,
-    /// The job that `FOUND` and `RESERVED` must be about.
-    pub(super) id: Option<JobId>,
-    /// The job that it is about, if the reply need not repeat that.
+    /// The job that it is about.
     job: Option<JobId>,
+    /// The reply must repeat what it is about.
+    echoed: bool,
     pub(super) rare: Option<Box<Rare>>,
     pub(super) state: State,
 }
@@ -118,10 +118,8 @@ pub(super) struct Rare {
     command: Option<&'static str>,
     /// Replies that the table does not know.
     other: OtherReplies,
-    /// The tube that `USING` must be about.
-    pub(super) tube: Option<TubeName>,
-    /// What it is about otherwise, if that is a name or a line.
-    about: Option<Subject>,
+    /// What it is about.
+    about: Subject,
     /// The reserve that took over this slot, or that its job is confirmed for.
     pub(super) caller: Option<Caller>,
 }
@@ -133,8 +131,8 @@ impl Slot {
         replies: ReplySet::EMPTY,
         direct: ReplySet::EMPTY,
         wait: Wait::No,
-        id: None,
         job: None,
+        echoed: false,
         rare: None,
         state: State::Free,
     };
@@ -147,25 +145,17 @@ impl Slot {
         self.kind = expect.kind;
         self.replies = expect.replies;
         self.wait = expect.wait;
-        (self.id, self.job) = (None, None);
+        self.echoed = expect.echoed;
+        self.job = if let Subject::Job(id) = expect.subject { Some(id) } else { None };
         // It was free: to look for something to drop would cost more than all of the above.
         mem::forget(mem::replace(&mut self.state, State::Waiting));
-        match (&expect.kind, &expect.other, &expect.echo, &expect.subject) {
-            (
-                Some(kind),
-                OtherReplies::None,
-                Echo::None | Echo::Id(_),
-                Subject::None | Subject::Job(_) | Subject::Body(_),
-            ) if *kind != Kind::Quit && self.rare.is_none() => {
+        match (&expect.kind, &expect.other, &expect.subject) {
+            (Some(kind), OtherReplies::None, Subject::None | Subject::Job(_) | Subject::Body(_))
+                if *kind != Kind::Quit && self.rare.is_none() =>
+            {
                 // A `put` could also be answered so that it is fatal.
                 let direct = if sent.body_at < sent.end { INSERTED } else { ReplySet::PLAIN };
                 self.direct = expect.replies.and(direct);
-                if let Echo::Id(id) = expect.echo {
-                    self.id = Some(id);
-                }
-                if let Subject::Job(id) = expect.subject {
-                    self.job = Some(id);
-                }
                 mem::forget(expect);
             }
             _ => self.occupy_closely(expect),
@@ -175,24 +165,26 @@ impl Slot {
     /// As [`Slot::occupy`], for a request of which more has to be kept, or that comes after one.
     #[cold]
     fn occupy_closely(&mut self, expect: Expect) {
-        let Expect { command, kind, other, echo, subject, .. } = expect;
-        self.direct = ReplySet::EMPTY;
-        let mut rare = Rare { command: Some(command), other, tube: None, about: None, caller: None };
-        match echo {
-            Echo::None => {}
-            Echo::Id(id) => self.id = Some(id),
-            Echo::Tube(tube) => rare.tube = Some(tube),
-        }
-        match subject {
-            Subject::None | Subject::Body(_) => {}
-            Subject::Job(id) => self.job = Some(id),
-            about => rare.about = Some(about),
-        }
-        let plain = kind.is_some() && other == OtherReplies::None && rare.tube.is_none() && rare.about.is_none();
-        if plain && kind != Some(Kind::Quit) && self.sent.body_at == self.sent.end {
-            self.direct = self.replies.and(ReplySet::PLAIN);
-        }
+        let Expect { command, kind, other, subject, .. } = expect;
+        let named = matches!(subject, Subject::Tube(_) | Subject::Line(_));
+        let plain = kind.is_some() && other == OtherReplies::None && !named;
+        let direct = plain && kind != Some(Kind::Quit) && self.sent.body_at == self.sent.end;
+        self.direct = if direct { self.replies.and(ReplySet::PLAIN) } else { ReplySet::EMPTY };
+        let rare = Rare { command: Some(command), other, about: subject, caller: None };
         self.rare = if plain { None } else { Some(Box::new(rare)) };
+    }
+
+    /// Whether a reply with this line repeats what it has to.
+    pub(super) fn is_echoed(&self, head: &Head, line: &[u8]) -> bool {
+        match (head.kind, self.job, &self.rare) {
+            _ if !self.echoed => true,
+            (ReplyKind::Found | ReplyKind::Reserved, Some(id), _) => id.0 == head.number,
+            (ReplyKind::Using, _, Some(rare)) => match &rare.about {
+                Subject::Tube(tube) => name_in(line) == tube.as_bytes(),
+                _ => true,
+            },
+            _ => true,
+        }
     }
 
     /// The request's name in errors.
@@ -202,14 +194,12 @@ impl Slot {
 
     /// What the request is about.
     fn subject(&self) -> Subject {
-        let rare = self.rare.as_ref();
-        let named = rare.and_then(|rare| rare.about.clone().or_else(|| rare.tube.clone().map(Subject::Tube)));
         let body = self.sent.end.saturating_sub(self.sent.body_at);
-        match (named, self.job.or(self.id), body.checked_sub(2)) {
-            (Some(named), ..) => named,
-            (None, Some(id), _) => Subject::Job(id),
-            (None, None, Some(body)) => Subject::Body(usize::try_from(body).unwrap_or(usize::MAX)),
-            (None, None, None) => Subject::None,
+        match (&self.rare, self.job, body.checked_sub(2)) {
+            (Some(rare), ..) if rare.about != Subject::None => rare.about.clone(),
+            (_, Some(id), _) => Subject::Job(id),
+            (_, None, Some(body)) => Subject::Body(usize::try_from(body).unwrap_or(usize::MAX)),
+            (_, None, None) => Subject::None,
         }
     }
 

@@ -36,7 +36,6 @@ mod args;
 mod encoder;
 mod kind;
 
-use crate::types::Subject;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -51,7 +50,7 @@ use crate::{
     error::{ArgumentError, CommandError, DecodeError},
     reply::{Reply, ReplySet},
     transmit::Transmit,
-    types::{JobId, TubeName},
+    types::Subject,
 };
 
 /// A command: how it is written, what may answer it, and what the answer means.
@@ -114,18 +113,6 @@ impl Wait {
     }
 }
 
-/// What must be repeated in the reply.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Echo {
-    /// Nothing.
-    #[default]
-    None,
-    /// The id of `FOUND` or `RESERVED`.
-    Id(JobId),
-    /// The tube of `USING`.
-    Tube(TubeName),
-}
-
 /// A reply word that is not one of [`ReplyKind`](crate::ReplyKind).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ReplyShape {
@@ -158,8 +145,8 @@ pub struct Expect {
     pub(crate) replies: ReplySet,
     pub(crate) other: OtherReplies,
     pub(crate) wait: Wait,
-    pub(crate) echo: Echo,
     pub(crate) subject: Subject,
+    pub(crate) echoed: bool,
 }
 
 impl Expect {
@@ -190,12 +177,12 @@ impl Expect {
             replies: replies.or(ReplySet::GENERAL),
             other: OtherReplies::None,
             wait: Wait::No,
-            echo: Echo::None,
             subject: Subject::None,
+            echoed: false,
         }
     }
 
-    /// What a built-in command expects, but for its waiting and its echo. A request that expects this is that command to the
+    /// What a built-in command expects, but for its waiting and its subject. A request that expects this is that command to the
     /// connection: another reserve may stand for it, say.
     #[must_use]
     pub const fn of(kind: Kind) -> Self {
@@ -228,20 +215,17 @@ impl Expect {
         self
     }
 
-    /// What the request is about: its subject, or what the reply must repeat.
+    /// What the request is about, for errors.
+    #[must_use]
     pub fn about(&self) -> Subject {
-        match (&self.subject, &self.echo) {
-            (Subject::None, Echo::Id(id)) => Subject::Job(*id),
-            (Subject::None, Echo::Tube(tube)) => Subject::Tube(tube.clone()),
-            (subject, _) => subject.clone(),
-        }
+        self.subject.clone()
     }
 
-    /// Demands that the reply repeats this.
+    /// Demands that the reply repeats the subject: a job's id in `FOUND` and `RESERVED`, a tube in `USING`.
     #[must_use]
-    #[inline]
-    pub fn echo(mut self, echo: Echo) -> Self {
-        self.echo = echo;
+    #[inline(always)]
+    pub fn echoed(mut self) -> Self {
+        self.echoed = true;
         self
     }
 

@@ -41,12 +41,7 @@ macro_rules! define {
 
             fn expect(&self) -> Expect {
                 match self {
-                    $(Self::$name $({ $($arg),+ })? => {
-                        $($(let _ = $arg;)+)?
-                        let expect = command_expect!($wait $echo $name $($($arg)+)?);
-                        $($(let expect = about!($echo $ty expect $arg);)+)?
-                        expect
-                    })*
+                    $(Self::$name $({ $($arg),+ })? => expect!($wait $echo $name $($($ty $arg)+)?),)*
                 }
             }
 
@@ -87,11 +82,8 @@ macro_rules! request {
 
             #[inline]
             fn expect(&self) -> Expect {
-                let request = self;
-                let _ = request;
-                let expect = request_expect!($wait $echo $name request);
-                $(let expect = about!($echo $ty expect &request.$arg);)*
-                expect
+                let Self { $($arg),* } = self;
+                expect!($wait $echo $name $($ty $arg)*)
             }
 
             #[inline(always)]
@@ -126,51 +118,39 @@ macro_rules! used_up {
     };
 }
 
-/// What a request expects in return.
-macro_rules! request_expect {
-    (no none $kind:ident $request:ident) => { Expect::of(Kind::$kind) };
-    (forever none $kind:ident $request:ident) => { Expect::of(Kind::$kind).wait(Wait::Forever) };
-    (timeout none $kind:ident $request:ident) => {
-        Expect::of(Kind::$kind).wait(wait!(timeout $request.timeout))
-    };
-    (no id $kind:ident $request:ident) => { Expect::of(Kind::$kind).echo(Echo::Id($request.id)) };
-    (no tube $kind:ident $request:ident) => {
-        // A bad name is an error when it is encoded.
-        Expect::of(Kind::$kind).echo($request.tube.to_name().map_or(Echo::None, Echo::Tube))
-    };
+/// What a command with these arguments, which are borrowed, expects in return.
+macro_rules! expect {
+    ($wait:ident $echo:ident $name:ident $($ty:ident $arg:ident)*) => {{
+        let expect = Expect::of(Kind::$name);
+        $(let expect = about!($ty expect $arg);)*
+        let expect = wait!($wait expect $($arg)*);
+        echo!($echo expect)
+    }};
 }
 
-/// The same of a [`Command`](crate::Command), which is borrowed.
-macro_rules! command_expect {
-    (no none $kind:ident $($arg:ident)*) => {
-        Expect::of(Kind::$kind)
-    };
-    (forever none $kind:ident $($arg:ident)*) => {
-        Expect::of(Kind::$kind).wait(Wait::Forever)
-    };
-    (timeout none $kind:ident $timeout:ident) => {
-        Expect::of(Kind::$kind).wait(wait!(timeout * $timeout))
-    };
-    (no id $kind:ident $id:ident) => {
-        Expect::of(Kind::$kind).echo(Echo::Id(*$id))
-    };
-    (no tube $kind:ident $tube:ident) => {
-        Expect::of(Kind::$kind).echo(Echo::Tube($tube.clone()))
-    };
-}
-
-/// Names what a request is about, unless that is what the reply must repeat.
+/// Names what a request is about, if it is this argument.
 macro_rules! about {
-    (none id $expect:ident $value:expr) => {
+    (id $expect:ident $value:ident) => {
         $expect.subject(Subject::from($value))
     };
-    (none tube $expect:ident $value:expr) => {
+    (tube $expect:ident $value:ident) => {
         $expect.subject(Subject::from($value))
     };
-    (none body $expect:ident $value:expr) => {
+    (body $expect:ident $value:ident) => {
         $expect.subject(Subject::from($value))
     };
-    ($echo:ident $ty:ident $expect:ident $value:expr) => {
+    ($number:ident $expect:ident $value:ident) => {{
+        let _ = $value;
         $expect
+    }};
+}
+
+/// Demands that the reply repeats what the request is about.
+macro_rules! echo {
+    (none $expect:ident) => {
+        $expect
+    };
+    ($what:ident $expect:ident) => {
+        $expect.echoed()
     };
 }

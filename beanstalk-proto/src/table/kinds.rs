@@ -50,15 +50,15 @@ macro_rules! encode {
     };
 }
 
-/// What the server may wait for.
+/// Lets the server wait before it answers.
 macro_rules! wait {
-    (no $($request:tt)*) => {
-        Wait::No
+    (no $expect:ident $($arg:ident)*) => {
+        $expect
     };
-    (forever $($request:tt)*) => {
-        Wait::Forever
+    (forever $expect:ident) => {
+        $expect.wait(Wait::Forever)
     };
-    (timeout $timeout:expr) => {
-        Wait::Seconds(u32::try_from(Seconds::from($timeout).get()).unwrap_or(u32::MAX))
+    (timeout $expect:ident $timeout:ident) => {
+        $expect.wait(Wait::Seconds(u32::try_from(Seconds::from(*$timeout).get()).unwrap_or(u32::MAX)))
     };
 }

@@ -14,7 +14,7 @@ pub(crate) use crate::request::Kind;
 use crate::{
     error::{ArgumentError, DecodeError},
     reply::Reply,
-    request::{Echo, Encoder, Expect, Request, Wait, untyped},
+    request::{Encoder, Expect, Request, Wait, untyped},
     types::{
         Argument, Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, Subject, TubeArg,
         TubeName,

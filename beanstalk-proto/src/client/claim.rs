@@ -1,5 +1,6 @@
 //! Claiming a reply, or giving up the claim.
 
+use alloc::vec::Vec;
 use core::{mem, task::Poll};
 
 use super::{
@@ -32,7 +33,7 @@ impl Connection {
             return self.poll_closely(ticket);
         }
         let State::Plain(head) = slot.state else { return self.claim_front(ticket) };
-        let result = match (ticket.decode)(head.into_plain_reply()) {
+        let result = match (ticket.decode)(head.into_reply(&[], Vec::new())) {
             Ok(value) => Ok(value),
             Err(error) => Err(failed(&slot.name(), error)),
         };
@@ -166,7 +167,7 @@ fn settle<T>(
     name: impl FnOnce() -> Name,
 ) -> Result<T, Error> {
     let reply = match state {
-        State::Plain(head) => head.into_plain_reply(),
+        State::Plain(head) => head.into_reply(&[], Vec::new()),
         State::Answered(reply) => {
             *unclaimed = unclaimed.saturating_sub(reply.body().map_or(0, <[u8]>::len));
             reply

@@ -1,7 +1,13 @@
-//! What a reply can be, and sets of that.
+//! What a reply can be, with its values and without, and sets of that.
 
-macro_rules! reply_kinds {
-    ($($(#[$doc:meta])* $kind:ident $word:literal $shape:ident)*) => {
+use alloc::vec::Vec;
+
+use super::{Head, OtherReply};
+use crate::types::{Job, JobId, TubeName};
+
+/// Emits all that is told of a reply's word from one list: the kind, the value behind it, the word, and what the line looks like.
+macro_rules! replies {
+    ($($(#[$doc:meta])* $kind:ident $(($value:ty))? $word:literal $shape:ident)*) => {
         /// The kind of a reply: its word, without its values. `BURIED` and `KICKED` have two forms each, so they are two kinds each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ReplyKind { $($(#[$doc])* $kind),* }
@@ -36,6 +42,54 @@ macro_rules! reply_kinds {
                 1 << self as u32
             }
         }
+
+        /// A reply, with the values the server gave.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Reply {
+            /// No line at all: the server closed the connection, as `quit` asks. It is encoded as nothing.
+            Closed,
+            $($(#[$doc])* $kind $(($value))?,)*
+            /// A reply this crate has no name for, to a raw command or one that the application defined.
+            Other(OtherReply),
+        }
+
+        impl Reply {
+            /// Returns the kind of the reply, without its values; `None` for [`Reply::Other`] and [`Reply::Closed`].
+            #[must_use]
+            pub const fn kind(&self) -> Option<ReplyKind> {
+                match self {
+                    $(Self::$kind { .. } => Some(ReplyKind::$kind),)*
+                    Self::Closed | Self::Other(_) => None,
+                }
+            }
+        }
+
+        impl Head {
+            /// The reply, with its [name](super::name_in), which was checked when the line was parsed, or its body, if one belongs to it.
+            #[inline(always)]
+            pub(crate) fn into_reply(self, name: &[u8], body: Vec<u8>) -> Reply {
+                match self.kind { $(ReplyKind::$kind => reply!($kind $shape self name body)),* }
+            }
+        }
+    };
+}
+
+/// The reply of a kind, out of its head and what belongs to it.
+macro_rules! reply {
+    ($kind:ident Nothing $head:ident $name:ident $body:ident) => {
+        Reply::$kind
+    };
+    ($kind:ident Number $head:ident $name:ident $body:ident) => {
+        Reply::$kind($head.number.into())
+    };
+    ($kind:ident Name $head:ident $name:ident $body:ident) => {
+        Reply::$kind(TubeName::from_checked($name))
+    };
+    ($kind:ident Job $head:ident $name:ident $body:ident) => {
+        Reply::$kind(Job { id: JobId($head.number), body: $body })
+    };
+    ($kind:ident Length $head:ident $name:ident $body:ident) => {
+        Reply::$kind($body)
     };
 }
 
@@ -62,15 +116,15 @@ macro_rules! start {
     };
 }
 
-// Those that a name or a body belongs to come last, here and in `Reply`: whether there is something to free, or more to come,
+// Those that a name or a body belongs to come last: whether there is something to free, or more to come,
 // is then found by one comparison.
-reply_kinds! {
+replies! {
     /// `INSERTED <id>`
-    Inserted "INSERTED" Number
+    Inserted(JobId) "INSERTED" Number
     /// `BURIED`
     Buried "BURIED" Nothing
     /// `BURIED <id>`
-    BuriedId "BURIED" Number
+    BuriedId(JobId) "BURIED" Number
     /// `DEADLINE_SOON`
     DeadlineSoon "DEADLINE_SOON" Nothing
     /// `TIMED_OUT`
@@ -82,13 +136,13 @@ reply_kinds! {
     /// `TOUCHED`
     Touched "TOUCHED" Nothing
     /// `WATCHING <count>`
-    Watching "WATCHING" Number
+    Watching(u64) "WATCHING" Number
     /// `NOT_IGNORED`
     NotIgnored "NOT_IGNORED" Nothing
     /// `KICKED`
     Kicked "KICKED" Nothing
     /// `KICKED <count>`
-    KickedCount "KICKED" Number
+    KickedCount(u64) "KICKED" Number
     /// `PAUSED`
     Paused "PAUSED" Nothing
     /// `NOT_FOUND`
@@ -108,13 +162,13 @@ reply_kinds! {
     /// `UNKNOWN_COMMAND`
     UnknownCommand "UNKNOWN_COMMAND" Nothing
     /// `USING <tube>`
-    Using "USING" Name
+    Using(TubeName) "USING" Name
     /// `RESERVED <id> <bytes>` and the body
-    Reserved "RESERVED" Job
+    Reserved(Job) "RESERVED" Job
     /// `FOUND <id> <bytes>` and the body
-    Found "FOUND" Job
+    Found(Job) "FOUND" Job
     /// `OK <bytes>` and the body
-    Ok "OK" Length
+    Ok(Vec<u8>) "OK" Length
 }
 
 /// A set of reply kinds.

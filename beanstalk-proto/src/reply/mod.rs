@@ -11,9 +11,8 @@ mod refusal;
 
 use alloc::{boxed::Box, vec::Vec};
 
-use head::Then;
 pub(crate) use head::{Head, name_in};
-pub use kinds::{ReplyKind, ReplySet};
+pub use kinds::{Reply, ReplyKind, ReplySet};
 pub use line::MAX_LINE;
 pub(crate) use line::{check_line, line_too_long};
 pub use protocol::ProtocolError;
@@ -21,43 +20,8 @@ pub use refusal::CommandError;
 
 use crate::{
     scan,
-    types::{ArgumentError, Job, JobId, TubeName},
+    types::{ArgumentError, JobId},
 };
-
-/// A reply, with the values the server gave.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each variant is its reply word, described at ReplyKind")]
-pub enum Reply {
-    Inserted(JobId),
-    Buried,
-    BuriedId(JobId),
-    DeadlineSoon,
-    TimedOut,
-    Deleted,
-    Released,
-    Touched,
-    Watching(u64),
-    NotIgnored,
-    Kicked,
-    KickedCount(u64),
-    Paused,
-    NotFound,
-    ExpectedCrlf,
-    JobTooBig,
-    Draining,
-    OutOfMemory,
-    InternalError,
-    BadFormat,
-    UnknownCommand,
-    /// No line at all: the server closed the connection, as `quit` asks. It is encoded as nothing.
-    Closed,
-    Using(TubeName),
-    Reserved(Job),
-    Found(Job),
-    Ok(Vec<u8>),
-    /// A reply this crate has no name for, to a raw command or one that the application defined.
-    Other(OtherReply),
-}
 
 /// A reply whose word is not one of [`ReplyKind`]: the whole line, and a body where one was expected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,39 +83,6 @@ impl OtherReply {
 }
 
 impl Reply {
-    /// Returns the kind of the reply, without its values; `None` for [`Reply::Other`] and [`Reply::Closed`].
-    #[must_use]
-    pub const fn kind(&self) -> Option<ReplyKind> {
-        Some(match self {
-            Self::Inserted(_) => ReplyKind::Inserted,
-            Self::Buried => ReplyKind::Buried,
-            Self::BuriedId(_) => ReplyKind::BuriedId,
-            Self::Using(_) => ReplyKind::Using,
-            Self::Reserved(_) => ReplyKind::Reserved,
-            Self::DeadlineSoon => ReplyKind::DeadlineSoon,
-            Self::TimedOut => ReplyKind::TimedOut,
-            Self::Deleted => ReplyKind::Deleted,
-            Self::Released => ReplyKind::Released,
-            Self::Touched => ReplyKind::Touched,
-            Self::Watching(_) => ReplyKind::Watching,
-            Self::NotIgnored => ReplyKind::NotIgnored,
-            Self::Found(_) => ReplyKind::Found,
-            Self::Kicked => ReplyKind::Kicked,
-            Self::KickedCount(_) => ReplyKind::KickedCount,
-            Self::Ok(_) => ReplyKind::Ok,
-            Self::Paused => ReplyKind::Paused,
-            Self::NotFound => ReplyKind::NotFound,
-            Self::ExpectedCrlf => ReplyKind::ExpectedCrlf,
-            Self::JobTooBig => ReplyKind::JobTooBig,
-            Self::Draining => ReplyKind::Draining,
-            Self::OutOfMemory => ReplyKind::OutOfMemory,
-            Self::InternalError => ReplyKind::InternalError,
-            Self::BadFormat => ReplyKind::BadFormat,
-            Self::UnknownCommand => ReplyKind::UnknownCommand,
-            Self::Closed | Self::Other(_) => return None,
-        })
-    }
-
     /// The body that follows the line, where one does.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
@@ -230,36 +161,19 @@ impl Reply {
     ///
     /// [`ProtocolError`] for what no server may send.
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
-        Head::parse_then(input, Complete)
-    }
-}
-
-/// Makes the whole reply out of what one pass has found.
-struct Complete;
-
-impl Then for Complete {
-    type Output = Result<Option<(Reply, usize)>, ProtocolError>;
-
-    #[inline(always)]
-    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
-        let len = input.len().wrapping_sub(rest.len());
+        let Some((head, len)) = Head::parse(input) else { return parse_closely(input) };
+        let Some((line, rest)) = input.split_at_checked(len) else { return Ok(None) };
         if !head.kind.has_body() {
-            let line = input.get(..len.wrapping_sub(2)).unwrap_or(input);
-            return Ok(Some((head.into_line_reply(name_in(line)), len)));
+            return Ok(Some((head.into_reply(name_in(line), Vec::new()), len)));
         }
         let bytes = usize::try_from(head.bytes).unwrap_or(usize::MAX);
-        let Some((body, behind)) = rest.split_at_checked(bytes) else { return Ok(None) };
-        let Some(trailer) = behind.first_chunk::<2>() else { return Ok(None) };
-        if trailer != b"\r\n" {
-            return Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes });
+        match rest.split_at_checked(bytes).and_then(|(body, behind)| Some((body, behind.first_chunk()?))) {
+            None => Ok(None),
+            Some((body, b"\r\n")) => {
+                Ok(Some((head.into_reply(&[], body.to_vec()), len.saturating_add(bytes).saturating_add(2))))
+            }
+            Some(_) => Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes }),
         }
-        let len = len.wrapping_add(bytes).wrapping_add(2);
-        Ok(Some((head.into_reply(&[], body.to_vec()), len)))
-    }
-
-    #[inline(always)]
-    fn unclear(self, input: &[u8]) -> Self::Output {
-        parse_closely(input)
     }
 }
 

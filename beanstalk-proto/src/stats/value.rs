@@ -61,222 +61,118 @@ pub(super) fn write<C: Codec>(value: Option<&C::Value>, key: &str, dialect: Dial
     out.push(b'\n');
 }
 
-/// A number.
-pub(super) struct Count;
+/// Defines kinds of values: what each is here, what to call it where a text is none, how it is read and written, and which
+/// releases put quotes around it.
+macro_rules! codecs {
+    ($($(#[$doc:meta])* $name:ident: $value:ty = $expected:expr,
+       read($text:ident) $read:expr, write($given:ident, $out:ident) $write:expr $(, quoted($dialect:ident) $quoted:expr)?;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
 
-impl Codec for Count {
-    type Value = u64;
-    const EXPECTED: &'static str = "a number that fits 64 bits";
+        impl Codec for $name {
+            type Value = $value;
+            const EXPECTED: &'static str = $expected;
 
-    fn read(text: &str) -> Option<u64> {
-        number(text.as_bytes())
-    }
+            $(fn is_quoted($dialect: Dialect) -> bool {
+                $quoted
+            })?
 
-    fn write(value: &u64, out: &mut Vec<u8>) {
-        push_decimal(out, *value);
-    }
+            fn read($text: &str) -> Option<$value> {
+                $read
+            }
+
+            fn write($given: &$value, $out: &mut Vec<u8>) {
+                $write;
+            }
+        }
+    )*};
 }
 
-/// A job's id.
-pub(super) struct Job;
+const TEXT: &str = "text in UTF-8";
 
-impl Codec for Job {
-    type Value = JobId;
-    const EXPECTED: &'static str = "a job id";
+codecs! {
+    /// A number.
+    Count: u64 = "a number that fits 64 bits",
+        read(text) number(text.as_bytes()),
+        write(count, out) push_decimal(out, *count);
 
-    fn read(text: &str) -> Option<JobId> {
-        Count::read(text).map(JobId)
-    }
+    /// A job's id.
+    Job: JobId = "a job id",
+        read(text) Count::read(text).map(JobId),
+        write(id, out) push_decimal(out, id.0);
 
-    fn write(value: &JobId, out: &mut Vec<u8>) {
-        push_decimal(out, value.0);
-    }
-}
+    /// A job's priority.
+    Pri: Priority = "a number that fits 32 bits",
+        read(text) Some(Priority(Count::read(text)?.try_into().ok()?)),
+        write(priority, out) push_decimal(out, priority.0.into());
 
-/// A job's priority.
-pub(super) struct Pri;
+    /// Whole seconds. The server floors.
+    Seconds: Duration = "a number of seconds",
+        read(text) Count::read(text).map(Duration::from_secs),
+        write(duration, out) push_decimal(out, duration.as_secs());
 
-impl Codec for Pri {
-    type Value = Priority;
-    const EXPECTED: &'static str = "a number that fits 32 bits";
-
-    fn read(text: &str) -> Option<Priority> {
-        Some(Priority(Count::read(text)?.try_into().ok()?))
-    }
-
-    fn write(value: &Priority, out: &mut Vec<u8>) {
-        push_decimal(out, value.0.into());
-    }
-}
-
-/// Whole seconds. The server floors.
-pub(super) struct Seconds;
-
-impl Codec for Seconds {
-    type Value = Duration;
-    const EXPECTED: &'static str = "a number of seconds";
-
-    fn read(text: &str) -> Option<Duration> {
-        Count::read(text).map(Duration::from_secs)
-    }
-
-    fn write(value: &Duration, out: &mut Vec<u8>) {
-        push_decimal(out, value.as_secs());
-    }
-}
-
-/// Whole seconds until or since an instant. A negative number means that it is already past (or not yet reached), and
-/// so no time at all.
-pub(super) struct SecondsOrPast;
-
-impl Codec for SecondsOrPast {
-    type Value = Duration;
-    const EXPECTED: &'static str = Seconds::EXPECTED;
-
-    fn read(text: &str) -> Option<Duration> {
-        match text.strip_prefix('-') {
+    /// Whole seconds until or since an instant. A negative number means that it is already past (or not yet reached), and
+    /// so no time at all.
+    SecondsOrPast: Duration = Seconds::EXPECTED,
+        read(text) match text.strip_prefix('-') {
             Some(past) => Count::read(past).map(|_| Duration::ZERO),
             None => Seconds::read(text),
-        }
-    }
+        },
+        write(duration, out) Seconds::write(duration, out);
 
-    fn write(value: &Duration, out: &mut Vec<u8>) {
-        Seconds::write(value, out);
-    }
+    /// Seconds, a point, and six digits; one to nine are read.
+    Micros: Duration = "seconds with a decimal fraction",
+        read(text) read_fraction(text),
+        write(duration, out) {
+            push_decimal(out, duration.as_secs());
+            out.extend_from_slice(alloc::format!(".{:06}", duration.subsec_micros()).as_bytes());
+        };
+
+    /// `true` or `false`.
+    Flag: bool = "true or false",
+        read(text) text.parse().ok(),
+        write(flag, out) out.extend_from_slice(if *flag { b"true" } else { b"false" });
+
+    /// The name of a tube.
+    Tube: TubeName = "a tube name",
+        read(text) TubeName::from_bytes(text.as_bytes()).ok(),
+        write(tube, out) out.extend_from_slice(tube.as_bytes()),
+        quoted(dialect) Text::is_quoted(dialect);
+
+    /// The state of a job: a word.
+    State: JobState = TEXT,
+        read(text) Some(JobState::from(text)),
+        write(state, out) write_text(state.as_str(), out);
+
+    /// Text that is never quoted.
+    BareText: Box<str> = TEXT,
+        read(text) Some(text.into()),
+        write(text, out) write_text(text, out);
+
+    /// Text that is quoted from 1.13 on.
+    Text: Box<str> = TEXT,
+        read(text) Some(text.into()),
+        write(text, out) write_text(text, out),
+        quoted(dialect) dialect >= Dialect::V1_13;
+
+    /// Text that is quoted by every release we speak as.
+    QuotedText: Box<str> = TEXT,
+        read(text) Some(text.into()),
+        write(text, out) write_text(text, out),
+        quoted(_dialect) true;
 }
 
-/// Seconds, a point, and six digits; one to nine are read.
-pub(super) struct Micros;
-
-impl Codec for Micros {
-    type Value = Duration;
-    const EXPECTED: &'static str = "seconds with a decimal fraction";
-
-    fn read(text: &str) -> Option<Duration> {
-        /// The most digits whose unit is still a whole number of nanoseconds.
-        const DIGITS: usize = 9;
-        let Some((seconds, fraction)) = text.split_once('.') else { return Seconds::read(text) };
-        if fraction.is_empty() || fraction.len() > DIGITS || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let digits = fraction.bytes().chain(core::iter::repeat(b'0')).take(DIGITS);
-        let nanos = digits
-            .fold(0_u32, |sum, digit| sum.saturating_mul(10).saturating_add(u32::from(digit.saturating_sub(b'0'))));
-        Seconds::read(seconds)?.checked_add(Duration::from_nanos(nanos.into()))
+fn read_fraction(text: &str) -> Option<Duration> {
+    /// The most digits whose unit is still a whole number of nanoseconds.
+    const DIGITS: usize = 9;
+    let Some((seconds, fraction)) = text.split_once('.') else { return Seconds::read(text) };
+    if fraction.is_empty() || fraction.len() > DIGITS || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
     }
-
-    fn write(value: &Duration, out: &mut Vec<u8>) {
-        push_decimal(out, value.as_secs());
-        out.extend_from_slice(alloc::format!(".{:06}", value.subsec_micros()).as_bytes());
-    }
-}
-
-/// `true` or `false`.
-pub(super) struct Flag;
-
-impl Codec for Flag {
-    type Value = bool;
-    const EXPECTED: &'static str = "true or false";
-
-    fn read(text: &str) -> Option<bool> {
-        text.parse().ok()
-    }
-
-    fn write(value: &bool, out: &mut Vec<u8>) {
-        out.extend_from_slice(if *value { b"true" } else { b"false" });
-    }
-}
-
-/// The name of a tube.
-pub(super) struct Tube;
-
-impl Codec for Tube {
-    type Value = TubeName;
-    const EXPECTED: &'static str = "a tube name";
-
-    fn is_quoted(dialect: Dialect) -> bool {
-        Text::is_quoted(dialect)
-    }
-
-    fn read(text: &str) -> Option<TubeName> {
-        TubeName::from_bytes(text.as_bytes()).ok()
-    }
-
-    fn write(value: &TubeName, out: &mut Vec<u8>) {
-        out.extend_from_slice(value.as_bytes());
-    }
-}
-
-/// The state of a job: a word.
-pub(super) struct State;
-
-impl Codec for State {
-    type Value = JobState;
-    const EXPECTED: &'static str = BareText::EXPECTED;
-
-    fn read(text: &str) -> Option<JobState> {
-        Some(JobState::from(text))
-    }
-
-    fn write(value: &JobState, out: &mut Vec<u8>) {
-        write_text(value.as_str(), out);
-    }
-}
-
-/// Text that is never quoted.
-pub(super) struct BareText;
-
-impl Codec for BareText {
-    type Value = Box<str>;
-    const EXPECTED: &'static str = "text in UTF-8";
-
-    fn read(text: &str) -> Option<Box<str>> {
-        Some(text.into())
-    }
-
-    fn write(value: &Box<str>, out: &mut Vec<u8>) {
-        write_text(value, out);
-    }
-}
-
-/// Text that is quoted from 1.13 on.
-pub(super) struct Text;
-
-impl Codec for Text {
-    type Value = Box<str>;
-    const EXPECTED: &'static str = BareText::EXPECTED;
-
-    fn is_quoted(dialect: Dialect) -> bool {
-        dialect >= Dialect::V1_13
-    }
-
-    fn read(text: &str) -> Option<Box<str>> {
-        BareText::read(text)
-    }
-
-    fn write(value: &Box<str>, out: &mut Vec<u8>) {
-        write_text(value, out);
-    }
-}
-
-/// Text that is quoted by every release we speak as.
-pub(super) struct QuotedText;
-
-impl Codec for QuotedText {
-    type Value = Box<str>;
-    const EXPECTED: &'static str = BareText::EXPECTED;
-
-    fn is_quoted(_dialect: Dialect) -> bool {
-        true
-    }
-
-    fn read(text: &str) -> Option<Box<str>> {
-        BareText::read(text)
-    }
-
-    fn write(value: &Box<str>, out: &mut Vec<u8>) {
-        write_text(value, out);
-    }
+    let digits = fraction.bytes().chain(core::iter::repeat(b'0')).take(DIGITS);
+    let nanos =
+        digits.fold(0_u32, |sum, digit| sum.saturating_mul(10).saturating_add(u32::from(digit.saturating_sub(b'0'))));
+    Seconds::read(seconds)?.checked_add(Duration::from_nanos(nanos.into()))
 }
 
 /// Appends text, which must not end its line.

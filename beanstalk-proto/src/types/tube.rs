@@ -209,27 +209,16 @@ impl TubeArg<'_> {
     }
 }
 
-impl<'a> From<&'a str> for TubeArg<'a> {
-    fn from(name: &'a str) -> Self {
-        Self(Cow::Borrowed(name))
-    }
-}
-
-impl<'a> From<&'a String> for TubeArg<'a> {
-    fn from(name: &'a String) -> Self {
-        Self(Cow::Borrowed(name))
+/// Text, or a [`TubeName`].
+impl<'a, T: AsRef<str> + ?Sized> From<&'a T> for TubeArg<'a> {
+    fn from(name: &'a T) -> Self {
+        Self(Cow::Borrowed(name.as_ref()))
     }
 }
 
 impl From<String> for TubeArg<'_> {
     fn from(name: String) -> Self {
         Self(Cow::Owned(name))
-    }
-}
-
-impl<'a> From<&'a TubeName> for TubeArg<'a> {
-    fn from(name: &'a TubeName) -> Self {
-        Self(Cow::Borrowed(name.as_str()))
     }
 }
 

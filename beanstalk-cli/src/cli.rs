@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{exit::EXIT_CODES, options::Options, verbs};
+use crate::{exit::EXIT_CODES, metrics, options::Options, verbs, work};
 
 /// Looks after beanstalkd queues.
 ///
@@ -44,6 +44,9 @@ pub(crate) enum Verb {
     Watch(verbs::connection::Watch),
     Ignore(verbs::connection::Ignore),
     Quit(verbs::connection::Quit),
+    Tubes(verbs::tubes::Tubes),
+    Metrics(metrics::Metrics),
+    Work(work::Work),
     Completions(verbs::shell::Completions),
     Man(verbs::shell::Man),
 }

@@ -5,10 +5,13 @@ mod body;
 mod cli;
 mod connect;
 mod exit;
+mod metrics;
 mod options;
 mod output;
+mod overview;
 mod report;
 mod verbs;
+mod work;
 
 use std::process::ExitCode;
 
@@ -63,6 +66,9 @@ fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Watch(verb) => verb.run(app),
         Verb::Ignore(verb) => verb.run(app),
         Verb::Quit(verb) => verb.run(app),
+        Verb::Tubes(verb) => verb.run(app),
+        Verb::Metrics(verb) => verb.run(app),
+        Verb::Work(verb) => verb.run(app),
         Verb::Completions(verb) => verb.run(app, Cli::command()),
         Verb::Man(verb) => verb.run(app, Cli::command()),
     }

@@ -1,8 +1,8 @@
 //! Errors on standard error, and the exit code that several of them come to.
 
 use std::{
-    cell::RefCell,
     io::{self, Write},
+    sync::{Mutex, PoisonError},
 };
 
 use anstyle::{AnsiColor, Style};
@@ -16,12 +16,12 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Report {
     colour: bool,
-    advised: RefCell<Vec<String>>,
+    advised: Mutex<Vec<String>>,
 }
 
 impl Report {
     pub(crate) fn new(colour: Colour) -> Self {
-        Self { colour: colour.on(&io::stderr()), advised: RefCell::default() }
+        Self { colour: colour.on(&io::stderr()), advised: Mutex::default() }
     }
 
     pub(crate) fn print(&self, failure: &Failure) {
@@ -35,12 +35,18 @@ impl Report {
         // Where standard error cannot be written to, nobody can be reached; the exit code remains.
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "{error}error:{error:#} {}", failure.text);
+        let mut advised = self.advised.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(advice) = &failure.help
-            && !self.advised.borrow().contains(advice)
+            && !advised.contains(advice)
         {
             let _ = writeln!(stderr, "{help}help:{help:#} {advice}");
-            self.advised.borrow_mut().push(advice.clone());
+            advised.push(advice.clone());
         }
+    }
+
+    /// What is no error but worth knowing.
+    pub(crate) fn note(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "note: {text}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The verbs that are commands of the protocol, and those about the program itself.
+//! The verbs that are commands of the protocol, the table of tubes, and those about the program itself.
 
 pub(crate) mod connection;
 pub(crate) mod job;
@@ -8,6 +8,7 @@ pub(crate) mod reserve;
 pub(crate) mod shell;
 pub(crate) mod stats;
 pub(crate) mod tube;
+pub(crate) mod tubes;
 
 use beanstalk_sync::{Client, Error, JobId, Request, TubeName};
 use clap::Args;

@@ -57,6 +57,7 @@
 //! | a client that outlives its connections | a [`Session`] |
 //! | to put on several servers | a [`Producer`] |
 //! | to empty a tube, or move its jobs | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
+//! | to look at every job, without reserving any | [`scan`] |
 //! | TLS, a tunnel, a test's stream | [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
@@ -89,13 +90,15 @@ mod runtime;
 mod shared;
 mod stream;
 mod transport;
+mod upkeep;
 mod work;
 
 pub use beanstalk_driver::{
     BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, HeldJob, Node,
     ProducerConfig,
     policy::{
-        Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
+        Backoff, Event, FoundJob, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy, ScanOptions, ServerId,
+        SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
@@ -113,10 +116,8 @@ pub use runtime::AsyncStd;
 pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
-pub use work::{
-    JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle, clear_tube, kick_buried, move_jobs,
-    wait_until_empty,
-};
+pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};
+pub use work::{JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,11 +1,8 @@
 //! Staying connected and getting work done: the core's workers, sessions and producers, on this runtime.
 
-use std::time::Duration;
+use beanstalk_driver as tasks;
 
-use beanstalk_driver::{self as tasks, policy::Queue};
-use beanstalk_proto::{Argument, Error, TubeArg};
-
-use crate::{AsyncStd, Client};
+use crate::AsyncStd;
 
 /// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
 ///
@@ -90,76 +87,3 @@ pub type JobHandle<'s> = tasks::JobHandle<'s, AsyncStd>;
 /// # }
 /// ```
 pub type Producer = tasks::Producer<AsyncStd>;
-
-/// Deletes all jobs of these queues of a tube and says how many. The tube in use is the same afterwards.
-///
-/// # Cancel safety
-///
-/// If the future is dropped, some of the jobs are deleted, and the tube in use may be this one.
-///
-/// # Errors
-///
-/// What a command fails with, but for jobs that somebody else was faster with.
-pub async fn clear_tube(client: &mut Client, tube: impl Argument<TubeArg<'_>>, queues: &[Queue]) -> Result<u64, Error> {
-    tasks::clear_tube(&mut client.driver, tube, queues).await
-}
-
-/// Makes the buried jobs of a tube ready, each by its id, and says how many. The tube in use is the same afterwards.
-///
-/// Never a delayed job, as `kick` does once none is buried; and none that is buried meanwhile, so that it ends. Servers from
-/// 1.8 on.
-///
-/// # Cancel safety
-///
-/// If the future is dropped, some of the jobs are kicked, and the tube in use may be this one.
-///
-/// # Errors
-///
-/// What a command fails with, but for jobs that somebody else was faster with.
-pub async fn kick_buried(client: &mut Client, tube: impl Argument<TubeArg<'_>>) -> Result<u64, Error> {
-    tasks::kick_buried(&mut client.driver, tube).await
-}
-
-/// Moves all jobs of these queues to another tube, on the same server or another, and says how many. `progress` is told how
-/// many there are so far. Both connections use other tubes afterwards. Servers from 1.12 on.
-///
-/// A job that moves is put before it is deleted: if a connection breaks in between, there are two of it, and never none. It
-/// keeps its priority, its ttr and what is left of its delay. One that was buried is ready.
-///
-/// # Cancel safety
-///
-/// If the future is dropped, some of the jobs are moved, and one may be in both tubes: held in the first, until its time to
-/// run or the connection ends.
-///
-/// # Errors
-///
-/// What a command fails with, but for jobs that somebody else was faster with; [`Error::Buried`] if a job was put but buried
-/// there, for lack of memory: then it is in the first tube still.
-pub async fn move_jobs(
-    from: &mut Client,
-    from_tube: impl Argument<TubeArg<'_>>,
-    to: &mut Client,
-    to_tube: impl Argument<TubeArg<'_>>,
-    queues: &[Queue],
-    progress: impl FnMut(u64),
-) -> Result<u64, Error> {
-    tasks::move_jobs(&mut from.driver, from_tube, &mut to.driver, to_tube, queues, progress).await
-}
-
-/// Waits until a tube has nothing to be done: no job ready, held or delayed. Says `false` if that has not come about in time.
-/// It looks again and again, at most a second apart.
-///
-/// # Cancel safety
-///
-/// Safe.
-///
-/// # Errors
-///
-/// What `stats-tube` fails with; a tube that is not there is empty.
-pub async fn wait_until_empty(
-    client: &mut Client,
-    tube: impl Argument<TubeArg<'_>>,
-    timeout: Option<Duration>,
-) -> Result<bool, Error> {
-    tasks::wait_until_empty(&mut client.driver, tube, timeout).await
-}

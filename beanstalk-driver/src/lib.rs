@@ -123,7 +123,6 @@ mod runtime;
 mod session;
 #[cfg(feature = "std")]
 mod shared;
-#[cfg(feature = "std")]
 mod upkeep;
 #[cfg(feature = "std")]
 mod worker;
@@ -142,8 +141,7 @@ pub use runtime::Runtime;
 pub use session::{JobHandle, ReservedJob, Session};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
-#[cfg(feature = "std")]
-pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
+pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};
 #[cfg(feature = "std")]
 pub use worker::{BoxError, HandlerError, HandlerResult, HeldJob, Worker, WorkerBuilder, WorkerHandle};
 

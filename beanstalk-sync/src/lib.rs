@@ -29,6 +29,7 @@
 //! | jobs worked on, and the rest taken care of | [`Worker`] |
 //! | to put jobs on several servers | [`Producer`] |
 //! | a tube emptied, kicked, moved, or waited for | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
+//! | to look at every job, without reserving any | [`scan`] |
 //!
 //! # Timeouts
 //!
@@ -61,7 +62,8 @@ mod worker;
 pub use beanstalk_driver::{
     BoxError, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, Node, ProducerConfig,
     policy::{
-        Backoff, Event, Metrics, Placed, Queue, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
+        Backoff, Event, FoundJob, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy, ScanOptions, ServerId,
+        SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
@@ -80,7 +82,7 @@ pub use held::HeldJob;
 pub use producer::Producer;
 pub use session::{JobHandle, Session};
 pub use transport::{Socket, Stream, Transport};
-pub use upkeep::{clear_tube, kick_buried, move_jobs, wait_until_empty};
+pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};
 pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 
 /// Runs the README's example, and those of the project's.

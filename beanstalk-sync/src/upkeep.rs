@@ -1,84 +1,157 @@
-//! Looking after tubes: emptying one, moving jobs elsewhere, waiting until one is empty.
+//! Looking after tubes: clearing and kicking, moving and scanning jobs, waiting until a tube is empty.
 
-use std::time::Duration;
+use std::{fmt, iter::FusedIterator, time::Duration};
 
-use beanstalk_driver::{self as driver, policy::Queue};
+use beanstalk_driver::{
+    self as driver,
+    policy::{FoundJob, JobFilter, Progress, ScanOptions},
+};
 use beanstalk_proto::{Argument, Error, TubeArg};
 
-use crate::{blocking::block_on, client::Client, transport::Transport};
+use crate::{
+    blocking::{Blocking, block_on},
+    client::Client,
+    transport::{Stream, Transport},
+};
 
-/// Deletes all jobs of these queues of a tube, and tells how many. The connection uses the same tube as before afterwards.
+/// Deletes the jobs of a tube that match, and returns how many. The tube in use is the same afterwards.
 ///
-/// Jobs that somebody holds stay. A tube that goes on filling is worked on for as long as it does.
+/// Jobs that somebody holds stay. A tube that goes on filling is worked on for as long as it does, unless only some jobs are picked.
+/// Commands are sent many at a time, within the limits of the connection.
 ///
 /// ```no_run
-/// use beanstalk_sync::{Client, Queue, clear_tube};
+/// use beanstalk_sync::{Client, JobFilter, Queue, clear_tube};
 ///
 /// # fn main() -> Result<(), beanstalk_sync::Error> {
 /// let mut client = Client::connect("localhost:11300")?;
 /// println!("{} jobs deleted", clear_tube(&mut client, "mails", &Queue::ALL)?);
+/// // Only some of them:
+/// let bounced = JobFilter::new(&[Queue::Buried]).matching(|job| job.stats.buries > Some(3));
+/// println!("{} jobs deleted", clear_tube(&mut client, "mails", bounced)?);
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
 ///
-/// The first that a command failed with; what was deleted is deleted.
-pub fn clear_tube<'a, T: Transport>(
+/// What a command fails with, but for jobs that somebody else was faster with. What was deleted is deleted.
+pub fn clear_tube<'a, 'f, T: Transport>(
     client: &mut Client<T>,
     tube: impl Argument<TubeArg<'a>>,
-    queues: &[Queue],
+    filter: impl Into<JobFilter<'f>>,
 ) -> Result<u64, Error> {
-    block_on(driver::clear_tube(&mut client.driver, tube, queues))
+    block_on(driver::clear_tube(&mut client.driver, tube, filter))
 }
 
-/// Makes the buried jobs of a tube ready, each by its id, and tells how many. The connection uses the same tube as before
-/// afterwards.
+/// Makes the buried jobs of a tube that match ready, each by its id, and returns how many. The tube in use is the same afterwards.
 ///
-/// Never a delayed job, as `kick` does once none is buried; and none that is buried meanwhile, so that it ends. Servers from
-/// 1.8 on.
+/// Never a delayed job, whatever queues the filter names, as `kick` does once none is buried; and not those that are buried meanwhile, so
+/// that it ends. Servers from 1.8 on.
 ///
 /// # Errors
 ///
-/// The first that a command failed with; what was kicked is kicked.
-pub fn kick_buried<'a, T: Transport>(client: &mut Client<T>, tube: impl Argument<TubeArg<'a>>) -> Result<u64, Error> {
-    block_on(driver::kick_buried(&mut client.driver, tube))
+/// What a command fails with, but for jobs that somebody else was faster with. What was kicked is kicked.
+pub fn kick_buried<'a, 'f, T: Transport>(
+    client: &mut Client<T>,
+    tube: impl Argument<TubeArg<'a>>,
+    filter: impl Into<JobFilter<'f>>,
+) -> Result<u64, Error> {
+    block_on(driver::kick_buried(&mut client.driver, tube, filter))
 }
 
-/// Moves the jobs of these queues of a tube to another tube, on the same server or another, over two connections, and
-/// tells how many. The number so far is told after each. Both connections use other tubes afterwards.
+/// Moves the jobs of a tube that match to another tube, on the same server or another, and returns how many. Servers from 1.12 on. From a
+/// tube to itself it would never end.
 ///
-/// A job is put before it is deleted: if something breaks in between, there are two of it, and never none. It keeps its
-/// priority, its time to run and what is left of its delay; its id is new, and one that was buried is ready. Servers from
-/// 1.12 on.
+/// A job keeps its priority, its ttr and what is left of its delay, and is buried if it was. Its id and its counts are new. It is put
+/// before it is deleted: if a connection breaks in between, there are two of it, and never none. So it is, too, where its time to run is
+/// over before it is deleted. At most 64 jobs are held at once. The tubes in use are the same afterwards.
 ///
 /// # Errors
 ///
-/// The first that a command failed with; what was moved is moved. [`Error::Buried`] if a job was put but buried there, for
-/// lack of memory: then it is in the first tube still.
-pub fn move_jobs<'a, 'b, F: Transport, T: Transport>(
+/// What a command fails with, but for jobs that somebody else was faster with. [`Error::Buried`] if a job was put but buried there, for
+/// lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as they were, before
+/// this returns; what was moved is moved.
+pub fn move_jobs<'a, 'b, 'f, F: Transport, T: Transport>(
     from: &mut Client<F>,
     from_tube: impl Argument<TubeArg<'a>>,
     to: &mut Client<T>,
     to_tube: impl Argument<TubeArg<'b>>,
-    queues: &[Queue],
-    progress: impl FnMut(u64),
+    filter: impl Into<JobFilter<'f>>,
 ) -> Result<u64, Error> {
-    block_on(driver::move_jobs(&mut from.driver, from_tube, &mut to.driver, to_tube, queues, progress))
+    block_on(driver::move_jobs(&mut from.driver, from_tube, &mut to.driver, to_tube, filter))
 }
 
-/// Waits until a tube has nothing to be done: no job is ready, held or delayed. `false` if that did not come about in time.
+/// Waits until a tube has nothing to be done: no job ready, held or delayed. Returns `false` if that has not come about in time.
 ///
-/// The server can only be asked again and again: after a hundredth of a second at first, and then less often, at most a second
-/// apart.
+/// The server can only be asked again and again: after a hundredth of a second at first, and then less often, at most a second apart.
 ///
 /// # Errors
 ///
-/// What asking failed with.
+/// What `stats-tube` fails with; a tube that is not there is empty.
 pub fn wait_until_empty<'a, T: Transport>(
     client: &mut Client<T>,
     tube: impl Argument<TubeArg<'a>>,
     timeout: Option<Duration>,
 ) -> Result<bool, Error> {
     block_on(driver::wait_until_empty(&mut client.driver, tube, timeout))
+}
+
+/// Begins to look at every job of a tube or of a server, without reserving or touching any.
+///
+/// Every id is looked at, from the first to the last: which is given by [`ScanOptions::to`], or learnt from a job that is put into the tube
+/// `beanstalk.probe` and deleted at once. (The server's `total-jobs` is too low once it was restarted.) The tube in use is the same
+/// afterwards.
+///
+/// A scan is no snapshot. Each job is seen as it is at that moment: one that is put, deleted or moves to another queue meanwhile may be
+/// seen as it was before or after, and once at most.
+///
+/// ```no_run
+/// use beanstalk_sync::{Client, ScanOptions, scan};
+///
+/// # fn main() -> Result<(), beanstalk_sync::Error> {
+/// let mut client = Client::connect("localhost:11300")?;
+/// let mut jobs = scan(&mut client, ScanOptions::new().tube("mails")?)?;
+/// while let Some(job) = jobs.next() {
+///     let job = job?;
+///     println!("{} is {} and {:?} old", job.id, job.state, job.stats.age);
+///     println!("{:?} ids ahead", jobs.progress().ahead);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// What a command fails with: `DRAINING` if the server takes no jobs, where the last id has to be given.
+pub fn scan<T: Transport>(client: &mut Client<T>, options: ScanOptions) -> Result<Scan<'_, T>, Error> {
+    block_on(driver::scan(&mut client.driver, options)).map(Scan)
+}
+
+/// The jobs of a [`scan`], in the order of their ids. After an error there is nothing more.
+///
+/// Commands are sent only by [`Iterator::next`]. What is in flight when it is dropped is finished by the next call on the connection.
+pub struct Scan<'c, T: Transport = Stream>(driver::Scan<'c, Blocking<T>>);
+
+impl<T: Transport> Scan<'_, T> {
+    /// Returns how far it is: how many jobs were found and ids looked at, how many ids are ahead, and where another scan would go on.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.0.progress()
+    }
+}
+
+impl<T: Transport> Iterator for Scan<'_, T> {
+    type Item = Result<FoundJob, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        block_on(self.0.next())
+    }
+}
+
+impl<T: Transport> FusedIterator for Scan<'_, T> {}
+
+impl<T: Transport> fmt::Debug for Scan<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scan").field(&self.0).finish()
+    }
 }

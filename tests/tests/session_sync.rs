@@ -3,14 +3,15 @@
 use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
+    ops::ControlFlow,
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use beanstalk_sync::{
-    Backoff, Client, CommandError, Config, Error, Event, Lost, Producer, ProducerConfig, Put, Queue, Session,
-    SessionConfig, clear_tube, move_jobs, stats::JobState, wait_until_empty,
+    Backoff, Client, CommandError, Config, Error, Event, JobFilter, Lost, Producer, ProducerConfig, Put, Queue,
+    Session, SessionConfig, clear_tube, move_jobs, stats::JobState, wait_until_empty,
 };
 use beanstalk_tests::{
     daemon::Daemon,
@@ -247,8 +248,12 @@ fn tubes_are_cleared_moved_and_waited_for() {
         from.use_tube("mine").unwrap();
         assert!(!wait_until_empty(&mut from, "old", Some(Duration::from_millis(50))).unwrap());
         let mut told = vec![];
-        assert_eq!(move_jobs(&mut from, "old", &mut to, "new", &Queue::ALL, |n| told.push(n)).unwrap(), 10);
-        assert_eq!(told, Vec::from_iter(1..=10));
+        let jobs = JobFilter::new(&Queue::ALL).on_progress(|so_far| {
+            told.push(so_far.done);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(move_jobs(&mut from, "old", &mut to, "new", jobs).unwrap(), 10);
+        assert_eq!(told.last(), Some(&10));
         assert!(wait_until_empty(&mut from, "old", None).unwrap());
         let stats = to.stats_tube("new").unwrap();
         assert_eq!((stats.current_jobs_ready, stats.current_jobs_delayed), (Some(5), Some(5)));

@@ -1,20 +1,30 @@
 //! Looking after tubes where a server is short of memory or others work on the same tube, with every binding.
 
-use beanstalk_proto::{Error, JobId, Priority};
+use std::ops::ControlFlow;
+
+use beanstalk_proto::{
+    Error, JobId, Priority,
+    stats::{JobState, ServerStats},
+};
 use beanstalk_tests::{
-    Backend, Options, Server,
+    Backend, Options, Server, adapter,
     peer::{AsyncStd, Blocking, Peer, Tokio},
     script::Script,
+    watchdog,
 };
 
 /// A server that takes every job, but has no memory to queue it.
 fn short_of_memory() -> Script {
     Script::play(|remote| {
+        assert_eq!(remote.line()?, "list-tube-used");
+        remote.say("USING mine\r\n")?;
         assert_eq!(remote.line()?, "use there");
         remote.say("USING there\r\n")?;
         assert_eq!(remote.line()?, "put 7 0 60 4");
         remote.skip(6)?;
         remote.say("BURIED 33\r\n")?;
+        assert_eq!(remote.line()?, "use mine");
+        remote.say("USING mine\r\n")?;
         remote.wait_for_the_end()
     })
 }
@@ -23,7 +33,7 @@ macro_rules! bindings {
     ($($name:ident: $krate:ident on $peer:ty $(, $await:ident)?;)*) => {
         $(mod $name {
             use super::*;
-            use $krate::{Client, Queue, kick_buried, move_jobs};
+            use $krate::{Client, JobFilter, Queue, ScanOptions, clear_tube, kick_buried, move_jobs, scan};
 
             #[test]
             fn a_job_that_is_buried_where_it_should_go_stays_where_it_was() {
@@ -34,7 +44,11 @@ macro_rules! bindings {
                     from.use_tube("here")$(.$await)?.unwrap();
                     let id = from.put(7, 0, 60, "dear")$(.$await)?.unwrap().inserted().unwrap();
                     let mut told = vec![];
-                    let moved = move_jobs(&mut from, "here", &mut to, "there", &Queue::ALL, |n| told.push(n))$(.$await)?;
+                    let jobs = JobFilter::all().on_progress(|so_far| {
+                        told.push(so_far.done);
+                        ControlFlow::Continue(())
+                    });
+                    let moved = move_jobs(&mut from, "here", &mut to, "there", jobs)$(.$await)?;
                     let error = moved.expect_err("the job was not moved");
                     assert!(matches!(&error, Error::Buried(buried) if buried.id == Some(JobId(33))), "{error:?}");
                     assert!(error.to_string().starts_with("job 33 was buried"), "{error}");
@@ -58,14 +72,91 @@ macro_rules! bindings {
                         client.bury(id, 0)$(.$await)?.unwrap();
                     }
                     client.use_tube("mine")$(.$await)?.unwrap();
-                    assert_eq!(kick_buried(&mut client, "t")$(.$await)?.unwrap(), 3);
-                    assert_eq!(kick_buried(&mut client, "t")$(.$await)?.unwrap(), 0);
+                    assert_eq!(kick_buried(&mut client, "t", JobFilter::all())$(.$await)?.unwrap(), 3);
+                    assert_eq!(kick_buried(&mut client, "t", JobFilter::all())$(.$await)?.unwrap(), 0);
                     assert_eq!(client.list_tube_used()$(.$await)?.unwrap(), "mine");
                     let stats = client.stats_tube("t")$(.$await)?.unwrap();
                     assert_eq!((stats.current_jobs_ready, stats.current_jobs_delayed), (Some(3), Some(1)));
                     // The statistics themselves are a bound that leaves delayed jobs alone.
                     client.use_tube("t")$(.$await)?.unwrap();
                     assert_eq!(client.kick(stats.current_jobs_buried)$(.$await)?.unwrap(), 0);
+                });
+            }
+
+            #[test]
+            fn a_scan_finds_every_job_in_every_state_and_touches_none() {
+                let _bound = watchdog::bound();
+                <$peer>::block_on(async {
+                    for server in adapter::servers() {
+                        let mut client = Client::connect(server.address())$(.$await)?.unwrap();
+                        let mut other = Client::connect(server.address())$(.$await)?.unwrap();
+                        let states = [JobState::Ready, JobState::Delayed, JobState::Reserved, JobState::Buried];
+                        for n in 0..40_u32 {
+                            client.use_tube(if n % 8 < 4 { "t" } else { "u" })$(.$await)?.unwrap();
+                            let delay = if n % 4 == 1 { 3600 } else { 0 };
+                            let id = client.put(n, delay, 60, format!("\r\n{n}"))$(.$await)?.unwrap().inserted().unwrap();
+                            if n % 4 >= 2 {
+                                other.reserve_job(id)$(.$await)?.unwrap();
+                            }
+                            if n % 4 == 3 {
+                                other.bury(id, n)$(.$await)?.unwrap();
+                            }
+                        }
+                        client.use_tube("mine")$(.$await)?.unwrap();
+                        let before = client.stats()$(.$await)?.unwrap();
+                        let mut jobs = scan(&mut client, ScanOptions::new())$(.$await)?.unwrap();
+                        assert_eq!(jobs.progress().ahead, Some(40));
+                        for n in 0..40_u32 {
+                            let job = jobs.next()$(.$await)?.unwrap().unwrap();
+                            assert_eq!(job.tube, if n % 8 < 4 { "t" } else { "u" });
+                            assert_eq!(job.state, states[n as usize % 4]);
+                            assert_eq!(job.stats.pri, Some(Priority(n)));
+                            assert_eq!(job.body, Some(format!("\r\n{n}").into_bytes()));
+                            assert_eq!(jobs.progress().next, Some(JobId(job.id.0 + 1)));
+                        }
+                        assert!(jobs.next()$(.$await)?.is_none());
+                        assert_eq!((jobs.progress().done, jobs.progress().ahead), (40, Some(0)));
+                        drop(jobs);
+                        // From where another has left off, of one tube, of some queues, without bodies.
+                        let some = ScanOptions::new().tube("u").unwrap().queues(&[Queue::Buried]).bodies(false).from(JobId(9));
+                        let mut jobs = scan(&mut client, some)$(.$await)?.unwrap();
+                        let mut ids = vec![];
+                        while let Some(job) = jobs.next()$(.$await)? {
+                            let job = job.unwrap();
+                            assert_eq!(job.body, None);
+                            ids.push(job.id.0);
+                        }
+                        drop(jobs);
+                        assert_eq!(ids, [16, 24, 32, 40]);
+                        assert_eq!(client.list_tube_used()$(.$await)?.unwrap(), "mine");
+                        let after = client.stats()$(.$await)?.unwrap();
+                        let counts = |stats: &ServerStats| {
+                            [stats.current_jobs_ready, stats.current_jobs_delayed, stats.current_jobs_reserved, stats.current_jobs_buried]
+                        };
+                        assert_eq!(counts(&before), counts(&after));
+                    }
+                });
+            }
+
+            #[test]
+            fn jobs_are_picked_by_what_they_are_and_hold() {
+                let _bound = watchdog::bound();
+                <$peer>::block_on(async {
+                    for server in adapter::servers() {
+                        let mut client = Client::connect(server.address())$(.$await)?.unwrap();
+                        client.use_tube("t")$(.$await)?.unwrap();
+                        for n in 0..20_u32 {
+                            client.put(n, 0, 60, format!("{}", n % 5))$(.$await)?.unwrap().inserted().unwrap();
+                        }
+                        let urgent = JobFilter::all().matching(|job| job.stats.pri < Some(Priority(5)));
+                        assert_eq!(clear_tube(&mut client, "t", urgent)$(.$await)?.unwrap(), 5);
+                        let twos = JobFilter::all().matching_with_body(|job| job.body.as_deref() == Some(b"2"));
+                        assert_eq!(clear_tube(&mut client, "t", twos)$(.$await)?.unwrap(), 3);
+                        let early = JobFilter::all().range(JobId(1)..=JobId(10));
+                        assert_eq!(clear_tube(&mut client, "t", early)$(.$await)?.unwrap(), 4);
+                        assert_eq!(clear_tube(&mut client, "other", &Queue::ALL)$(.$await)?.unwrap(), 0);
+                        assert_eq!(client.stats_tube("t")$(.$await)?.unwrap().current_jobs_ready, Some(8));
+                    }
                 });
             }
         })*

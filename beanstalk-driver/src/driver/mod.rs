@@ -22,7 +22,7 @@ pub use io::{Block, PollTransport};
 pub(crate) use link::Link;
 
 use beanstalk_proto::{
-    Error, Expect, Full, Instant, Job, Lost, Request, SendError,
+    Error, Expect, Full, Instant, Job, Kind, Lost, Request, SendError,
     client::{Connection, SendOptions, Ticket, Timeout},
 };
 
@@ -277,7 +277,7 @@ impl<T: PollTransport> Driver<T> {
     }
 
     /// Waits until sending makes sense, or no waiting will help.
-    async fn make_room(&mut self, expect: Expect) -> Result<(), Error> {
+    pub(crate) async fn make_room(&mut self, expect: Expect) -> Result<(), Error> {
         let expect = &expect;
         if self.connection.check_send(expect).is_err() {
             let timeout = self.connection.config().reply_timeout;
@@ -309,8 +309,7 @@ impl<T: PollTransport> Driver<T> {
     }
 }
 
-/// One command at a time, of which no future is ever dropped.
-#[cfg(feature = "std")]
+/// For whoever keeps tickets, and abandons them.
 impl<T: PollTransport> Driver<T> {
     pub(crate) fn start<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         self.send_now(request)
@@ -326,6 +325,16 @@ impl<T: PollTransport> Driver<T> {
                 Poll::Ready(Err(self.failed(error, lost)))
             }
         }
+    }
+
+    /// Whether some request could be sent now.
+    pub(crate) fn has_room_for_any(&self) -> bool {
+        self.connection.check_send(&Expect::of(Kind::Stats)).is_ok()
+    }
+
+    /// Whether a reply is here, or will not come.
+    pub(crate) fn is_here<R>(&self, ticket: &Ticket<R>) -> bool {
+        self.connection.is_ready(ticket.id())
     }
 }
 

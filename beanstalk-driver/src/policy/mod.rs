@@ -52,5 +52,6 @@ pub use retry::{Deferrals, Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
 pub use session::{Attempt, Call, Event, IDLE, Next, Session, SessionConfig, Step};
 pub use tubes::{Selection, Tubes};
-pub use upkeep::{ClearTube, KickBuried, MoveJobs, Queue, Side, is_empty};
+pub(crate) use upkeep::{Deed, Each, Finder, Machine, Moving, Range, Scanning, Side};
+pub use upkeep::{FoundJob, JobFilter, PROBE_TUBE, Progress, Queue, ScanOptions, is_empty};
 pub use worker::{Action, Metrics, Verdict, Worker, WorkerConfig, WorkerEvent};

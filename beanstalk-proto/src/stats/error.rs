@@ -38,6 +38,12 @@ pub enum StatsError {
         /// The second value.
         value: Excerpt,
     },
+    /// A key that is needed here did not come.
+    #[error("there is no {key}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+    },
     /// An item of a list that is not a tube name.
     #[error("in the list: {0}")]
     Name(#[source] TubeNameError),

@@ -1,0 +1,148 @@
+//! Jobs put as they were: with priority, delay and ttr, into their tube, and buried if they were.
+//!
+//! ```text
+//!   use, if it is another tube ─▶ put ─▶ done
+//!                                  │
+//!                                  └─ to be buried: put delayed ─▶ reserve-job ─▶ bury ─▶ done
+//! ```
+//!
+//! A job that is to be buried is put with the longest delay there is, so that nobody gets it before it is buried: `reserve-job` takes
+//! delayed jobs, too.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use beanstalk_proto::{Buried, Command, CommandError, Error, JobId, Priority, Reply, TubeName};
+
+/// The delay of a job that is to be buried, in seconds: 136 years.
+const HELD_BACK: u32 = u32::MAX;
+
+/// A job to be put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Restored {
+    pub(super) tube: TubeName,
+    pub(super) priority: Priority,
+    /// Seconds.
+    pub(super) delay: u32,
+    /// Seconds.
+    pub(super) ttr: u32,
+    pub(super) is_buried: bool,
+    pub(super) body: Vec<u8>,
+}
+
+/// What was sent for a job that somebody knows as `S`.
+#[derive(Debug)]
+enum Step<S> {
+    Use,
+    Put(S, Option<Priority>),
+    ReserveJob,
+    Bury(S, JobId),
+    /// Deletes what was put, and could not be buried, or came into another tube.
+    Delete(S, Option<Error>),
+}
+
+/// Puts jobs, on one connection.
+#[derive(Debug)]
+pub(super) struct Restorer<S> {
+    used: Option<TubeName>,
+    queue: VecDeque<(S, Restored)>,
+    /// What comes before that.
+    urgent: VecDeque<(Step<S>, Command)>,
+    steps: VecDeque<Step<S>>,
+    /// The last `use` failed: what is put behind it is in another tube.
+    misplaces: bool,
+    /// What it failed with.
+    use_failed: Option<Error>,
+    /// What the last `reserve-job` came to, if it failed.
+    reserve_failed: Option<Error>,
+}
+
+impl<S> Restorer<S> {
+    pub(super) const fn new() -> Self {
+        Self {
+            used: None,
+            queue: VecDeque::new(),
+            urgent: VecDeque::new(),
+            steps: VecDeque::new(),
+            misplaces: false,
+            use_failed: None,
+            reserve_failed: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, source: S, job: Restored) {
+        self.queue.push_back((source, job));
+    }
+
+    /// Whether nothing is to be done.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.urgent.is_empty() && self.steps.is_empty()
+    }
+
+    /// Takes back what is not put yet.
+    pub(super) fn take_back(&mut self) -> VecDeque<(S, Restored)> {
+        core::mem::take(&mut self.queue)
+    }
+
+    pub(super) fn next_command(&mut self) -> Option<Command> {
+        let (step, command) = match self.urgent.pop_front() {
+            Some(urgent) => urgent,
+            None => {
+                let (_, next) = self.queue.front()?;
+                if self.used.as_ref() != Some(&next.tube) {
+                    self.used = Some(next.tube.clone());
+                    (Step::Use, Command::Use { tube: next.tube.clone() })
+                } else {
+                    let (source, job) = self.queue.pop_front()?;
+                    let Restored { priority, ttr, body, .. } = job;
+                    let delay = if job.is_buried { HELD_BACK } else { job.delay };
+                    (Step::Put(source, job.is_buried.then_some(priority)), Command::Put { priority, delay, ttr, body })
+                }
+            }
+        };
+        self.steps.push_back(step);
+        Some(command)
+    }
+
+    /// Takes the result of the oldest command. Gives a job that it is done with, or that failed, and why if that was not said before.
+    pub(super) fn handle_reply(&mut self, result: Result<Reply, Error>) -> Option<(S, Result<(), Option<Error>>)> {
+        match (self.steps.pop_front()?, result) {
+            (Step::Use, result) => {
+                self.misplaces = result.is_err();
+                self.use_failed = result.err();
+                None
+            }
+            (Step::Put(source, _), Ok(Reply::Inserted(id) | Reply::BuriedId(id))) if self.misplaces => {
+                let step = Step::Delete(source, self.use_failed.take());
+                self.urgent.push_back((step, Command::Delete { id }));
+                None
+            }
+            (Step::Put(source, Some(priority)), Ok(Reply::Inserted(id))) => {
+                // In one go: between the two nobody else gets a turn.
+                self.urgent.push_back((Step::ReserveJob, Command::ReserveJob { id }));
+                self.urgent.push_back((Step::Bury(source, id), Command::Bury { id, priority }));
+                None
+            }
+            // For lack of memory, but that is where it belongs.
+            (Step::Put(source, Some(_)), Ok(Reply::BuriedId(_))) => Some((source, Ok(()))),
+            (Step::Put(source, None), Ok(Reply::BuriedId(id))) => {
+                Some((source, Err(Some(Buried { id: Some(id) }.into()))))
+            }
+            (Step::Put(source, _), result) => Some((source, result.map(drop).map_err(Some))),
+            (Step::ReserveJob, result) => {
+                // A body too long to be read is held, too.
+                self.reserve_failed = result.err().filter(|error| !matches!(error, Error::ReplyTooBig { .. }));
+                None
+            }
+            (Step::Bury(source, id), result) => match self.reserve_failed.take() {
+                None => Some((source, result.map(drop).map_err(Some))),
+                // Somebody has taken it already, and may do with it what they want.
+                Some(error) if error.command_error() == Some(CommandError::NotFound) => Some((source, Ok(()))),
+                Some(error) => {
+                    self.urgent.push_back((Step::Delete(source, Some(error)), Command::Delete { id }));
+                    None
+                }
+            },
+            (Step::Delete(source, error), _) => Some((source, Err(error))),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Every job of a tube or a server, without reserving or touching any.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::ops::RangeInclusive;
+
+use super::{Finder, FoundJob, JobFilter, Machine, Progress, Queue, Side, find::Range};
+use beanstalk_proto::{ArgumentError, Command, Error, JobId, Reply, TubeArg, TubeName};
+
+/// The tube of the job that is put to learn how far ids have come, and deleted at once. Scans of a whole server pass over it.
+pub const PROBE_TUBE: &str = "beanstalk.probe";
+
+/// What a scan looks at, and how hard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanOptions {
+    tube: Option<TubeName>,
+    queues: Vec<Queue>,
+    bodies: bool,
+    from: u64,
+    to: Option<u64>,
+    window: usize,
+}
+
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self { tube: None, queues: Vec::new(), bodies: true, from: 1, to: None, window: WINDOW }
+    }
+}
+
+/// How many commands are in flight unless it is set: enough for a server that is near, and little to wait behind.
+const WINDOW: usize = 16;
+
+impl ScanOptions {
+    /// Every job of the server, with its body.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only jobs of this tube.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the name.
+    pub fn tube<'a>(self, tube: impl beanstalk_proto::Argument<TubeArg<'a>>) -> Result<Self, ArgumentError> {
+        Ok(Self { tube: Some(tube.into_argument().to_name()?), ..self })
+    }
+
+    /// Only jobs of these queues; none that is held. Without this jobs of any state are found, held ones, too.
+    #[must_use]
+    pub fn queues(self, queues: &[Queue]) -> Self {
+        Self { queues: Vec::from(queues), ..self }
+    }
+
+    /// Whether bodies are read; they are unless this is `false`.
+    #[must_use]
+    pub const fn bodies(mut self, bodies: bool) -> Self {
+        self.bodies = bodies;
+        self
+    }
+
+    /// Begins at this id, in place of 1: where another scan has left off, which [`Progress::next`] names.
+    #[must_use]
+    pub const fn from(mut self, id: JobId) -> Self {
+        self.from = if id.0 == 0 { 1 } else { id.0 };
+        self
+    }
+
+    /// Ends with this id. Then no job is put to learn how far ids have come.
+    #[must_use]
+    pub const fn to(mut self, id: JobId) -> Self {
+        self.to = Some(id.0);
+        self
+    }
+
+    /// Looks at these ids only.
+    #[must_use]
+    pub const fn range(self, ids: &RangeInclusive<JobId>) -> Self {
+        self.from(*ids.start()).to(*ids.end())
+    }
+
+    /// How many commands are in flight at most: 16 unless it is set. More are faster where the server is far away; but other clients of
+    /// the server wait behind them.
+    #[must_use]
+    pub const fn window(mut self, commands: usize) -> Self {
+        self.window = if commands == 0 { 1 } else { commands };
+        self
+    }
+
+    pub(crate) const fn last(&self) -> Option<u64> {
+        self.to
+    }
+
+    pub(crate) const fn commands(&self) -> usize {
+        self.window
+    }
+}
+
+/// Looks at every id, on one connection.
+#[derive(Debug)]
+pub(crate) struct Scanning {
+    finder: Finder<'static>,
+    found: u64,
+    failed: VecDeque<Error>,
+    ended: bool,
+}
+
+impl Scanning {
+    /// Looks at the ids up to `end`.
+    pub(crate) fn new(options: ScanOptions, end: u64) -> Self {
+        let filter = JobFilter::new(&options.queues);
+        let range = Range { next: options.from, end };
+        let finder = Finder::range(options.tube, filter, range).with_bodies(options.bodies);
+        Self { finder, found: 0, failed: VecDeque::new(), ended: false }
+    }
+
+    /// Takes the next job, or what ends the scan.
+    pub(crate) fn take(&mut self) -> Option<Result<FoundJob, Error>> {
+        if let Some(job) = self.finder.take() {
+            self.found = self.found.saturating_add(1);
+            return Some(Ok(job));
+        }
+        self.failed.pop_front().map(Err)
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.finder.progress(self.found)
+    }
+}
+
+impl Machine for Scanning {
+    fn next_command(&mut self, _: Side) -> Option<Command> {
+        if self.ended { None } else { self.finder.next_command() }
+    }
+
+    fn handle_reply(&mut self, _: Side, result: Result<Reply, Error>) {
+        if self.ended {
+            return;
+        }
+        if let Err(error) = self.finder.handle_reply(result) {
+            self.ended = true;
+            self.failed.push_back(error);
+        }
+    }
+}

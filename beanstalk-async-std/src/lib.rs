@@ -94,8 +94,8 @@ mod upkeep;
 mod work;
 
 pub use beanstalk_driver::{
-    BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, HeldJob, Node,
-    ProducerConfig,
+    BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, HeldJob, NextJob, Node,
+    ProducerConfig, Sent,
     policy::{
         Backoff, Event, FoundJob, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy, ScanOptions, ServerId,
         SessionConfig, Tubes, Verdict, WorkerEvent,

@@ -59,7 +59,9 @@ pub type WorkerHandle = tasks::WorkerHandle<AsyncStd>;
 /// let mut session = Session::connect("localhost:11300").await?.on_event(|event| eprintln!("{event:?}"));
 /// session.watch("emails").await?;
 /// // From here on the server may be restarted at any time.
-/// while let Some(job) = session.next_job(60).await? {
+/// while let Some(next) = session.next_job(60).await? {
+///     // If not, a job that is held besides is about to expire. Here that is one left without a verdict, which comes again.
+///     let Some(job) = next.job() else { continue };
 ///     println!("{:?}", job.text());
 ///     job.delete().await?;
 /// }

@@ -138,7 +138,7 @@ pub use producer::{Producer, ProducerConfig};
 #[cfg(feature = "std")]
 pub use runtime::Runtime;
 #[cfg(feature = "std")]
-pub use session::{JobHandle, ReservedJob, Session};
+pub use session::{JobHandle, NextJob, ReservedJob, Sent, Session};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
 pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};

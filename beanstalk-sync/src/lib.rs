@@ -60,7 +60,8 @@ mod upkeep;
 mod worker;
 
 pub use beanstalk_driver::{
-    BoxError, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, Node, ProducerConfig,
+    BoxError, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, NextJob, Node, ProducerConfig,
+    Sent,
     policy::{
         Backoff, Event, FoundJob, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy, ScanOptions, ServerId,
         SessionConfig, Tubes, Verdict, WorkerEvent,

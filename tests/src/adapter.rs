@@ -14,7 +14,9 @@ macro_rules! adapter_tests {
     ($krate:ident, $block_on:path) => {
         #[test]
         fn the_futures_and_the_clients_are_send() {
-            use $krate::{Client, HeldJob, Producer, Put, Session, SharedClient, Verdict, Worker, WorkerHandle};
+            use $krate::{
+                Client, HeldJob, NextJob, Producer, Put, Session, SharedClient, Verdict, Worker, WorkerHandle,
+            };
 
             fn send<T: Send>(_: T) {}
             fn futures(client: &'static mut Client, shared: &'static SharedClient) {
@@ -39,8 +41,8 @@ macro_rules! adapter_tests {
                     1 => send(session.watch("x")),
                     2 => send(async {
                         match session.next_job(1).await? {
-                            Some(job) => job.bury().await,
-                            None => Ok(()),
+                            Some(NextJob::Job(job)) => job.bury().await,
+                            _ => Ok(()),
                         }
                     }),
                     _ => send(Session::connect("x")),

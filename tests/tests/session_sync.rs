@@ -117,17 +117,17 @@ fn a_job_handle_finishes_its_job_with_the_priority_it_had() {
     for server in servers() {
         let mut session = session_to(server.address());
         let id = session.put(7, 0, 60, "x").unwrap().id();
-        let mut job = session.next_job(0_u32).unwrap().unwrap();
+        let mut job = session.next_job(0_u32).unwrap().unwrap().job().unwrap();
         assert_eq!((job.id, job.text(), job.is_held()), (id, Ok("x"), true));
         assert_eq!(job.tube().unwrap(), "default");
         job.touch().unwrap();
         job.session().put(8, 0, 60, "follows").unwrap().inserted().unwrap();
         job.release(0).unwrap().released().unwrap();
         assert_eq!(session.stats_job(id).unwrap().pri, Some(7.into()));
-        session.next_job(0_u32).unwrap().unwrap().bury().unwrap();
+        session.next_job(0_u32).unwrap().unwrap().job().unwrap().bury().unwrap();
         let stats = session.stats_job(id).unwrap();
         assert_eq!((stats.pri, stats.state), (Some(7.into()), Some(JobState::Buried)));
-        session.next_job(0_u32).unwrap().unwrap().delete().unwrap();
+        session.next_job(0_u32).unwrap().unwrap().job().unwrap().delete().unwrap();
         assert!(session.next_job(0_u32).unwrap().is_none());
     }
 }
@@ -138,7 +138,7 @@ fn a_job_handle_dropped_leaves_the_job_held() {
     for server in servers() {
         let mut session = session_to(server.address());
         let id = session.put(7, 0, 60, "x").unwrap().id();
-        drop(session.next_job(0_u32).unwrap().unwrap());
+        drop(session.next_job(0_u32).unwrap().unwrap().job().unwrap());
         assert_eq!(session.stats_job(id).unwrap().state, Some(JobState::Reserved));
     }
 }
@@ -149,7 +149,7 @@ fn a_job_handle_knows_that_its_connection_is_gone_and_leaves_the_number_alone() 
     for mut daemon in Daemon::each() {
         let mut session = session_to(&daemon.address());
         let id = session.put(7, 0, 60, "one").unwrap().id();
-        let mut job = session.next_job(0_u32).unwrap().unwrap();
+        let mut job = session.next_job(0_u32).unwrap().unwrap().job().unwrap();
         daemon.kill();
         assert!(daemon.restart());
         // Another job has the number now.
@@ -172,7 +172,7 @@ fn a_job_is_taken_back_after_a_restart_that_kept_it() {
     let mut daemon = Daemon::start(Backend::Real, true);
     let mut session = session_to(&daemon.address()).reclaim_jobs(true);
     let id = session.put(7, 0, 60, "x").unwrap().id();
-    let mut job = session.next_job(0_u32).unwrap().unwrap();
+    let mut job = session.next_job(0_u32).unwrap().unwrap().job().unwrap();
     daemon.kill();
     assert!(daemon.restart());
     job.session().list_tubes().unwrap();

@@ -59,7 +59,7 @@ pub(super) async fn a_jobs_handle_takes_it_back_where_the_server_remembers_it<R:
     let Some(mut server) = stand.durable() else { return };
     let mut session = super::session::<R>(&server).await.reclaim_jobs(true);
     let id = session.put(4, 0, 60, "x").await.unwrap().id();
-    let mut job = session.next_job(0).await.unwrap().unwrap();
+    let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
     restart(&mut server);
     job.session().stats().await.unwrap();
     assert!(!job.is_held());

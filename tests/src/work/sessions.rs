@@ -61,7 +61,7 @@ pub(super) async fn a_job_of_a_lost_connection_is_not_held_nor_is_another_under_
     let mut server = stand.server();
     let mut session = quick::<R>(&server, quickly());
     let id = session.put(9, 0, 60, "the same").await.unwrap().id();
-    let mut job = session.next_job(0).await.unwrap().unwrap();
+    let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
     assert!(job.is_held() && job.id == id);
     restart(&mut server);
     // It has forgotten the job, and gives its number to another.
@@ -82,7 +82,7 @@ pub(super) async fn a_job_of_a_lost_connection_is_not_held_nor_is_another_under_
     restart(&mut server);
     let mut session = quick::<R>(&server, quickly()).reclaim_jobs(true);
     let id = session.put(9, 0, 60, "the same").await.unwrap().id();
-    let mut job = session.next_job(0).await.unwrap().unwrap();
+    let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
     restart(&mut server);
     job.session().stats().await.unwrap();
     assert_eq!(job.session().put(9, 0, 60, "the same").await.unwrap().id(), id);
@@ -96,20 +96,20 @@ pub(super) async fn verdicts_keep_the_jobs_priority<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let mut session = session::<R>(&server).await;
     session.put(77, 0, 60, "x").await.unwrap().inserted().unwrap();
-    let mut job = session.next_job(0).await.unwrap().unwrap();
+    let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
     assert_eq!((job.tube().await.unwrap().as_str(), job.server().to_string()), ("default", server.address()));
     let id = job.id;
     job.release(0).await.unwrap().released().unwrap();
     let stats = session.stats_job(id).await.unwrap();
     assert_eq!((stats.pri, stats.state, stats.releases), (Some(77.into()), Some(JobState::Ready), Some(1)));
-    let mut job = session.next_job(0).await.unwrap().unwrap();
+    let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
     job.touch().await.unwrap();
     job.bury().await.unwrap();
     let stats = session.stats_job(id).await.unwrap();
     assert_eq!((stats.pri, stats.state), (Some(77.into()), Some(JobState::Buried)));
     assert!(session.next_job(0).await.unwrap().is_none());
     session.kick_job(id).await.unwrap();
-    session.next_job(0).await.unwrap().unwrap().delete().await.unwrap();
+    session.next_job(0).await.unwrap().unwrap().job().unwrap().delete().await.unwrap();
     assert!(session.peek(id).await.is_err());
 }
 

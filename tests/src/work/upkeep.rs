@@ -23,7 +23,7 @@ async fn fill<R: Adapter>(session: &mut Session<R>) {
     session.use_tube("t").await.unwrap();
     session.watch("t").await.unwrap();
     session.put(5, 0, 60, "buried").await.unwrap().inserted().unwrap();
-    session.next_job(0).await.unwrap().unwrap().bury().await.unwrap();
+    session.next_job(0).await.unwrap().unwrap().job().unwrap().bury().await.unwrap();
     for n in 0..3 {
         session.put(6, 0, 60, format!("ready {n}")).await.unwrap().inserted().unwrap();
     }
@@ -74,7 +74,7 @@ pub(super) async fn an_empty_tube_is_awaited<R: Adapter>(stand: Stand) {
     let soon = Some(Duration::from_millis(50));
     assert!(!wait_until_empty(R::driver(&mut client), "default", soon).await.unwrap());
     let work = async {
-        let job = session.next_job(0).await.unwrap().unwrap();
+        let job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
         R::pause(Duration::from_millis(50)).await;
         job.delete().await.unwrap();
     };

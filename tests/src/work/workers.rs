@@ -11,7 +11,7 @@ use std::{
 };
 
 use beanstalk_driver::{
-    HeldJob, Worker, WorkerBuilder,
+    HeldJob, NextJob, Worker, WorkerBuilder,
     policy::{Backoff, RetryPolicy, Verdict, WorkerEvent},
 };
 use beanstalk_proto::{Error, JobId, stats::JobState};
@@ -124,7 +124,7 @@ pub(super) async fn a_shutdown_lets_handlers_finish_and_reserves_nothing_more<R:
     let (metrics, ()) = zip(work, script).await;
     assert_eq!((metrics.reserved, metrics.done), (1, 1));
     client.watch("t").await.unwrap();
-    let left = client.next_job(0).await.unwrap().expect("the second is left");
+    let left = client.next_job(0).await.unwrap().and_then(NextJob::job).expect("the second is left");
     assert_eq!(left.text(), Ok("two"));
 }
 
@@ -156,7 +156,7 @@ pub(super) async fn a_shutdown_gives_back_at_its_deadline_what_is_stuck<R: Adapt
     assert!(took >= within / 2 && took < within + SLACK, "it took {took:?}");
     assert_eq!((metrics.reserved, metrics.returned), (1, 1));
     // Long before its ttr is over.
-    let back = client.next_job(10).await.unwrap().expect("it is given back");
+    let back = client.next_job(10).await.unwrap().and_then(NextJob::job).expect("it is given back");
     assert_eq!(back.id, id);
 }
 
@@ -180,7 +180,7 @@ pub(super) async fn an_idle_worker_stops_at_once<R: Adapter>(stand: Stand) {
     assert_eq!(metrics, Default::default());
     // Nobody waits any more.
     let id = client.put(1, 0, 60, "x").await.unwrap().id();
-    assert_eq!(client.next_job(10).await.unwrap().map(|job| job.id), Some(id));
+    assert_eq!(client.next_job(10).await.unwrap().and_then(NextJob::job).map(|job| job.id), Some(id));
 }
 
 pub(super) async fn a_run_that_is_dropped_gives_its_jobs_back<R: Adapter>(stand: Stand) {
@@ -203,7 +203,7 @@ pub(super) async fn a_run_that_is_dropped_gives_its_jobs_back<R: Adapter>(stand:
         0
     });
     assert_eq!(dropped.await, 0);
-    assert_eq!(client.next_job(10).await.unwrap().map(|job| job.id), Some(id));
+    assert_eq!(client.next_job(10).await.unwrap().and_then(NextJob::job).map(|job| job.id), Some(id));
 }
 
 pub(super) async fn a_server_that_is_restarted_is_worked_for_again<R: Adapter>(stand: Stand) {
@@ -303,7 +303,7 @@ pub(super) async fn servers_come_and_go_while_the_worker_runs<R: Adapter>(stand:
         one.put(1, 0, 60, "stays").await.unwrap().inserted().unwrap();
         two.put(1, 0, 60, "goes").await.unwrap().inserted().unwrap();
         eventually::<R>("the second server is still worked for", || handle.metrics().done == 3).await;
-        assert_eq!(one.next_job(0).await.unwrap().expect("it stays").text(), Ok("stays"));
+        assert_eq!(one.next_job(0).await.unwrap().and_then(NextJob::job).expect("it stays").text(), Ok("stays"));
         handle.shutdown(LONG);
     };
     let (metrics, ()) = zip(work, script).await;

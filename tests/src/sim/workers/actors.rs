@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use beanstalk_driver::{
-    JobHandle, Producer, ProducerConfig, Session,
+    JobHandle, NextJob, Producer, ProducerConfig, Session,
     policy::{Backoff, SessionConfig},
 };
 use beanstalk_proto::TubeName;
@@ -181,7 +181,7 @@ pub(super) async fn session(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
                     true => clock.cancel(reserve, after, polls).await,
                     false => Some(reserve.await),
                 };
-                if let Some(Ok(Some(job))) = job {
+                if let Some(Ok(Some(NextJob::Job(job)))) = job {
                     clock.cancel(hold(&cluster, &mut rng, job, cancels_reserves), after, u64::MAX).await;
                 }
             }

@@ -3,13 +3,13 @@
 use std::{any::Any, marker::PhantomData, panic, sync::Arc, thread, time::Duration};
 
 use beanstalk_driver::{
-    self as tasks, HandlerResult, HeldJob, ProducerConfig,
+    self as tasks, HandlerResult, HeldJob, NextJob, ProducerConfig,
     policy::{Backoff, Metrics, Placed, RetryPolicy, SessionConfig, Verdict, WorkerEvent},
 };
 use beanstalk_proto::{Command, Error, Job, Reply, client::Config};
 use smol::channel::{Receiver, RecvError};
 
-use super::{super::Adapter, evil::Evil};
+use super::{super::Adapter, evil::Evil, session_uses::SessionUses};
 
 /// How a handler ends.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ pub(super) type Puts<'f> = &'f mut dyn FnMut(Duration, Result<Placed, Error>) ->
 pub(super) type Script<'f> = &'f mut dyn FnMut(Option<Result<Reply, Error>>) -> Option<Command>;
 
 /// A binding under test.
-pub trait Binding: 'static {
+pub trait Binding: SessionUses + 'static {
     /// How tests call it.
     const NAME: &'static str;
 
@@ -187,7 +187,7 @@ impl<R: Adapter> Binding for Async<R> {
         R::block_on(async {
             let mut session = tasks::Session::<R>::connect(address).await?;
             session.watch("t").await?;
-            let mut job = session.next_job(10).await?.expect("a job");
+            let mut job = session.next_job(10).await?.and_then(NextJob::job).expect("a job");
             meanwhile();
             match then {
                 Use::Reclaim => {
@@ -272,7 +272,7 @@ impl Binding for Blocking {
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error> {
         let mut session = beanstalk_sync::Session::connect(address)?;
         session.watch("t")?;
-        let mut job = session.next_job(10_u32)?.expect("a job");
+        let mut job = session.next_job(10_u32)?.and_then(NextJob::job).expect("a job");
         meanwhile();
         match then {
             Use::Reclaim => {

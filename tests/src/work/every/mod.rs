@@ -11,6 +11,8 @@ mod pace;
 mod patience;
 mod peers;
 mod restarts;
+mod session_uses;
+mod sessions;
 mod shutdowns;
 
 use std::{
@@ -77,8 +79,15 @@ scenarios! {
         restarts::a_reserve_that_waits_goes_on_though_its_server_is_restarted
         nodes::a_session_connects_to_the_node_that_worked_last
         nodes::a_worker_spreads_its_connections_over_the_nodes_and_moves_them
+        sessions::after_deadline_soon_a_touch_keeps_the_job_and_the_loop_goes_on
+        sessions::what_a_session_has_flushed_is_done_though_it_is_dropped
+        sessions::replies_to_what_a_session_has_sent_are_taken_in_any_order
+        sessions::a_session_shows_the_end_of_its_connection_without_a_call
     }
     peers {
+        sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin
+        sessions::a_call_of_a_session_has_a_timeout_of_its_own
+        sessions::what_a_session_has_sent_is_not_repeated_on_another_connection
         shutdowns::a_job_in_hand_is_returned_though_the_server_is_frozen
         shutdowns::a_job_whose_verdict_is_not_answered_is_lost
         pace::a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely

@@ -66,6 +66,12 @@ impl<T> Blocking<T> {
         }
     }
 
+    /// Returns the transport, and what its clock counts from.
+    #[cfg(feature = "threads")]
+    pub(crate) fn into_parts(self) -> (T, time::Instant) {
+        (self.transport, self.epoch)
+    }
+
     pub(crate) const fn get_ref(&self) -> &T {
         &self.transport
     }

@@ -38,6 +38,11 @@
 //! another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request and reading the reply, however
 //! slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s. On a stream of your own see [`Transport::set_deadline`].
 //!
+//! # Features
+//!
+//! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`]. `tracing` logs what
+//! happens to connections and workers as events of the crate `tracing`.
+//!
 //! # Security
 //!
 //! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
@@ -48,16 +53,14 @@ mod blocking;
 mod call_all;
 mod client;
 mod dial;
-mod held;
-mod listener;
 mod producer;
 mod session;
-mod slot;
 mod std_runtime;
+#[cfg(feature = "threads")]
+mod threads;
 mod timeout;
 mod transport;
 mod upkeep;
-mod worker;
 
 pub use beanstalk_driver::{
     BoxError, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, NextJob, Node, ProducerConfig,
@@ -79,12 +82,12 @@ pub use beanstalk_proto::{
 };
 pub use call_all::CallAll;
 pub use client::Client;
-pub use held::HeldJob;
 pub use producer::Producer;
 pub use session::{JobHandle, Session};
+#[cfg(feature = "threads")]
+pub use threads::{HeldJob, Threads, Worker, WorkerBuilder, WorkerHandle};
 pub use transport::{Socket, Stream, Transport};
 pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};
-pub use worker::{Worker, WorkerBuilder, WorkerHandle};
 
 /// Runs the README's example, and those of the project's.
 #[cfg(doctest)]

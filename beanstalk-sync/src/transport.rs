@@ -205,24 +205,6 @@ impl From<UnixStream> for Stream {
     }
 }
 
-/// For whoever has to break off what another thread waits for.
-impl Stream {
-    /// Another handle of the same socket. It is only closed with both.
-    pub(crate) fn try_clone(&self) -> io::Result<Self> {
-        match &self.socket {
-            Socket::Tcp(stream) => stream.try_clone().map(Self::from),
-            #[cfg(unix)]
-            Socket::Unix(stream) => stream.try_clone().map(Self::from),
-        }
-    }
-
-    /// Ends the connection: reads and writes return at once, waiting ones too.
-    pub(crate) fn shutdown(&self) {
-        // It can only fail if the connection has ended already.
-        let _ended = either!(&self.socket, stream => stream.shutdown(Shutdown::Both));
-    }
-}
-
 impl Side {
     const NEW: Self = Self { timeout: None, used: false, shortened: false };
 

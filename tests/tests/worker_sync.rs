@@ -201,7 +201,9 @@ fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
         assert!(!receiver.recv_timeout(LONG).unwrap());
         let within = Duration::from_millis(2500);
         let (metrics, took) = worker.stop(within);
-        assert!(took >= within && took < within + LONG / 2, "it took {took:?}");
+        // The slots stop a little earlier, so that all is over in time.
+        let least = within - Duration::from_millis(200);
+        assert!(took >= least && took < within + LONG / 2, "it took {took:?}");
         assert_eq!(metrics, Metrics { reserved: 1, returned: 1, ..Metrics::default() });
         wait_for(|| client.stats_job(id).unwrap().state == Some(JobState::Ready), "the job is back");
         let stats = client.stats_job(id).unwrap();

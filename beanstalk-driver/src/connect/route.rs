@@ -2,7 +2,10 @@
 
 use std::{
     str::FromStr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use super::endpoint::{Endpoint, EndpointError};
@@ -10,19 +13,20 @@ use super::endpoint::{Endpoint, EndpointError};
 /// An [`Endpoint`] that a client connects to more than once. Its nodes are tried in turn, beginning with the one that was connected
 /// to last.
 ///
-/// Each client has its own. Several of one endpoint are spread over its nodes by [`Route::beginning_at`].
-#[derive(Debug)]
+/// Each client has its own, which its clones share. Several of one endpoint are spread over its nodes by [`Route::beginning_at`].
+#[derive(Clone, Debug)]
 pub struct Route {
     endpoint: Endpoint,
     /// An index into the nodes.
-    first: AtomicUsize,
+    first: Arc<AtomicUsize>,
 }
 
 impl Route {
     /// Begins with this node, counted from 0 and again from 0 after the last.
     #[must_use]
     pub fn beginning_at(endpoint: Endpoint, node: usize) -> Self {
-        let first = AtomicUsize::new(node.checked_rem(endpoint.nodes().len()).unwrap_or(0));
+        let first = node.checked_rem(endpoint.nodes().len()).unwrap_or(0);
+        let first = Arc::new(AtomicUsize::new(first));
         Self { endpoint, first }
     }
 
@@ -55,11 +59,5 @@ impl FromStr for Route {
 impl From<Endpoint> for Route {
     fn from(endpoint: Endpoint) -> Self {
         Self::beginning_at(endpoint, 0)
-    }
-}
-
-impl Clone for Route {
-    fn clone(&self) -> Self {
-        Self::beginning_at(self.endpoint.clone(), self.first.load(Ordering::Relaxed))
     }
 }

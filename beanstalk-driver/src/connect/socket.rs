@@ -85,6 +85,18 @@ where
     peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
+/// Leaves a socket so that it never waits.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub fn set_nonblocking<'s, S>(stream: &'s S) -> io::Result<()>
+where
+    SockRef<'s>: From<&'s S>,
+{
+    SockRef::from(stream).set_nonblocking(true)
+}
+
 /// Closes the writing half.
 ///
 /// # Errors

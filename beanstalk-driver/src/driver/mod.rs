@@ -72,6 +72,16 @@ impl<T: PollTransport> Driver<T> {
         (self.connection, self.link)
     }
 
+    /// Goes on over what is made of its transport, whose clock has to go on, too. For whoever connects in one way and works in another.
+    ///
+    /// # Errors
+    ///
+    /// What making it fails with.
+    pub fn try_map<U: PollTransport, E>(self, map: impl FnOnce(T) -> Result<U, E>) -> Result<Driver<U>, E> {
+        let Self { connection, link, timeout } = self;
+        Ok(Driver { connection, link: Link::new(map(link.transport)?), timeout })
+    }
+
     /// Returns the transport.
     pub const fn transport(&self) -> &T {
         &self.link.transport

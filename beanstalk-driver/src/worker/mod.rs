@@ -4,6 +4,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     fmt,
     future::{Future, poll_fn},
+    marker::PhantomData,
     task::Poll,
     time::Duration,
 };
@@ -47,15 +48,7 @@ impl<R: Runtime> fmt::Debug for Worker<R> {
 impl<R: Runtime> Worker<R> {
     /// A worker to be configured.
     pub fn builder() -> WorkerBuilder<R> {
-        WorkerBuilder {
-            servers: Vec::new(),
-            concurrency: 1,
-            worker: WorkerConfig::default(),
-            connection: ConnectOptions::default(),
-            on_event: None,
-            error: None,
-            runtime: core::marker::PhantomData,
-        }
+        WorkerBuilder::default()
     }
 
     /// What stops it, counts what it does, and changes its servers while it runs.
@@ -112,19 +105,33 @@ impl<R: Runtime> Drop for Abort<'_, R> {
     }
 }
 
-/// Configures a [`Worker`]. What is wrong is told by [`WorkerBuilder::build`].
+/// Configures a [`Worker`], or the binding's own that is made of one. What is wrong is told by [`WorkerBuilder::build`].
 #[must_use]
-pub struct WorkerBuilder<R> {
+pub struct WorkerBuilder<R, W = Worker<R>> {
     servers: Vec<Endpoint>,
     concurrency: usize,
     worker: WorkerConfig,
     connection: ConnectOptions,
     on_event: Option<OnEvent>,
     error: Option<Error>,
-    runtime: core::marker::PhantomData<fn() -> R>,
+    made: PhantomData<fn() -> (R, W)>,
 }
 
-impl<R> fmt::Debug for WorkerBuilder<R> {
+impl<R, W> Default for WorkerBuilder<R, W> {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            concurrency: 1,
+            worker: WorkerConfig::default(),
+            connection: ConnectOptions::default(),
+            on_event: None,
+            error: None,
+            made: PhantomData,
+        }
+    }
+}
+
+impl<R, W> fmt::Debug for WorkerBuilder<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { servers, concurrency, worker, .. } = self;
         f.debug_struct("WorkerBuilder")
@@ -135,7 +142,7 @@ impl<R> fmt::Debug for WorkerBuilder<R> {
     }
 }
 
-impl<R: Runtime> WorkerBuilder<R> {
+impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// Adds a server: `host:port`, `[v6]:port` or `unix:/path`.
     pub fn server(mut self, address: &str) -> Self {
         match address.parse() {
@@ -161,7 +168,7 @@ impl<R: Runtime> WorkerBuilder<R> {
 
     /// Adds tubes to take jobs from.
     pub fn tubes<'t>(self, tubes: impl IntoIterator<Item: Argument<TubeArg<'t>>>) -> Self {
-        tubes.into_iter().fold(self, WorkerBuilder::tube)
+        tubes.into_iter().fold(self, Self::tube)
     }
 
     /// How many jobs of each server are worked on at a time, each with a connection of its own: 1 unless changed.
@@ -213,14 +220,14 @@ impl<R: Runtime> WorkerBuilder<R> {
     ///
     /// [`Error::Argument`] for what is no address or no tube name, and for what no worker could work with: no servers, a
     /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest.
-    pub fn build(self) -> Result<Worker<R>, Error> {
+    pub fn build(self) -> Result<W, Error> {
         if let Some(error) = self.error {
             return Err(error);
         }
         self.worker.check(self.servers.len(), self.concurrency)?;
         let shared = SharedState::new(self.connection, self.worker, self.concurrency, self.on_event);
         self.servers.into_iter().for_each(|server| shared.add_server(server));
-        Ok(Worker { shared: Arc::new(shared) })
+        Ok(Worker { shared: Arc::new(shared) }.into())
     }
 
     fn fail(&mut self, error: impl Into<Error>) {

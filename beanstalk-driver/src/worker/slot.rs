@@ -52,6 +52,8 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Where handlers can't be dropped, it may go on.
+        self.link.lose();
         self.link.close();
         // A handler may panic even here.
         let handler = mem::replace(&mut self.handler, Box::pin(core::future::pending()));

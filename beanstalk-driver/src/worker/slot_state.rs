@@ -16,7 +16,7 @@ use crate::{
     connect::{Endpoint, Route},
     policy::Metrics,
 };
-use beanstalk_proto::{Error, Instant, Job, Lost, TubeName, stats::JobStats};
+use beanstalk_proto::{Error, Instant, Job, TubeName, stats::JobStats};
 
 /// One for each slot.
 pub(super) struct SlotState {
@@ -187,7 +187,7 @@ impl HeldJob {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if the job is lost or its handler has ended, and what the server answers.
+    /// [`Error::NotHeld`] if the job is lost or its handler has ended, and what the server answers.
     pub async fn stats(&self) -> Result<JobStats, Error> {
         let mut asked = false;
         poll_fn(|cx| self.poll_stats(&mut asked, cx)).await
@@ -216,17 +216,17 @@ impl HeldJob {
     }
 
     fn poll_stats(&self, asked: &mut bool, cx: &mut Context<'_>) -> Poll<Result<JobStats, Error>> {
-        let closed = || Poll::Ready(Err(Error::Closed { lost: Lost::NotSent }));
+        let lost = || Poll::Ready(Err(Error::NotHeld { id: self.job.id }));
         if self.is_lost() {
-            return closed();
+            return lost();
         }
         let mut question = lock(&self.link.question);
         match &mut *question {
             Question::Answered(_) if *asked => match mem::take(&mut *question) {
                 Question::Answered(answer) => Poll::Ready(*answer),
-                _ => closed(),
+                _ => lost(),
             },
-            Question::Void => closed(),
+            Question::Void => lost(),
             Question::Asked(wakers) => {
                 if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
                     wakers.push(cx.waker().clone());

@@ -219,7 +219,7 @@ pub(super) async fn a_server_that_is_restarted_is_worked_for_again<R: Adapter>(s
             if job.text() == Ok("held") {
                 began.send(()).await.unwrap();
                 eventually::<R>("the handler learns that its job is lost", || job.is_lost()).await;
-                assert!(matches!(job.stats().await, Err(Error::Closed { .. })));
+                assert!(matches!(job.stats().await, Err(Error::NotHeld { .. })));
                 lost.send(()).await.unwrap();
             }
             Outcome::Ok(Verdict::Done)

@@ -1,0 +1,151 @@
+//! The worker of threads: the driver's, with handlers that block.
+
+use std::{fmt, future::ready, ops::Deref};
+
+use beanstalk_driver::{self as tasks, Endpoint, HandlerResult, policy::Metrics};
+use beanstalk_proto::{Error, Job, TubeName, stats::JobStats};
+
+use super::{Threads, wait::block_on};
+
+/// Runs a handler for every job that comes.
+///
+/// ```no_run
+/// use beanstalk_sync::{Error, HeldJob, Verdict, Worker};
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Error> {
+/// let worker = Worker::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
+///
+/// let handle = worker.handle();
+/// std::thread::spawn(move || {
+///     // … when a signal comes:
+///     handle.shutdown(Duration::from_secs(10));
+/// });
+///
+/// let metrics = worker.run(|job: &HeldJob| {
+///     println!("sending {}", job.text()?);
+///     Ok::<_, std::str::Utf8Error>(Verdict::Done)
+/// });
+/// println!("{} mails sent", metrics.done);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// While a handler runs, its job is touched before its time to run is over, so it may take as long as it likes. A handler
+/// that fails or panics has its job released with a delay that grows with the job's own count of releases and timeouts,
+/// and at last buried: see [`RetryPolicy`](crate::RetryPolicy). Lost connections are made again, with their tubes.
+///
+/// # What differs from the asynchronous workers
+///
+/// Everything but this is the same on every binding, and comes from the same code:
+///
+/// | | here | tokio, async-std |
+/// |---|---|---|
+/// | a slot is | a thread | a task |
+/// | a handler runs | on its slot's thread; once it has taken 20 ms, another thread looks after the slot | on its slot's task, and must not block |
+/// | a handler that still runs at the deadline of a shutdown | is left behind: its job is given back, [`HeldJob::is_lost`] is true, and what it returns changes nothing | is dropped |
+/// | a name that is still looked up at the deadline | is left behind in its thread | is left behind in the runtime's |
+/// | [`Worker::run`] | blocks its thread, and can't be dropped | is a future |
+#[derive(Debug)]
+pub struct Worker {
+    worker: tasks::Worker<Threads>,
+}
+
+/// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
+/// `on_event`, and `build`.
+pub type WorkerBuilder = tasks::WorkerBuilder<Threads, Worker>;
+
+/// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,
+/// `remove_server`, `servers`). From any thread.
+pub type WorkerHandle = tasks::WorkerHandle<Threads>;
+
+impl From<tasks::Worker<Threads>> for Worker {
+    fn from(worker: tasks::Worker<Threads>) -> Self {
+        Self { worker }
+    }
+}
+
+impl Worker {
+    /// Returns a builder with nothing set: it needs a server at least.
+    pub fn builder() -> WorkerBuilder {
+        WorkerBuilder::default()
+    }
+
+    /// Returns what controls and observes it, from any thread.
+    #[must_use]
+    pub fn handle(&self) -> WorkerHandle {
+        self.worker.handle()
+    }
+
+    /// Works until it is shut down, and returns what was done. The handler is called in the threads of the slots, several at
+    /// a time if there are several.
+    ///
+    /// It returns as soon as every slot has finished, and at the deadline of the shutdown in any case: connections are
+    /// closed then, which gives back what they held, and handlers that still run are left behind. Such a handler learns of it from
+    /// [`HeldJob::is_lost`].
+    pub fn run<O: HandlerResult>(self, handler: impl Fn(&HeldJob) -> O + Send + Sync + 'static) -> Metrics {
+        block_on(self.worker.run(move |job| ready(handler(&HeldJob { job }).into_outcome())))
+    }
+}
+
+/// The job that a worker's handler works on: its id and body, by way of [`Job`], and where it came from.
+///
+/// It is held for as long as the handler runs: the worker touches it before its time to run is over. What becomes of it
+/// is the handler's [`Verdict`](crate::Verdict).
+pub struct HeldJob {
+    job: tasks::HeldJob,
+}
+
+impl HeldJob {
+    /// Returns the server it came from.
+    #[must_use]
+    pub fn server(&self) -> &Endpoint {
+        self.job.server()
+    }
+
+    /// Returns whether it is held no more, because the connection broke or its time to run was over: somebody else may have it by
+    /// now, and what the handler returns changes nothing. A handler that takes long may ask, and end early.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.job.is_lost()
+    }
+
+    /// Returns whether the worker is about to stop: there may not be time to finish, and what is not finished at the deadline is
+    /// given back.
+    #[must_use]
+    pub fn is_shutting_down(&self) -> bool {
+        self.job.is_shutting_down()
+    }
+
+    /// Asks the server for its statistics, between heartbeats on the connection that holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if it is lost, else as [`Client::stats_job`](crate::Client::stats_job).
+    pub fn stats(&self) -> Result<JobStats, Error> {
+        block_on(self.job.stats())
+    }
+
+    /// Returns the tube it is in. It is known to a worker of one tube; with several the server is asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldJob::stats`].
+    pub fn tube(&self) -> Result<TubeName, Error> {
+        block_on(self.job.tube())
+    }
+}
+
+impl Deref for HeldJob {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.job
+    }
+}
+
+impl fmt::Debug for HeldJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeldJob").field("job", &**self).field("server", self.server()).finish_non_exhaustive()
+    }
+}

@@ -35,6 +35,7 @@ mod receive;
 mod reserve;
 mod send;
 mod slot;
+mod slots;
 mod ticket;
 mod timing;
 
@@ -52,7 +53,8 @@ use crate::{
 };
 use closing::Closing;
 use reserve::Parked;
-use slot::{Patience, Slots};
+use slot::Patience;
+use slots::Slots;
 use timing::Clock;
 
 /// Whether the stream goes on.

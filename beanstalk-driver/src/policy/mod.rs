@@ -30,6 +30,7 @@
 )]
 
 mod backoff;
+mod call;
 #[cfg(feature = "std")]
 mod guard;
 mod hash;
@@ -44,13 +45,14 @@ mod upkeep;
 mod worker;
 
 pub use backoff::{Backoff, Delays};
+pub use call::{Attempt, Call};
 #[cfg(feature = "std")]
 pub use guard::{describe_chain, guarded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Deferrals, Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
-pub use session::{Attempt, Call, Event, IDLE, Next, Session, SessionConfig, Step};
+pub use session::{Event, IDLE, Next, Session, SessionConfig, Step};
 pub use tubes::{Selection, Tubes};
 pub(crate) use upkeep::{Deed, Each, Finder, Machine, Moving, Range, Scanning, Side};
 pub use upkeep::{FoundJob, JobFilter, PROBE_TUBE, Progress, Queue, ScanOptions, is_empty};

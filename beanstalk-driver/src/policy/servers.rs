@@ -24,9 +24,10 @@ use core::{cmp::Reverse, fmt, time::Duration};
 
 use super::{
     backoff::{Backoff, Delays},
+    call::breaks,
     hash,
     patience::Patience,
-    session::{Next, breaks},
+    session::Next,
 };
 use beanstalk_proto::{ArgumentError, CommandError, Error, Instant, JobId, Lost};
 

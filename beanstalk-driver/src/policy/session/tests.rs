@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use beanstalk_proto::{CommandError, Delete, Put, Quit, Raw, Reserve, StatsTube, Subject, TubeName, Use, Watch};
+use beanstalk_proto::{
+    CommandError, Delete, Put, Quit, Raw, Request, Reserve, ReserveWithTimeout, StatsTube, Subject, TubeName, Use,
+    Wait, Watch,
+};
 
 fn at(millis: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(millis)

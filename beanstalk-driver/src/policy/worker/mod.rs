@@ -37,9 +37,10 @@
 use core::time::Duration;
 
 use super::{
+    call::breaks,
     reclaim::{Claim, Reclaimed},
     retry::{Deferrals, Failed, RetryPolicy},
-    session::{Event, Session, SessionConfig, Step, breaks},
+    session::{Event, Session, SessionConfig, Step},
     tubes::Tubes,
 };
 use crate::connect::Endpoint;

@@ -186,9 +186,7 @@ pub use error::{
 #[cfg(feature = "std")]
 pub use error::{ConnectAttempt, ConnectError, ConnectPhase};
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
-#[doc(hidden)]
-pub use request::Sharing;
-pub use request::{Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, TIMEOUT_FOREVER, Wait, encode};
+pub use request::{Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, Sharing, TIMEOUT_FOREVER, Wait, encode};
 pub use table::Command;
 pub use time::Instant;
 pub use transmit::Segments;

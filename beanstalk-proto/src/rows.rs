@@ -1,30 +1,47 @@
 //! The rows of the command table: every command of the protocol, described once. This file imports nothing; what is emitted
-//! from it stands in the modules that call [`__commands`].
+//! from it stands in the modules that call [`command_table`].
 //!
 //! From a row come `Kind`, the request struct and its `Request` impl, the owned `Command` that a server receives, the server's
 //! line parser, and the named methods of every adapter. The rows stand in the order in which beanstalkd tries its command
 //! words: it matches by prefix, so `reserve-job ` is tried before `reserve`.
-//!
-//! A row reads: request struct, method name, word on the wire and (`match`) the prefix that the server looks for; the
-//! arguments, each with its kind; the Rust type of the reply and how to get there; every reply word that may answer
-//! besides the general errors; what the server may wait for; what the reply
-//! repeats; how a connection that tasks share offers it (`as_is`; under another name, with the tube to use; `no`); an
-//! example call.
-//!
-//! | argument kind | in a request | in a `Command` | on the wire |
-//! |---|---|---|---|
-//! | `pri` | `Priority` | `Priority` | u32 |
-//! | `secs` | `Seconds` | `u32` | at most 2^32-1 |
-//! | `timeout` | `Seconds` | `u32` | at most 2^31-1 |
-//! | `id` | `JobId` | `JobId` | u64 |
-//! | `bound` | `Bound` | `u32` | u32 |
-//! | `tube` | `TubeArg` | `TubeName` | the name |
-//! | `body` | `Body` | `Vec<u8>` | length, CRLF, bytes, CRLF |
 
-/// Hands all rows of the table to a macro.
-#[doc(hidden)]
+/// Hands all rows of the command table to a macro, given by its path: for whoever emits something for each command, such as a binding
+/// its methods. The crate `beanstalk-driver` has that done, in `client_methods!`.
+///
+/// A row reads: request struct, method name, word on the wire and (`match`) the prefix that the server looks for; the
+/// arguments, each with its kind; the Rust type of the reply and how to get there; every reply word that may answer
+/// besides the general errors; what the server may wait for; what the reply
+/// repeats; how a connection that tasks share offers it (`as_is`; under another name, with the tube to use; `no`); an
+/// example call.
+///
+/// | argument kind | in a request | in a `Command` | on the wire |
+/// |---|---|---|---|
+/// | `pri` | `Priority` | `Priority` | u32 |
+/// | `secs` | `Seconds` | `u32` | at most 2^32-1 |
+/// | `timeout` | `Seconds` | `u32` | at most 2^31-1 |
+/// | `id` | `JobId` | `JobId` | u64 |
+/// | `bound` | `Bound` | `u32` | u32 |
+/// | `tube` | `TubeArg` | `TubeName` | the name |
+/// | `body` | `Body` | `Vec<u8>` | length, CRLF, bytes, CRLF |
+///
+/// What stands behind a reply's type is for this crate, and best taken as tokens:
+///
+/// ```
+/// macro_rules! methods {
+///     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+///        $(($($arg:ident: $kind:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($from:tt)* }
+///        replies [$($word_of_reply:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident
+///        example $example:literal;)*) => {
+///         [$((stringify!($method), $word)),*]
+///     };
+/// }
+///
+/// let methods = beanstalk_proto::command_table!(methods);
+/// assert_eq!(methods.len(), beanstalk_proto::Kind::ALL.len());
+/// assert!(methods.contains(&("peek_ready", "peek-ready")));
+/// ```
 #[macro_export]
-macro_rules! __commands {
+macro_rules! command_table {
     ($($callback:tt)*) => { $($callback)*! {
         /// Adds a job to the tube in use.
         ///

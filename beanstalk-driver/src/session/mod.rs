@@ -363,4 +363,4 @@ macro_rules! session_methods {
     };
 }
 
-beanstalk_proto::__commands!(session_methods);
+beanstalk_proto::command_table!(session_methods);

@@ -129,4 +129,4 @@ macro_rules! define_parser {
     };
 }
 
-__commands!(define_parser);
+command_table!(define_parser);

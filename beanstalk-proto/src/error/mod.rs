@@ -226,7 +226,9 @@ impl Error {
         self
     }
 
-    #[doc(hidden)]
+    /// Makes the error of a request out of why its reply could not be decoded: for whoever decodes an
+    /// [untyped](crate::client::Ticket::untyped) reply by [`Request::decode`](crate::Request::decode). The request's
+    /// [`Expect`](crate::Expect) has its name and its subject.
     #[must_use]
     #[cold]
     pub fn from_decode(command: &'static str, subject: Subject, error: DecodeError) -> Self {

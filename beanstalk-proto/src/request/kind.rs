@@ -6,15 +6,14 @@ use crate::{
     types::Dialect,
 };
 
-/// How a command can be sent on a connection that tasks share, each with tubes of its own.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a command can be sent on a connection that several callers share, each with tubes of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sharing {
     /// It neither waits nor has to do with the connection's tubes.
     AsIs,
-    /// It is about the tube in use: as this method.
+    /// It is about the tube in use: with a `use` ahead of it. A client that is shared has this method for it, which takes the tube first.
     InTube(&'static str),
-    /// It waits, or changes what the other tasks rely on.
+    /// Not at all: it waits, or changes what the other callers rely on.
     No,
 }
 
@@ -55,8 +54,7 @@ macro_rules! define_kinds {
                 match self { $(Self::$name => $prefix),* }
             }
 
-            /// How a connection that tasks share offers it.
-            #[doc(hidden)]
+            /// Returns how it can be sent on a connection that several callers share.
             #[must_use]
             pub const fn sharing(self) -> Sharing {
                 match self { $(Self::$name => sharing!($shared)),* }
@@ -81,7 +79,7 @@ macro_rules! define_kinds {
     };
 }
 
-__commands!(define_kinds);
+command_table!(define_kinds);
 
 impl Kind {
     /// The built-in command whose word a line begins with.

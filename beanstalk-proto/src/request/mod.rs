@@ -42,9 +42,7 @@ use core::time::Duration;
 pub use args::TIMEOUT_FOREVER;
 pub(crate) use args::{Args, BadFormat, End};
 pub use encoder::Encoder;
-pub use kind::Kind;
-#[doc(hidden)]
-pub use kind::Sharing;
+pub use kind::{Kind, Sharing};
 
 use crate::{
     error::{ArgumentError, CommandError, DecodeError},

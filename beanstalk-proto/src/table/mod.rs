@@ -1,4 +1,4 @@
-//! What is emitted from the [rows](crate::__commands) of the command table for a client: the request structs, and [`Command`],
+//! What is emitted from the [rows](crate::command_table) of the command table for a client: the request structs, and [`Command`],
 //! which holds any of them. ([`Kind`], which needs no values, is emitted below, next to [`Expect`].)
 
 #[macro_use]
@@ -21,4 +21,4 @@ use crate::{
     },
 };
 
-__commands!(define);
+command_table!(define);

@@ -197,7 +197,7 @@ macro_rules! attributes {
     };
 }
 
-beanstalk_proto::__commands!(attributes);
+beanstalk_proto::command_table!(attributes);
 
 #[test]
 fn a_command_is_found_by_its_word_on_the_wire_and_by_what_others_call_it() {

@@ -11,7 +11,7 @@ macro_rules! rows {
     };
 }
 
-beanstalk_proto::__commands!(rows);
+beanstalk_proto::command_table!(rows);
 
 fn is_found(row: &Row, name: &str) -> bool {
     let alias = format!("alias = {name:?}");

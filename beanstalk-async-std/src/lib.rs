@@ -58,6 +58,7 @@
 //! | to put on several servers | a [`Producer`] |
 //! | to empty a tube, or move its jobs | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
 //! | to look at every job, without reserving any | [`scan`] |
+//! | jobs in a file, and put again | [`ExportWriter`], [`ExportReader`], [`import`] |
 //! | TLS, a tunnel, a test's stream | [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
@@ -94,11 +95,11 @@ mod upkeep;
 mod work;
 
 pub use beanstalk_driver::{
-    BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, HeldJob, NextJob, Node,
-    ProducerConfig, Sent,
+    BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, HandlerError,
+    HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
     policy::{
-        Backoff, Event, FoundJob, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy, ScanOptions, ServerId,
-        SessionConfig, Tubes, Verdict, WorkerEvent,
+        Backoff, Event, ExportedJob, FoundJob, ImportError, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy,
+        ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
@@ -116,7 +117,7 @@ pub use runtime::AsyncStd;
 pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
-pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};
+pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 pub use work::{JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle};
 
 #[cfg(doctest)]

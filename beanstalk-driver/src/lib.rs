@@ -141,7 +141,9 @@ pub use runtime::Runtime;
 pub use session::{JobHandle, NextJob, ReservedJob, Sent, Session};
 #[cfg(feature = "std")]
 pub use shared::{Shared, SharedDriver};
-pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};
+#[cfg(feature = "std")]
+pub use upkeep::{ExportError, ExportReader, ExportWriter};
+pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 #[cfg(feature = "std")]
 pub use worker::{BoxError, HandlerError, HandlerResult, HeldJob, Worker, WorkerBuilder, WorkerHandle};
 

@@ -30,6 +30,7 @@
 //! | to put jobs on several servers | [`Producer`] |
 //! | a tube emptied, kicked, moved, or waited for | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
 //! | to look at every job, without reserving any | [`scan`] |
+//! | jobs in a file, and put again | [`ExportWriter`], [`ExportReader`], [`import`] |
 //!
 //! # Timeouts
 //!
@@ -63,11 +64,11 @@ mod transport;
 mod upkeep;
 
 pub use beanstalk_driver::{
-    BoxError, ConnectOptions, Endpoint, EndpointError, HandlerError, HandlerResult, NextJob, Node, ProducerConfig,
-    Sent,
+    BoxError, ConnectOptions, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, HandlerError,
+    HandlerResult, NextJob, Node, ProducerConfig, Sent,
     policy::{
-        Backoff, Event, FoundJob, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy, ScanOptions, ServerId,
-        SessionConfig, Tubes, Verdict, WorkerEvent,
+        Backoff, Event, ExportedJob, FoundJob, ImportError, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy,
+        ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
@@ -87,7 +88,7 @@ pub use session::{JobHandle, Session};
 #[cfg(feature = "threads")]
 pub use threads::{HeldJob, Threads, Worker, WorkerBuilder, WorkerHandle};
 pub use transport::{Socket, Stream, Transport};
-pub use upkeep::{Scan, clear_tube, kick_buried, move_jobs, scan, wait_until_empty};
+pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 
 /// Runs the README's example, and those of the project's.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@ use std::{fmt, iter::FusedIterator, time::Duration};
 
 use beanstalk_driver::{
     self as driver,
-    policy::{FoundJob, JobFilter, Progress, ScanOptions},
+    policy::{ExportedJob, FoundJob, ImportError, JobFilter, Progress, ScanOptions},
 };
 use beanstalk_proto::{Argument, Error, TubeArg};
 
@@ -105,6 +105,26 @@ pub fn wait_until_empty<'a, T: Transport>(
 /// A scan is no snapshot. Each job is seen as it is at that moment: one that is put, deleted or moves to another queue meanwhile may be
 /// seen as it was before or after, and once at most.
 ///
+/// An export is a scan whose jobs are written down, and so is no snapshot either:
+///
+/// ```no_run
+/// use std::{fs::File, io::BufWriter};
+/// use beanstalk_sync::{Client, ExportWriter, ExportedJob, ScanOptions, scan};
+///
+/// # fn export(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut client = Client::connect("localhost:11300")?;
+/// let mut writer = ExportWriter::new(BufWriter::new(File::create(path)?))?;
+/// let mut jobs = scan(&mut client, ScanOptions::new())?;
+/// while let Some(job) = jobs.next() {
+///     if let Some(job) = ExportedJob::new(job?) {
+///         writer.write(&job)?;
+///     }
+/// }
+/// writer.finish()?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// ```no_run
 /// use beanstalk_sync::{Client, ScanOptions, scan};
 ///
@@ -153,5 +173,74 @@ impl<T: Transport> FusedIterator for Scan<'_, T> {}
 impl<T: Transport> fmt::Debug for Scan<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Scan").field(&self.0).finish()
+    }
+}
+
+/// Begins to put jobs of an export again, as they were. The tube in use is the same again once it is finished.
+///
+/// Priority, ttr, what was left of the delay, buried state and tube survive. Ids are new, counts and ages begin anew, and a job that
+/// somebody held is ready. What has passed since the export does not shorten delays.
+///
+/// ```no_run
+/// use std::{fs::File, io::BufReader};
+/// use beanstalk_sync::{Client, ExportReader, import};
+///
+/// # fn restore(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut client = Client::connect("localhost:11300")?;
+/// let mut import = import(&mut client)?;
+/// for job in ExportReader::new(BufReader::new(File::open(path)?)) {
+///     import.push(job?)?;
+/// }
+/// println!("{} jobs restored", import.finish()?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// What `list-tube-used` fails with.
+pub fn import<T: Transport>(client: &mut Client<T>) -> Result<Import<'_, T>, Error> {
+    block_on(driver::import(&mut client.driver)).map(Import)
+}
+
+/// Jobs of an export that are put again, many at a time: [`Import::push`] each, and [`Import::finish`].
+///
+/// A job that was buried is put with a delay of 136 years, reserved by its id and buried, so that nobody gets it in between; that takes a
+/// server from 1.12 on, and on an older one such jobs are not restored. If the connection breaks meanwhile, it may stay delayed.
+///
+/// Each job is restored, or an error names it: then it was not, unless its [`Error::lost`] is `Unknown`, which it is only if the connection
+/// broke or a reply was late. So an import that broke off is resumed with the jobs that errors named and those that were not pushed;
+/// at most those whose fate is unknown, 256 of them, can be there twice.
+pub struct Import<'c, T: Transport = Stream>(driver::Import<'c, Blocking<T>>);
+
+impl<T: Transport> Import<'_, T> {
+    /// Takes a job, and waits until there is room for another: 256 are under way at once, and 16 MiB of bodies.
+    ///
+    /// # Errors
+    ///
+    /// A job, this one or one before it, that was not restored. This one is taken nevertheless, and the import goes on.
+    pub fn push(&mut self, job: ExportedJob) -> Result<(), ImportError> {
+        block_on(self.0.push(job))
+    }
+
+    /// Waits until all jobs are restored, and returns how many are.
+    ///
+    /// # Errors
+    ///
+    /// A job that was not restored. Call it again, until it returns the number: other jobs may have failed, too.
+    pub fn finish(&mut self) -> Result<u64, ImportError> {
+        block_on(self.0.finish())
+    }
+
+    /// Returns how many jobs are restored, and how many were pushed ([`Progress::looked_at`]).
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.0.progress()
+    }
+}
+
+impl<T: Transport> fmt::Debug for Import<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Import").field(&self.0).finish()
     }
 }

@@ -121,6 +121,26 @@ pub async fn wait_until_empty<S: AsyncRead + AsyncWrite + Unpin>(
 /// A scan is no snapshot. Each job is seen as it is at that moment: one that is put, deleted or moves to another queue meanwhile may be
 /// seen as it was before or after, and once at most.
 ///
+/// An export is a scan whose jobs are written down, and so is no snapshot either:
+///
+/// ```no_run
+/// use std::{fs::File, io::BufWriter};
+/// use beanstalk_tokio::{Client, ExportWriter, ExportedJob, ScanOptions, scan};
+///
+/// # async fn export(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut client = Client::connect("localhost:11300").await?;
+/// let mut writer = ExportWriter::new(BufWriter::new(File::create(path)?))?;
+/// let mut jobs = scan(&mut client, ScanOptions::new()).await?;
+/// while let Some(job) = jobs.next().await {
+///     if let Some(job) = ExportedJob::new(job?) {
+///         writer.write(&job)?;
+///     }
+/// }
+/// writer.finish()?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// ```no_run
 /// use beanstalk_tokio::{Client, ScanOptions, scan};
 ///
@@ -153,3 +173,37 @@ pub async fn scan<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// The jobs of a [`scan`], in the order of their ids: `next`, and `progress`.
 pub type Scan<'c, S = Stream> = driver::Scan<'c, Transport<S>>;
+
+/// Begins to put jobs of an export again, as they were. The tube in use is the same again once it is finished.
+///
+/// Priority, ttr, what was left of the delay, buried state and tube survive. Ids are new, counts and ages begin anew, and a job that
+/// somebody held is ready. What has passed since the export does not shorten delays.
+///
+/// ```no_run
+/// use std::{fs::File, io::BufReader};
+/// use beanstalk_tokio::{Client, ExportReader, import};
+///
+/// # async fn restore(path: &str) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut client = Client::connect("localhost:11300").await?;
+/// let mut import = import(&mut client).await?;
+/// for job in ExportReader::new(BufReader::new(File::open(path)?)) {
+///     import.push(job?).await?;
+/// }
+/// println!("{} jobs restored", import.finish().await?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Cancel safety
+///
+/// If the future is dropped, nothing has been done.
+///
+/// # Errors
+///
+/// What `list-tube-used` fails with.
+pub async fn import<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>) -> Result<Import<'_, S>, Error> {
+    driver::import(&mut client.driver).await
+}
+
+/// Jobs of an export that are put again: `push` each, and `finish`.
+pub type Import<'c, S = Stream> = driver::Import<'c, Transport<S>>;

@@ -54,6 +54,11 @@ pub use retry::{Deferrals, Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
 pub use session::{Event, IDLE, Next, Session, SessionConfig, Step};
 pub use tubes::{Selection, Tubes};
-pub(crate) use upkeep::{Deed, Each, Finder, Machine, Moving, Range, Scanning, Side};
-pub use upkeep::{FoundJob, JobFilter, PROBE_TUBE, Progress, Queue, ScanOptions, is_empty};
+#[cfg(feature = "std")]
+pub(crate) use upkeep::Line;
+pub(crate) use upkeep::{Deed, Each, Finder, Importing, Machine, Moving, Range, Scanning, Side};
+pub use upkeep::{
+    ExportedJob, FoundJob, ImportError, JobFilter, PROBE_TUBE, Progress, Queue, ScanOptions, encode_export_end,
+    encode_export_header, is_empty,
+};
 pub use worker::{Action, Metrics, Verdict, Worker, WorkerConfig, WorkerEvent};

@@ -6,14 +6,17 @@
 //!     ├── a range of ids                                              └─▶ Moving: reserve-job ─▶ Restorer ─▶ delete
 //!     └── Walk: what a queue of a tube begins with, and its neighbours                             │
 //!                                                                         put, reserve-job, bury ◀─┘
+//!   ExportedJob ──▶ Importing ─▶ Restorer
 //! ```
 //!
 //! Each is a [`Machine`]: it names commands for as long as there are some, and takes the results in the order of the commands. How
 //! many are in flight is up to who carries them out. A job that somebody else takes in between is left to them.
 
 mod each;
+mod export;
 mod filter;
 mod find;
+mod import;
 mod moving;
 mod restore;
 mod scan;
@@ -22,8 +25,12 @@ mod walk;
 use beanstalk_proto::{Command, CommandError, Error, JobId, Reply, stats::TubeStats};
 
 pub(crate) use each::{Deed, Each};
+pub(crate) use export::Line;
+pub use export::{ExportedJob, encode_export_end, encode_export_header};
 pub use filter::{FoundJob, JobFilter, Queue};
 pub(crate) use find::{Finder, Range};
+pub use import::ImportError;
+pub(crate) use import::Importing;
 pub(crate) use moving::Moving;
 pub(super) use moving::give_back;
 pub(crate) use scan::Scanning;

@@ -35,6 +35,11 @@ impl<'d, T: PollTransport> Lane<'d, T> {
         Ok(Self { driver, entries: VecDeque::new(), window })
     }
 
+    /// What it is about, while no command is in flight.
+    pub(super) const fn driver(&mut self) -> &mut Driver<T> {
+        self.driver
+    }
+
     /// Sends commands until the window is full. While it is more than half full it does nothing, so that they go out many to a write.
     fn fill(&mut self, machine: &mut impl Machine, side: Side) {
         if self.entries.len() > self.window / 2 {

@@ -1,5 +1,8 @@
 //! Looking after tubes, over any [`Driver`]: carries out what the [policies](crate::policy) decide, with many commands in flight.
 
+#[cfg(feature = "std")]
+mod export;
+mod import;
 mod lane;
 
 use core::{ops::ControlFlow, time::Duration};
@@ -13,6 +16,9 @@ use crate::{
 use beanstalk_proto::{
     Argument, CommandError, Delete, Error, ListTubeUsed, Priority, Put, StatsTube, TubeArg, TubeName, Use,
 };
+#[cfg(feature = "std")]
+pub use export::{ExportError, ExportReader, ExportWriter};
+pub use import::{Import, import};
 use lane::{Lane, WINDOW, step_both};
 
 /// How long to wait before a tube is looked at again: from the first of these on, twice as long each time, to the second.

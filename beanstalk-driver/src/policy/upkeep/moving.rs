@@ -168,9 +168,7 @@ impl Machine for Moving<'_> {
                 }
                 Some((source, Err(error))) => {
                     self.give_back(source);
-                    if let Some(error) = error {
-                        self.fail(error);
-                    }
+                    self.fail(error);
                 }
                 None => {}
             }

@@ -11,7 +11,7 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use beanstalk_proto::{Buried, Command, CommandError, Error, JobId, Priority, Reply, TubeName};
+use beanstalk_proto::{Buried, Command, CommandError, Error, JobId, Priority, Reply, Subject, TubeName};
 
 /// The delay of a job that is to be buried, in seconds: 136 years.
 const HELD_BACK: u32 = u32::MAX;
@@ -32,12 +32,12 @@ pub(super) struct Restored {
 /// What was sent for a job that somebody knows as `S`.
 #[derive(Debug)]
 enum Step<S> {
-    Use,
+    Use(TubeName),
     Put(S, Option<Priority>),
     ReserveJob,
     Bury(S, JobId),
     /// Deletes what was put, and could not be buried, or came into another tube.
-    Delete(S, Option<Error>),
+    Delete(S, Error),
 }
 
 /// Puts jobs, on one connection.
@@ -48,10 +48,8 @@ pub(super) struct Restorer<S> {
     /// What comes before that.
     urgent: VecDeque<(Step<S>, Command)>,
     steps: VecDeque<Step<S>>,
-    /// The last `use` failed: what is put behind it is in another tube.
-    misplaces: bool,
-    /// What it failed with.
-    use_failed: Option<Error>,
+    /// What the last `use` was refused with: what is put behind it is in another tube.
+    misplaces: Option<(TubeName, CommandError)>,
     /// What the last `reserve-job` came to, if it failed.
     reserve_failed: Option<Error>,
 }
@@ -63,8 +61,7 @@ impl<S> Restorer<S> {
             queue: VecDeque::new(),
             urgent: VecDeque::new(),
             steps: VecDeque::new(),
-            misplaces: false,
-            use_failed: None,
+            misplaces: None,
             reserve_failed: None,
         }
     }
@@ -90,7 +87,7 @@ impl<S> Restorer<S> {
                 let (_, next) = self.queue.front()?;
                 if self.used.as_ref() != Some(&next.tube) {
                     self.used = Some(next.tube.clone());
-                    (Step::Use, Command::Use { tube: next.tube.clone() })
+                    (Step::Use(next.tube.clone()), Command::Use { tube: next.tube.clone() })
                 } else {
                     let (source, job) = self.queue.pop_front()?;
                     let Restored { priority, ttr, body, .. } = job;
@@ -103,17 +100,17 @@ impl<S> Restorer<S> {
         Some(command)
     }
 
-    /// Takes the result of the oldest command. Gives a job that it is done with, or that failed, and why if that was not said before.
-    pub(super) fn handle_reply(&mut self, result: Result<Reply, Error>) -> Option<(S, Result<(), Option<Error>>)> {
+    /// Takes the result of the oldest command. Gives a job that it is done with, or that failed.
+    pub(super) fn handle_reply(&mut self, result: Result<Reply, Error>) -> Option<(S, Result<(), Error>)> {
         match (self.steps.pop_front()?, result) {
-            (Step::Use, result) => {
-                self.misplaces = result.is_err();
-                self.use_failed = result.err();
+            (Step::Use(tube), result) => {
+                self.misplaces = result.err().and_then(|error| error.command_error()).map(|error| (tube, error));
                 None
             }
-            (Step::Put(source, _), Ok(Reply::Inserted(id) | Reply::BuriedId(id))) if self.misplaces => {
-                let step = Step::Delete(source, self.use_failed.take());
-                self.urgent.push_back((step, Command::Delete { id }));
+            (Step::Put(source, _), Ok(Reply::Inserted(id) | Reply::BuriedId(id))) if self.misplaces.is_some() => {
+                let (tube, error) = self.misplaces.clone()?;
+                let error = Error::Command { command: "use", subject: Subject::Tube(tube), error };
+                self.urgent.push_back((Step::Delete(source, error), Command::Delete { id }));
                 None
             }
             (Step::Put(source, Some(priority)), Ok(Reply::Inserted(id))) => {
@@ -124,21 +121,19 @@ impl<S> Restorer<S> {
             }
             // For lack of memory, but that is where it belongs.
             (Step::Put(source, Some(_)), Ok(Reply::BuriedId(_))) => Some((source, Ok(()))),
-            (Step::Put(source, None), Ok(Reply::BuriedId(id))) => {
-                Some((source, Err(Some(Buried { id: Some(id) }.into()))))
-            }
-            (Step::Put(source, _), result) => Some((source, result.map(drop).map_err(Some))),
+            (Step::Put(source, None), Ok(Reply::BuriedId(id))) => Some((source, Err(Buried { id: Some(id) }.into()))),
+            (Step::Put(source, _), result) => Some((source, result.map(drop))),
             (Step::ReserveJob, result) => {
                 // A body too long to be read is held, too.
                 self.reserve_failed = result.err().filter(|error| !matches!(error, Error::ReplyTooBig { .. }));
                 None
             }
             (Step::Bury(source, id), result) => match self.reserve_failed.take() {
-                None => Some((source, result.map(drop).map_err(Some))),
+                None => Some((source, result.map(drop))),
                 // Somebody has taken it already, and may do with it what they want.
                 Some(error) if error.command_error() == Some(CommandError::NotFound) => Some((source, Ok(()))),
                 Some(error) => {
-                    self.urgent.push_back((Step::Delete(source, Some(error)), Command::Delete { id }));
+                    self.urgent.push_back((Step::Delete(source, error), Command::Delete { id }));
                     None
                 }
             },

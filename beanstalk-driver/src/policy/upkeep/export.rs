@@ -1,0 +1,165 @@
+//! Jobs as text and bytes, to be kept in a file and put again.
+//!
+//! ```text
+//! beanstalk-export 1
+//! job 17 delayed 1024 3600 60 mails 5
+//! hello
+//! job 19 buried 0 0 120 mails 3
+//! abc
+//! end 2
+//! ```
+//!
+//! Every line ends with one line feed. The first names the format and its version. A job is a line (id, state, priority, what is left of its
+//! delay in seconds, ttr in seconds, tube, length of the body in bytes) and behind it the body, byte for byte, and a line feed. The last
+//! line counts the jobs: without it the export is not complete. Exports may follow one another. A state is `ready`, `delayed`, `buried`, or
+//! `reserved` if somebody held the job.
+
+use alloc::{boxed::Box, format, vec::Vec};
+use core::{str, time::Duration};
+
+use super::{FoundJob, restore::Restored};
+use beanstalk_proto::{JobId, Priority, TubeName, stats::JobState};
+
+/// The first line of an export, without its line feed.
+const HEADER: &[u8] = b"beanstalk-export 1";
+/// The longest body that any server can be set to take.
+const LONGEST: usize = 1 << 30;
+
+/// A job as an export keeps it: all that can be put again. Ids are new then, and counts begin at 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExportedJob {
+    /// The id that it had.
+    pub id: JobId,
+    /// The tube it was in.
+    pub tube: TubeName,
+    /// Ready, delayed, buried, or reserved: it is ready once it is put again, as the server makes it when its holder goes away.
+    pub state: JobState,
+    /// Its priority.
+    pub priority: Priority,
+    /// What was left of its delay when it was looked at, in whole seconds; zero unless it was delayed.
+    pub delay: Duration,
+    /// Its time to run, in whole seconds.
+    pub ttr: Duration,
+    /// Its body, byte for byte.
+    pub body: Vec<u8>,
+}
+
+impl ExportedJob {
+    /// Makes one of a job that was found with its body; `None` if it was found without, or the server has not received it whole.
+    #[must_use]
+    pub fn new(job: FoundJob) -> Option<Self> {
+        let state = match job.state {
+            JobState::Invalid => return None,
+            JobState::Unknown(_) => JobState::Reserved,
+            state => state,
+        };
+        let left = job.stats.time_left.filter(|_| state == JobState::Delayed);
+        Some(Self {
+            id: job.id,
+            tube: job.tube,
+            state,
+            priority: job.stats.pri.unwrap_or_default(),
+            delay: left.unwrap_or_default(),
+            ttr: job.stats.ttr.unwrap_or_default(),
+            body: job.body?,
+        })
+    }
+
+    /// Appends the job as an export has it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let Self { id, tube, state, priority, delay, ttr, body } = self;
+        let (delay, ttr, length) = (delay.as_secs(), ttr.as_secs(), body.len());
+        out.extend_from_slice(format!("job {id} {state} {priority} {delay} {ttr} {tube} {length}\n").as_bytes());
+        out.extend_from_slice(body);
+        out.push(b'\n');
+    }
+
+    pub(super) fn into_restored(self) -> Restored {
+        let seconds = |duration: Duration| u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
+        Restored {
+            tube: self.tube,
+            priority: self.priority,
+            delay: seconds(self.delay),
+            ttr: seconds(self.ttr),
+            is_buried: self.state == JobState::Buried,
+            body: self.body,
+        }
+    }
+}
+
+/// Appends the first line of an export.
+pub fn encode_export_header(out: &mut Vec<u8>) {
+    out.extend_from_slice(HEADER);
+    out.push(b'\n');
+}
+
+/// Appends the last line of an export of so many jobs.
+pub fn encode_export_end(jobs: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("end {jobs}\n").as_bytes());
+}
+
+/// A line of an export, without its line feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Header,
+    /// A job without its body, and how long that is.
+    Job(ExportedJob, usize),
+    End(u64),
+}
+
+impl Line {
+    /// The longest line there is, with room for any tube and any numbers.
+    pub(crate) const MAX: usize = 400;
+
+    /// Reads a line; what is wrong with it if that fails.
+    pub(crate) fn parse(line: &[u8]) -> Result<Self, Box<str>> {
+        if line == HEADER {
+            return Ok(Self::Header);
+        }
+        let wrong = |what: &str| Box::from(format!("{what} in \"{}\"", line.escape_ascii()));
+        let text = str::from_utf8(line).map_err(|_| wrong("there are bytes that are not text"))?;
+        let mut words = text.split(' ');
+        let line = match words.next() {
+            Some("beanstalk-export") => return Err(wrong("the format's version is not 1")),
+            Some("job") => {
+                let mut word = |what: &str| words.next().ok_or_else(|| wrong(&format!("there is no {what}")));
+                let id = number(word("id")?, &wrong)?;
+                let state = match JobState::from(word("state")?) {
+                    JobState::Invalid | JobState::Unknown(_) => return Err(wrong("the state is not one of the four")),
+                    state => state,
+                };
+                let priority = number(word("priority")?, &wrong)?;
+                let (delay, ttr) = (number(word("delay")?, &wrong)?, number(word("ttr")?, &wrong)?);
+                let tube = TubeName::new(word("tube")?).map_err(|error| wrong(&format!("{error}")))?;
+                let length = number(word("length")?, &wrong)?;
+                if length > LONGEST {
+                    return Err(wrong("the body is longer than any server takes"));
+                }
+                let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+                let job = ExportedJob {
+                    id: JobId(id),
+                    tube,
+                    state,
+                    priority: Priority(priority),
+                    delay: seconds(delay),
+                    ttr: seconds(ttr),
+                    body: Vec::new(),
+                };
+                Self::Job(job, length)
+            }
+            Some("end") => Self::End(number(words.next().unwrap_or_default(), &wrong)?),
+            _ => return Err(wrong("there is no line of an export")),
+        };
+        match words.next() {
+            None => Ok(line),
+            Some(_) => Err(wrong("there is something behind the end of the line")),
+        }
+    }
+}
+
+fn number<T: str::FromStr>(word: &str, wrong: &impl Fn(&str) -> Box<str>) -> Result<T, Box<str>> {
+    let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let number = word.parse().ok().filter(|_| digits);
+    number.ok_or_else(|| wrong(&format!("{word:?} is no number that can stand here")))
+}

@@ -1,0 +1,204 @@
+//! Exports as files: a writer and a reader over `std::io`.
+
+use std::{
+    boxed::Box,
+    io::{self, BufRead, Read, Write},
+    vec::Vec,
+};
+
+use thiserror::Error;
+
+use crate::policy::{ExportedJob, Line, encode_export_end, encode_export_header};
+use beanstalk_proto::JobId;
+
+/// Why an export cannot be read on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// Reading failed.
+    #[error("the export cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// It is not an export of a version that is known here, or was damaged.
+    #[error("the export makes no sense at byte {offset}: {problem}")]
+    Format {
+        /// Where the line, or the end of the body, stands.
+        offset: u64,
+        /// What is wrong.
+        problem: Box<str>,
+    },
+    /// It ends before its last line. To go on with it, cut it off at `offset`, and scan from the id after `last`.
+    #[error("the export is not complete: it ends after {jobs} jobs, at byte {offset}")]
+    Incomplete {
+        /// How many whole jobs there are.
+        jobs: u64,
+        /// Where the last whole job ends.
+        offset: u64,
+        /// Its id.
+        last: Option<JobId>,
+    },
+}
+
+/// Writes an export: [`ExportWriter::write`] each job that a scan gives, and [`ExportWriter::finish`].
+///
+/// ```
+/// use beanstalk_driver::{ExportReader, ExportWriter};
+///
+/// # fn example(jobs: Vec<beanstalk_driver::policy::ExportedJob>) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut writer = ExportWriter::new(Vec::new())?;
+/// for job in &jobs {
+///     writer.write(job)?;
+/// }
+/// let file = writer.finish()?;
+/// let read: Result<Vec<_>, _> = ExportReader::new(&file[..]).collect();
+/// assert_eq!(read?, jobs);
+/// # Ok(())
+/// # }
+/// # example(vec![]).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct ExportWriter<W> {
+    writer: W,
+    buffer: Vec<u8>,
+    jobs: u64,
+}
+
+impl<W: Write> ExportWriter<W> {
+    /// Begins an export.
+    ///
+    /// # Errors
+    ///
+    /// What writing fails with.
+    pub fn new(mut writer: W) -> io::Result<Self> {
+        let mut buffer = Vec::new();
+        encode_export_header(&mut buffer);
+        writer.write_all(&buffer)?;
+        Ok(Self { writer, buffer, jobs: 0 })
+    }
+
+    /// Goes on with one that has so many whole jobs, as [`ExportError::Incomplete`] reports; the writer begins where the last of them ends.
+    pub const fn resume(writer: W, jobs: u64) -> Self {
+        Self { writer, buffer: Vec::new(), jobs }
+    }
+
+    /// Writes a job.
+    ///
+    /// # Errors
+    ///
+    /// What writing fails with.
+    pub fn write(&mut self, job: &ExportedJob) -> io::Result<()> {
+        self.buffer.clear();
+        job.encode(&mut self.buffer);
+        self.writer.write_all(&self.buffer)?;
+        self.jobs = self.jobs.saturating_add(1);
+        Ok(())
+    }
+
+    /// Writes the last line, flushes, and gives the writer back.
+    ///
+    /// # Errors
+    ///
+    /// What writing fails with.
+    pub fn finish(mut self) -> io::Result<W> {
+        self.buffer.clear();
+        encode_export_end(self.jobs, &mut self.buffer);
+        self.writer.write_all(&self.buffer)?;
+        self.writer.flush()?;
+        Ok(self.writer)
+    }
+}
+
+/// Reads the jobs of an export, or of several that follow one another. An error is the end.
+///
+/// That an export is not complete is an error, once all of its whole jobs were given.
+#[derive(Debug)]
+pub struct ExportReader<R> {
+    reader: R,
+    /// How many bytes were read.
+    offset: u64,
+    /// Where the last whole job ends, and which it is.
+    whole: u64,
+    last: Option<JobId>,
+    /// Jobs of this export; `None` before its first line.
+    jobs: Option<u64>,
+    begun: bool,
+    ended: bool,
+}
+
+impl<R: BufRead> ExportReader<R> {
+    /// Reads an export. The reader is read a line and a body at a time.
+    pub const fn new(reader: R) -> Self {
+        Self { reader, offset: 0, whole: 0, last: None, jobs: None, begun: false, ended: false }
+    }
+
+    /// Reads up to the next whole job; `None` at the end of all.
+    fn read(&mut self) -> Result<Option<ExportedJob>, ExportError> {
+        loop {
+            let offset = self.offset;
+            let mut line = Vec::new();
+            let limit = u64::try_from(Line::MAX).unwrap_or(u64::MAX);
+            let read = self.reader.by_ref().take(limit).read_until(b'\n', &mut line)?;
+            self.count(read);
+            if read == 0 && self.jobs.is_none() && self.begun {
+                return Ok(None);
+            }
+            if line.pop() != Some(b'\n') {
+                return Err(if read < Line::MAX { self.incomplete() } else { format(offset, "a line does not end") });
+            }
+            let line = Line::parse(&line).map_err(|problem| ExportError::Format { offset, problem })?;
+            match (line, self.jobs) {
+                (Line::Header, None) => (self.jobs, self.begun) = (Some(0), true),
+                (Line::End(jobs), Some(read)) if jobs == read => self.jobs = None,
+                (Line::End(_), Some(_)) => {
+                    return Err(format(offset, "the last line counts other than the jobs there are"));
+                }
+                (Line::Job(mut job, length), Some(jobs)) => {
+                    let length = u64::try_from(length).unwrap_or(u64::MAX);
+                    let read = self.reader.by_ref().take(length).read_to_end(&mut job.body)?;
+                    self.count(read);
+                    let mut end = [0];
+                    if u64::try_from(read).is_ok_and(|read| read < length) || self.reader.read(&mut end)? == 0 {
+                        return Err(self.incomplete());
+                    }
+                    self.count(1);
+                    if end != *b"\n" {
+                        return Err(format(self.offset, "no line feed stands behind the body"));
+                    }
+                    (self.whole, self.last, self.jobs) = (self.offset, Some(job.id), Some(jobs.saturating_add(1)));
+                    return Ok(Some(job));
+                }
+                (Line::Header, Some(_)) => {
+                    return Err(format(offset, "an export begins before the one before it has ended"));
+                }
+                (Line::Job(..) | Line::End(_), None) => {
+                    return Err(format(offset, "the first line of an export is missing"));
+                }
+            }
+            self.whole = self.offset;
+        }
+    }
+
+    fn count(&mut self, read: usize) {
+        self.offset = self.offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+    }
+
+    fn incomplete(&self) -> ExportError {
+        ExportError::Incomplete { jobs: self.jobs.unwrap_or_default(), offset: self.whole, last: self.last }
+    }
+}
+
+fn format(offset: u64, problem: &str) -> ExportError {
+    ExportError::Format { offset, problem: problem.into() }
+}
+
+impl<R: BufRead> Iterator for ExportReader<R> {
+    type Item = Result<ExportedJob, ExportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let job = self.read().transpose();
+        self.ended = !matches!(job, Some(Ok(_)));
+        job
+    }
+}

@@ -30,13 +30,13 @@
 //! let server = EmbeddedServer::start()?;
 //! let mut producer = Client::connect(server.addr())?;
 //! producer.use_tube("mails")?;
-//! producer.call(Put::of("hello").ttr(60))?;
-//! producer.call(Put::of(b"\xff\xfe"))?;
+//! producer.call(Put::of("hello").ttr(60))?.inserted()?;
+//! producer.call(Put::of(b"\xff\xfe"))?.inserted()?;
 //!
 //! // A worker takes the first mail, and is never heard of again.
 //! let mut stuck = Client::connect(server.addr())?;
 //! stuck.watch("mails")?;
-//! stuck.reserve()?;
+//! let _held = stuck.reserve()?.job();
 //!
 //! // Another buries the second, and there is no third.
 //! let mut client = Client::connect(server.addr())?;

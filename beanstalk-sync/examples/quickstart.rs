@@ -192,6 +192,7 @@ fn work(address: &str, tube: &str, tally: &Tally, bar: &ProgressBar) -> Result<(
         let job = match client.reserve_with_timeout(1)? {
             Reserved::Job(job) => job,
             _ if tally.stopped.load(Ordering::Relaxed) => return Ok(()),
+            // Each job is finished before the next reserve, so none is held whose deadline could be near.
             Reserved::TimedOut | Reserved::DeadlineSoon => continue,
         };
         if job.body.is_empty() {

@@ -15,7 +15,7 @@ use crate::{
 
 /// One connection to a server. Every command of the protocol is a method.
 ///
-/// Dropping a client closes its connection at once, and jobs it holds become ready again; [`Client::disconnect`] does so in
+/// Dropping a client closes its connection at once, when a panic unwinds as well, and jobs it holds become ready again; [`Client::disconnect`] does so in
 /// order. So a scope is a connection's life:
 ///
 /// ```no_run

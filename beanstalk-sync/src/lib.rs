@@ -10,11 +10,17 @@
 //! let mut client = Client::connect("localhost:11300")?;
 //! client.watch("urls-to-fetch")?;
 //! // Work until nothing has come for a second.
-//! while let Reserved::Job(job) = client.reserve_with_timeout(1)? {
-//!     println!("fetching {}", job.text().unwrap_or("something that is not text"));
-//!     client.delete(job.id)?;
+//! loop {
+//!     match client.reserve_with_timeout(1)? {
+//!         Reserved::Job(job) => {
+//!             println!("fetching {}", job.text().unwrap_or("something that is not text"));
+//!             client.delete(job.id)?;
+//!         }
+//!         Reserved::TimedOut => return Ok(()),
+//!         // A job that is held besides is about to expire: `touch` it. Until then the server answers at once. Here none is held.
+//!         Reserved::DeadlineSoon => std::thread::sleep(std::time::Duration::from_millis(100)),
+//!     }
 //! }
-//! # Ok(())
 //! # }
 //! ```
 //!
@@ -38,6 +44,9 @@
 //! `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in sync. One call can be given
 //! another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request and reading the reply, however
 //! slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s. On a stream of your own see [`Transport::set_deadline`].
+//!
+//! It is a bound of the whole call: other clients' read timeouts often bound the wait for each piece of data instead, so that a peer that
+//! sends a byte now and then is waited for as long as it likes, and exempt every reserve, `reserve_with_timeout` too.
 //!
 //! # Features
 //!

@@ -26,6 +26,7 @@ use crate::{dial, stream::Stream, transport::Transport};
 ///             reserved = client.reserve() => reserved?,
 ///             _ = &mut stop => return client.disconnect().await,
 ///         };
+///         // Each is finished before the next reserve, so none is held whose deadline could end that.
 ///         if let Reserved::Job(job) = reserved {
 ///             println!("sending {:?}", job.text());
 ///             client.delete(job.id).await?;
@@ -34,8 +35,8 @@ use crate::{dial, stream::Stream, transport::Transport};
 /// }
 /// ```
 ///
-/// Dropping a client closes its connection at once, and jobs it holds become ready; [`Client::disconnect`] does so in
-/// order. Bytes move only while a call is awaited. A process that is forked from the one that connected can end its copy: that
+/// Dropping a client closes its connection at once, when a panic unwinds as well, and jobs it holds become ready;
+/// [`Client::disconnect`] does so in order. So a scope is a connection's life. Bytes move only while a call is awaited. A process that is forked from the one that connected can end its copy: that
 /// closes its descriptor, and the connection goes on.
 #[derive(Debug)]
 pub struct Client<S = Stream> {

@@ -27,14 +27,16 @@
 //! async fn work() -> Result<(), Error> {
 //!     let mut client = Client::connect("localhost:11300").await?;
 //!     client.watch("urls-to-fetch").await?;
+//!     // Work until nothing has come for a minute.
 //!     loop {
-//!         match client.reserve().await? {
+//!         match client.reserve_with_timeout(60).await? {
 //!             Reserved::Job(job) => {
 //!                 println!("fetching {:?}", job.text());
 //!                 client.delete(job.id).await?;
 //!             }
-//!             // The time to run of a job held here is nearly over, or the server is shutting down.
-//!             Reserved::DeadlineSoon | Reserved::TimedOut => {}
+//!             Reserved::TimedOut => return client.disconnect().await,
+//!             // A job that is held besides is about to expire: `touch` it. Until then the server answers at once. Here none is held.
+//!             Reserved::DeadlineSoon => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
 //!         }
 //!     }
 //! }
@@ -74,6 +76,9 @@
 //! timeout of `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in
 //! sync. One call can be given another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request
 //! and reading the reply, however slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s.
+//!
+//! It is a bound of the whole call: other clients' read timeouts often bound the wait for each piece of data instead, so that a peer that
+//! sends a byte now and then is waited for as long as it likes, and exempt every reserve, `reserve_with_timeout` too.
 //!
 //! # TLS
 //!

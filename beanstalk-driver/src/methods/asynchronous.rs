@@ -64,7 +64,7 @@ macro_rules! __async_calls {
         ///
         #[doc = concat!("# async fn example() -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
         /// let mut client = Client::connect("127.0.0.1:11300").await?;
-        /// client.timeout(Duration::from_secs(60)).put(0, 0, 120, vec![0; 16 << 20]).await?;
+        /// client.timeout(Duration::from_secs(60)).put(0, 0, 120, vec![0; 16 << 20]).await?.inserted()?;
         /// # Ok(())
         /// # }
         /// ```
@@ -91,6 +91,9 @@ macro_rules! __async_calls {
 
         /// Sends a request: resolves when its last byte was written and flushed, and gives the ticket for the reply.
         /// Several sends before the first `reply` are a pipeline of mixed commands.
+        ///
+        /// A server that runs gets what was flushed, even if the client is dropped then: a `put` as the last thing that is done is done.
+        /// Of several requests sent so the server may run the first only, as it notices that nobody listens; `disconnect` waits for all.
         ///
         /// # Cancel safety
         ///
@@ -228,7 +231,8 @@ macro_rules! __async_calls {
         /// Ends the connection in order: what was sent is written, `quit` is said (or, while a reserve waits, the writing
         /// half closed), and the server's end awaited, for as long as a reply may take. Jobs held become ready.
         ///
-        /// Dropping the client instead closes at once, and never blocks.
+        /// Dropping the client instead closes at once, sends nothing and never blocks, when a panic unwinds as well; the jobs held become
+        /// ready then, too.
         ///
         /// # Cancel safety
         ///

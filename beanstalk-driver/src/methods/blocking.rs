@@ -42,7 +42,7 @@ macro_rules! __blocking_calls {
         ///
         #[doc = concat!("# fn main() -> Result<(), ", env!("CARGO_CRATE_NAME"), "::Error> {")]
         /// let mut client = Client::connect("127.0.0.1:11300")?;
-        /// client.timeout(Duration::from_secs(60)).put(0, 0, 120, vec![0; 16 << 20])?;
+        /// client.timeout(Duration::from_secs(60)).put(0, 0, 120, vec![0; 16 << 20])?.inserted()?;
         /// # Ok(())
         /// # }
         /// ```
@@ -69,6 +69,9 @@ macro_rules! __blocking_calls {
 
         /// Sends a request, and returns the ticket for its reply when the last byte was written and flushed. Several sends
         /// before the first `reply` are a pipeline of mixed commands.
+        ///
+        /// A server that runs gets what was flushed, even if the client is dropped then: a `put` as the last thing that is done is done.
+        /// Of several requests sent so the server may run the first only, as it notices that nobody listens; `disconnect` waits for all.
         ///
         /// # Errors
         ///
@@ -184,7 +187,7 @@ macro_rules! __blocking_calls {
         /// Ends the connection in order: what was sent is written, `quit` is said (or, while a reserve waits, the writing
         /// half closed), and the server's end awaited, for as long as a reply may take. Jobs held become ready.
         ///
-        /// Dropping the client instead closes at once.
+        /// Dropping the client instead closes at once and sends nothing, when a panic unwinds as well; the jobs held become ready then, too.
         ///
         /// # Errors
         ///

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{exit::EXIT_CODES, metrics, options::Options, verbs, work};
+use crate::{exit::EXIT_CODES, metrics, options::Options, top, verbs, work};
 
 /// Looks after beanstalkd queues.
 ///
@@ -45,6 +45,7 @@ pub(crate) enum Verb {
     Ignore(verbs::connection::Ignore),
     Quit(verbs::connection::Quit),
     Tubes(verbs::tubes::Tubes),
+    Top(top::Top),
     Metrics(metrics::Metrics),
     Work(work::Work),
     Completions(verbs::shell::Completions),

@@ -10,6 +10,7 @@ mod options;
 mod output;
 mod overview;
 mod report;
+mod top;
 mod verbs;
 mod work;
 
@@ -67,6 +68,7 @@ fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Ignore(verb) => verb.run(app),
         Verb::Quit(verb) => verb.run(app),
         Verb::Tubes(verb) => verb.run(app),
+        Verb::Top(verb) => verb.run(app),
         Verb::Metrics(verb) => verb.run(app),
         Verb::Work(verb) => verb.run(app),
         Verb::Completions(verb) => verb.run(app, Cli::command()),

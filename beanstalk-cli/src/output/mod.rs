@@ -16,7 +16,7 @@ use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
 
-pub(crate) use value::{Row, Value};
+pub(crate) use value::{Row, Value, printable, span};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

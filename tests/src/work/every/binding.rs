@@ -1,6 +1,13 @@
 //! The bindings, each behind the same blocking interface.
 
-use std::{any::Any, marker::PhantomData, panic, sync::Arc, thread, time::Duration};
+use std::{
+    any::Any,
+    marker::PhantomData,
+    panic,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use beanstalk_driver::{
     self as tasks, HandlerResult, HeldJob, NextJob, ProducerConfig,
@@ -78,14 +85,15 @@ pub trait Handle: Send {
 /// A worker that runs, in a thread of its own.
 pub struct Running {
     pub handle: Box<dyn Handle>,
-    thread: thread::JoinHandle<Metrics>,
+    /// What `run` returns: its runtime may end later.
+    returned: mpsc::Receiver<Metrics>,
 }
 
 impl Running {
     /// Shuts it down; gives what `run` came to.
     pub fn stop(self, within: Duration) -> Metrics {
         self.handle.shutdown(within);
-        self.thread.join().expect("the worker returns")
+        self.returned.recv().expect("the worker returns")
     }
 }
 
@@ -133,7 +141,7 @@ pub trait Binding: SessionUses + 'static {
 /// An asynchronous one.
 pub struct Async<R>(PhantomData<R>);
 
-impl<R: Adapter> Handle for tasks::WorkerHandle<R> {
+impl<R: tasks::Runtime> Handle for tasks::WorkerHandle<R> {
     fn shutdown(&self, within: Duration) {
         tasks::WorkerHandle::shutdown(self, within);
     }
@@ -150,8 +158,8 @@ impl<R: Adapter> Binding for Async<R> {
         setup: Setup,
         end: impl Fn(&Job, Ending) -> O + Send + Sync + 'static,
     ) -> Running {
-        let (given, gives) = std::sync::mpsc::channel();
-        let thread = thread::spawn(move || {
+        let ((given, gives), (returns, returned)) = (mpsc::channel(), mpsc::channel());
+        thread::spawn(move || {
             R::block_on(async {
                 let worker = tasks::Worker::<R>::builder()
                     .servers(&setup.servers)
@@ -177,10 +185,10 @@ impl<R: Adapter> Binding for Async<R> {
                         end(&job, ending)
                     }
                 });
-                work.await
+                returns.send(work.await)
             })
         });
-        Running { handle: Box::new(gives.recv().expect("a worker")), thread }
+        Running { handle: Box::new(gives.recv().expect("a worker")), returned }
     }
 
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error> {
@@ -227,16 +235,6 @@ impl<R: Adapter> Binding for Async<R> {
 /// The one that blocks.
 pub struct Blocking;
 
-impl Handle for beanstalk_sync::WorkerHandle {
-    fn shutdown(&self, within: Duration) {
-        beanstalk_sync::WorkerHandle::shutdown(self, within);
-    }
-
-    fn metrics(&self) -> Metrics {
-        beanstalk_sync::WorkerHandle::metrics(self)
-    }
-}
-
 impl Binding for Blocking {
     const NAME: &'static str = "sync";
 
@@ -257,16 +255,18 @@ impl Binding for Blocking {
             .expect("a worker");
         let handle = Box::new(worker.handle());
         let handler = setup.handler;
-        let thread = thread::spawn(move || {
-            worker.run(move |job| {
+        let (returns, returned) = mpsc::channel();
+        thread::spawn(move || {
+            let metrics = worker.run(move |job| {
                 let Deed { gate, ending } = handler(job);
                 if let Some(gate) = gate {
                     let _: Result<(), RecvError> = gate.recv_blocking();
                 }
                 end(job, ending)
-            })
+            });
+            returns.send(metrics)
         });
-        Running { handle, thread }
+        Running { handle, returned }
     }
 
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error> {

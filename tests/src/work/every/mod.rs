@@ -5,6 +5,7 @@
 mod binding;
 mod evil;
 mod handlers;
+mod heartbeats;
 mod jobs;
 mod nodes;
 mod pace;
@@ -71,6 +72,7 @@ scenarios! {
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
         handlers::handlers_return_any_of_four_types_and_the_errors_of_any_library
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
+        heartbeats::a_job_outlives_its_ttr_though_its_handler_blocks
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
         pace::a_silent_server_stalls_no_put_while_another_is_healthy
         restarts::a_session_that_was_idle_notices_before_a_put_that_its_server_was_restarted
@@ -88,6 +90,7 @@ scenarios! {
         sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin
         sessions::a_call_of_a_session_has_a_timeout_of_its_own
         sessions::what_a_session_has_sent_is_not_repeated_on_another_connection
+        shutdowns::a_shutdown_is_over_in_time_though_looking_up_a_name_hangs
         shutdowns::a_job_in_hand_is_returned_though_the_server_is_frozen
         shutdowns::a_job_whose_verdict_is_not_answered_is_lost
         pace::a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely

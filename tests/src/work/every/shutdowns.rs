@@ -1,13 +1,17 @@
 //! What a shutdown counts.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use beanstalk_driver::policy::{Metrics, Verdict};
+use beanstalk_driver::{
+    connect::socket::names,
+    policy::{Metrics, Verdict},
+};
 use beanstalk_sync::Client;
 use smol::channel;
 
 use super::{
     super::Stand,
+    LONG,
     binding::{Binding, Deed, Ending, Setup},
     eventually,
     peers::{Answering, obliging},
@@ -78,4 +82,16 @@ pub(super) fn a_job_whose_verdict_is_not_answered_is_lost<B: Binding>() {
     telling.recv_blocking().unwrap();
     let metrics = worker.stop(Duration::from_millis(100));
     assert_eq!(metrics, Metrics { reserved: 1, lost: 1, ..Metrics::default() });
+}
+
+pub(super) fn a_shutdown_is_over_in_time_though_looking_up_a_name_hangs<B: Binding>() {
+    let name = format!("hangs.{}.test", B::NAME);
+    names::set(&name, LONG, Vec::new());
+    let mut setup = Setup::new(&name);
+    setup.config.connect_timeout = None;
+    let worker = B::work(setup);
+    eventually("the name is looked up", || names::asked(&name).is_some());
+    let start = Instant::now();
+    assert_eq!(worker.stop(Duration::from_millis(100)), Metrics::default());
+    assert!(start.elapsed() < LONG / 10, "it took {:?}", start.elapsed());
 }

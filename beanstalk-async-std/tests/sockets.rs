@@ -7,7 +7,7 @@ use async_std::{channel, future::timeout, task};
 use beanstalk_async_std::{Client, Reserved, SharedClient};
 use beanstalk_tests::{Backend, Options, Place, Server, adapter::servers, watchdog};
 
-beanstalk_tests::adapter_tests!(beanstalk_async_std, task::block_on);
+beanstalk_tests::adapter_tests!(beanstalk_async_std, task::block_on, async_std::net::TcpStream::connect);
 
 /// A reserve that something else interrupts again and again, while jobs come.
 async fn interrupted_reserves(address: &str) {

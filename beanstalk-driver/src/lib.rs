@@ -7,7 +7,7 @@
 //! | you want | look at |
 //! |---|---|
 //! | one connection on a stream of your own | [`Driver`], [`PollTransport`] |
-//! | one connection that tasks share | [`Shared`] |
+//! | one server that tasks share | [`SharedClient`] |
 //! | to outlive connections | [`Session`] |
 //! | to put on several servers | [`Producer`] |
 //! | workers | [`Worker`] |
@@ -140,7 +140,7 @@ pub use runtime::Runtime;
 #[cfg(feature = "std")]
 pub use session::{JobHandle, NextJob, ReservedJob, Sent, Session};
 #[cfg(feature = "std")]
-pub use shared::{Shared, SharedDriver};
+pub use shared::{SharedClient, SharedDriver, SharedReply};
 #[cfg(feature = "std")]
 pub use upkeep::{ExportError, ExportReader, ExportWriter};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};

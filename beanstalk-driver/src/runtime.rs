@@ -65,6 +65,24 @@ pub trait Runtime: Default + Send + Sync + 'static {
         handler
     }
 
+    /// Lets the runtime look at its sockets once, if it shares its thread with its tasks.
+    fn pass() -> impl Future<Output = ()> + Send + 'static {
+        let mut passed = false;
+        poll_fn(move |cx| match mem::replace(&mut passed, true) {
+            true => Poll::Ready(()),
+            false => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+    }
+
+    /// Names the runtime that the calling task runs on, where a program can have several, of which one may stand still while another is
+    /// used. `None` outside of any, where nothing can be spawned.
+    fn current() -> Option<u64> {
+        Some(0)
+    }
+
     /// A seed that no two share, for delays that are to differ. A simulation has its own, so that it can be repeated.
     fn seed(&self) -> u64 {
         RandomState::new().build_hasher().finish()
@@ -75,16 +93,7 @@ pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Looks, without waiting, whether a connection on which nothing was done for a while has ended.
 pub(crate) async fn has_ended<R: Runtime>(client: &mut R::Client) -> bool {
-    // A runtime that shares its thread with its tasks looks at its sockets once they let it.
-    let mut looked = false;
-    poll_fn(|cx| match mem::replace(&mut looked, true) {
-        true => Poll::Ready(()),
-        false => {
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-    })
-    .await;
+    R::pass().await;
     R::driver(client).is_closed()
 }
 

@@ -7,7 +7,7 @@
 //! Without an address it starts a server of its own.
 
 use beanstalk_server::EmbeddedServer;
-use beanstalk_tokio::{Error, Lost, SharedClient};
+use beanstalk_tokio::{Lost, SharedClient};
 use tokio::task::JoinSet;
 
 /// What every handler gets a clone of.
@@ -40,9 +40,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let own = EmbeddedServer::start()?;
     let address = std::env::args().nth(1).unwrap_or_else(|| own.addr().into());
 
-    let (queue, driver) = SharedClient::connect(&address).await?;
-    // A real server would reconnect here, and hand out a new client.
-    let driver = tokio::spawn(driver);
+    // It connects again by itself, and handlers wait meanwhile.
+    let queue = SharedClient::connect(&address).await?;
     let app = App { queue };
 
     // Five hundred requests at once.
@@ -59,9 +58,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{accepted} mails to send");
 
-    // When the last clone is gone, the driver ends the connection in order.
-    drop(app);
-    let ended: Result<(), Error> = driver.await?;
-    ended?;
+    // Ends the connection in order, once all is answered.
+    app.queue.disconnect().await;
     Ok(())
 }

@@ -48,7 +48,7 @@
 //! |---|---|
 //! | anything that reserves, by hand | a [`Client`] for each |
 //! | a producer that is one task | a [`Client`] |
-//! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned, and its [`Driver`] spawned |
+//! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned |
 //! | many commands, fast | [`Client::call_all`] |
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
@@ -96,6 +96,7 @@ mod transport;
 mod upkeep;
 mod work;
 
+pub use beanstalk_driver::policy::SharedConfig;
 pub use beanstalk_driver::{
     BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, HandlerError,
     HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,

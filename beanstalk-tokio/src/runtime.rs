@@ -1,10 +1,13 @@
 //! tokio, as the core's workers and sessions want it.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
 use beanstalk_proto::{Error, Instant};
-use tokio::time;
+use tokio::{runtime::Handle, task, time};
 
 use crate::{client::Client, stream::Stream, transport::Transport};
 
@@ -43,5 +46,18 @@ impl Runtime for Tokio {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);
+    }
+
+    fn pass() -> impl Future<Output = ()> + Send + 'static {
+        task::yield_now()
+    }
+
+    fn current() -> Option<u64> {
+        // What is not public of an id is its number.
+        Handle::try_current().ok().map(|handle| {
+            let mut hasher = DefaultHasher::new();
+            handle.id().hash(&mut hasher);
+            hasher.finish()
+        })
     }
 }

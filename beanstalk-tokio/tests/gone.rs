@@ -1,12 +1,17 @@
 //! A client whose runtime is gone: its calls are errors.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use beanstalk_server::EmbeddedServer;
 use beanstalk_tokio::{Client, Config, Error, Put, SharedClient};
 use tokio::{
     io::{AsyncWriteExt, duplex},
+    net::TcpStream,
     runtime::{Builder, Runtime},
     time::timeout,
 };
@@ -71,12 +76,37 @@ fn a_call_on_a_runtime_that_is_gone_is_an_error() {
     }
 }
 
+/// One that connects by itself does so on the runtime of whoever calls.
 #[test]
-fn a_shared_call_on_a_runtime_that_is_gone_is_an_error() {
+fn a_shared_client_whose_runtime_is_gone_or_stands_still_goes_on_where_it_is_called() {
+    let _bound = beanstalk_tests::watchdog::bound();
+    let server = EmbeddedServer::start().unwrap();
+    for old in [runtime, threads] {
+        for gone in [true, false] {
+            let old = old();
+            let client = old.block_on(SharedClient::connect(server.addr())).unwrap();
+            old.block_on(client.put_in("t", 0, 0, 60, "x")).unwrap().inserted().unwrap();
+            let old = (!gone).then_some(old);
+            for _ in 0..2 {
+                runtime().block_on(client.put_in("t", 0, 0, 60, "x")).unwrap().inserted().unwrap();
+            }
+            // Without a runtime nothing can be done, and that is an error.
+            if gone {
+                let polled = pin!(client.stats()).poll(&mut Context::from_waker(Waker::noop()));
+                assert!(matches!(polled, Poll::Ready(Err(Error::Io { .. }))), "{polled:?}");
+            }
+            drop(old);
+        }
+    }
+}
+
+#[test]
+fn a_shared_call_on_a_stream_whose_runtime_is_gone_is_an_error() {
     let server = EmbeddedServer::start().unwrap();
     for spawned in [true, false] {
         let old = threads();
-        let (client, driver) = old.block_on(SharedClient::connect(server.addr())).unwrap();
+        let stream = old.block_on(TcpStream::connect(server.addr())).unwrap();
+        let (client, driver) = SharedClient::from_stream(stream);
         let mut driver = Some(driver);
         if spawned {
             old.spawn(driver.take().unwrap());

@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-beanstalk_tests::adapter_tests!(beanstalk_tokio, block_on);
+beanstalk_tests::adapter_tests!(beanstalk_tokio, block_on, TcpStream::connect);
 
 /// Runs a future as `#[tokio::test]` does.
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -203,8 +203,7 @@ async fn racing_tasks_never_touch_each_others_tubes() {
     let _bound = watchdog::bound();
     for server in servers() {
         let config = Config { limits: Limits { in_flight: 16, ..Limits::default() }, ..Config::default() };
-        let (client, driver) = SharedClient::connect_with(server.address(), config).await.unwrap();
-        let driver = tokio::spawn(driver);
+        let client = SharedClient::connect_with(server.address(), config).await.unwrap();
         let mut tasks = JoinSet::new();
         for task in 0..40 {
             let client = client.clone();
@@ -228,8 +227,7 @@ async fn racing_tasks_never_touch_each_others_tubes() {
             let stats = client.stats_tube(format!("tube-{tube}")).await.unwrap();
             assert_eq!(stats.current_jobs_ready, Some(400));
         }
-        drop(client);
-        driver.await.unwrap().unwrap();
+        client.disconnect().await;
     }
 }
 
@@ -238,7 +236,7 @@ async fn a_server_that_goes_away_fails_every_shared_call_and_says_what_can_have_
     let _bound = watchdog::bound();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let (client, driver) = SharedClient::connect(&address).await.unwrap();
+    let (client, driver) = SharedClient::from_stream(TcpStream::connect(&address).await.unwrap());
     let driver = tokio::spawn(driver);
     let mut calls = JoinSet::<Result<PutOutcome, Error>>::new();
     for _ in 0..10 {

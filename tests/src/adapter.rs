@@ -1,5 +1,10 @@
 //! What every asynchronous adapter promises over real sockets, written once.
 
+use std::{
+    pin::pin,
+    task::{Context, Waker},
+};
+
 use crate::{Backend, Options, Server, server::installed};
 
 /// The servers there are: beanstalkd where it is installed, and the embedded one.
@@ -8,10 +13,16 @@ pub fn servers() -> impl Iterator<Item = Server> {
     backends.map(|&backend| Server::start(backend, Options::default()))
 }
 
-/// The tests of an adapter, given its crate and what runs a future to its end.
+/// Starts a call that nobody waits for.
+pub fn start_and_drop(call: impl Future) {
+    let call = pin!(call);
+    assert!(call.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+/// The tests of an adapter, given its crate, what runs a future to its end, and what connects a stream.
 #[macro_export]
 macro_rules! adapter_tests {
-    ($krate:ident, $block_on:path) => {
+    ($krate:ident, $block_on:path, $connect:path) => {
         #[test]
         fn the_futures_and_the_clients_are_send() {
             use $krate::{
@@ -80,8 +91,8 @@ macro_rules! adapter_tests {
         }
 
         #[test]
-        fn a_shared_connection_on_which_nothing_comes_ends_though_no_call_is_late() {
-            use $krate::{Config, Error, SharedClient};
+        fn a_shared_connection_on_which_nothing_comes_is_given_up_though_no_call_is_late() {
+            use $krate::{Config, SharedClient, SharedConfig};
 
             let _bound = $crate::watchdog::bound();
             $block_on(async {
@@ -90,18 +101,36 @@ macro_rules! adapter_tests {
                 let address = listener.local_addr().unwrap().to_string();
                 let reply_timeout = Some(std::time::Duration::from_millis(50));
                 let config = Config { reply_timeout, ..Config::default() };
-                let (client, driver) = SharedClient::connect_with(&address, config).await.unwrap();
-                // One call that nobody waits for.
-                let mut call = Box::pin(client.stats());
-                std::future::poll_fn(|cx| {
-                    assert!(call.as_mut().poll(cx).is_pending());
-                    std::task::Poll::Ready(())
-                })
-                .await;
-                drop(call);
-                assert!(matches!(driver.await, Err(Error::Closed { .. })));
-                let error = client.stats().await.unwrap_err();
-                assert!(error.is_fatal(), "{error}");
+                let once = SharedConfig::default().reconnect(None);
+                let client = SharedClient::new(&address, once, config).unwrap();
+                // Nobody waits, but the first has to be sent.
+                drop(client.send($krate::Stats::new()).await.unwrap());
+                client.closed().await;
+                assert!(client.is_closed() && client.stats().await.unwrap_err().is_fatal());
+
+                let (client, driver) = SharedClient::from_stream_with($connect(&address).await.unwrap(), config);
+                $crate::adapter::start_and_drop(client.stats());
+                let error = driver.await.unwrap_err();
+                assert!(error.to_string().contains("owes a reply"), "{error}");
+                assert!(client.is_closed() && client.stats().await.unwrap_err().is_fatal());
+            });
+        }
+
+        #[test]
+        fn a_shared_call_is_over_in_time_though_nobody_polls_the_driver() {
+            use $krate::{Config, Error, SharedClient};
+
+            let _bound = $crate::watchdog::bound();
+            $block_on(async {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let address = listener.local_addr().unwrap().to_string();
+                let reply_timeout = Some(std::time::Duration::from_millis(50));
+                let config = Config { reply_timeout, ..Config::default() };
+                let (client, driver) = SharedClient::from_stream_with($connect(&address).await.unwrap(), config);
+                assert!(matches!(client.stats().await, Err(Error::TimedOut { .. })));
+                let hurried = client.timeout(std::time::Duration::from_millis(5));
+                assert!(matches!(hurried.stats().await, Err(Error::TimedOut { .. })));
+                drop(driver);
             });
         }
     };

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_driver::{self as tasks, ConnectOptions, Endpoint, connect::socket::names, policy::SessionConfig};
+use beanstalk_driver::{ConnectOptions, Endpoint, connect::socket::names, policy::SessionConfig};
 use beanstalk_proto::{Error, Lost};
 use beanstalk_tests::{
     Backend, Options, Peer, Place, Server,
@@ -107,7 +107,7 @@ mod asynchronous {
     use super::*;
 
     macro_rules! asynchronous {
-        ($binding:ident: $krate:ident, $runtime:ty, $peer:ty) => {
+        ($binding:ident: $krate:ident, $peer:ty) => {
             pub(super) fn $binding() -> Vec<Kind> {
                 use $krate::{Client, HeldJob, Producer, ProducerConfig, Session, SharedClient, Verdict, Worker};
 
@@ -120,8 +120,7 @@ mod asynchronous {
                     }),
                     kind("SharedClient", |endpoint, config| {
                         <$peer>::block_on(async {
-                            let (client, driver) = SharedClient::connect_with(endpoint, config).await?;
-                            tasks::Runtime::spawn(&<$runtime>::default(), async { drop(driver.await) });
+                            let client = SharedClient::connect_with(endpoint, config).await?;
                             client.put_in("default", 0, 0, 60, "x").await.map(drop)
                         })
                     }),
@@ -158,8 +157,8 @@ mod asynchronous {
         };
     }
 
-    asynchronous!(tokio: beanstalk_tokio, beanstalk_tokio::Tokio, Tokio);
-    asynchronous!(async_std: beanstalk_async_std, beanstalk_async_std::AsyncStd, AsyncStd);
+    asynchronous!(tokio: beanstalk_tokio, Tokio);
+    asynchronous!(async_std: beanstalk_async_std, AsyncStd);
 }
 
 fn within(millis: u64) -> ConnectOptions {

@@ -177,7 +177,7 @@ clients! { blocking: Blocking, tokio: Tokio, async_std: AsyncStd, smol: Smol }
 
 /// What a connection that tasks share says of a request that it does not take.
 macro_rules! shared {
-    ($($name:ident: $krate:ident on $peer:ty, $spawn:expr;)*) => {
+    ($($name:ident: $krate:ident on $peer:ty;)*) => {
         $(mod $name {
             use super::*;
 
@@ -185,8 +185,8 @@ macro_rules! shared {
             fn a_shared_clients_refusal_names_the_method_to_use() {
                 <$peer>::block_on(async {
                     let server = Server::start(Backend::Embedded, Options::default());
-                    let (client, _driver) = $krate::SharedClient::connect(server.address()).await.unwrap();
-                    async fn refused<R: Request>(client: &$krate::SharedClient, request: R, method: &str) {
+                    let client = $krate::SharedClient::connect(server.address()).await.unwrap();
+                    async fn refused<R: Request + Clone>(client: &$krate::SharedClient, request: R, method: &str) {
                         let Err(error) = client.call(request).await else { panic!("it was taken") };
                         let error = error.to_string();
                         assert!(error.contains(&format!("`{method}`")), "`{method}` is missing in {error:?}");
@@ -207,16 +207,14 @@ macro_rules! shared {
             fn a_shared_clients_errors_name_their_subject() {
                 <$peer>::block_on(async {
                     let server = refusing();
-                    let (client, driver) = $krate::SharedClient::connect(server.address()).await.unwrap();
-                    let _task = $spawn(driver);
+                    let client = $krate::SharedClient::connect(server.address()).await.unwrap();
                     let error = client.delete(4711).await.unwrap_err().to_string();
                     assert!(error.starts_with("delete 4711: OUT_OF_MEMORY: "), "{error}");
                     let error = client.stats_tube("emails").await.unwrap_err().to_string();
                     assert!(error.starts_with("stats-tube emails: OUT_OF_MEMORY: "), "{error}");
                     let silent = Script::play(|remote| remote.wait_for_the_end());
                     let config = Config { reply_timeout: Some(Duration::from_millis(50)), ..Config::default() };
-                    let (client, driver) = $krate::SharedClient::connect_with(silent.address(), config).await.unwrap();
-                    let _task = $spawn(driver);
+                    let client = $krate::SharedClient::connect_with(silent.address(), config).await.unwrap();
                     let error = client.peek(7).await.unwrap_err();
                     assert_eq!(error.to_string(), "peek 7: no reply in 50ms; the request may have run");
                 });
@@ -226,8 +224,8 @@ macro_rules! shared {
 }
 
 shared! {
-    tokio_shared: beanstalk_tokio on Tokio, ::tokio::spawn;
-    async_std_shared: beanstalk_async_std on AsyncStd, ::async_std::task::spawn;
+    tokio_shared: beanstalk_tokio on Tokio;
+    async_std_shared: beanstalk_async_std on AsyncStd;
 }
 
 #[test]

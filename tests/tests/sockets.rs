@@ -163,11 +163,14 @@ mod shared {
     use super::*;
 
     macro_rules! shared {
-        ($binding:ident: $krate:ident, $peer:ty) => {
+        ($binding:ident: $krate:ident, $peer:ty, $stream:expr) => {
             pub(super) fn $binding() {
                 let server = server();
                 <$peer>::block_on(async {
-                    let (client, driver) = $krate::SharedClient::connect(server.address()).await.unwrap();
+                    let stream = std::net::TcpStream::connect(server.address()).unwrap();
+                    stream.set_nonblocking(true).unwrap();
+                    let stream = $krate::Stream::from($stream(stream).unwrap());
+                    let (client, driver) = $krate::SharedClient::from_stream(stream);
                     let mut driver = pin!(driver);
                     driven(driver.as_mut(), client.put_in("t", 0, 0, 60, "x")).await.unwrap().inserted().unwrap();
                     match fork().unwrap() {
@@ -189,8 +192,8 @@ mod shared {
         };
     }
 
-    shared!(tokio: beanstalk_tokio, Tokio);
-    shared!(async_std: beanstalk_async_std, AsyncStd);
+    shared!(tokio: beanstalk_tokio, Tokio, ::tokio::net::TcpStream::from_std);
+    shared!(async_std: beanstalk_async_std, AsyncStd, smol::Async::new);
 
     /// A call while its connection is driven, which does not end.
     async fn driven<T>(

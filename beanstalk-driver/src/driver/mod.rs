@@ -67,11 +67,6 @@ impl<T: PollTransport> Driver<T> {
         Self { connection, link: Link::new(transport), timeout: Timeout::Default }
     }
 
-    #[cfg(feature = "std")]
-    pub(crate) fn into_parts(self) -> (Connection, Link<T>) {
-        (self.connection, self.link)
-    }
-
     /// Goes on over what is made of its transport, whose clock has to go on, too. For whoever connects in one way and works in another.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ mod shared;
 ///   [`Driver`](crate::Driver) over a transport that blocks, next to a `CallAll`. Futures are run by the function that is given.
 /// - `async`: the same, and with them `call`, `send`, `reply`, `call_both`, `call_all`, `take_orphaned`, `is_closed`, `closed` and `disconnect`, in an impl of a
 ///   client whose field `driver` is a [`Driver`](crate::Driver) over the type given.
-/// - `shared`: what a `SharedClient` offers, its field `shared` being a [`Shared`](crate::Shared).
+/// - `shared`: what a `SharedClient` offers, its field `shared` being a [`SharedClient`](crate::SharedClient) over the runtime given.
 #[macro_export]
 macro_rules! client_methods {
     (sync) => {
@@ -29,8 +29,8 @@ macro_rules! client_methods {
         $crate::__async_calls!($transport);
         $crate::proto::command_table!($crate::__async_methods);
     };
-    (shared) => {
-        $crate::__shared_calls!();
+    (shared over $runtime:ty) => {
+        $crate::__shared_calls!($runtime);
         $crate::proto::command_table!($crate::__shared_methods);
     };
 }

@@ -4,9 +4,13 @@
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __shared_calls {
-    () => {
-        /// Returns a handle of the same connection whose calls have so long for their replies, and for finding room before, in place
-        /// of [`Config::reply_timeout`](beanstalk_proto::client::Config::reply_timeout); `None` waits as long as it takes.
+    ($runtime:ty) => {
+        /// Returns a handle of the same client whose calls take no longer than this all told: waiting for a connection, for their turn
+        /// and for the reply. With `None` the reply has as long as it takes.
+        ///
+        /// Without this a call waits for a connection and its turn as long as [`SharedConfig::patience`](beanstalk_driver::policy::SharedConfig),
+        /// and for its reply as long as [`Config::reply_timeout`](beanstalk_proto::client::Config::reply_timeout) from the reply before it. A
+        /// call that is over before that is given up alone, and the connection goes on.
         ///
         /// A body has to be written within it, or read: 16 MiB take 7 s on a line of 20 Mbit/s, and 134 s at 1 Mbit/s.
         #[must_use]
@@ -16,6 +20,8 @@ macro_rules! __shared_calls {
 
         /// Sends a request and waits for its reply. It must neither wait nor depend on the connection's tubes.
         ///
+        /// The request is kept until its reply is here, in case it has to be repeated: a body that is borrowed is not copied for that.
+        ///
         /// # Cancel safety
         ///
         /// If the future is dropped once it has been polled, the request may still run; its reply is dropped when it comes.
@@ -23,8 +29,9 @@ macro_rules! __shared_calls {
         /// # Errors
         ///
         /// [`ArgumentError::NotShareable`](beanstalk_proto::ArgumentError::NotShareable), and everything that
-        /// [`Error`](beanstalk_proto::Error) lists.
-        pub async fn call<R: $crate::proto::Request>(&self, request: R) -> Result<R::Reply, Error> {
+        /// [`Error`](beanstalk_proto::Error) lists. When there is no connection in time, what the last attempt failed with; when too many
+        /// calls wait for one, [`Error::Full`](beanstalk_proto::Error::Full).
+        pub async fn call<R: $crate::proto::Request + Clone>(&self, request: R) -> Result<R::Reply, Error> {
             self.shared.call(request).await
         }
 
@@ -37,12 +44,78 @@ macro_rules! __shared_calls {
         /// # Errors
         ///
         /// As `call`, and [`Error::UseRefused`](beanstalk_proto::Error::UseRefused), which says what became of the request.
-        pub async fn call_in<R: $crate::proto::Request>(
+        pub async fn call_in<R: $crate::proto::Request + Clone>(
             &self,
             tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'_>>,
             request: R,
         ) -> Result<R::Reply, Error> {
             self.shared.call_in(tube, request).await
+        }
+
+        /// Sends a request as `call` does, and returns once its last byte was flushed. What it returns is the future of the reply, which
+        /// may be dropped. A request that was flushed is not repeated.
+        ///
+        /// # Cancel safety
+        ///
+        /// As `call`.
+        ///
+        /// # Errors
+        ///
+        /// As `call`, but for what the server answers.
+        pub async fn send<R: $crate::proto::Request + Clone>(
+            &self,
+            request: R,
+        ) -> Result<$crate::SharedReply<$runtime, R>, Error> {
+            self.shared.send(request).await
+        }
+
+        /// Sends a request as `call_in` does, and returns once its last byte was flushed: see `send`.
+        ///
+        /// # Cancel safety
+        ///
+        /// As `call`.
+        ///
+        /// # Errors
+        ///
+        /// As `call_in`, but for what the server answers.
+        pub async fn send_in<R: $crate::proto::Request + Clone>(
+            &self,
+            tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'_>>,
+            request: R,
+        ) -> Result<$crate::SharedReply<$runtime, R>, Error> {
+            self.shared.send_in(tube, request).await
+        }
+
+        /// Has this told of what happens to the connection, by the task that moves its bytes: it must not block. What has happened so far
+        /// (the last 64 events) is told at once. Another listener replaces it.
+        pub fn on_event(&self, listener: impl Fn(&$crate::policy::Event) + Send + Sync + 'static) {
+            self.shared.on_event(listener);
+        }
+
+        /// Returns whether the client has ended, so that no call can succeed any more: after `disconnect`, and one that does not connect
+        /// again when its connection has ended.
+        #[must_use]
+        pub fn is_closed(&self) -> bool {
+            self.shared.is_closed()
+        }
+
+        /// Waits until the client has ended: see `is_closed`.
+        ///
+        /// # Cancel safety
+        ///
+        /// Safe.
+        pub async fn closed(&self) {
+            self.shared.closed().await;
+        }
+
+        /// Ends the client, for all its handles: what was sent is answered, then the connection ended in order, for as long as a reply may
+        /// take. Calls that wait for a connection fail. Without it that happens once the last handle is dropped.
+        ///
+        /// # Cancel safety
+        ///
+        /// If the future is dropped, the client ends nevertheless.
+        pub async fn disconnect(&self) {
+            self.shared.disconnect().await;
         }
 
         /// The jobs that arrived for nobody because their `reserve_job` was dropped, unconfirmed: the time to run of each

@@ -41,6 +41,8 @@ pub struct Call {
     until: Option<Instant>,
     pub(super) kind: Option<Kind>,
     pub(super) selection: Option<Selection>,
+    /// A put is repeated though it may have run.
+    repeats_puts: bool,
 }
 
 impl Call {
@@ -53,7 +55,27 @@ impl Call {
             until: None,
             kind: request.expect().kind(),
             selection: Selection::of(request),
+            repeats_puts: false,
         }
+    }
+
+    /// Has a put repeated though it may have run, so that there may be two jobs of it.
+    #[must_use]
+    pub fn repeat_puts(mut self, repeats_puts: bool) -> Self {
+        self.repeats_puts = repeats_puts;
+        self
+    }
+
+    /// Returns when its patience began.
+    #[must_use]
+    pub const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Returns whether it may have run on a connection that is gone.
+    #[must_use]
+    pub const fn lost(&self) -> Lost {
+        self.lost
     }
 
     /// The request as it is to be sent now. A reserve that is repeated waits for what is left of its timeout, in whole seconds, and
@@ -95,6 +117,7 @@ impl Call {
                 | Kind::Reserve
                 | Kind::ReserveWithTimeout,
             ) => Repeat::Always,
+            Some(Kind::Put) if self.repeats_puts => Repeat::Always,
             Some(Kind::Put | Kind::Kick | Kind::PauseTube) => Repeat::IfNotSent,
             Some(
                 Kind::Delete | Kind::Release | Kind::Bury | Kind::Touch | Kind::ReserveJob | Kind::KickJob | Kind::Quit,

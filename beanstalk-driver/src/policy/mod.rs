@@ -4,6 +4,7 @@
 //! ```text
 //!   Servers ── which server ─▶ Session ── when to connect, what to replay ─▶ a connection
 //!                                 ▲
+//!   Shared ── many calls on one ──┤
 //!   Worker ── one slot ───────────┤
 //!      ├── Heartbeat ── when to touch
 //!      ├── Reclaim ── whether a job is still the same
@@ -40,6 +41,7 @@ mod reclaim;
 mod retry;
 mod servers;
 mod session;
+mod shared;
 mod tubes;
 mod upkeep;
 mod worker;
@@ -53,6 +55,7 @@ pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Deferrals, Failed, RetryPolicy};
 pub use servers::{Pick, Placed, ServerId, Servers};
 pub use session::{Event, IDLE, Next, Session, SessionConfig, Step};
+pub use shared::{CallStep, DriverStep, Shared, SharedConfig};
 pub use tubes::{Selection, Tubes};
 #[cfg(feature = "std")]
 pub(crate) use upkeep::Line;

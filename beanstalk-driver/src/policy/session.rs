@@ -156,13 +156,24 @@ impl Session {
     /// As [`Session::poll_step`], for a caller whose patience began at `since`.
     pub(super) fn step(&self, since: Instant, now: Instant) -> Step {
         let impatient_at = self.patience.ends(since);
+        match self.link_step(now) {
+            step @ (Step::Ready | Step::GiveUp) => step,
+            _ if impatient_at.is_some_and(|at| at <= now) => Step::GiveUp,
+            Step::WaitUntil(retry_at) => Step::WaitUntil(impatient_at.map_or(retry_at, |at| at.min(retry_at))),
+            step => step,
+        }
+    }
+
+    pub(super) const fn has_ended(&self) -> bool {
+        matches!(self.link, Link::Ended)
+    }
+
+    /// As [`Session::poll_step`], for whoever has no end of patience.
+    pub(super) fn link_step(&self, now: Instant) -> Step {
         match &self.link {
             Link::Up { .. } => Step::Ready,
             Link::Ended => Step::GiveUp,
-            _ if impatient_at.is_some_and(|at| at <= now) => Step::GiveUp,
-            Link::Down { retry_at } if *retry_at > now => {
-                Step::WaitUntil(impatient_at.map_or(*retry_at, |at| at.min(*retry_at)))
-            }
+            Link::Down { retry_at } if *retry_at > now => Step::WaitUntil(*retry_at),
             Link::Down { .. } => Step::Connect,
             Link::Restoring { left, .. } => left.front().cloned().map_or(Step::Ready, Step::Replay),
         }
@@ -239,6 +250,11 @@ impl Session {
             return Next::Return;
         }
         self.handle_lost(error, now);
+        self.handle_broken_off(call, error, now)
+    }
+
+    /// Whether to repeat a call that was on a connection which broke, after [`Session::handle_lost`].
+    pub(super) fn handle_broken_off(&self, call: &mut Call, error: &Error, now: Instant) -> Next {
         call.break_off(error, now);
         let may = match call.repeat() {
             Repeat::Always => true,

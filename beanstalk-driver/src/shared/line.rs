@@ -1,6 +1,9 @@
-//! A line of calls that wait, for the connection that tasks share.
+//! A line of calls that wait, for the client that tasks share.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
 use core::task::Waker;
 
 use beanstalk_proto::Instant;
@@ -9,6 +12,8 @@ use beanstalk_proto::Instant;
 #[derive(Debug)]
 pub(super) struct Line<N> {
     waiters: VecDeque<Waiter<N>>,
+    /// When those give up that do.
+    deadlines: BTreeSet<(Instant, N)>,
 }
 
 #[derive(Debug)]
@@ -21,7 +26,7 @@ struct Waiter<N> {
 
 impl<N> Default for Line<N> {
     fn default() -> Self {
-        Self { waiters: VecDeque::new() }
+        Self { waiters: VecDeque::new(), deadlines: BTreeSet::new() }
     }
 }
 
@@ -31,8 +36,17 @@ impl<N: Copy + Ord> Line<N> {
         self.waiters.front().map(|front| front.number)
     }
 
-    pub(super) fn push(&mut self, number: N, until: Option<Instant>, waker: Option<Waker>) {
-        self.waiters.push_back(Waiter { number, until, waker });
+    /// Enters the line, ahead of those with higher numbers.
+    pub(super) fn enter(&mut self, number: N, until: Option<Instant>, waker: Option<Waker>) {
+        self.deadlines.extend(until.map(|until| (until, number)));
+        let waiter = Waiter { number, until, waker };
+        match self.waiters.back().is_none_or(|last| last.number < number) {
+            true => self.waiters.push_back(waiter),
+            false => {
+                let at = self.waiters.partition_point(|waiter| waiter.number < number);
+                self.waiters.insert(at, waiter);
+            }
+        }
     }
 
     fn find(&self, number: N) -> Option<usize> {
@@ -49,8 +63,8 @@ impl<N: Copy + Ord> Line<N> {
     }
 
     pub(super) fn leave(&mut self, number: N) {
-        if let Some(at) = self.find(number) {
-            self.waiters.remove(at);
+        if let Some(waiter) = self.find(number).and_then(|at| self.waiters.remove(at)) {
+            self.forget_deadline(&waiter);
         }
     }
 
@@ -59,24 +73,39 @@ impl<N: Copy + Ord> Line<N> {
         woken.extend(self.waiters.front_mut().and_then(|front| front.waker.take()));
     }
 
+    /// Wakes everybody, who stay in line.
+    pub(super) fn wake_all(&mut self, woken: &mut Vec<Waker>) {
+        woken.extend(self.waiters.iter_mut().filter_map(|waiter| waiter.waker.take()));
+    }
+
     /// Lets go of everybody at the front that is done.
     pub(super) fn release(&mut self, done: impl Fn(N) -> bool, woken: &mut Vec<Waker>) {
         while self.waiters.front().is_some_and(|front| done(front.number)) {
-            woken.extend(self.waiters.pop_front().and_then(|front| front.waker));
+            let Some(waiter) = self.waiters.pop_front() else { return };
+            self.forget_deadline(&waiter);
+            woken.extend(waiter.waker);
+        }
+    }
+
+    fn forget_deadline(&mut self, waiter: &Waiter<N>) {
+        if let Some(until) = waiter.until {
+            self.deadlines.remove(&(until, waiter.number));
         }
     }
 
     /// When the first of them gives up.
     pub(super) fn first_to_give_up(&self) -> Option<Instant> {
-        self.waiters.iter().filter_map(|waiter| waiter.until).min()
+        self.deadlines.first().map(|(until, _)| *until)
     }
 
     /// Wakes those that give up by now, who stay in line until they do.
     pub(super) fn wake_late(&mut self, now: Instant, woken: &mut Vec<Waker>) {
-        let late = self.waiters.iter_mut().filter(|waiter| waiter.until.is_some_and(|until| until <= now));
-        for waiter in late {
-            waiter.until = None;
-            woken.extend(waiter.waker.take());
+        while let Some((_, number)) = self.deadlines.first().copied().filter(|(until, _)| *until <= now) {
+            self.deadlines.pop_first();
+            if let Some(waiter) = self.find(number).and_then(|at| self.waiters.get_mut(at)) {
+                waiter.until = None;
+                woken.extend(waiter.waker.take());
+            }
         }
     }
 }

@@ -1,84 +1,127 @@
-//! One connection for many tasks: what of it is not I/O.
+//! One server for many tasks.
 //!
 //! ```text
 //!   task ── call ──▶ ┌───────────────────────┐
-//!   task ── call ──▶ │ room ▶ the connection │ ◀── write, flush, read ── SharedDriver ◀──▶ stream
-//!   task ◀─ reply ── │        answers        │
+//!   task ── call ──▶ │ room ▶ the connection │ ◀── write, flush, read ── a task of its own ◀──▶ server
+//!   task ◀─ reply ── │        answers        │                           that connects again
 //!                    └───────────────────────┘
 //! ```
 //!
-//! Calls queue their requests in the connection themselves, under a lock, and the driver, a future of its own, writes
-//! what has gathered: many calls, one write. Two lines of waiting calls are kept. **Room** holds those that a limit keeps
+//! Calls queue their requests in the connection themselves, under a lock, and the driver, a task or future of its own, writes
+//! what has gathered: many calls, one write. Two lines of waiting calls are kept. **Room** holds those that a limit or an outage keeps
 //! from sending; they go first come, first served. **Answers** holds those that have been sent; replies come in that
 //! order, so the front of the line is always the next to be answered, and the first to be late.
+//!
+//! When to connect again, and what is repeated, [`policy::Shared`] decides.
 //!
 //! # The tube in use
 //!
 //! Tasks share the connection, and so the one tube it uses. A call about a tube therefore brings its tube with it: `use`
-//! is sent just ahead of the command, in the same step, unless the tube is in use already. Should a `use` be refused, the
+//! is sent just ahead of the command, in the same step, unless the tube is in use already on this connection. Should a `use` be refused, the
 //! calls that relied on it learn in which tube their command ran instead, and what it did there.
 
+mod call;
 mod driver;
 mod line;
+mod state;
 
-pub use driver::SharedDriver;
-
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     fmt,
     future::poll_fn,
-    mem,
-    task::{Context, Poll, Waker},
-    time::Duration,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll},
 };
-use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::driver::{Driver, PollTransport};
+pub use driver::SharedDriver;
+
+use crate::{
+    connect::{ConnectOptions, Route},
+    driver::PollTransport,
+    policy::{self, Event, Next, SharedConfig},
+    runtime::Runtime,
+};
 use beanstalk_proto::{
-    Argument, ArgumentError, CommandError, Error, Expect, Instant, Instead, Job, Kind, Lost, Reply, Request, SendError,
-    Sharing, TubeArg, TubeName, Use, Wait,
-    client::{Config, Connection, SendOptions, Ticket, TicketId, Timeout},
+    Argument, ArgumentError, Error, Expect, Instead, Job, Kind, Request, Sharing, TubeArg, TubeName, Wait,
+    client::{Config, Connection, Timeout},
 };
-use line::Line;
+use call::{Turn, Waiting};
+use state::{Clocks, Inner};
 
-/// A connection that tasks share: cheap to clone, one clone for each task.
+/// A client that tasks share: cheap to clone, one clone for each task, or one for all.
 ///
-/// Calls make progress only while its [`SharedDriver`] is polled.
-#[derive(Debug)]
-pub struct Shared {
-    state: Arc<SharedState>,
+/// It connects again when its connection breaks, and a task of its own moves the bytes, which whoever calls starts where it is gone.
+pub struct SharedClient<R: Runtime> {
+    inner: Arc<Inner<R>>,
     /// What each call may take.
     timeout: Timeout,
 }
 
-impl Shared {
-    /// A fresh connection over this transport, and the future that moves its bytes.
-    pub fn new<T: PollTransport>(config: Config, transport: T) -> (Self, SharedDriver<T>) {
-        Self::of(Driver::new(Connection::new(config), transport))
+impl<R: Runtime> fmt::Debug for SharedClient<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedClient")
+            .field("server", &self.inner.server.as_ref().map(Route::endpoint))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> SharedClient<R> {
+    /// Connects, once, with options that hold for every connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no endpoint; [`Error::Connect`] if nobody answers there in time.
+    pub async fn connect(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        let client = Self::new(endpoint, SharedConfig::default(), options)?;
+        let connection = client.inner.connect().await?;
+        driver::start_with(&client.inner, connection);
+        Ok(client)
     }
 
-    /// A connection that uses the tube `default` and on which nothing is in flight, and the future that moves its bytes.
-    pub fn of<T: PollTransport>(driver: Driver<T>) -> (Self, SharedDriver<T>) {
-        let (connection, link) = driver.into_parts();
-        let clock = Box::new(link.transport.clock());
-        let state = State {
-            connection,
-            handles: 1,
-            driver: None,
-            woken: Vec::new(),
-            room: Line::default(),
-            answers: Line::default(),
-            next_in_room: 0,
-            used: Some(Arc::new(Used { tube: TubeName::default(), refused: OnceLock::new() })),
-            confirmed: TubeName::default(),
-            uses: VecDeque::new(),
-        };
-        let state = Arc::new(SharedState { state: Mutex::new(state), clock });
-        let driver = SharedDriver::new(Arc::clone(&state), link);
-        (Self { state, timeout: Timeout::Default }, driver)
+    /// Returns a client that connects with its first call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if that is no endpoint, and for a first delay that is longer than the longest.
+    pub fn new(endpoint: &str, shared: SharedConfig, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
+        Self::on(R::default(), endpoint.parse()?, shared, options)
     }
 
-    /// Returns a handle of the same connection whose calls have so long for their replies, and for finding room before.
+    /// As [`SharedClient::new`], on this runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`SharedClient::new`].
+    pub fn on(
+        runtime: R,
+        route: Route,
+        shared: SharedConfig,
+        options: impl Into<ConnectOptions>,
+    ) -> Result<Self, Error> {
+        shared.check()?;
+        let machine = policy::Shared::new(shared, runtime.seed());
+        Ok(Self::of(Inner::new(runtime, Some(route), machine, options.into())))
+    }
+
+    /// Returns a client on a transport that is connected already, and the future that moves its bytes. It cannot connect again. Calls wait
+    /// for their turn as long as for a reply.
+    pub fn over<T: PollTransport>(runtime: R, config: Config, transport: T) -> (Self, SharedDriver<R, T>) {
+        let shared = SharedConfig::default().reconnect(None).patience(config.reply_timeout);
+        let inner = Inner::new(runtime, None, policy::Shared::new(shared, 0), config.into());
+        let clocks = Clocks::of(&inner.runtime, &transport);
+        inner.with(|state| state.connected(Connection::new(config), clocks, inner.runtime.now()));
+        let client = Self::of(inner);
+        let driver = SharedDriver::new(Arc::clone(&client.inner), transport);
+        (client, driver)
+    }
+
+    fn of(inner: Inner<R>) -> Self {
+        Self { inner: Arc::new(inner), timeout: Timeout::Default }
+    }
+
+    /// Returns a handle of the same client whose calls take no longer than this all told: waiting for a connection and for room, and for
+    /// the reply.
     #[must_use]
     pub fn with_timeout(&self, timeout: Timeout) -> Self {
         let mut handle = self.clone();
@@ -86,12 +129,18 @@ impl Shared {
         handle
     }
 
+    /// Has this told of what happens to the connection, from a thread that moves its bytes: it must not block. What happened before is
+    /// told at once. Another listener replaces it.
+    pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
+        self.inner.listen(Box::new(listener));
+    }
+
     /// Sends a request that has nothing to do with the connection's tubes, and waits for its reply.
     ///
     /// # Errors
     ///
     /// [`ArgumentError::NotShareable`] if it waits or depends on a tube; everything that [`Error`] lists.
-    pub async fn call<R: Request>(&self, request: R) -> Result<R::Reply, Error> {
+    pub async fn call<Q: Request + Clone>(&self, request: Q) -> Result<Q::Reply, Error> {
         self.run(None, request).await
     }
 
@@ -99,51 +148,118 @@ impl Shared {
     ///
     /// # Errors
     ///
-    /// As [`Shared::call`], and [`Error::UseRefused`].
-    pub async fn call_in<R: Request>(&self, tube: impl Argument<TubeArg<'_>>, request: R) -> Result<R::Reply, Error> {
+    /// As [`SharedClient::call`], and [`Error::UseRefused`].
+    pub async fn call_in<Q: Request + Clone>(
+        &self,
+        tube: impl Argument<TubeArg<'_>>,
+        request: Q,
+    ) -> Result<Q::Reply, Error> {
         let tube = tube.into_argument().to_name()?;
         self.run(Some(tube), request).await
     }
 
-    /// See [`Connection::take_orphaned`].
-    pub fn take_orphaned(&self) -> Vec<Job> {
-        self.state.with(|state| state.connection.take_orphaned())
+    /// Sends a request as [`SharedClient::call`] does, and returns once it was flushed, with the future of its reply. It is not repeated.
+    ///
+    /// # Errors
+    ///
+    /// As [`SharedClient::call`], but for what the server answers.
+    pub async fn send<Q: Request + Clone>(&self, request: Q) -> Result<SharedReply<R, Q>, Error> {
+        self.start(None, request).await
     }
 
-    async fn run<R: Request>(&self, tube: Option<TubeName>, request: R) -> Result<R::Reply, Error> {
+    /// Sends a request as [`SharedClient::call_in`] does, and returns once it was flushed, with the future of its reply. It is not repeated.
+    ///
+    /// # Errors
+    ///
+    /// As [`SharedClient::call_in`], but for what the server answers.
+    pub async fn send_in<Q: Request + Clone>(
+        &self,
+        tube: impl Argument<TubeArg<'_>>,
+        request: Q,
+    ) -> Result<SharedReply<R, Q>, Error> {
+        let tube = tube.into_argument().to_name()?;
+        self.start(Some(tube), request).await
+    }
+
+    /// See [`Connection::take_orphaned`].
+    pub fn take_orphaned(&self) -> Vec<Job> {
+        self.inner.with(|state| state.link.connection.take_orphaned())
+    }
+
+    /// Whether the client has ended: no call can succeed any more. One that connects again has not, whatever became of its connection.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.with(|state| state.machine.has_ended())
+    }
+
+    /// Waits until the client has ended.
+    pub async fn closed(&self) {
+        poll_fn(|cx| {
+            self.inner.with(|state| match state.machine.has_ended() {
+                true => Poll::Ready(()),
+                false => {
+                    if !state.watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                        state.watchers.push(cx.waker().clone());
+                    }
+                    Poll::Pending
+                }
+            })
+        })
+        .await;
+    }
+
+    /// Ends the client for all its handles, in order: what was sent is answered, and nothing is sent any more. Returns when the connection
+    /// has ended, or after a reply's time.
+    pub async fn disconnect(&self) {
+        self.inner.with(|state| {
+            state.closing = true;
+            match state.driver.is_alive || self.inner.server.is_none() {
+                true => state.wake_driver(),
+                false => state.end(),
+            }
+        });
+        self.closed().await;
+    }
+
+    async fn run<Q: Request + Clone>(&self, tube: Option<TubeName>, request: Q) -> Result<Q::Reply, Error> {
         let expect = request.expect();
         check_shareable(&expect, tube.is_some())?;
-        let mut request = Some(request);
-        let waited = self.state.duration_of(self.timeout);
-        let until = waited.map(|waited| (self.state.clock)() + waited);
-        let waited = waited.unwrap_or_default();
-        let mut turn = Turn { state: &self.state, number: None, timeout: self.timeout, waited, until };
-        let (ticket, used) = poll_fn(|cx| turn.poll(&expect, tube.as_ref(), &mut request, cx)).await?;
-        drop(turn);
-        let mut waiting = Waiting { state: &self.state, ticket: Some(ticket) };
-        let reply = poll_fn(|cx| waiting.poll(cx)).await?;
-        match used.as_ref().and_then(|used| used.refused.get().map(|refusal| (used, refusal))) {
-            Some((used, (error, ran_in))) => Err(Error::UseRefused {
-                tube: used.tube.clone(),
-                error: *error,
-                ran_in: ran_in.clone(),
-                reply: Box::new(reply),
-            }),
-            None => R::decode(reply).map_err(|error| Error::from_decode(expect.command(), expect.about(), error)),
+        let mut turn = Turn::new(&self.inner, &request, expect, self.timeout);
+        loop {
+            let mut waiting = turn.send(tube.as_ref(), &request).await?;
+            match poll_fn(|cx| waiting.poll_reply(cx)).await {
+                Ok(reply) => return waiting.decode::<Q>(reply),
+                Err(error) if turn.handle_failed(&error) == Next::Repeat => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn start<Q: Request + Clone>(&self, tube: Option<TubeName>, request: Q) -> Result<SharedReply<R, Q>, Error> {
+        let expect = request.expect();
+        check_shareable(&expect, tube.is_some())?;
+        let mut turn = Turn::new(&self.inner, &request, expect, self.timeout);
+        loop {
+            let mut waiting = turn.send(tube.as_ref(), &request).await?;
+            match waiting.flushed().await {
+                Ok(()) => return Ok(SharedReply { waiting, reply: PhantomData }),
+                Err(error) if turn.handle_failed(&error) == Next::Repeat => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }
 
-impl Clone for Shared {
+impl<R: Runtime> Clone for SharedClient<R> {
     fn clone(&self) -> Self {
-        self.state.with(|state| state.handles = state.handles.saturating_add(1));
-        Self { state: Arc::clone(&self.state), timeout: self.timeout }
+        self.inner.with(|state| state.handles = state.handles.saturating_add(1));
+        Self { inner: Arc::clone(&self.inner), timeout: self.timeout }
     }
 }
 
-impl Drop for Shared {
+impl<R: Runtime> Drop for SharedClient<R> {
     fn drop(&mut self) {
-        self.state.with(|state| {
+        self.inner.with(|state| {
             state.handles = state.handles.saturating_sub(1);
             if state.handles == 0 {
                 state.wake_driver();
@@ -152,8 +268,37 @@ impl Drop for Shared {
     }
 }
 
+/// The future of the reply to a request that was flushed: see [`SharedClient::send`]. Dropping it abandons the request: its reply is dropped
+/// when it comes.
+#[must_use = "it is the future of the reply"]
+pub struct SharedReply<R: Runtime, Q> {
+    waiting: Waiting<R>,
+    reply: PhantomData<fn() -> Q>,
+}
+
+impl<R: Runtime, Q> fmt::Debug for SharedReply<R, Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedReply").finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime, Q> Unpin for SharedReply<R, Q> {}
+
+impl<R: Runtime, Q: Request> Future for SharedReply<R, Q> {
+    type Output = Result<Q::Reply, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waiting = &mut self.get_mut().waiting;
+        match waiting.poll_reply(cx) {
+            Poll::Ready(Ok(reply)) => Poll::Ready(waiting.decode::<Q>(reply)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
 fn check_shareable(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
-    let sharing = expect.kind().map_or(Sharing::AsIs, beanstalk_proto::Kind::sharing);
+    let sharing = expect.kind().map_or(Sharing::AsIs, Kind::sharing);
     let instead = match (sharing, expect.kind()) {
         (Sharing::AsIs, _) if expect.waits() == Wait::No => return Ok(()),
         (Sharing::InTube(_), _) if in_tube && expect.waits() == Wait::No => return Ok(()),
@@ -163,263 +308,4 @@ fn check_shareable(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> 
         _ => Instead::Client,
     };
     Err(ArgumentError::NotShareable { command: expect.command(), instead })
-}
-
-/// A `use` that was sent, for the calls that rely on it.
-#[derive(Debug)]
-struct Used {
-    tube: TubeName,
-    /// If the server refused: what it said, and the tube that stayed in use.
-    refused: OnceLock<(CommandError, TubeName)>,
-}
-
-struct SharedState {
-    state: Mutex<State>,
-    clock: Box<dyn Fn() -> Instant + Send + Sync>,
-}
-
-impl fmt::Debug for SharedState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedState").field("state", &self.state).finish_non_exhaustive()
-    }
-}
-
-impl SharedState {
-    /// Does something under the lock, and wakes whom it concerns when the lock is free again.
-    fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
-        let mut state = self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
-            // Somebody's request panicked while it wrote itself: half of it may be queued.
-            let mut state = poisoned.into_inner();
-            state.connection.abort();
-            state
-        });
-        let result = act(&mut state);
-        let woken = mem::take(&mut state.woken);
-        drop(state);
-        woken.into_iter().for_each(Waker::wake);
-        result
-    }
-
-    fn duration_of(&self, timeout: Timeout) -> Option<Duration> {
-        match timeout {
-            Timeout::Default => self.with(|state| state.connection.config().reply_timeout),
-            Timeout::None => None,
-            Timeout::After(timeout) => Some(timeout),
-        }
-    }
-}
-
-struct State {
-    connection: Connection,
-    /// How many [`Shared`] there are.
-    handles: usize,
-    /// The driver, if it sleeps.
-    driver: Option<Waker>,
-    /// Whom to wake once the lock is free.
-    woken: Vec<Waker>,
-    /// Calls whose requests were not sent yet.
-    room: Line<u64>,
-    /// Calls that wait for their replies.
-    answers: Line<TicketId>,
-    next_in_room: u64,
-    /// The tube in use once everything sent has been answered; `None` if that is unknown.
-    used: Option<Arc<Used>>,
-    /// The tube in use as far as replies have come.
-    confirmed: TubeName,
-    /// Each `use` that was sent and not answered yet.
-    uses: VecDeque<(Ticket<()>, Arc<Used>)>,
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("connection", &self.connection).finish_non_exhaustive()
-    }
-}
-
-impl State {
-    fn wake_driver(&mut self) {
-        self.woken.extend(self.driver.take());
-    }
-
-    /// Queues a request, and a `use` ahead of it if it needs one. One request over the limits is let pass: who calls
-    /// this has made sure that there was room.
-    #[allow(clippy::type_complexity, reason = "two results that are taken apart at once")]
-    fn send<R: Request>(
-        &mut self,
-        now: Instant,
-        tube: Option<&TubeName>,
-        request: R,
-        timeout: Timeout,
-    ) -> Result<(Ticket<Reply>, Option<Arc<Used>>), SendError> {
-        self.wake_driver();
-        let used = match tube {
-            Some(tube) => Some(self.use_tube(now, tube, timeout)?),
-            None => None,
-        };
-        let ticket = self.send_now(now, request, timeout)?;
-        self.answers.push(ticket.id(), None, None);
-        Ok((ticket.untyped(), used))
-    }
-
-    fn send_now<R: Request>(
-        &mut self,
-        now: Instant,
-        request: R,
-        timeout: Timeout,
-    ) -> Result<Ticket<R::Reply>, SendError> {
-        self.connection.send_with(now, request, SendOptions::default().timeout(timeout).beyond_limits())
-    }
-
-    fn use_tube(&mut self, now: Instant, tube: &TubeName, timeout: Timeout) -> Result<Arc<Used>, SendError> {
-        if let Some(used) = self.used.as_ref().filter(|used| used.tube == *tube) {
-            return Ok(Arc::clone(used));
-        }
-        let ticket = self.send_now(now, Use::new(tube), timeout)?;
-        let used = Arc::new(Used { tube: tube.clone(), refused: OnceLock::new() });
-        self.uses.push_back((ticket, Arc::clone(&used)));
-        self.used = Some(Arc::clone(&used));
-        Ok(used)
-    }
-
-    /// Takes the answers to `use` as they come; they are here before those of the commands behind them.
-    fn settle_uses(&mut self) {
-        while let Some((ticket, used)) = self.uses.front_mut() {
-            match self.connection.poll_reply(ticket) {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) => self.confirmed = used.tube.clone(),
-                Poll::Ready(Err(Error::Command { error, .. })) => {
-                    let _first = used.refused.set((error, self.confirmed.clone()));
-                    if self.used.as_ref().is_some_and(|last| Arc::ptr_eq(last, used)) {
-                        self.used = None;
-                    }
-                }
-                // The connection has ended; so do the calls that rely on it.
-                Poll::Ready(Err(_)) => {}
-            }
-            self.uses.pop_front();
-        }
-    }
-
-    /// Wakes those whose replies are here, and who is first in line if there is room.
-    fn wake_answered(&mut self) {
-        self.settle_uses();
-        self.answers.release(|id| self.connection.is_ready(id), &mut self.woken);
-        match self.connection.is_ended() {
-            true => self.room.release(|_| true, &mut self.woken),
-            false => self.wake_room(),
-        }
-    }
-
-    /// When the connection is given up, for no reply came in twice the time that the next may take: nobody has to wait for it.
-    fn silent_until(&self) -> Option<Instant> {
-        Some(self.connection.reply_due()? + self.connection.config().reply_timeout?)
-    }
-
-    fn wake_room(&mut self) {
-        let limits = self.connection.config().limits;
-        if self.connection.in_flight() < limits.in_flight && self.connection.queued() < limits.queued {
-            self.room.wake_first(&mut self.woken);
-        }
-    }
-}
-
-/// A call that has not sent its request yet. Leaves the line when it is dropped.
-struct Turn<'h> {
-    state: &'h SharedState,
-    number: Option<u64>,
-    timeout: Timeout,
-    /// As long as that is, and when it is over.
-    waited: Duration,
-    until: Option<Instant>,
-}
-
-impl Turn<'_> {
-    #[allow(clippy::type_complexity, reason = "two results that are taken apart at once")]
-    fn poll<R: Request>(
-        &mut self,
-        expect: &Expect,
-        tube: Option<&TubeName>,
-        request: &mut Option<R>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(Ticket<Reply>, Option<Arc<Used>>), Error>> {
-        let now = (self.state.clock)();
-        self.state.with(|state| {
-            if self.number.is_some() && self.until.is_some_and(|until| until <= now) {
-                let (command, subject, lost) = (expect.command(), expect.about(), Lost::NotSent);
-                return Poll::Ready(Err(Error::TimedOut { command, subject, waited: self.waited, lost }));
-            }
-            let first = state.room.first().is_none_or(|first| Some(first) == self.number);
-            match (state.connection.check_send(expect), first) {
-                (Err(SendError::Full(_)), _) | (Ok(()), false) => {}
-                (Err(error), _) => return Poll::Ready(Err(error.into())),
-                (Ok(()), true) => {
-                    let Some(request) = request.take() else { return Poll::Pending };
-                    return Poll::Ready(state.send(now, tube, request, self.timeout).map_err(Error::from));
-                }
-            }
-            match self.number {
-                Some(number) => state.room.wait(number, cx.waker()),
-                None => {
-                    let number = state.next_in_room;
-                    state.next_in_room = number.saturating_add(1);
-                    state.room.push(number, self.until, Some(cx.waker().clone()));
-                    self.number = Some(number);
-                    // It has the timer.
-                    state.wake_driver();
-                }
-            }
-            Poll::Pending
-        })
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.state.with(|state| {
-                state.room.leave(number);
-                state.wake_room();
-            });
-        }
-    }
-}
-
-/// A call whose request was sent. Abandons it when it is dropped.
-struct Waiting<'h> {
-    state: &'h SharedState,
-    ticket: Option<Ticket<Reply>>,
-}
-
-impl Waiting<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Error>> {
-        let Some(ticket) = &mut self.ticket else { return Poll::Pending };
-        let id = ticket.id();
-        let result = self.state.with(|state| match state.connection.poll_reply(ticket) {
-            Poll::Ready(result) => {
-                state.answers.leave(id);
-                state.wake_room();
-                Poll::Ready(result)
-            }
-            Poll::Pending => {
-                state.answers.wait(id, cx.waker());
-                Poll::Pending
-            }
-        });
-        if let Poll::Ready(Ok(_)) = result {
-            self.ticket = None;
-        }
-        result
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.state.with(|state| {
-                state.answers.leave(ticket.id());
-                state.connection.abandon(ticket);
-                state.wake_room();
-            });
-        }
-    }
 }

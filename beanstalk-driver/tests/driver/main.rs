@@ -11,6 +11,8 @@ mod both;
 mod cancel;
 mod executor;
 mod io;
+mod reconnecting;
 mod replies;
 mod shared;
+mod virtual_runtime;
 mod wire;

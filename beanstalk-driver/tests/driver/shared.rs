@@ -2,7 +2,6 @@
 
 use std::{future::Future, pin::Pin, pin::pin, time::Duration};
 
-use beanstalk_driver::{Shared, SharedDriver};
 use beanstalk_proto::{
     ArgumentError, Command, CommandError, Error, Job, JobId, Kick, Kind, Lost, Peek, PeekReady, Put, PutOutcome, Reply,
     Reserve, ReserveJob, Stats, Use,
@@ -11,17 +10,21 @@ use beanstalk_proto::{
 
 use crate::{
     executor::{cut_after, settle},
+    virtual_runtime::Virtual,
     wire::Wire,
 };
 
+type Shared = beanstalk_driver::SharedClient<Virtual>;
+type SharedDriver = beanstalk_driver::SharedDriver<Virtual, Wire>;
+
 type Call<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
 
-fn shared(wire: &Wire) -> (Shared, SharedDriver<Wire>) {
+fn shared(wire: &Wire) -> (Shared, SharedDriver) {
     shared_with(wire, Config::default())
 }
 
-fn shared_with(wire: &Wire, config: Config) -> (Shared, SharedDriver<Wire>) {
-    Shared::new(config, wire.clone())
+fn shared_with(wire: &Wire, config: Config) -> (Shared, SharedDriver) {
+    Shared::over(Virtual::by(wire), config, wire.clone())
 }
 
 fn limited(limits: Limits) -> Config {
@@ -38,7 +41,7 @@ fn started<'c, T>(calls: impl IntoIterator<Item = Call<'c, T>>) -> Vec<Call<'c, 
 }
 
 /// Lets the driver do what it can; it has no reason to end.
-fn drive(driver: &mut SharedDriver<Wire>) {
+fn drive(driver: &mut SharedDriver) {
     assert!(settle(pin!(driver)).is_none());
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct World {
     /// The server has closed, and the client has read so far.
     pub(crate) closed: bool,
     end_told: bool,
-    now: Instant,
+    pub(crate) now: Instant,
     timer: Option<Instant>,
     waker: Option<Waker>,
 }
@@ -119,6 +119,10 @@ impl Wire {
 
     pub(crate) fn driver_with(&self, config: Config) -> Driver<Self> {
         Driver::new(Connection::new(config), self.clone())
+    }
+
+    pub(crate) fn time(&self) -> Instant {
+        self.world().now
     }
 
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {

@@ -19,7 +19,7 @@ use std::{
 /// connect queue.example:11300 at 10.0.0.7:11300: timed out after 1666 ms; 2 other addresses failed as well
 /// connect queue.example:11300: looking up the name: failed to lookup address information: Name or service not known
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ConnectError {
     first: ConnectAttempt,
     others: Vec<ConnectAttempt>,
@@ -59,6 +59,19 @@ pub enum ConnectPhase {
     Connect,
     /// Waiting for room in the queue of connections that the server of a Unix socket has not accepted yet.
     Queue,
+}
+
+/// Many calls may wait for one connection, and each fails with why there is none. An error that the system did not make is cloned as its
+/// kind and text.
+impl Clone for ConnectAttempt {
+    fn clone(&self) -> Self {
+        let Self { node, address, phase, within, error } = self;
+        let error = match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        Self { node: node.clone(), address: *address, phase: *phase, within: *within, error }
+    }
 }
 
 impl ConnectError {

@@ -9,6 +9,7 @@ use crate::{
 
 /// A bound of this client that a request would exceed. Take replies, or let the transport catch up, and try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
 pub enum Full {
     /// Too many requests whose replies were not taken yet.
     #[error("{limit} requests are in flight already")]
@@ -20,6 +21,20 @@ pub enum Full {
     #[error("{} are queued already, and the limit is {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
     Queued {
         /// What is queued now.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// Too many calls wait for a connection, or for their turn on it, on a client that tasks share.
+    #[error("{limit} calls wait for the connection already")]
+    Waiting {
+        /// The limit, in calls.
+        limit: usize,
+    },
+    /// The bodies of the calls that wait for a connection, or for their turn on it, are too many bytes.
+    #[error("calls with {} wait for the connection already, and the limit is {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
+    WaitingBytes {
+        /// What waits now.
         bytes: usize,
         /// The limit, in bytes.
         limit: usize,

@@ -110,8 +110,7 @@ pub(super) mod on_tokio {
 
     /// Puts from so many tasks over one connection.
     async fn share(args: RunArgs, tasks: u64) -> Result<()> {
-        let (client, driver) = beanstalk_tokio::SharedClient::connect(&format!("127.0.0.1:{}", args.port)).await?;
-        tokio::spawn(driver);
+        let client = beanstalk_tokio::SharedClient::connect(&format!("127.0.0.1:{}", args.port)).await?;
         let meter = Meter::start(args.server);
         let tasks = (0..tasks).map(|task| {
             let client = client.clone();

@@ -1,0 +1,441 @@
+//! What the calls and the driver of a shared client have in common.
+
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use core::{
+    fmt, mem,
+    task::{Poll, Waker},
+};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::line::Line;
+use crate::{
+    connect::{ConnectOptions, Route},
+    driver::{Driver, PollTransport},
+    policy::{self, Event},
+    runtime::{Runtime, lock},
+};
+use beanstalk_proto::{
+    CommandError, Error, Expect, Instant, Lost, Reply, Request, SendError, TubeName, Use,
+    client::{Config, Connection, SendOptions, Ticket, TicketId, Timeout},
+};
+
+type Listener = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// Everything that the handles of one client share.
+pub(super) struct Inner<R> {
+    state: Mutex<State>,
+    pub(super) runtime: R,
+    /// Where to connect to, for a client that does.
+    pub(super) server: Option<Route>,
+    options: ConnectOptions,
+    listener: Mutex<Option<Arc<Listener>>>,
+}
+
+impl<R> fmt::Debug for Inner<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("server", &self.server).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Inner<R> {
+    pub(super) fn new(runtime: R, server: Option<Route>, machine: policy::Shared, options: ConnectOptions) -> Self {
+        let state = State {
+            machine,
+            handles: 1,
+            closing: false,
+            cause: None,
+            driver: DriverState::default(),
+            woken: Vec::new(),
+            room: Line::default(),
+            next_in_room: 0,
+            link: Link::new(0, ended(options.config), Clocks::default()),
+            retired: Vec::new(),
+            watchers: Vec::new(),
+        };
+        Self { state: Mutex::new(state), runtime, server, options, listener: Mutex::new(None) }
+    }
+
+    /// Timeouts and limits of each connection.
+    pub(super) const fn config(&self) -> &Config {
+        &self.options.config
+    }
+
+    /// Connects, to the server that it has.
+    pub(super) async fn connect(&self) -> Result<R::Client, Error> {
+        match &self.server {
+            Some(server) => self.runtime.connect(server, &self.options).await,
+            None => Err(Error::Closed { lost: Lost::NotSent }),
+        }
+    }
+
+    /// Does something under the lock, and wakes whom it concerns when the lock is free again.
+    pub(super) fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
+        let mut state = self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            // Somebody's request panicked while it wrote itself: half of it may be queued.
+            let mut state = poisoned.into_inner();
+            state.link.connection.abort();
+            self.state.clear_poison();
+            state
+        });
+        let result = act(&mut state);
+        let woken = mem::take(&mut state.woken);
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    pub(super) fn listen(&self, listener: Listener) {
+        *lock(&self.listener) = Some(Arc::new(listener));
+        self.report();
+    }
+
+    /// Tells the listener what has happened. Without the lock, as it may call.
+    pub(super) fn report(&self) {
+        let listener = lock(&self.listener).clone();
+        // Kept until somebody wants to know.
+        if listener.is_none() && !cfg!(feature = "tracing") {
+            return;
+        }
+        while let Some(event) = self.with(|state| state.machine.poll_event()) {
+            #[cfg(feature = "tracing")]
+            tracing::info!(target: "beanstalk", server = self.server.as_ref().map(|server| tracing::field::display(server.endpoint())), "{event:?}");
+            if let Some(listener) = &listener {
+                let _panicked = policy::guarded(|| listener(&event));
+            }
+        }
+    }
+}
+
+/// A connection that nothing can be sent on.
+pub(super) fn ended(config: Config) -> Connection {
+    let mut connection = Connection::new(config);
+    connection.abort();
+    connection
+}
+
+pub(super) struct State {
+    pub(super) machine: policy::Shared,
+    /// How many handles there are.
+    pub(super) handles: usize,
+    /// Whether the connection is to be ended although there are some.
+    pub(super) closing: bool,
+    /// What the last connection broke with, or could not be made.
+    pub(super) cause: Option<Error>,
+    pub(super) driver: DriverState,
+    /// Whom to wake once the lock is free.
+    pub(super) woken: Vec<Waker>,
+    /// Calls whose requests were not sent yet.
+    pub(super) room: Line<u64>,
+    pub(super) next_in_room: u64,
+    /// The connection, or the last one.
+    pub(super) link: Link,
+    /// Those before it of which somebody has not claimed a reply.
+    retired: Vec<Link>,
+    /// Who waits for the end.
+    pub(super) watchers: Vec<Waker>,
+}
+
+/// What is known of the task that moves the bytes.
+#[derive(Debug, Default)]
+pub(super) struct DriverState {
+    /// The task, if it sleeps.
+    pub(super) waker: Option<Waker>,
+    /// Which of them it is. Another that finds itself replaced ends.
+    pub(super) number: u64,
+    /// Whether there is one.
+    pub(super) is_alive: bool,
+    /// The runtime that it was spawned on, or polled.
+    pub(super) runtime: Option<u64>,
+    /// How often it was polled.
+    pub(super) polls: u64,
+}
+
+/// A connection, and what concerns it alone.
+pub(super) struct Link {
+    pub(super) number: u64,
+    pub(super) connection: Connection,
+    pub(super) clocks: Clocks,
+    /// Calls that wait for their replies.
+    pub(super) answers: Line<TicketId>,
+    /// How many calls have a ticket.
+    pub(super) claims: usize,
+    /// Who waits until something is flushed.
+    pub(super) flushing: Vec<Waker>,
+    /// When something moved last, by the transport's clock.
+    pub(super) moved: Instant,
+    /// The tube in use once everything sent has been answered; `None` if that is unknown.
+    used: Option<Arc<Used>>,
+    /// The tube in use as far as replies have come.
+    confirmed: TubeName,
+    /// Each `use` that was sent and not answered yet.
+    uses: VecDeque<(Ticket<()>, Arc<Used>)>,
+}
+
+/// What a transport's clock and the runtime's showed at the same moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clocks {
+    transport: Instant,
+    runtime: Instant,
+}
+
+impl Clocks {
+    pub(super) fn of<R: Runtime, T: PollTransport>(runtime: &R, transport: &T) -> Self {
+        Self { transport: transport.now(), runtime: runtime.now() }
+    }
+
+    /// What the transport's clock shows when the runtime's shows this; what is before both is as early as can be.
+    pub(super) fn transport_time(self, at: Instant) -> Instant {
+        self.transport + at.saturating_duration_since(self.runtime)
+    }
+
+    pub(super) fn runtime_time(self, at: Instant) -> Instant {
+        self.runtime + at.saturating_duration_since(self.transport)
+    }
+}
+
+/// A `use` that was sent, for the calls that rely on it.
+#[derive(Debug)]
+pub(super) struct Used {
+    pub(super) tube: TubeName,
+    /// If the server refused: what it said, and the tube that stayed in use.
+    pub(super) refused: OnceLock<(CommandError, TubeName)>,
+}
+
+/// A request that was sent.
+pub(super) struct Sent {
+    pub(super) link: u64,
+    pub(super) ticket: Ticket<Reply>,
+    pub(super) used: Option<Arc<Used>>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("connection", &self.link.connection).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    pub(super) fn wake_driver(&mut self) {
+        self.woken.extend(self.driver.waker.take());
+    }
+
+    /// Whether a task has to be started that moves the bytes.
+    pub(super) const fn needs_driver(&self) -> bool {
+        !self.driver.is_alive && !self.is_closing() && !self.machine.has_ended()
+    }
+
+    /// Has another task move the bytes from now on, on this runtime. Returns its number.
+    pub(super) fn new_driver(&mut self, runtime: Option<u64>) -> u64 {
+        self.wake_driver();
+        let DriverState { number, polls, .. } = self.driver;
+        let number = number.saturating_add(1);
+        self.driver = DriverState { waker: None, number, is_alive: true, runtime, polls };
+        number
+    }
+
+    /// The place of a call that comes now.
+    pub(super) const fn next_number(&mut self) -> u64 {
+        let number = self.next_in_room;
+        self.next_in_room = number.saturating_add(1);
+        number
+    }
+
+    /// Makes this client's connection the current one, and leaves the client without it.
+    pub(super) fn install<R: Runtime, T: PollTransport>(&mut self, runtime: &R, driver: &mut Driver<T>) {
+        let closed = ended(*driver.connection.config());
+        let connection = mem::replace(&mut driver.connection, closed);
+        self.connected(connection, Clocks::of(runtime, &driver.link.transport), runtime.now());
+    }
+
+    pub(super) fn connected(&mut self, connection: Connection, clocks: Clocks, now: Instant) {
+        let mut link = Link::new(self.link.number.saturating_add(1), connection, clocks);
+        link.moved = clocks.transport_time(now);
+        let last = mem::replace(&mut self.link, link);
+        if last.claims > 0 {
+            self.retired.push(last);
+        }
+        self.cause = None;
+        self.machine.handle_connected(now);
+        self.wake_answered();
+    }
+
+    /// There is no connection any more, or again none.
+    pub(super) fn disconnected(&mut self, error: Error, now: Instant) {
+        self.link.connection.abort();
+        self.machine.handle_lost(&error, now);
+        self.cause = Some(error);
+        self.wake_answered();
+    }
+
+    /// There will be no other connection.
+    pub(super) fn end(&mut self) {
+        self.link.connection.abort();
+        self.machine.end();
+        self.wake_answered();
+    }
+
+    /// Whether the connection is to be ended.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.handles == 0 || self.closing
+    }
+
+    /// The connection with this number, as long as somebody has a ticket of it.
+    pub(super) fn link(&mut self, number: u64) -> Option<&mut Link> {
+        match self.link.number == number {
+            true => Some(&mut self.link),
+            false => self.retired.iter_mut().find(|link| link.number == number),
+        }
+    }
+
+    /// Takes note that a ticket of this connection is claimed or abandoned.
+    pub(super) fn ticket_leaves(&mut self, number: u64, id: TicketId) {
+        if let Some(link) = self.link(number) {
+            link.answers.leave(id);
+            link.claims = link.claims.saturating_sub(1);
+        }
+        self.retired.retain(|link| link.claims > 0);
+        self.wake_room();
+    }
+
+    /// Why a request can't be sent that is like this.
+    pub(super) fn check_send(&self, expect: &Expect) -> Result<(), SendError> {
+        self.link.connection.check_send(expect)
+    }
+
+    /// Queues a request, and a `use` ahead of it if it needs one. One request over the limits is let pass: who calls
+    /// this has made sure that there was room.
+    pub(super) fn send<Q: Request>(
+        &mut self,
+        now: Instant,
+        tube: Option<&TubeName>,
+        request: Q,
+        timeout: Timeout,
+        until: Option<Instant>,
+    ) -> Result<Sent, SendError> {
+        self.wake_driver();
+        let link = &mut self.link;
+        let now = link.clocks.transport_time(now);
+        let used = match tube {
+            Some(tube) => Some(link.use_tube(now, tube, timeout)?),
+            None => None,
+        };
+        let ticket = link.send_now(now, request, timeout)?;
+        link.answers.enter(ticket.id(), until, None);
+        link.claims = link.claims.saturating_add(1);
+        Ok(Sent { link: link.number, ticket: ticket.untyped(), used })
+    }
+
+    /// Wakes those whose replies are here, and who is first in line if there is room.
+    pub(super) fn wake_answered(&mut self) {
+        let Self { link, woken, .. } = self;
+        link.settle_uses();
+        link.answers.release(|id| link.connection.is_ready(id), woken);
+        woken.append(&mut link.flushing);
+        if link.connection.is_ended() {
+            // Some may have to give up, and if there is no driver the first that comes starts one.
+            self.room.wake_all(woken);
+            if self.machine.has_ended() {
+                woken.append(&mut self.watchers);
+            }
+        } else {
+            self.wake_room();
+        }
+    }
+
+    pub(super) fn wake_room(&mut self) {
+        let connection = &self.link.connection;
+        let limits = connection.config().limits;
+        if connection.in_flight() < limits.in_flight && connection.queued() < limits.queued {
+            self.room.wake_first(&mut self.woken);
+        }
+    }
+
+    /// When the first call gives up, by the runtime's clock.
+    pub(super) fn first_to_give_up(&self) -> Option<Instant> {
+        [self.room.first_to_give_up(), self.link.answers.first_to_give_up()].into_iter().flatten().min()
+    }
+
+    pub(super) fn wake_late(&mut self, now: Instant) {
+        self.room.wake_late(now, &mut self.woken);
+        self.link.answers.wake_late(now, &mut self.woken);
+    }
+}
+
+impl Link {
+    fn new(number: u64, connection: Connection, clocks: Clocks) -> Self {
+        Self {
+            number,
+            connection,
+            clocks,
+            answers: Line::default(),
+            claims: 0,
+            flushing: Vec::new(),
+            moved: Instant::ZERO,
+            used: Some(Arc::new(Used { tube: TubeName::default(), refused: OnceLock::new() })),
+            confirmed: TubeName::default(),
+            uses: VecDeque::new(),
+        }
+    }
+
+    fn send_now<Q: Request>(
+        &mut self,
+        now: Instant,
+        request: Q,
+        timeout: Timeout,
+    ) -> Result<Ticket<Q::Reply>, SendError> {
+        self.connection.send_with(now, request, SendOptions::default().timeout(timeout).beyond_limits())
+    }
+
+    fn use_tube(&mut self, now: Instant, tube: &TubeName, timeout: Timeout) -> Result<Arc<Used>, SendError> {
+        if let Some(used) = self.used.as_ref().filter(|used| used.tube == *tube) {
+            return Ok(Arc::clone(used));
+        }
+        let ticket = self.send_now(now, Use::new(tube), timeout)?;
+        let used = Arc::new(Used { tube: tube.clone(), refused: OnceLock::new() });
+        self.uses.push_back((ticket, Arc::clone(&used)));
+        self.used = Some(Arc::clone(&used));
+        Ok(used)
+    }
+
+    /// Takes the answers to `use` as they come; they are here before those of the commands behind them.
+    fn settle_uses(&mut self) {
+        while let Some((ticket, used)) = self.uses.front_mut() {
+            match self.connection.poll_reply(ticket) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => self.confirmed = used.tube.clone(),
+                Poll::Ready(Err(Error::Command { error, .. })) => {
+                    let _first = used.refused.set((error, self.confirmed.clone()));
+                    if self.used.as_ref().is_some_and(|last| Arc::ptr_eq(last, used)) {
+                        self.used = None;
+                    }
+                }
+                // The connection has ended; so do the calls that rely on it.
+                Poll::Ready(Err(_)) => {}
+            }
+            self.uses.pop_front();
+        }
+    }
+}
+
+/// As many errors as there are calls that fail with it.
+pub(super) fn copy_of(error: &Error) -> Error {
+    match error {
+        Error::Argument(error) => error.clone().into(),
+        Error::Connect(error) => Error::Connect(error.clone()),
+        Error::Command { command, subject, error } => {
+            Error::Command { command, subject: subject.clone(), error: *error }
+        }
+        Error::TimedOut { command, subject, waited, lost } => {
+            Error::TimedOut { command, subject: subject.clone(), waited: *waited, lost: *lost }
+        }
+        Error::Protocol { error, lost } => Error::Protocol { error: error.clone(), lost: *lost },
+        Error::Io { error, lost } => {
+            let error = match error.raw_os_error() {
+                Some(code) => std::io::Error::from_raw_os_error(code),
+                None => std::io::Error::new(error.kind(), alloc::string::ToString::to_string(error)),
+            };
+            Error::Io { error, lost: *lost }
+        }
+        error => Error::Closed { lost: error.lost().unwrap_or(Lost::Unknown) },
+    }
+}

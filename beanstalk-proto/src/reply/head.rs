@@ -36,39 +36,43 @@ tags! {
 impl Head {
     /// One pass over a line that is probably complete: its head, and its length with CRLF. `None` is a line that is not
     /// complete, not well formed, or not of the protocol: find its end to tell which.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn parse(input: &[u8]) -> Option<(Self, usize)> {
-        let has = |at: usize, byte: u8| input.get(at) == Some(&byte);
-        let is = |kind: ReplyKind| {
-            let (number, bytes, rest) = values(input, kind)?;
-            Some((Self { kind, number, bytes }, input.len().wrapping_sub(rest.len())))
-        };
-        match tag(*input.first_chunk::<4>()?) {
-            INSE => is(ReplyKind::Inserted),
-            RESE => is(ReplyKind::Reserved),
-            DELE => is(ReplyKind::Deleted),
-            FOUN => is(ReplyKind::Found),
-            RELE => is(ReplyKind::Released),
-            TOUC => is(ReplyKind::Touched),
-            TIME => is(ReplyKind::TimedOut),
-            USIN => is(ReplyKind::Using),
-            WATC => is(ReplyKind::Watching),
-            BURI if has(6, b' ') => is(ReplyKind::BuriedId),
-            BURI => is(ReplyKind::Buried),
-            KICK if has(6, b' ') => is(ReplyKind::KickedCount),
-            KICK => is(ReplyKind::Kicked),
-            NOT_ if has(4, b'F') => is(ReplyKind::NotFound),
-            NOT_ => is(ReplyKind::NotIgnored),
-            DEAD => is(ReplyKind::DeadlineSoon),
-            PAUS => is(ReplyKind::Paused),
-            EXPE => is(ReplyKind::ExpectedCrlf),
-            JOB_ => is(ReplyKind::JobTooBig),
-            DRAI => is(ReplyKind::Draining),
-            OUT_ => is(ReplyKind::OutOfMemory),
-            INTE => is(ReplyKind::InternalError),
-            BAD_ => is(ReplyKind::BadFormat),
-            UNKN => is(ReplyKind::UnknownCommand),
-            _ => is(ReplyKind::Ok),
+        Self::parse_then(input, Found)
+    }
+
+    /// As [`Head::parse`], and goes on from there: once for each word, so that what follows need not find out again which
+    /// word it was.
+    #[inline(always)]
+    pub(crate) fn parse_then<T: Then>(input: &[u8], then: T) -> T::Output {
+        let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
+        let line = Line { input, then };
+        match tag(*first) {
+            INSE => line.is(ReplyKind::Inserted),
+            RESE => line.is(ReplyKind::Reserved),
+            DELE => line.is(ReplyKind::Deleted),
+            FOUN => line.is(ReplyKind::Found),
+            RELE => line.is(ReplyKind::Released),
+            TOUC => line.is(ReplyKind::Touched),
+            TIME => line.is(ReplyKind::TimedOut),
+            USIN => line.is(ReplyKind::Using),
+            WATC => line.is(ReplyKind::Watching),
+            BURI if line.has(6, b' ') => line.is(ReplyKind::BuriedId),
+            BURI => line.is(ReplyKind::Buried),
+            KICK if line.has(6, b' ') => line.is(ReplyKind::KickedCount),
+            KICK => line.is(ReplyKind::Kicked),
+            NOT_ if line.has(4, b'F') => line.is(ReplyKind::NotFound),
+            NOT_ => line.is(ReplyKind::NotIgnored),
+            DEAD => line.is(ReplyKind::DeadlineSoon),
+            PAUS => line.is(ReplyKind::Paused),
+            EXPE => line.is(ReplyKind::ExpectedCrlf),
+            JOB_ => line.is(ReplyKind::JobTooBig),
+            DRAI => line.is(ReplyKind::Draining),
+            OUT_ => line.is(ReplyKind::OutOfMemory),
+            INTE => line.is(ReplyKind::InternalError),
+            BAD_ => line.is(ReplyKind::BadFormat),
+            UNKN => line.is(ReplyKind::UnknownCommand),
+            _ => line.is(ReplyKind::Ok),
         }
     }
 
@@ -83,11 +87,10 @@ impl Head {
     }
 }
 
-/// The name in a `USING` line, given with its CRLF or without.
+/// The name in a `USING` line, given without its CRLF.
 #[inline(always)]
 pub(crate) fn name_in(line: &[u8]) -> &[u8] {
-    let name = line.get("USING ".len()..).unwrap_or_default();
-    name.strip_suffix(b"\r\n").unwrap_or(name)
+    line.get("USING ".len()..).unwrap_or_default()
 }
 
 /// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol.
@@ -96,6 +99,54 @@ pub(super) fn check_other(line: &[u8]) -> Result<(), ProtocolError> {
     match word.is_empty() || ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
         true => Err(ProtocolError::Malformed { line: Excerpt::new(line) }),
         false => Ok(()),
+    }
+}
+
+/// What to do with what one pass over the start of a buffer found.
+pub(crate) trait Then {
+    /// What that gives.
+    type Output;
+
+    /// A line of the protocol, and what is behind its CRLF.
+    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output;
+
+    /// A line that is not complete, not well formed, or not of the protocol.
+    fn unclear(self, input: &[u8]) -> Self::Output;
+}
+
+/// Gives what was found, and the length of the line with CRLF.
+struct Found;
+
+impl Then for Found {
+    type Output = Option<(Head, usize)>;
+
+    #[inline(always)]
+    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
+        Some((head, input.len().wrapping_sub(rest.len())))
+    }
+
+    #[inline(always)]
+    fn unclear(self, _: &[u8]) -> Self::Output {
+        None
+    }
+}
+
+/// A line that may not be complete, and what to do with it.
+struct Line<'a, T> {
+    input: &'a [u8],
+    then: T,
+}
+
+impl<T: Then> Line<'_, T> {
+    #[inline(always)]
+    fn has(&self, at: usize, byte: u8) -> bool {
+        self.input.get(at) == Some(&byte)
+    }
+
+    #[inline(always)]
+    fn is(self, kind: ReplyKind) -> T::Output {
+        let Some((number, bytes, rest)) = values(self.input, kind) else { return self.then.unclear(self.input) };
+        self.then.found(Head { kind, number, bytes }, self.input, rest)
     }
 }
 

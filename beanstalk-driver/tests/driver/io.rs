@@ -151,6 +151,19 @@ fn a_failure_is_told_once_and_then_the_connection_is_closed() {
     assert!(matches!(run(driver.call(Peek::new(1))), Err(Error::Closed { lost: Lost::NotSent })));
 }
 
+#[test]
+fn a_failure_leaves_each_request_of_a_pipeline_a_result_of_its_own() {
+    let wire = Wire::new();
+    wire.world().write_fails = true;
+    let mut driver = wire.driver();
+    let mut all = driver.call_all((0..3).map(Peek::new));
+    assert!(matches!(run(all.next()), Some(Err(Error::Io { lost: Lost::NotSent, .. }))));
+    for _ in 0..2 {
+        assert!(matches!(run(all.next()), Some(Err(Error::Closed { lost: Lost::NotSent }))));
+    }
+    assert!(run(all.next()).is_none());
+}
+
 /// A request that makes nothing of its reply.
 struct Panics;
 

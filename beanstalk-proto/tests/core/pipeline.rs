@@ -38,6 +38,37 @@ fn results_come_in_the_order_of_the_requests_within_a_bounded_window() {
 }
 
 #[test]
+fn a_window_is_filled_again_in_one_go_once_half_of_it_was_answered() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..1000).map(Kick::new));
+    pipeline.fill(&mut connection, NOW);
+    let sent = written(&mut connection).split(|&byte| byte == b'\n').count() - 1;
+    assert_eq!((sent, connection.in_flight()), (64, 64));
+    for left in (32..64).rev() {
+        feed(&mut connection, b"KICKED 1\r\n");
+        assert!(pipeline.is_ready(&connection));
+        assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Ok(1)))));
+        pipeline.fill(&mut connection, NOW);
+        assert_eq!(connection.in_flight(), if left > 32 { left } else { 64 });
+    }
+    assert!(!pipeline.is_ready(&connection));
+}
+
+#[test]
+fn what_the_driver_has_failed_with_is_given_once_and_not_for_each_request() {
+    let mut connection = connection();
+    let mut pipeline = Pipeline::new((0..3).map(Kick::new));
+    pipeline.fill(&mut connection, NOW);
+    feed_early(&mut connection, b"DELETED\r\n");
+    pipeline.fail();
+    for _ in 0..3 {
+        assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Err(Error::Closed { .. })))));
+    }
+    assert!(pipeline.is_ready(&connection));
+    assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
+}
+
+#[test]
 fn a_connection_with_less_room_than_the_window_is_enough() {
     for limits in [
         Limits { in_flight: 1, ..Limits::default() },

@@ -17,7 +17,7 @@ use std::{
 };
 
 use async_std::task::{sleep, spawn};
-use beanstalk_async_std::{Client, HeldJob, Put, Queue, Verdict, Worker, WorkerEvent, clear_tube};
+use beanstalk_async_std::{Client, HeldJob, JobEvent, Put, Queue, Verdict, Worker, WorkerEvent, clear_tube};
 use beanstalk_server::EmbeddedServer;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -100,8 +100,10 @@ async fn run(options: &Options) -> Result<bool, Failure> {
 }
 
 fn note(event: &WorkerEvent, reasons: &Reasons) {
-    if let (WorkerEvent::Failed { reason, .. } | WorkerEvent::Panicked { reason, .. }, Ok(mut reasons)) =
-        (event, reasons.lock())
+    if let (
+        WorkerEvent::Job { event: JobEvent::Failed { reason } | JobEvent::Panicked { reason }, .. },
+        Ok(mut reasons),
+    ) = (event, reasons.lock())
     {
         *reasons.entry(reason.clone()).or_default() += 1;
     }

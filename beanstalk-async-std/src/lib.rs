@@ -104,10 +104,11 @@ pub use beanstalk_driver::{
     BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, HandlerError,
     HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
     policy::{
-        Backoff, Event, ExportedJob, FoundJob, ImportError, JobFilter, Metrics, Placed, Progress, Queue, RetryPolicy,
-        ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
+        Backoff, BuryReason, Event, ExportedJob, FoundJob, ImportError, JobEvent, JobFilter, Metrics, Placed, Progress,
+        Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
+pub use beanstalk_driver::{Failure, HandlerPanicked, JobDetails};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,

@@ -145,7 +145,10 @@ pub use shared::{SharedClient, SharedDriver, SharedReply};
 pub use upkeep::{ExportError, ExportReader, ExportWriter};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 #[cfg(feature = "std")]
-pub use worker::{BoxError, HandlerError, HandlerResult, HeldJob, Worker, WorkerBuilder, WorkerHandle};
+pub use worker::{
+    BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult, HeldJob, JobDetails, Worker, WorkerBuilder,
+    WorkerHandle,
+};
 
 /// Runs the README's examples.
 #[cfg(doctest)]

@@ -18,7 +18,7 @@ use std::{
 };
 
 use beanstalk_server::EmbeddedServer;
-use beanstalk_sync::{Client, HeldJob, Metrics, Put, Queue, Verdict, Worker, WorkerEvent, clear_tube};
+use beanstalk_sync::{Client, HeldJob, JobEvent, Metrics, Put, Queue, Verdict, Worker, WorkerEvent, clear_tube};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -68,8 +68,10 @@ fn run(options: &Options) -> Result<bool, Failure> {
         .tube(&tube)
         .concurrency(options.concurrency.into())
         .on_event(move |event| {
-            if let (WorkerEvent::Failed { reason, .. } | WorkerEvent::Panicked { reason, .. }, Ok(mut reasons)) =
-                (event, listener.lock())
+            if let (
+                WorkerEvent::Job { event: JobEvent::Failed { reason } | JobEvent::Panicked { reason }, .. },
+                Ok(mut reasons),
+            ) = (event, listener.lock())
             {
                 *reasons.entry(reason.clone()).or_default() += 1;
             }

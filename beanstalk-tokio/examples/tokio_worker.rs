@@ -17,7 +17,7 @@ use std::{
 };
 
 use beanstalk_server::EmbeddedServer;
-use beanstalk_tokio::{Client, HeldJob, Put, Queue, Verdict, Worker, WorkerEvent, clear_tube};
+use beanstalk_tokio::{Client, HeldJob, JobEvent, Put, Queue, Verdict, Worker, WorkerEvent, clear_tube};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::sleep;
@@ -100,8 +100,10 @@ async fn run(options: &Options) -> Result<bool, Failure> {
 }
 
 fn note(event: &WorkerEvent, reasons: &Reasons) {
-    if let (WorkerEvent::Failed { reason, .. } | WorkerEvent::Panicked { reason, .. }, Ok(mut reasons)) =
-        (event, reasons.lock())
+    if let (
+        WorkerEvent::Job { event: JobEvent::Failed { reason } | JobEvent::Panicked { reason }, .. },
+        Ok(mut reasons),
+    ) = (event, reasons.lock())
     {
         *reasons.entry(reason.clone()).or_default() += 1;
     }

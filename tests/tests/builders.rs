@@ -1,6 +1,6 @@
 //! What workers, producers and sessions refuse before anything runs, with every binding: what is missing or makes no sense, by name.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use beanstalk_driver::policy::{Backoff, RetryPolicy, SessionConfig};
 use beanstalk_proto::{ArgumentError, Error, client::Config};
@@ -30,7 +30,7 @@ macro_rules! bindings {
                 refused(builder().concurrency(0).build(), "concurrency: 0 jobs at a time are none at all");
                 refused(builder().reserve_slice(0).build(), "reserve_slice: a reserve of 0 seconds does not wait, so that jobs would be asked for once a second");
                 refused(builder().backoff(UPSIDE_DOWN).build(), "backoff: the first delay, 2s, is longer than the longest, 1.5s");
-                let retry = RetryPolicy { first: Duration::from_secs(9), max: Duration::from_secs(8), bury_after: NonZeroU32::new(1) };
+                let retry = RetryPolicy { first: Duration::from_secs(9), max: Duration::from_secs(8), ..RetryPolicy::default() };
                 refused(builder().retry(retry).build(), "retry: the first delay, 9s, is longer than the longest, 8s");
                 assert!(builder().build().is_ok() && builder().concurrency(1).reserve_slice(1).build().is_ok());
             }

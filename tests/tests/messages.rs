@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
-use beanstalk_driver::policy::{Event, WorkerEvent};
+use beanstalk_driver::policy::{BuryReason, Event, JobEvent, WorkerEvent};
 use beanstalk_proto::{
     Command, CommandError, Error, JobId, Kick, Kind, ListTubeUsed, Peek, PeekReady, Priority, Put, Quit, Raw, Reply,
     Request, Reserve, ReserveWithTimeout, StatsTube, Subject, TubeName, Use, Watch, client::Config,
@@ -233,8 +233,34 @@ fn a_workers_events_count_in_plain_english() {
     let _bound = beanstalk_watchdog::bound();
     let said = |attempt| {
         let event = Event::Retrying { attempt, delay: Duration::from_millis(250) };
-        WorkerEvent::Connection { server: "10.0.0.7:11300".parse().unwrap(), slot: 0, event }.to_string()
+        WorkerEvent::Connection { server: "10.0.0.7:11300".parse().unwrap(), event }.to_string()
     };
-    assert_eq!(said(1), "10.0.0.7:11300, slot 0: connects again in 250ms, after 1 failure");
-    assert_eq!(said(2), "10.0.0.7:11300, slot 0: connects again in 250ms, after 2 failures");
+    assert_eq!(said(1), "10.0.0.7:11300: connects again in 250ms, after 1 failure");
+    assert_eq!(said(2), "10.0.0.7:11300: connects again in 250ms, after 2 failures");
+}
+
+#[test]
+fn each_event_of_a_job_names_the_job_and_says_what_happened() {
+    let _bound = beanstalk_watchdog::bound();
+    let id = beanstalk_proto::JobId(7);
+    let buried = |reason| JobEvent::Buried { reason };
+    let expected = [
+        (JobEvent::Reserved, "reserved"),
+        (JobEvent::Failed { reason: "sending: refused".into() }, "failed: sending: refused"),
+        (JobEvent::Panicked { reason: "no".into() }, "the handler panicked: no"),
+        (JobEvent::TooBig { bytes: 9, limit: 8 }, "too big: its body has 9 bytes, and the limit is 8"),
+        (JobEvent::Done { took: Duration::from_millis(5) }, "done in 5ms"),
+        (JobEvent::Retried { attempt: 2, delay: 4.into() }, "released after attempt 2, with a delay of 4 s"),
+        (buried(BuryReason::Handler), "buried: the handler chose so"),
+        (buried(BuryReason::Failed { attempt: 3 }), "buried: attempt 3 failed, and there is no other"),
+        (buried(BuryReason::OutOfMemory), "buried: the server had no memory to release it"),
+        (buried(BuryReason::TooBig), "buried: its body is over the limit"),
+        (JobEvent::Moved { tube: "dead".parse().unwrap(), id }, "moved to the tube dead, as job 7"),
+        (JobEvent::Lost, "lost: its connection broke, or its time to run was over"),
+        (JobEvent::Returned, "given back, as the time of the shutdown is over"),
+    ];
+    for (event, text) in expected {
+        let event = WorkerEvent::Job { server: "10.0.0.7".parse().unwrap(), id, event };
+        assert_eq!(event.to_string(), format!("10.0.0.7:11300, job 7: {text}"));
+    }
 }

@@ -132,7 +132,18 @@ fn a_job_that_fails_is_tried_again_and_at_last_buried_with_its_priority() {
         });
         wait_for(|| worker.handle.metrics().buried == 1, "the job was buried");
         let (metrics, _) = worker.stop(LONG);
-        assert_eq!(metrics, Metrics { reserved: 2, retried: 1, buried: 1, ..Metrics::default() });
+        assert_eq!(
+            metrics,
+            Metrics {
+                reserved: 2,
+                retried: 1,
+                buried: 1,
+                buried_failed: 1,
+                failed: 2,
+                panicked: 1,
+                ..Metrics::default()
+            }
+        );
         let stats = client.stats_job(id).unwrap();
         assert_eq!((stats.state, stats.releases, stats.buries), (Some(JobState::Buried), Some(1), Some(1)));
         assert_eq!((stats.pri, stats.delay), (Some(77.into()), Some(Duration::from_secs(1))));

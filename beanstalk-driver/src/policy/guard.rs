@@ -19,11 +19,11 @@ pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 /// Causes of an error that are written; no chain that ends is as long.
 const MOST_CAUSES: usize = 64;
 
-/// Returns what an error and the chain of its sources say, separated by `: `, and drops it; any of these may fail or
-/// panic. A source that ends what is written so far is not repeated, as many errors end with what their source says.
-pub fn describe_chain(error: Box<dyn Error + Send + Sync>) -> String {
+/// Returns what an error and the chain of its sources say, separated by `: `; any of these may fail or panic. A source that ends
+/// what is written so far is not repeated, as many errors end with what their source says.
+pub fn describe_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    write_guarded(&mut text, &error);
+    write_guarded(&mut text, error);
     let mut source = guarded(|| error.source()).ok().flatten();
     for _ in 0..MOST_CAUSES {
         let Some(cause) = source else { break };
@@ -35,8 +35,30 @@ pub fn describe_chain(error: Box<dyn Error + Send + Sync>) -> String {
         }
         source = guarded(|| cause.source()).ok().flatten();
     }
-    let _panicked = guarded(|| drop(error));
     text
+}
+
+/// A value that is not ours: dropping it may panic, and is caught.
+#[derive(Debug)]
+pub struct Foreign<T>(Option<T>);
+
+impl<T> Foreign<T> {
+    /// Keeps it until this is dropped.
+    pub const fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    /// It.
+    pub const fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+}
+
+impl<T> Drop for Foreign<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        let _panicked = guarded(|| drop(value));
+    }
 }
 
 fn write_guarded(text: &mut String, error: &(impl Display + ?Sized)) {
@@ -126,7 +148,7 @@ mod tests {
     fn an_error_is_described_with_its_whole_chain_and_nothing_twice() {
         let chain = |texts: &[&'static str]| {
             let chain = texts.iter().rev().fold(None, |cause, text| Some(Box::new(Chain(text, cause))));
-            describe_chain(chain.expect("an error"))
+            describe_chain(&*chain.expect("an error"))
         };
         assert_eq!(chain(&["sending", "connecting", "refused"]), "sending: connecting: refused");
         assert_eq!(chain(&["sending: refused", "refused"]), "sending: refused");
@@ -139,8 +161,11 @@ mod tests {
 
     #[test]
     fn an_error_is_described_whatever_it_does() {
-        assert_eq!(describe_chain("plain".into()), "plain");
-        let texts = [0, 1, 2].map(|n| describe_chain(Box::new(Hydra(n))));
+        assert_eq!(describe_chain(&Chain("plain", None)), "plain");
+        let texts = [0, 1, 2].map(|n| {
+            let hydra = Foreign::new(Hydra(n));
+            describe_chain(hydra.get().expect("it is kept"))
+        });
         assert_eq!(texts[0], "half");
         assert!(texts[1].starts_with("half (") && texts[1].contains("its Display failed"), "{}", texts[1]);
         assert!(texts[2].starts_with("half (") && texts[2].contains("its Display panicked: no"), "{}", texts[2]);

@@ -49,7 +49,7 @@ mod worker;
 pub use backoff::{Backoff, Delays};
 pub use call::{Attempt, Call};
 #[cfg(feature = "std")]
-pub use guard::{describe_chain, guarded};
+pub use guard::{Foreign, describe_chain, guarded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Deferrals, Failed, RetryPolicy};
@@ -64,4 +64,6 @@ pub use upkeep::{
     ExportedJob, FoundJob, ImportError, JobFilter, PROBE_TUBE, Progress, Queue, ScanOptions, encode_export_end,
     encode_export_header, is_empty,
 };
-pub use worker::{Action, Metrics, Verdict, Worker, WorkerConfig, WorkerEvent};
+pub use worker::{
+    Action, BuryReason, JobEvent, Metrics, Outcome, Presence, SlotPresence, Verdict, Worker, WorkerConfig, WorkerEvent,
+};

@@ -20,7 +20,7 @@
 //!   so the worker remembers how many of them there were: the `deferrals`, of the [`Deferrals::MOST`] jobs deferred last.
 //!   **A restart forgets them**, and other processes know nothing of them: there, each counts as a failure.
 
-use alloc::collections::BTreeMap;
+use alloc::{collections::BTreeMap, format};
 use core::{num::NonZeroU32, time::Duration};
 
 use super::backoff::check_order;
@@ -28,19 +28,30 @@ use crate::connect::Endpoint;
 use beanstalk_proto::{ArgumentError, JobId, Seconds, stats::JobStats};
 
 /// When to try a failed job again, and when to set it aside.
+///
+/// The protocol knows delays in whole seconds only. Delays are computed to the nanosecond, jitter included, and rounded up in the end: one
+/// of 100 ms becomes 1 s, and only one of zero tries at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// The delay after the first failure: 1 s unless changed. It doubles with each.
     pub first: Duration,
     /// The longest delay: an hour unless changed.
     pub max: Duration,
+    /// How much of a delay is left to chance, in percent: 20 unless changed, and 100 at most. So much is taken off at random, so that
+    /// jobs which failed together are not all tried again together.
+    pub jitter: u8,
     /// The failure after which a job is buried: the tenth unless changed. `None` tries for ever.
     pub bury_after: Option<NonZeroU32>,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { first: Duration::from_secs(1), max: Duration::from_secs(3600), bury_after: NonZeroU32::new(10) }
+        Self {
+            first: Duration::from_secs(1),
+            max: Duration::from_secs(3600),
+            jitter: 20,
+            bury_after: NonZeroU32::new(10),
+        }
     }
 }
 
@@ -54,26 +65,42 @@ pub enum Failed {
 }
 
 impl RetryPolicy {
-    /// Refuses a first delay that is longer than the longest.
+    /// Refuses a first delay that is longer than the longest, and more than 100 percent of jitter.
     ///
     /// # Errors
     ///
     /// [`ArgumentError::Setting`].
     pub fn check(&self) -> Result<(), ArgumentError> {
+        if self.jitter > 100 {
+            return Err(ArgumentError::setting(
+                "retry",
+                format!("a jitter of {} % is more than the whole delay", self.jitter),
+            ));
+        }
         check_order("retry", self.first, self.max)
     }
 
-    /// What becomes of a job that has failed now, and had failed so many times before.
+    /// What becomes of a job that has failed now, and had failed so many times before. The random number is for the jitter.
     #[must_use]
-    pub fn failed(&self, failures: u64) -> Failed {
+    pub fn failed(&self, failures: u64, random: u64) -> Failed {
         match self.bury_after {
             Some(limit) if failures.saturating_add(1) >= u64::from(limit.get()) => Failed::Bury,
             _ => {
                 let doublings = u32::try_from(failures).unwrap_or(u32::MAX);
                 let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
-                Failed::Release(self.first.saturating_mul(factor).min(self.max).into())
+                let delay = self.first.saturating_mul(factor).min(self.max);
+                Failed::Release(delay.saturating_sub(self.off(delay, random)).into())
             }
         }
+    }
+
+    /// What is taken off a delay.
+    fn off(&self, delay: Duration, random: u64) -> Duration {
+        let most = delay.as_nanos().saturating_mul(self.jitter.min(100).into()).checked_div(100).unwrap_or_default();
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        // The high half of the product is uniform below `most`.
+        let off = u128::from(random).saturating_mul(u128::from(most)) >> 64;
+        Duration::from_nanos(u64::try_from(off).unwrap_or(most))
     }
 
     /// How many times a job had failed before, by the server's counts and after so many deferrals.
@@ -156,9 +183,26 @@ mod tests {
     #[test]
     fn delays_double_until_the_job_is_buried() {
         let policy = RetryPolicy { bury_after: NonZeroU32::new(4), ..RetryPolicy::default() };
-        let after = [0, 1, 2, 3, 4].map(|failures| policy.failed(failures));
+        let after = [0, 1, 2, 3, 4].map(|failures| policy.failed(failures, 0));
         let release = |seconds: u32| Failed::Release(seconds.into());
         assert_eq!(after, [release(1), release(2), release(4), Failed::Bury, Failed::Bury]);
+    }
+
+    #[test]
+    fn jitter_takes_its_share_at_most_and_delays_are_rounded_up() {
+        let policy = RetryPolicy { first: Duration::from_secs(100), ..RetryPolicy::default() };
+        let delay = |policy: &RetryPolicy, random| match policy.failed(0, random) {
+            Failed::Release(delay) => delay.get(),
+            Failed::Bury => panic!("buried"),
+        };
+        assert_eq!([0, u64::MAX / 2, u64::MAX].map(|random| delay(&policy, random)), [100, 91, 81]);
+        let none = RetryPolicy { jitter: 0, ..policy };
+        assert_eq!(delay(&none, u64::MAX), 100);
+        for (millis, seconds) in [(0, 0), (1, 1), (1000, 1), (1001, 2)] {
+            let short = RetryPolicy { first: Duration::from_millis(millis), ..none };
+            assert_eq!(delay(&short, 0), seconds, "{millis} ms");
+        }
+        assert!(RetryPolicy { jitter: 101, ..policy }.check().is_err());
     }
 
     #[test]
@@ -184,7 +228,7 @@ mod tests {
         for set in 1..5 {
             loop {
                 tries += 1;
-                match policy.failed(policy.failures(&stats, 0)) {
+                match policy.failed(policy.failures(&stats, 0), 0) {
                     Failed::Release(_) => stats.releases = stats.releases.map(|releases| releases + 1),
                     Failed::Bury => break,
                 }
@@ -194,7 +238,7 @@ mod tests {
         }
         // A kick of a job that was only delayed grants nothing.
         let kicked = JobStats { releases: Some(2), kicks: Some(9), ..JobStats::default() };
-        assert_eq!(policy.failed(policy.failures(&kicked, 0)), Failed::Bury);
+        assert_eq!(policy.failed(policy.failures(&kicked, 0), 0), Failed::Bury);
     }
 
     #[test]
@@ -221,15 +265,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_job_is_buried_exactly_from_its_last_allowed_failure_on(limit in 1_u32.., failures: u64) {
+        fn a_job_is_buried_exactly_from_its_last_allowed_failure_on(limit in 1_u32.., failures: u64, random: u64) {
             let policy = RetryPolicy { bury_after: NonZeroU32::new(limit), ..RetryPolicy::default() };
-            prop_assert_eq!(policy.failed(failures) == Failed::Bury, u128::from(failures) + 1 >= u128::from(limit));
+            prop_assert_eq!(policy.failed(failures, random) == Failed::Bury, u128::from(failures) + 1 >= u128::from(limit));
         }
 
         #[test]
         fn without_a_limit_the_delay_is_bounded_and_never_shrinks(failures: u64) {
             let policy = RetryPolicy { bury_after: None, ..RetryPolicy::default() };
-            let (now, next) = (policy.failed(failures), policy.failed(failures.saturating_add(1)));
+            let (now, next) = (policy.failed(failures, 0), policy.failed(failures.saturating_add(1), 0));
             let (Failed::Release(now), Failed::Release(next)) = (now, next) else { panic!("buried") };
             prop_assert!(now <= next && next <= policy.max.into());
         }

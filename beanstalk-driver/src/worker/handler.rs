@@ -1,9 +1,10 @@
-//! What a handler may return.
+//! What a handler may return, and what becomes of it if it fails.
 
-use alloc::boxed::Box;
-use core::error::Error;
+use alloc::{boxed::Box, string::String};
+use core::{error::Error, fmt};
 
-use crate::policy::Verdict;
+use crate::{connect::Endpoint, policy::Verdict};
+use beanstalk_proto::{JobId, stats::JobStats};
 
 /// An error of any type, with its chain of sources.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -78,3 +79,34 @@ impl<E: Into<BoxError>> HandlerError for E {
         self.into()
     }
 }
+
+/// A handler that has failed, for the function that chooses what becomes of its job.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Failure<'a> {
+    /// The server.
+    pub server: &'a Endpoint,
+    /// The job.
+    pub id: JobId,
+    /// Which attempt this was, counted from 1.
+    pub attempt: u64,
+    /// The handler's error; a [`HandlerPanicked`] if it panicked, and a text if its verdict was [`Verdict::Failed`].
+    pub error: &'a (dyn Error + Send + Sync + 'static),
+    /// The job's statistics.
+    pub stats: &'a JobStats,
+}
+
+/// A handler panicked, with this message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandlerPanicked(pub String);
+
+impl fmt::Display for HandlerPanicked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the handler panicked: {}", self.0)
+    }
+}
+
+impl Error for HandlerPanicked {}
+
+/// Chooses what becomes of a job whose handler has failed.
+pub(super) type OnFailure = Box<dyn Fn(&Failure<'_>) -> Verdict + Send + Sync>;

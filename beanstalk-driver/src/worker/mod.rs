@@ -17,11 +17,12 @@ mod state;
 use crate::runtime::{Alarm, Runtime};
 use crate::{
     connect::{ConnectOptions, Endpoint},
-    policy::{Backoff, Metrics, RetryPolicy, WorkerConfig, WorkerEvent},
+    policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::{Argument, Error, TubeArg};
-pub use handler::{BoxError, HandlerError, HandlerResult};
-pub use slot_state::HeldJob;
+use handler::OnFailure;
+pub use handler::{BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult};
+pub use slot_state::{HeldJob, JobDetails};
 use state::{OnEvent, SharedState, Step};
 
 /// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
@@ -60,7 +61,7 @@ impl<R: Runtime> Worker<R> {
     /// Works until [`WorkerHandle::shutdown`] says stop, and says what was done.
     ///
     /// The handler is given a job and returns one of the types in [`HandlerResult`]. An error or a panic is
-    /// [`Verdict::Failed`](crate::policy::Verdict::Failed). Handlers run on the slots' tasks: what blocks a thread belongs elsewhere, or the job's time to run
+    /// [`Verdict::Failed`]. Handlers run on the slots' tasks: what blocks a thread belongs elsewhere, or the job's time to run
     /// may end meanwhile. A handler that still runs at the deadline of a shutdown is dropped, and its job given back.
     ///
     /// # Cancel safety
@@ -113,6 +114,7 @@ pub struct WorkerBuilder<R, W = Worker<R>> {
     worker: WorkerConfig,
     connection: ConnectOptions,
     on_event: Option<OnEvent>,
+    on_failure: Option<OnFailure>,
     error: Option<Error>,
     made: PhantomData<fn() -> (R, W)>,
 }
@@ -125,6 +127,7 @@ impl<R, W> Default for WorkerBuilder<R, W> {
             worker: WorkerConfig::default(),
             connection: ConnectOptions::default(),
             on_event: None,
+            on_failure: None,
             error: None,
             made: PhantomData,
         }
@@ -183,6 +186,46 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
+    /// Chooses what becomes of a job whose handler has failed: by its error, by how often it was tried, or by what else is in
+    /// [`Failure`]. It is asked on the slot's task, before the [`RetryPolicy`], and should be quick.
+    ///
+    /// | verdict | the job is |
+    /// |---|---|
+    /// | [`Failed`](Verdict::Failed) | what the [`RetryPolicy`] makes of it; a function that panics comes to this, too |
+    /// | [`RetryAfter`](Verdict::RetryAfter) | released, which counts as a failure |
+    /// | [`Bury`](Verdict::Bury) | moved to the tube for dead letters if there is one, else buried |
+    /// | [`Done`](Verdict::Done) | deleted |
+    ///
+    /// ```
+    /// # use beanstalk_driver::{WorkerBuilder, policy::Verdict};
+    /// # fn example<R: beanstalk_driver::Runtime>(builder: WorkerBuilder<R>) {
+    /// // What cannot be parsed will not be the next time either; a server that is down deserves a minute.
+    /// builder.on_failure(|failure| match failure.error {
+    ///     error if error.is::<std::str::Utf8Error>() => Verdict::Bury,
+    ///     error if error.is::<std::io::Error>() => Verdict::retry_after(60),
+    ///     _ => Verdict::Failed,
+    /// });
+    /// # }
+    /// ```
+    pub fn on_failure(mut self, on_failure: impl Fn(&Failure<'_>) -> Verdict + Send + Sync + 'static) -> Self {
+        self.worker.decides = true;
+        self.on_failure = Some(Box::new(on_failure));
+        self
+    }
+
+    /// Moves jobs that failed, and are not to be tried again, to this tube of their server, where they are ready, with the same
+    /// priority and ttr. Without it they are buried. What a handler's own verdict buries is buried all the same.
+    ///
+    /// A job is put into this tube before it is deleted, so if its connection breaks in between there are two of it, and it is tried
+    /// again. If the server has no memory for it, or is draining, it is buried.
+    pub fn dead_letters<'t>(mut self, tube: impl Argument<TubeArg<'t>>) -> Self {
+        match tube.into_argument().to_name() {
+            Ok(tube) => self.worker.dead_letters = Some(tube),
+            Err(error) => self.fail(error),
+        }
+        self
+    }
+
     /// How long to wait between attempts to connect.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.worker.backoff = backoff;
@@ -225,7 +268,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
             return Err(error);
         }
         self.worker.check(self.servers.len(), self.concurrency)?;
-        let shared = SharedState::new(self.connection, self.worker, self.concurrency, self.on_event);
+        let shared = SharedState::new(self.connection, self.worker, self.concurrency, self.on_event, self.on_failure);
         self.servers.into_iter().for_each(|server| shared.add_server(server));
         Ok(Worker { shared: Arc::new(shared) }.into())
     }

@@ -12,7 +12,7 @@
 //! The handler is polled here too, in turns with the connection, unless [`Runtime::run_handler`] has it run elsewhere: here, one that
 //! blocks its thread keeps its own heartbeat from being sent, and nothing else.
 
-use alloc::{boxed::Box, string::String, sync::Arc};
+use alloc::{boxed::Box, sync::Arc};
 use core::{
     future::{Future, poll_fn},
     mem,
@@ -20,12 +20,12 @@ use core::{
 };
 
 use super::{
-    handler::HandlerResult,
+    handler::{BoxError, Failure, HandlerPanicked, HandlerResult},
     slot_state::{HeldJob, Link, SlotState},
     state::SharedState,
 };
 use crate::{
-    policy::{Action, Verdict, Worker, WorkerEvent, describe_chain, guarded},
+    policy::{Action, Foreign, Outcome, Verdict, Worker, WorkerEvent, describe_chain, guarded},
     runtime::{Alarm, Boxed, Runtime, lock},
 };
 use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
@@ -47,7 +47,7 @@ enum Io<C> {
 struct Running {
     id: JobId,
     link: Arc<Link>,
-    handler: Boxed<Result<Verdict, String>>,
+    handler: Boxed<Result<Verdict, BoxError>>,
 }
 
 impl Drop for Running {
@@ -69,6 +69,8 @@ struct Slot<R: Runtime, H> {
     client: Option<R::Client>,
     io: Io<R::Client>,
     running: Option<Running>,
+    /// What the last handler failed with.
+    failure: Option<Foreign<BoxError>>,
     alarm: Alarm,
 }
 
@@ -88,7 +90,8 @@ where
     async move {
         let machine = Worker::new(&shared.worker, shared.runtime.seed());
         let (io, alarm) = (Io::Idle, Alarm::default());
-        let mut slot = Slot { shared, slot_state, handler, machine, client: None, io, running: None, alarm };
+        let mut slot =
+            Slot { shared, slot_state, handler, machine, client: None, io, running: None, failure: None, alarm };
         poll_fn(|cx| slot.poll(cx)).await;
         ending.stopped_as_told();
     }
@@ -149,6 +152,11 @@ where
                     self.start(job);
                     continue;
                 }
+                Action::Decide { id, attempt, stats } => {
+                    let verdict = self.decide(id, attempt, &stats);
+                    self.machine.handle_decision(verdict);
+                    continue;
+                }
                 Action::Close => {
                     self.close();
                     continue;
@@ -178,15 +186,35 @@ where
         matches!(&self.io, Io::Calling(Calling { question: Some(_), .. }))
     }
 
+    /// Lets the handler know of its job what the server was asked for.
+    fn learn(&self, stats: &JobStats, link: &Link) {
+        let deferrals = stats.id.map_or(0, |id| lock(&self.shared.deferrals).count(self.slot_state.server(), id));
+        link.learn(self.shared.worker.retry.failures(stats, deferrals).saturating_add(1), stats);
+    }
+
     /// Tells the others what is new.
     fn report(&mut self) {
+        if let (Some(Running { link, .. }), Some(stats)) = (&self.running, self.machine.stats()) {
+            if !link.has_details() {
+                self.learn(stats, link);
+            }
+        }
         self.slot_state.count(self.machine.metrics(), self.machine.metrics_if_stopped());
         if let (Some(running), true) = (&self.running, self.machine.is_job_lost()) {
             running.link.lose();
             running.link.close();
         }
         while let Some(event) = self.machine.poll_event() {
-            self.shared.emit_connection(&self.slot_state, event);
+            if self.slot_state.is_news(&event) {
+                let server = self.slot_state.server().clone();
+                self.shared.emit(&WorkerEvent::Connection { server, event });
+            }
+        }
+        while let Some((id, event)) = self.machine.poll_job_event() {
+            if self.shared.listens() {
+                let server = self.slot_state.server().clone();
+                self.shared.emit(&WorkerEvent::Job { server, id, event });
+            }
         }
     }
 
@@ -207,9 +235,10 @@ where
     }
 
     fn start(&mut self, job: Job) {
+        self.failure = None;
         let (id, link, handler) = (job.id, Arc::new(Link::default()), Arc::clone(&self.handler));
         let held = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
-        let handler = async move { handler(held).await.into_outcome().map_err(describe_chain) };
+        let handler = async move { handler(held).await.into_outcome() };
         let handler = Box::pin(self.shared.runtime.run_handler(handler));
         self.running = Some(Running { id, link, handler });
     }
@@ -241,23 +270,33 @@ where
     /// Whether the handler has ended.
     fn poll_handler(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(running) = &mut self.running else { return false };
-        let polled = guarded(|| running.handler.as_mut().poll(cx));
-        let (server, id) = (|| self.slot_state.server().clone(), running.id);
-        let verdict = match polled {
+        let outcome = match guarded(|| running.handler.as_mut().poll(cx)) {
             Ok(Poll::Pending) => return false,
-            Ok(Poll::Ready(Ok(verdict))) => verdict,
-            Ok(Poll::Ready(Err(reason))) => {
-                self.shared.emit(&WorkerEvent::Failed { server: server(), id, reason });
-                Verdict::Failed
+            Ok(Poll::Ready(Ok(verdict))) => Outcome::Verdict(verdict),
+            Ok(Poll::Ready(Err(error))) => {
+                let reason = describe_chain(&*error);
+                self.failure = Some(Foreign::new(error));
+                Outcome::Failed(reason)
             }
             Err(reason) => {
-                self.shared.emit(&WorkerEvent::Panicked { server: server(), id, reason });
-                Verdict::Failed
+                self.failure = Some(Foreign::new(Box::new(HandlerPanicked(reason.clone()))));
+                Outcome::Panicked(reason)
             }
         };
         self.running = None;
-        self.machine.handle_finished(verdict, self.slot_state.server(), &mut lock(&self.shared.deferrals));
+        let (now, deferrals) = (self.now(), &mut lock(&self.shared.deferrals));
+        self.machine.handle_finished(outcome, self.slot_state.server(), deferrals, now);
         true
+    }
+
+    /// What becomes of a job whose handler has failed. A function that panics leaves it to the policy.
+    fn decide(&self, id: JobId, attempt: u64, stats: &JobStats) -> Verdict {
+        let Some(on_failure) = &self.shared.on_failure else { return Verdict::Failed };
+        let no_error: BoxError = "the verdict of its handler is that it failed".into();
+        let error = self.failure.as_ref().and_then(Foreign::get).unwrap_or(&no_error);
+        let server = self.slot_state.server();
+        let failure = Failure { server, id, attempt, error: &**error, stats };
+        guarded(|| on_failure(&failure)).unwrap_or(Verdict::Failed)
     }
 
     /// Whether the connection has news.
@@ -302,9 +341,15 @@ where
                 self.machine.handle_disconnected(error, self.now());
             }
         }
-        link.answer(result.and_then(|reply| {
+        let stats = result.and_then(|reply| {
             let stats = JobStats::decode(reply.body().unwrap_or_default());
             stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error: error.into() })
-        }));
+        });
+        if let Ok(stats) = &stats {
+            let now = self.now();
+            self.machine.handle_stats(stats, now);
+            self.learn(stats, link);
+        }
+        link.answer(stats);
     }
 }

@@ -8,15 +8,16 @@ use core::{
     ops::Deref,
     sync::atomic::{AtomicBool, Ordering},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use std::sync::Mutex;
 
 use crate::runtime::lock;
 use crate::{
     connect::{Endpoint, Route},
-    policy::Metrics,
+    policy::{Event, Metrics, Presence, SlotPresence},
 };
-use beanstalk_proto::{Error, Instant, Job, TubeName, stats::JobStats};
+use beanstalk_proto::{Error, Instant, Job, Priority, TubeName, stats::JobStats};
 
 /// One for each slot.
 pub(super) struct SlotState {
@@ -24,6 +25,7 @@ pub(super) struct SlotState {
     pub(super) slot: usize,
     /// The tube of every job, if the worker watches only one.
     pub(super) tube: Option<TubeName>,
+    presence: Arc<Mutex<Presence>>,
     state: Mutex<State>,
 }
 
@@ -35,15 +37,21 @@ struct State {
     if_stopped: Metrics,
     ended: bool,
     slot: Option<Waker>,
+    presence: SlotPresence,
 }
 
 impl SlotState {
-    pub(super) fn new(route: Route, slot: usize, tube: Option<TubeName>) -> Self {
-        Self { route, slot, tube, state: Mutex::default() }
+    pub(super) fn new(route: Route, slot: usize, tube: Option<TubeName>, presence: Arc<Mutex<Presence>>) -> Self {
+        Self { route, slot, tube, presence, state: Mutex::default() }
     }
 
     pub(super) const fn server(&self) -> &Endpoint {
         self.route.endpoint()
+    }
+
+    /// Whether an event of this slot's connection is news of the server.
+    pub(super) fn is_news(&self, event: &Event) -> bool {
+        lock(&self.presence).is_news(&mut lock(&self.state).presence, event)
     }
 
     /// The slot waits, among other things, for what happens here.
@@ -112,16 +120,49 @@ enum Question {
     Void,
 }
 
+/// What the server told of a job, asked for once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JobDetails {
+    /// Which attempt this is, counted from 1, as the [`RetryPolicy`](crate::policy::RetryPolicy) counts: what failed before, and what
+    /// was not finished in its time to run.
+    pub attempt: u64,
+    /// Its priority.
+    pub priority: Priority,
+    /// How long ago it was put, at the time the server was asked.
+    pub age: Duration,
+    /// How long it may be held without a touch.
+    pub ttr: Duration,
+    /// Its tube.
+    pub tube: TubeName,
+}
+
 /// What a slot and the handler of one job share.
 #[derive(Default)]
 pub(super) struct Link {
     lost: AtomicBool,
     question: Mutex<Question>,
+    details: Mutex<Option<JobDetails>>,
 }
 
 impl Link {
     pub(super) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_details(&self) -> bool {
+        lock(&self.details).is_some()
+    }
+
+    /// The server was asked about the job, by whomever.
+    pub(super) fn learn(&self, attempt: u64, stats: &JobStats) {
+        *lock(&self.details) = Some(JobDetails {
+            attempt,
+            priority: stats.pri.unwrap_or_default(),
+            age: stats.age.unwrap_or_default(),
+            ttr: stats.ttr.unwrap_or_default(),
+            tube: stats.tube.clone().unwrap_or_default(),
+        });
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -193,6 +234,24 @@ impl HeldJob {
         poll_fn(|cx| self.poll_stats(&mut asked, cx)).await
     }
 
+    /// Which attempt this is, and the job's priority, age, ttr and tube. The server is asked for them once for each job: by this, by
+    /// [`HeldJob::stats`], or by the heartbeat of a job that is held for longer than a third of a second.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`HeldJob::stats`].
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldJob::stats`], if the server is asked.
+    pub async fn details(&self) -> Result<JobDetails, Error> {
+        if let Some(details) = self.known() {
+            return Ok(details);
+        }
+        self.stats().await?;
+        self.known().ok_or(Error::NotHeld { id: self.job.id })
+    }
+
     /// The job's tube. It is known without asking if the worker watches only one.
     ///
     /// # Cancel safety
@@ -201,12 +260,16 @@ impl HeldJob {
     ///
     /// # Errors
     ///
-    /// As [`HeldJob::stats`].
+    /// As [`HeldJob::details`].
     pub async fn tube(&self) -> Result<TubeName, Error> {
         match &self.slot_state.tube {
             Some(tube) => Ok(tube.clone()),
-            None => Ok(self.stats().await?.tube.unwrap_or_default()),
+            None => Ok(self.details().await?.tube),
         }
+    }
+
+    fn known(&self) -> Option<JobDetails> {
+        lock(&self.link.details).clone()
     }
 
     /// The job alone.

@@ -4,11 +4,11 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{task::Waker, time::Duration};
 use std::sync::Mutex;
 
-use super::slot_state::SlotState;
+use super::{handler::OnFailure, slot_state::SlotState};
 use crate::runtime::{Runtime, lock};
 use crate::{
     connect::{ConnectOptions, Endpoint, Route},
-    policy::{Deferrals, Event, Metrics, WorkerConfig, WorkerEvent, guarded},
+    policy::{Deferrals, Metrics, Presence, WorkerConfig, WorkerEvent, guarded},
 };
 use beanstalk_proto::Instant;
 
@@ -20,6 +20,7 @@ pub(super) struct SharedState<R> {
     pub(super) worker: WorkerConfig,
     concurrency: usize,
     on_event: Option<OnEvent>,
+    pub(super) on_failure: Option<OnFailure>,
     pub(super) deferrals: Mutex<Deferrals>,
     state: Mutex<State>,
 }
@@ -50,6 +51,7 @@ impl<R: Runtime> SharedState<R> {
         worker: WorkerConfig,
         concurrency: usize,
         on_event: Option<OnEvent>,
+        on_failure: Option<OnFailure>,
     ) -> Self {
         let concurrency = concurrency.max(1);
         Self {
@@ -58,6 +60,7 @@ impl<R: Runtime> SharedState<R> {
             worker,
             concurrency,
             on_event,
+            on_failure,
             deferrals: Mutex::default(),
             state: Mutex::default(),
         }
@@ -73,10 +76,11 @@ impl<R: Runtime> SharedState<R> {
         if state.shutdown.is_some() || state.servers.contains(&address) {
             return;
         }
+        let presence = Arc::new(Mutex::new(Presence::new(self.concurrency)));
         for slot in 0..self.concurrency {
             // Each begins at another node, if there are several.
             let route = Route::beginning_at(address.clone(), slot);
-            let slot_state = Arc::new(SlotState::new(route, slot, tube.clone()));
+            let slot_state = Arc::new(SlotState::new(route, slot, tube.clone(), Arc::clone(&presence)));
             state.slots.push(Arc::clone(&slot_state));
             state.new.push(slot_state);
         }
@@ -185,21 +189,33 @@ impl<R: Runtime> SharedState<R> {
         let _panicked = guarded(|| self.emit_all(event));
     }
 
+    /// Whether anybody hears of events.
+    pub(super) fn listens(&self) -> bool {
+        self.on_event.is_some() || cfg!(feature = "tracing")
+    }
+
     fn emit_all(&self, event: &WorkerEvent) {
         #[cfg(feature = "tracing")]
-        match event {
-            WorkerEvent::Connection { event: Event::Lost { .. } | Event::Retrying { .. }, .. } => {
-                tracing::info!(target: "beanstalk", "{event}");
-            }
-            WorkerEvent::Connection { .. } => tracing::debug!(target: "beanstalk", "{event}"),
-            _ => tracing::warn!(target: "beanstalk", "{event}"),
-        }
+        trace(event);
         if let Some(on_event) = &self.on_event {
             on_event(event);
         }
     }
+}
 
-    pub(super) fn emit_connection(&self, slot_state: &SlotState, event: Event) {
-        self.emit(&WorkerEvent::Connection { server: slot_state.server().clone(), slot: slot_state.slot, event });
+/// Writes an event to the log. The levels are in the documentation of [`Worker`](super::Worker).
+#[cfg(feature = "tracing")]
+fn trace(event: &WorkerEvent) {
+    use crate::policy::{Event, JobEvent};
+    match event {
+        WorkerEvent::Connection { event: Event::Lost { .. } | Event::Retrying { .. }, .. }
+        | WorkerEvent::Job { event: JobEvent::Retried { .. } | JobEvent::Returned, .. } => {
+            tracing::info!(target: "beanstalk", "{event}");
+        }
+        WorkerEvent::Connection { .. } | WorkerEvent::Job { event: JobEvent::Reserved | JobEvent::Done { .. }, .. } => {
+            tracing::debug!(target: "beanstalk", "{event}");
+        }
+        WorkerEvent::Job { .. } => tracing::warn!(target: "beanstalk", "{event}"),
+        WorkerEvent::SlotEnded { .. } => tracing::error!(target: "beanstalk", "{event}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::ready, ops::Deref};
 
-use beanstalk_driver::{self as tasks, Endpoint, HandlerResult, policy::Metrics};
+use beanstalk_driver::{self as tasks, Endpoint, HandlerResult, JobDetails, policy::Metrics};
 use beanstalk_proto::{Error, Job, TubeName, stats::JobStats};
 
 use super::{Threads, wait::block_on};
@@ -52,7 +52,7 @@ pub struct Worker {
 }
 
 /// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
-/// `on_event`, and `build`.
+/// `on_event`, `on_failure`, `dead_letters`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<Threads, Worker>;
 
 /// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,
@@ -124,6 +124,16 @@ impl HeldJob {
     /// [`Error::NotHeld`] if it is lost, else as [`Client::stats_job`](crate::Client::stats_job).
     pub fn stats(&self) -> Result<JobStats, Error> {
         block_on(self.job.stats())
+    }
+
+    /// Returns which attempt this is, and its priority, age, ttr and tube. The server is asked for them once for each job: by this, by
+    /// [`HeldJob::stats`], or by the heartbeat of a job that is held for longer than a third of a second.
+    ///
+    /// # Errors
+    ///
+    /// As [`HeldJob::stats`], if the server is asked.
+    pub fn details(&self) -> Result<JobDetails, Error> {
+        block_on(self.job.details())
     }
 
     /// Returns the tube it is in. It is known to a worker of one tube; with several the server is asked.

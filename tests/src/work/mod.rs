@@ -115,6 +115,7 @@ scenarios! {
         a_server_that_is_restarted_is_worked_for_again
         all_servers_are_worked_for_and_a_dead_one_disturbs_nobody
         servers_come_and_go_while_the_worker_runs
+        a_handler_knows_the_attempt_and_the_server_is_asked_once
         a_handler_may_ask_about_its_job_while_it_is_touched
         what_is_wrong_is_told_before_anything_runs
     }

@@ -12,7 +12,7 @@ use std::{
 
 use beanstalk_driver::{
     HeldJob, NextJob, Worker, WorkerBuilder,
-    policy::{Backoff, RetryPolicy, Verdict, WorkerEvent},
+    policy::{Backoff, JobEvent, RetryPolicy, Verdict, WorkerEvent},
 };
 use beanstalk_proto::{Error, JobId, stats::JobState};
 use smol::{channel, future::zip};
@@ -68,8 +68,12 @@ pub(super) async fn a_handler_that_errs_or_panics_is_retried_and_then_buried_wit
     let retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
     let tell = Arc::clone(&told);
     let builder = worker::<R>(&server).retry(retry).on_event(move |event| match event {
-        WorkerEvent::Failed { id, reason, .. } => tell.lock().unwrap().push((*id, format!("failed: {reason}"))),
-        WorkerEvent::Panicked { id, reason, .. } => tell.lock().unwrap().push((*id, format!("panicked: {reason}"))),
+        WorkerEvent::Job { id, event: JobEvent::Failed { reason }, .. } => {
+            tell.lock().unwrap().push((*id, format!("failed: {reason}")));
+        }
+        WorkerEvent::Job { id, event: JobEvent::Panicked { reason }, .. } => {
+            tell.lock().unwrap().push((*id, format!("panicked: {reason}")));
+        }
         _ => {}
     });
     let worker = builder.build().unwrap();
@@ -352,4 +356,43 @@ pub(super) async fn what_is_wrong_is_told_before_anything_runs<R: Adapter>(stand
     worker.handle().shutdown(LONG);
     let metrics = worker.run(|_| async { Outcome::Ok(Verdict::Done) }).await;
     assert_eq!(metrics, Default::default());
+}
+
+pub(super) async fn a_handler_knows_the_attempt_and_the_server_is_asked_once<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let mut client = session::<R>(&server).await;
+    client.use_tube("t").await.unwrap();
+    client.put(5, 0, 60, "x").await.unwrap().inserted().unwrap();
+    let retry = RetryPolicy { first: Duration::ZERO, ..RetryPolicy::default() };
+    let worker = worker::<R>(&server).tube("u").retry(retry).build().unwrap();
+    let (handle, (seen, sees)) = (worker.handle(), channel::bounded(3));
+    let before = client.stats().await.unwrap().cmd_stats_job;
+    let work = worker.run(move |job: HeldJob| {
+        let seen = seen.clone();
+        async move {
+            let (first, tube) = (job.details().await.unwrap(), job.tube().await.unwrap());
+            assert_eq!((&first, &tube), (&job.details().await.unwrap(), &first.tube));
+            seen.send(first.clone()).await.unwrap();
+            match job.stats().await.unwrap().reserves {
+                Some(1) => Err("no such thing"),
+                Some(2) => Ok(Verdict::RetryAfter(0.into())),
+                _ => Ok(Verdict::Done),
+            }
+        }
+    });
+    let script = async {
+        eventually::<R>("it is done", || handle.metrics().done == 1).await;
+        handle.shutdown(LONG);
+    };
+    zip(work, script).await;
+    let details = std::iter::from_fn(|| sees.try_recv().ok()).collect::<Vec<_>>();
+    let first = &details[0];
+    assert_eq!((first.priority, first.ttr, first.tube.as_str()), (5.into(), Duration::from_secs(60), "t"));
+    assert_eq!(details.iter().map(|details| details.attempt).collect::<Vec<_>>(), [1, 2, 2]);
+    let after = client.stats().await.unwrap().cmd_stats_job;
+    assert_eq!(
+        after.zip(before).map(|(after, before)| after - before),
+        Some(2 * 3),
+        "each time once, and once more by the test"
+    );
 }

@@ -14,6 +14,14 @@ pub struct WorkerConfig {
     pub backoff: Backoff,
     /// What becomes of jobs that fail.
     pub retry: RetryPolicy,
+    /// Whether a function chooses what becomes of jobs that fail, before the policy does:
+    /// [`Action::Decide`](crate::policy::Action::Decide).
+    pub decides: bool,
+    /// The tube that jobs are moved to which failed and are not to be tried again. Without one they are buried.
+    ///
+    /// A job is put there with its priority, its ttr and no delay, and then deleted where it was. So if the connection breaks in
+    /// between it is in both tubes. If the server refuses the put, as it drains or has no memory, the job is buried.
+    pub dead_letters: Option<TubeName>,
     /// How long one reserve waits, in seconds: 10 unless changed, and at least 1. A server that has vanished without a word is
     /// noticed after this and the reply timeout.
     pub reserve_slice: u32,
@@ -28,6 +36,8 @@ impl Default for WorkerConfig {
             tubes: Vec::new(),
             backoff: Backoff::default(),
             retry: RetryPolicy::default(),
+            decides: false,
+            dead_letters: None,
             reserve_slice: 10,
             reclaim: false,
         }

@@ -1,42 +1,32 @@
 //! What happens to a worker that somebody may want to hear of.
 
 use alloc::string::String;
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use super::Event;
 use crate::connect::Endpoint;
-use beanstalk_proto::JobId;
+use beanstalk_proto::{JobId, Seconds, TubeName};
 
 /// What happened to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WorkerEvent {
-    /// Something happened to a slot's connection.
+    /// Something happened to the connection to a server. All slots of a server count as one connection: it is made when the first of
+    /// them has one, and lost when the first of these breaks.
     Connection {
         /// The server.
         server: Endpoint,
-        /// Which of the connections to it, counted from 0.
-        slot: usize,
         /// What happened.
         event: Event,
     },
-    /// A handler failed.
-    Failed {
+    /// Something happened to a job.
+    Job {
         /// The server.
         server: Endpoint,
         /// The job.
         id: JobId,
-        /// The handler's error.
-        reason: String,
-    },
-    /// A handler panicked.
-    Panicked {
-        /// The server.
-        server: Endpoint,
-        /// The job.
-        id: JobId,
-        /// What it panicked with.
-        reason: String,
+        /// What happened.
+        event: JobEvent,
     },
     /// A slot ended although nobody had it stop: its task or thread panicked, or was dropped. Its job is given back, and
     /// there is no other slot in its place. Nothing that a handler does brings this about.
@@ -48,30 +38,257 @@ pub enum WorkerEvent {
     },
 }
 
+/// What happened to a job of a worker.
+///
+/// Every job that was reserved ends as one of `Done`, `Retried`, `Buried`, `Moved`, `Lost` and `Returned`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobEvent {
+    /// It was reserved, and its handler begins.
+    Reserved,
+    /// Its handler failed: what becomes of it follows.
+    Failed {
+        /// The handler's error, with its chain of sources.
+        reason: String,
+    },
+    /// Its handler panicked: what becomes of it follows.
+    Panicked {
+        /// What it panicked with.
+        reason: String,
+    },
+    /// Its body is over this client's limit, so no handler gets it, and it will be buried.
+    TooBig {
+        /// The length of the body.
+        bytes: u64,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// It was deleted.
+    Done {
+        /// How long its handler ran.
+        took: Duration,
+    },
+    /// It was released.
+    Retried {
+        /// Which attempt this was, counted from 1. Attempts whose handlers asked for another one count only where it is not
+        /// remembered that they did.
+        attempt: u64,
+        /// When it will be ready again.
+        delay: Seconds,
+    },
+    /// It was buried.
+    Buried {
+        /// Why.
+        reason: BuryReason,
+    },
+    /// It had failed too often, and was moved to the tube for dead letters.
+    Moved {
+        /// The tube.
+        tube: TubeName,
+        /// Its id there.
+        id: JobId,
+    },
+    /// What its handler comes to changes nothing: the connection broke, or its time to run was over.
+    Lost,
+    /// It was held when the time of a shutdown was over, and given back.
+    Returned,
+}
+
+/// Why a job was buried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuryReason {
+    /// Its handler chose [`Verdict::Bury`](super::Verdict::Bury).
+    Handler,
+    /// It failed, and the [`RetryPolicy`](super::RetryPolicy) or [`Worker`](super::Worker)'s function for failures chose so.
+    Failed {
+        /// Which attempt this was, counted from 1.
+        attempt: u64,
+    },
+    /// It was to be released, and the server had no memory for that.
+    OutOfMemory,
+    /// Its body is over this client's limit.
+    TooBig,
+}
+
 impl fmt::Display for WorkerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection { server, slot, event } => match event {
-                Event::Connected => write!(f, "{server}, slot {slot}: connected"),
-                Event::Restored => write!(f, "{server}, slot {slot}: the tubes are restored"),
-                Event::Lost { reason } => write!(f, "{server}, slot {slot}: lost the connection: {reason}"),
+            Self::Connection { server, event } => match event {
+                Event::Connected => write!(f, "{server}: connected"),
+                Event::Restored => write!(f, "{server}: the tubes are restored"),
+                Event::Lost { reason } => write!(f, "{server}: lost the connection: {reason}"),
                 Event::Retrying { attempt, delay } => {
                     write!(
                         f,
-                        "{server}, slot {slot}: connects again in {delay:?}, after {attempt} {}",
+                        "{server}: connects again in {delay:?}, after {attempt} {}",
                         if *attempt == 1 { "failure" } else { "failures" }
                     )
                 }
-                Event::Ended => write!(f, "{server}, slot {slot}: ended"),
+                Event::Ended => write!(f, "{server}: ended"),
             },
-            Self::Failed { server, id, reason } => write!(f, "{server}, job {id}: failed: {reason}"),
+            Self::Job { server, id, event } => write!(f, "{server}, job {id}: {event}"),
             Self::SlotEnded { server, slot } => {
                 write!(
                     f,
                     "{server}, slot {slot}: ended, and nobody had it stop: its thread or task panicked or was dropped"
                 )
             }
-            Self::Panicked { server, id, reason } => write!(f, "{server}, job {id}: the handler panicked: {reason}"),
         }
+    }
+}
+
+impl fmt::Display for JobEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reserved => f.write_str("reserved"),
+            Self::Failed { reason } => write!(f, "failed: {reason}"),
+            Self::Panicked { reason } => write!(f, "the handler panicked: {reason}"),
+            Self::TooBig { bytes, limit } => {
+                write!(f, "too big: its body has {bytes} bytes, and the limit is {limit}")
+            }
+            Self::Done { took } => write!(f, "done in {took:?}"),
+            Self::Retried { attempt, delay } => {
+                write!(f, "released after attempt {attempt}, with a delay of {} s", delay.get())
+            }
+            Self::Buried { reason } => write!(f, "buried: {reason}"),
+            Self::Moved { tube, id } => write!(f, "moved to the tube {tube}, as job {id}"),
+            Self::Lost => f.write_str("lost: its connection broke, or its time to run was over"),
+            Self::Returned => f.write_str("given back, as the time of the shutdown is over"),
+        }
+    }
+}
+
+impl fmt::Display for BuryReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handler => f.write_str("the handler chose so"),
+            Self::Failed { attempt } => write!(f, "attempt {attempt} failed, and there is no other"),
+            Self::OutOfMemory => f.write_str("the server had no memory to release it"),
+            Self::TooBig => f.write_str("its body is over the limit"),
+        }
+    }
+}
+
+/// Which events of the slots of one server are news of the server.
+///
+/// ```text
+///   no connection ── the first Connected ──▶ connected ── the first Lost of a connection of this time ──▶ no connection
+///         └── Lost, Retrying: the first of each attempt
+/// ```
+///
+/// A connection that breaks when another of the same server has broken before, and been made again, is old news.
+#[derive(Debug)]
+pub struct Presence {
+    /// Slots that have not ended.
+    slots: usize,
+    /// How often the connection was lost. What a slot had before that is old.
+    losses: u64,
+    connected: bool,
+    restored: bool,
+    /// Attempts that failed since the last connection, as far as reported.
+    failures: u32,
+    retries: u32,
+}
+
+/// What [`Presence`] has to know of one slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SlotPresence {
+    losses: u64,
+    failures: u32,
+}
+
+impl Presence {
+    /// A server with so many slots and no connection.
+    #[must_use]
+    pub const fn new(slots: usize) -> Self {
+        Self { slots, losses: 0, connected: false, restored: false, failures: 0, retries: 0 }
+    }
+
+    /// Returns whether an event of a slot is news of the server.
+    pub fn is_news(&mut self, slot: &mut SlotPresence, event: &Event) -> bool {
+        match event {
+            Event::Connected => {
+                *slot = SlotPresence { losses: self.losses, failures: 0 };
+                (self.failures, self.retries) = (0, 0);
+                !core::mem::replace(&mut self.connected, true)
+            }
+            Event::Restored => !core::mem::replace(&mut self.restored, true),
+            Event::Lost { .. } => {
+                slot.failures = slot.failures.saturating_add(1);
+                if self.connected && slot.losses != self.losses {
+                    return false;
+                }
+                if self.connected {
+                    self.losses = self.losses.saturating_add(1);
+                    (self.connected, self.restored) = (false, false);
+                }
+                let is_news = slot.failures > self.failures;
+                self.failures = self.failures.max(slot.failures);
+                is_news
+            }
+            Event::Retrying { attempt, .. } => {
+                let is_news = !self.connected && *attempt > self.retries;
+                if is_news {
+                    self.retries = *attempt;
+                }
+                is_news
+            }
+            Event::Ended => self.slot_ended(),
+        }
+    }
+
+    /// Returns whether it was the last.
+    fn slot_ended(&mut self) -> bool {
+        self.slots = self.slots.saturating_sub(1);
+        self.slots == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn lost() -> Event {
+        Event::Lost { reason: "it is gone".into() }
+    }
+
+    fn retrying(attempt: u32) -> Event {
+        Event::Retrying { attempt, delay: Duration::ZERO }
+    }
+
+    #[test]
+    fn what_all_slots_of_a_server_see_is_news_once() {
+        let (mut server, mut slots) = (Presence::new(2), [SlotPresence::default(); 2]);
+        let story = [
+            // A server that is not there yet.
+            (0, lost(), true),
+            (0, retrying(1), true),
+            (1, lost(), false),
+            (1, retrying(1), false),
+            (1, lost(), true),
+            (1, retrying(2), true),
+            (0, Event::Connected, true),
+            (0, Event::Restored, true),
+            (1, Event::Connected, false),
+            (1, Event::Restored, false),
+            // It is killed, and the second slot finds out late.
+            (0, lost(), true),
+            (0, retrying(1), true),
+            (0, Event::Connected, true),
+            (1, lost(), false),
+            (1, retrying(1), false),
+            (1, Event::Connected, false),
+            (0, Event::Restored, true),
+            // One more time.
+            (1, lost(), true),
+            (0, lost(), false),
+            (0, Event::Ended, false),
+            (1, Event::Ended, true),
+        ];
+        let are_news: Vec<bool> =
+            story.iter().map(|(slot, event, _)| server.is_news(&mut slots[*slot], event)).collect();
+        assert_eq!(are_news, story.iter().map(|(.., is_news)| *is_news).collect::<Vec<_>>());
     }
 }

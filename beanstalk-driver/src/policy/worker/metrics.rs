@@ -1,6 +1,9 @@
 //! What a slot has done, as plain counters.
 
-/// What a worker has done. Every job reserved is in exactly one of the others, or in hand.
+use super::event::{BuryReason, JobEvent};
+
+/// What a worker has done. Every job reserved is in exactly one of `done`, `retried`, `buried`, `moved`, `lost` and `returned`, or
+/// in hand.
 ///
 /// # At the deadline of a shutdown
 ///
@@ -15,13 +18,25 @@ pub struct Metrics {
     pub done: u64,
     /// Jobs that were released.
     pub retried: u64,
-    /// Jobs that were buried: by verdict, by policy, or by a server without memory.
+    /// Jobs that were buried, for whatever reason.
     pub buried: u64,
+    /// Jobs that were buried as they had failed, and were not to be tried again. Counted in `buried`, too.
+    pub buried_failed: u64,
+    /// Jobs that were buried by a server that had no memory to release them. Counted in `buried`, too.
+    pub buried_out_of_memory: u64,
+    /// Jobs that were moved to the tube for dead letters.
+    pub moved: u64,
     /// Jobs whose verdict was not carried out, as far as the slot knows: the connection broke, the ttr ran out, or the reply
     /// to the verdict did not come before the deadline of a shutdown.
     pub lost: u64,
     /// Jobs held at the deadline of a shutdown: given back, as closing the connection does.
     pub returned: u64,
+    /// Handlers that failed or panicked.
+    pub failed: u64,
+    /// Handlers that panicked. Counted in `failed`, too.
+    pub panicked: u64,
+    /// Jobs whose body was over the client's limit: buried.
+    pub too_big: u64,
     /// Connections after the first.
     pub reconnects: u64,
 }
@@ -34,16 +49,48 @@ impl Metrics {
             (&mut self.done, other.done),
             (&mut self.retried, other.retried),
             (&mut self.buried, other.buried),
+            (&mut self.buried_failed, other.buried_failed),
+            (&mut self.buried_out_of_memory, other.buried_out_of_memory),
+            (&mut self.moved, other.moved),
             (&mut self.lost, other.lost),
             (&mut self.returned, other.returned),
+            (&mut self.failed, other.failed),
+            (&mut self.panicked, other.panicked),
+            (&mut self.too_big, other.too_big),
             (&mut self.reconnects, other.reconnects),
         ];
         for (sum, other) in pairs {
             *sum = sum.saturating_add(other);
         }
     }
+
+    /// Counts what happened to a job.
+    pub(super) fn count(&mut self, event: &JobEvent) {
+        match event {
+            JobEvent::Reserved => bump(&mut self.reserved),
+            JobEvent::Failed { .. } => bump(&mut self.failed),
+            JobEvent::Panicked { .. } => {
+                bump(&mut self.failed);
+                bump(&mut self.panicked);
+            }
+            JobEvent::TooBig { .. } => bump(&mut self.too_big),
+            JobEvent::Done { .. } => bump(&mut self.done),
+            JobEvent::Retried { .. } => bump(&mut self.retried),
+            JobEvent::Buried { reason } => {
+                bump(&mut self.buried);
+                match reason {
+                    BuryReason::Failed { .. } => bump(&mut self.buried_failed),
+                    BuryReason::OutOfMemory => bump(&mut self.buried_out_of_memory),
+                    BuryReason::Handler | BuryReason::TooBig => {}
+                }
+            }
+            JobEvent::Moved { .. } => bump(&mut self.moved),
+            JobEvent::Lost => bump(&mut self.lost),
+            JobEvent::Returned => bump(&mut self.returned),
+        }
+    }
 }
 
-pub(super) fn bump(counter: &mut u64) {
+fn bump(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }

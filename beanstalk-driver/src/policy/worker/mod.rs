@@ -34,6 +34,7 @@
 //! does not once the verdict was sent: that may have been carried out, and a job released twice would count two failures
 //! for one.
 
+use alloc::{boxed::Box, collections::VecDeque, string::String};
 use core::time::Duration;
 
 use super::{
@@ -44,7 +45,9 @@ use super::{
     tubes::Tubes,
 };
 use crate::connect::Endpoint;
-use beanstalk_proto::{Argument, Command, CommandError, Error, Instant, Job, Lost, Reply, Seconds, stats::JobStats};
+use beanstalk_proto::{
+    Argument, Command, CommandError, Error, Instant, Job, JobId, Lost, Reply, Seconds, stats::JobStats,
+};
 
 mod config;
 mod event;
@@ -52,10 +55,9 @@ mod held;
 mod metrics;
 
 pub use config::WorkerConfig;
-pub use event::WorkerEvent;
-use held::{Held, Hold};
+pub use event::{BuryReason, JobEvent, Presence, SlotPresence, WorkerEvent};
+use held::{Failures, Held, Hold, Next};
 pub use metrics::Metrics;
-use metrics::bump;
 
 /// Reserves that end without a job are so far apart, whatever the server says.
 const PACE: Duration = Duration::from_secs(1);
@@ -92,6 +94,23 @@ impl Verdict {
     }
 }
 
+/// What a handler came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A verdict on its job.
+    Verdict(Verdict),
+    /// An error, with its chain of sources.
+    Failed(String),
+    /// A panic, and what it was raised with.
+    Panicked(String),
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
+    }
+}
+
 /// What the driver is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -101,6 +120,15 @@ pub enum Action {
     Send(Command),
     /// Let the handler begin; then [`Worker::handle_finished`].
     Start(Job),
+    /// Ask the function for failures what becomes of the job; then [`Worker::handle_decision`].
+    Decide {
+        /// The job.
+        id: JobId,
+        /// Which attempt this was, counted from 1.
+        attempt: u64,
+        /// The job's statistics.
+        stats: Box<JobStats>,
+    },
     /// Nothing, until something is handled or until then.
     Wait(Option<Instant>),
     /// Drop the connection, waiting for nothing.
@@ -118,13 +146,17 @@ enum Awaited {
     Reclaim,
     Touch,
     Learn,
+    /// The tube for dead letters.
+    Use,
+    /// The body of a job that moves there, or its new id.
+    Moving,
     Verdict,
 }
 
 /// One slot of a worker, as a state machine.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    retry: RetryPolicy,
+    failures: Failures,
     reserve_slice: u32,
     reclaim: bool,
     session: Session,
@@ -139,15 +171,25 @@ pub struct Worker {
     shutdown: Option<Instant>,
     stopped: bool,
     metrics: Metrics,
+    events: VecDeque<(JobId, JobEvent)>,
 }
 
 impl Worker {
+    /// Events kept for [`Worker::poll_job_event`]; the oldest go first.
+    const MAX_EVENTS: usize = 64;
+
     /// A slot without a connection yet. The seed is for the delays: no two slots should share one.
     #[must_use]
     pub fn new(config: &WorkerConfig, seed: u64) -> Self {
         let session = SessionConfig { reconnect: Some(config.backoff), patience: None };
         Self {
-            retry: config.retry,
+            failures: Failures {
+                retry: config.retry,
+                decides: config.decides,
+                dead_letters: config.dead_letters.clone(),
+                random: seed,
+                in_use: false,
+            },
             reserve_slice: config.reserve_slice,
             reclaim: config.reclaim,
             session: Session::new(&session, Tubes::watching(config.tubes.iter().cloned()), seed),
@@ -159,6 +201,7 @@ impl Worker {
             shutdown: None,
             stopped: false,
             metrics: Metrics::default(),
+            events: VecDeque::new(),
         }
     }
 
@@ -171,7 +214,7 @@ impl Worker {
         if core::mem::take(&mut self.closing) {
             return Action::Close;
         }
-        if let Some(job) = self.held.as_mut().and_then(Held::start) {
+        if let Some(job) = self.held.as_mut().and_then(|held| held.start(now)) {
             return Action::Start(job);
         }
         if self.awaited.is_some() || self.is_idle_until_the_handler_ends() {
@@ -193,6 +236,7 @@ impl Worker {
     pub fn handle_connected(&mut self, now: Instant) {
         if self.awaited == Some(Awaited::Connection) {
             self.awaited = None;
+            self.failures.in_use = false;
             self.session.handle_connected(now);
         }
     }
@@ -228,20 +272,69 @@ impl Worker {
             }
             Ok(reply) => self.answered(awaited, reply, now),
             // The job is held, and nobody here can read it.
-            Err(Error::ReplyTooBig { id: Some(id), .. }) if awaited == Awaited::Reserve => {
+            Err(Error::ReplyTooBig { id: Some(id), bytes, limit, .. }) if awaited == Awaited::Reserve => {
                 self.hold(Held::unreadable(id, now));
+                self.happened(id, JobEvent::TooBig { bytes, limit });
+            }
+            Err(error) if matches!(awaited, Awaited::Use | Awaited::Moving) && !is_about_the_end(&error) => {
+                if let Some(held) = &mut self.held {
+                    held.handle_moving(None);
+                }
             }
             Err(error) => self.refused(awaited, &error, now),
         }
     }
 
     /// The handler has ended. All slots of a worker share what is remembered of deferrals.
-    pub fn handle_finished(&mut self, verdict: Verdict, server: &Endpoint, deferrals: &mut Deferrals) {
+    pub fn handle_finished(
+        &mut self,
+        outcome: impl Into<Outcome>,
+        server: &Endpoint,
+        deferrals: &mut Deferrals,
+        now: Instant,
+    ) {
+        let Some(id) = self.held.as_ref().filter(|held| held.is_running()).map(Held::id) else { return };
+        let verdict = match outcome.into() {
+            Outcome::Verdict(Verdict::Failed) => {
+                self.happened(id, JobEvent::Failed { reason: "its verdict is that it failed".into() });
+                Verdict::Failed
+            }
+            Outcome::Verdict(verdict) => verdict,
+            Outcome::Failed(reason) => {
+                self.happened(id, JobEvent::Failed { reason });
+                Verdict::Failed
+            }
+            Outcome::Panicked(reason) => {
+                self.happened(id, JobEvent::Panicked { reason });
+                Verdict::Failed
+            }
+        };
         match &mut self.held {
             Some(held) if held.hold == Hold::Lost => self.held = None,
-            Some(held) if held.is_running() => held.handle_finished(verdict, server, deferrals),
-            _ => {}
+            Some(held) => held.handle_finished(verdict, server, deferrals, now),
+            None => {}
         }
+    }
+
+    /// The function for failures has chosen: [`Verdict::Failed`] leaves it to the [`RetryPolicy`], and [`Verdict::RetryAfter`] counts
+    /// as a failure.
+    pub fn handle_decision(&mut self, verdict: Verdict) {
+        if let Some(held) = &mut self.held {
+            held.handle_decision(verdict);
+        }
+    }
+
+    /// The statistics of the job in hand were asked for by its handler, which spares the slot from asking.
+    pub fn handle_stats(&mut self, stats: &JobStats, now: Instant) {
+        if let Some(held) = self.held.as_mut().filter(|held| stats.id.is_none_or(|id| id == held.id())) {
+            held.handle_stats(stats, now);
+        }
+    }
+
+    /// Returns the statistics of the job in hand that the server was last asked for, if it was.
+    #[must_use]
+    pub fn stats(&self) -> Option<&JobStats> {
+        self.held.as_ref().and_then(Held::stats)
     }
 
     /// Stops: no further job is reserved, what is in hand may be finished until the deadline. Of several deadlines the
@@ -267,13 +360,20 @@ impl Worker {
     #[must_use]
     pub fn metrics_if_stopped(&self) -> Metrics {
         let mut metrics = self.metrics();
-        self.count_in_hand(&mut metrics);
+        if let Some((_, event)) = self.end_in_hand() {
+            metrics.count(&event);
+        }
         metrics
     }
 
     /// What happened to its connections.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
+    }
+
+    /// What happened to its jobs. The last 64 events are kept.
+    pub fn poll_job_event(&mut self) -> Option<(JobId, JobEvent)> {
+        self.events.pop_front()
     }
 
     /// Whether a shutdown has nothing left to wait for.
@@ -291,20 +391,31 @@ impl Worker {
     }
 
     fn stop(&mut self) {
-        self.metrics = self.metrics_if_stopped();
+        if let Some((id, event)) = self.end_in_hand().filter(|_| !self.stopped) {
+            self.happened(id, event);
+        }
         self.stopped = true;
         self.held = None;
         self.awaited = None;
         self.session.end();
     }
 
-    /// Counts the job in hand as what becomes of it when the connection is closed.
-    fn count_in_hand(&self, metrics: &mut Metrics) {
-        match self.held.as_ref().map(|held| held.hold) {
-            Some(Hold::Ours) if self.awaited != Some(Awaited::Verdict) => bump(&mut metrics.returned),
-            Some(Hold::Ours | Hold::Missing) => bump(&mut metrics.lost),
-            Some(Hold::Lost) | None => {}
+    /// What becomes of the job in hand when the connection is closed.
+    fn end_in_hand(&self) -> Option<(JobId, JobEvent)> {
+        let held = self.held.as_ref()?;
+        match held.hold {
+            Hold::Ours if self.awaited != Some(Awaited::Verdict) => Some((held.id(), JobEvent::Returned)),
+            Hold::Ours | Hold::Missing => Some((held.id(), JobEvent::Lost)),
+            Hold::Lost => None,
         }
+    }
+
+    fn happened(&mut self, id: JobId, event: JobEvent) {
+        self.metrics.count(&event);
+        if self.events.len() >= Self::MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back((id, event));
     }
 
     /// What to do on a connection that is ready.
@@ -316,8 +427,9 @@ impl Worker {
             self.reserving_since = now;
             return self.send(Awaited::Reserve, Command::ReserveWithTimeout { timeout: self.reserve_slice });
         };
-        match held.next_command(&self.retry, now) {
-            Some((awaited, command)) => self.send(awaited, command),
+        match held.next(&mut self.failures, now) {
+            Some(Next::Send(awaited, command)) => self.send(awaited, command),
+            Some(Next::Decide { id, attempt, stats }) => Action::Decide { id, attempt, stats },
             None => match held.heartbeat.due() {
                 Some(due) if held.hold == Hold::Ours => self.wait(due),
                 _ => Action::Wait(self.shutdown),
@@ -335,7 +447,7 @@ impl Worker {
     }
 
     fn hold(&mut self, held: Held) {
-        bump(&mut self.metrics.reserved);
+        self.happened(held.id(), JobEvent::Reserved);
         self.held = Some(held);
     }
 
@@ -361,14 +473,15 @@ impl Worker {
             (Awaited::Learn, Reply::Ok(body), Some(held)) => {
                 held.handle_stats(&JobStats::decode(&body).unwrap_or_default(), now);
             }
+            (Awaited::Use, ..) => self.failures.in_use = true,
+            (Awaited::Moving, reply, Some(held)) => held.handle_moving(Some(reply)),
             (Awaited::Verdict, reply, _) => {
                 self.session.handle_answer();
-                self.held = None;
-                bump(match reply {
-                    Reply::Deleted => &mut self.metrics.done,
-                    Reply::Released => &mut self.metrics.retried,
-                    _ => &mut self.metrics.buried,
-                });
+                let Some(held) = self.held.take() else { return };
+                let id = held.id();
+                if let Some(event) = held.carried_out(&reply) {
+                    self.happened(id, event);
+                }
             }
             _ => {}
         }
@@ -401,12 +514,16 @@ impl Worker {
         let Some(held) = &mut self.held else { return };
         if held.hold != Hold::Lost {
             held.hold = Hold::Lost;
-            bump(&mut self.metrics.lost);
+            let id = held.id();
+            self.happened(id, JobEvent::Lost);
         }
-        if !held.is_running() {
-            self.held = None;
-        }
+        self.held.take_if(|held| !held.is_running());
     }
+}
+
+/// Whether an error, met on the way to another tube, ends the way: the connection is of no use, or the job is gone.
+fn is_about_the_end(error: &Error) -> bool {
+    breaks(error) || error.command_error() == Some(CommandError::NotFound)
 }
 
 #[cfg(test)]

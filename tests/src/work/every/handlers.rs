@@ -10,7 +10,7 @@ use std::{
 
 use beanstalk_driver::{
     BoxError, HandlerResult,
-    policy::{RetryPolicy, Verdict, WorkerEvent},
+    policy::{JobEvent, RetryPolicy, Verdict, WorkerEvent},
 };
 use beanstalk_proto::Job;
 use beanstalk_sync::Client;
@@ -86,7 +86,7 @@ fn one<B: Binding, O: HandlerResult + Send + 'static>(
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let reported = Arc::clone(&reasons);
     setup.on_event = Box::new(move |event| {
-        if let WorkerEvent::Failed { reason, .. } = event {
+        if let WorkerEvent::Job { event: JobEvent::Failed { reason }, .. } = event {
             reported.lock().unwrap().push(reason.to_string());
         }
     });

@@ -3,6 +3,7 @@
 //! Each scenario is a blocking function, and a [`Binding`] runs what is asked of it in its own way.
 
 mod binding;
+mod events;
 mod evil;
 mod handlers;
 mod heartbeats;
@@ -73,6 +74,8 @@ scenarios! {
         handlers::handlers_return_any_of_four_types_and_the_errors_of_any_library
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
         heartbeats::a_job_outlives_its_ttr_though_its_handler_blocks
+        events::everything_that_happens_to_a_job_is_reported
+        events::a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itself
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
         pace::a_silent_server_stalls_no_put_while_another_is_healthy
         restarts::a_session_that_was_idle_notices_before_a_put_that_its_server_was_restarted

@@ -80,7 +80,10 @@ fn a_job_that_fails_is_delayed_longer_each_time_and_then_buried() {
     let delays: Vec<_> = releases.collect();
     assert_eq!(delays, [1, 2]);
     assert_eq!(world.server.jobs[&id].state, State::Buried);
-    assert_eq!(world.worker.metrics(), Metrics { reserved: 3, retried: 2, buried: 1, ..Metrics::default() });
+    assert_eq!(
+        world.worker.metrics(),
+        Metrics { reserved: 3, retried: 2, buried: 1, buried_failed: 1, failed: 3, ..Metrics::default() }
+    );
 }
 
 #[test]
@@ -91,7 +94,10 @@ fn a_job_to_be_tried_later_has_not_failed() {
     let id = world.put(60, 7);
     world.run_until(at(60_000));
     assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].ran), (State::Buried, 8));
-    assert_eq!(world.worker.metrics(), Metrics { reserved: 8, retried: 7, buried: 1, ..Metrics::default() });
+    assert_eq!(
+        world.worker.metrics(),
+        Metrics { reserved: 8, retried: 7, buried: 1, buried_failed: 1, failed: 3, ..Metrics::default() }
+    );
 }
 
 #[test]
@@ -274,7 +280,7 @@ fn connections(answer: impl Fn(u32) -> Result<Reply, Error>) -> u32 {
             }
             Action::Send(Command::Delete { .. }) => worker.handle_reply(Ok(Reply::Deleted), now),
             Action::Start(_) => {
-                worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new());
+                worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new(), at(0));
             }
             Action::Wait(until) => now = until.expect("it waits for no event"),
             Action::Close => {}
@@ -310,7 +316,7 @@ fn touching(finished: bool) -> Worker {
     worker.handle_reply(Ok(Reply::Reserved(job.clone())), at(0));
     assert_eq!(worker.poll_action(at(0)), Action::Start(job));
     if finished {
-        worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new());
+        worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new(), at(0));
     }
     worker.handle_shutdown(at(1000));
     assert!(matches!(worker.poll_action(at(500)), Action::Send(_)));
@@ -356,7 +362,7 @@ fn a_job_that_is_too_big_to_be_read_is_buried() {
     worker.handle_reply(Ok(Reply::Ok(b"---\npri: 9\n".into())), at(0));
     assert_eq!(worker.poll_action(at(0)), Action::Send(Command::Bury { id, priority: 9.into() }));
     worker.handle_reply(Ok(Reply::Buried), at(0));
-    assert_eq!(worker.metrics(), Metrics { reserved: 1, buried: 1, ..Metrics::default() });
+    assert_eq!(worker.metrics(), Metrics { reserved: 1, buried: 1, too_big: 1, ..Metrics::default() });
 }
 
 #[test]
@@ -367,7 +373,7 @@ fn a_touch_under_way_is_answered_before_the_verdict_is_carried_out() {
     assert_eq!(worker.poll_action(at(0)), Action::Start(job));
     assert!(matches!(worker.poll_action(at(0)), Action::Wait(Some(_))));
     assert_eq!(worker.poll_action(at(340)), Action::Send(Command::Touch { id: JobId(3) }));
-    worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new());
+    worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new(), at(0));
     assert_eq!(worker.poll_action(at(341)), Action::Wait(None));
     worker.handle_reply(Ok(Reply::Touched), at(342));
     assert_eq!(worker.poll_action(at(342)), Action::Send(Command::Delete { id: JobId(3) }));

@@ -25,6 +25,8 @@ pub(super) struct ServerJob {
     pub(super) reserves: u64,
     pub(super) releases: u64,
     pub(super) timeouts: u64,
+    pub(super) buries: u64,
+    pub(super) kicks: u64,
     /// How many verdicts the server has carried out, and how many handlers have run for it.
     pub(super) finished: u64,
     pub(super) ran: u64,
@@ -34,6 +36,12 @@ pub(super) struct ServerJob {
 pub(super) struct Server {
     pub(super) jobs: BTreeMap<JobId, ServerJob>,
     pub(super) out_of_memory: bool,
+    pub(super) draining: bool,
+    /// Has no memory to release jobs.
+    pub(super) buries_releases: bool,
+    /// The tube in use, and what was put there: nobody reserves from it.
+    pub(super) used: Option<TubeName>,
+    pub(super) dead: Vec<(TubeName, Vec<u8>, Priority, u32)>,
 }
 
 impl Server {
@@ -48,6 +56,8 @@ impl Server {
             reserves: 0,
             releases: 0,
             timeouts: 0,
+            buries: 0,
+            kicks: 0,
             finished: 0,
             ran: 0,
         };
@@ -103,6 +113,8 @@ impl Server {
                 reserves: 0,
                 releases: 0,
                 timeouts: 0,
+                buries: 0,
+                kicks: 0,
                 finished: 0,
                 ran: 0,
             };
@@ -111,6 +123,7 @@ impl Server {
 
     /// The connection is gone: what it held is ready again.
     pub(super) fn close(&mut self, connection: u64) {
+        self.used = None;
         for job in self.jobs.values_mut() {
             if matches!(job.state, State::Reserved(holder, _) if holder == connection) {
                 job.state = State::Ready;
@@ -124,6 +137,16 @@ impl Server {
             return Reply::OutOfMemory;
         }
         let id = match command {
+            Command::Use { tube } => {
+                self.used = Some(tube.clone());
+                return Reply::Using(tube);
+            }
+            Command::Put { .. } if self.draining => return Reply::Draining,
+            Command::Put { priority, ttr, body, .. } => {
+                let tube = self.used.clone().expect("a tube of its own");
+                self.dead.push((tube, body, priority, ttr));
+                return Reply::Inserted(JobId(1000 + self.dead.len() as u64));
+            }
             Command::Watch { .. } | Command::Ignore { .. } => return Reply::Watching(1),
             Command::Delete { id } | Command::Release { id, .. } | Command::Bury { id, .. } => id,
             Command::Touch { id } | Command::StatsJob { id } | Command::Peek { id } | Command::ReserveJob { id } => id,
@@ -145,6 +168,8 @@ impl Server {
                     ttr: Some(job.ttr),
                     releases: Some(job.releases),
                     timeouts: Some(job.timeouts),
+                    buries: Some(job.buries),
+                    kicks: Some(job.kicks),
                     ..JobStats::default()
                 };
                 let mut body = vec![];
@@ -165,6 +190,10 @@ impl Server {
         }
         job.finished += 1;
         match command {
+            Command::Release { .. } if self.buries_releases => {
+                job.state = State::Buried;
+                Reply::Buried
+            }
             Command::Release { priority, delay, .. } => {
                 assert_eq!(priority, job.priority, "a released job keeps its priority");
                 job.releases += 1;
@@ -173,6 +202,7 @@ impl Server {
             }
             Command::Bury { priority, .. } => {
                 assert_eq!(priority, job.priority, "a buried job keeps its priority");
+                job.buries += 1;
                 job.state = State::Buried;
                 Reply::Buried
             }

@@ -8,8 +8,8 @@ use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    super::{Action, Verdict, Worker, WorkerConfig},
-    server::Server,
+    super::{Action, JobEvent, Verdict, Worker, WorkerConfig},
+    server::{Server, State},
 };
 use crate::{
     connect::Endpoint,
@@ -60,6 +60,9 @@ pub(super) struct World {
     flight: Option<Flight>,
     handler: Option<(JobId, Instant, Verdict)>,
     verdicts: Vec<(u64, Verdict)>,
+    /// What the function for failures chooses next, and for which attempts it was asked.
+    pub(super) decisions: Vec<Verdict>,
+    pub(super) attempts: Vec<u64>,
     until: Option<Instant>,
 }
 
@@ -80,6 +83,8 @@ impl World {
             flight: None,
             handler: None,
             verdicts: vec![],
+            decisions: vec![],
+            attempts: vec![],
             until: None,
         };
         world.drain();
@@ -95,6 +100,13 @@ impl World {
         let id = self.server.put(ttr, priority, self.now);
         self.serve_waiting();
         id
+    }
+
+    pub(super) fn kick(&mut self, id: JobId) {
+        let job = self.server.jobs.get_mut(&id).expect("it has the job");
+        assert_eq!(job.state, State::Buried);
+        (job.state, job.kicks) = (State::Ready, job.kicks + 1);
+        self.serve_waiting();
     }
 
     /// What the next handlers do: run for so many milliseconds, and then say this.
@@ -125,6 +137,11 @@ impl World {
 
     pub(super) fn sent_words(&self) -> Vec<&'static str> {
         self.sent.iter().map(|(_, command)| command.kind().word()).collect()
+    }
+
+    /// What has happened to jobs since this was last asked.
+    pub(super) fn events(&mut self) -> Vec<JobEvent> {
+        core::iter::from_fn(|| self.worker.poll_job_event()).map(|(_, event)| event).collect()
     }
 
     pub(super) fn running(&self) -> Option<JobId> {
@@ -161,7 +178,7 @@ impl World {
         self.pass_time();
         self.fly();
         if let Some((_, _, verdict)) = self.handler.take_if(|(_, at, _)| *at <= self.now) {
-            self.worker.handle_finished(verdict, &self.address, &mut self.deferrals);
+            self.worker.handle_finished(verdict, &self.address, &mut self.deferrals, self.now);
         }
         self.drain();
     }
@@ -201,6 +218,7 @@ impl World {
                 let refusal = match &reply {
                     Reply::NotFound => Some(CommandError::NotFound),
                     Reply::OutOfMemory => Some(CommandError::OutOfMemory),
+                    Reply::Draining => Some(CommandError::Draining),
                     _ => None,
                 };
                 let result = refusal
@@ -236,6 +254,11 @@ impl World {
                 }
                 Action::Send(command) => self.send(command),
                 Action::Start(job) => self.start(&job),
+                Action::Decide { attempt, .. } => {
+                    let verdict = self.decisions.remove(0);
+                    self.attempts.push(attempt);
+                    self.worker.handle_decision(verdict);
+                }
                 Action::Wait(until) => {
                     assert!(until.is_none_or(|until| until > self.now), "it waits for what is past");
                     self.until = until;

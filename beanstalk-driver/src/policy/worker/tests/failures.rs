@@ -1,0 +1,156 @@
+//! What becomes of jobs that fail, and what is reported of it.
+
+use alloc::{string::String, vec};
+use core::{num::NonZeroU32, time::Duration};
+
+use super::{
+    super::{BuryReason, JobEvent, Metrics, Verdict, WorkerConfig},
+    server::State,
+    world::{World, at},
+};
+use crate::policy::retry::RetryPolicy;
+use beanstalk_proto::{Command, JobId, Priority, TubeName};
+
+fn thrice() -> WorkerConfig {
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
+    WorkerConfig { retry, ..WorkerConfig::default() }
+}
+
+fn dead() -> TubeName {
+    TubeName::new("dead").expect("a name")
+}
+
+fn failed() -> JobEvent {
+    JobEvent::Failed { reason: String::from("its verdict is that it failed") }
+}
+
+fn retried(attempt: u64, delay: u32) -> JobEvent {
+    JobEvent::Retried { attempt, delay: delay.into() }
+}
+
+fn buried(reason: BuryReason) -> JobEvent {
+    JobEvent::Buried { reason }
+}
+
+fn done(millis: u64) -> JobEvent {
+    JobEvent::Done { took: Duration::from_millis(millis) }
+}
+
+#[test]
+fn a_job_fails_thrice_is_buried_kicked_and_tried_again() {
+    let mut world = World::calm(&thrice());
+    world.script([
+        (1, Verdict::Failed),
+        (1, Verdict::RetryAfter(0.into())),
+        (1, Verdict::Failed),
+        (1, Verdict::Failed),
+    ]);
+    let id = world.put(60, 7);
+    world.run_until(at(60_000));
+    let reserved = JobEvent::Reserved;
+    // What its handler asked for is free.
+    let expected = [
+        [reserved.clone(), failed(), retried(1, 1)].to_vec(),
+        [reserved.clone(), retried(2, 0)].to_vec(),
+        [reserved.clone(), failed(), retried(2, 2)].to_vec(),
+        [reserved.clone(), failed(), buried(BuryReason::Failed { attempt: 3 })].to_vec(),
+    ];
+    assert_eq!(world.events(), expected.concat());
+    world.script([(1, Verdict::Failed), (20, Verdict::Done)]);
+    world.kick(id);
+    world.run_until(at(120_000));
+    assert_eq!(world.events(), [reserved.clone(), failed(), retried(1, 1), reserved, done(20)]);
+}
+
+#[test]
+fn what_a_handler_buries_what_is_too_big_and_what_finds_no_memory_are_told_apart() {
+    let mut world = World::calm(&thrice());
+    world.script([(1, Verdict::Bury)]);
+    world.put(60, 7);
+    world.run_until(at(1000));
+    assert_eq!(world.events(), [JobEvent::Reserved, buried(BuryReason::Handler)]);
+    world.server.buries_releases = true;
+    world.script([(1, Verdict::RetryAfter(5.into()))]);
+    world.put(60, 7);
+    world.run_until(at(2000));
+    assert_eq!(world.events(), [JobEvent::Reserved, buried(BuryReason::OutOfMemory)]);
+    let expected = Metrics { reserved: 2, buried: 2, buried_out_of_memory: 1, ..Metrics::default() };
+    assert_eq!(world.worker.metrics(), expected);
+}
+
+#[test]
+fn a_function_chooses_by_attempt_before_the_policy_does() {
+    let mut world = World::calm(&WorkerConfig { decides: true, ..thrice() });
+    world.script([(1, Verdict::Failed); 4]);
+    world.decisions =
+        vec![Verdict::RetryAfter(5.into()), Verdict::Failed, Verdict::RetryAfter(0.into()), Verdict::Done];
+    let id = world.put(60, 7);
+    world.run_until(at(60_000));
+    // What it releases counts, and the policy's last attempt is none to the function.
+    assert_eq!(world.attempts, [1, 2, 3, 4]);
+    assert_eq!(world.server.jobs[&id].state, State::Deleted);
+    let (reserved, took) = (JobEvent::Reserved, done(1));
+    let expected = [
+        [reserved.clone(), failed(), retried(1, 5)],
+        [reserved.clone(), failed(), retried(2, 2)],
+        [reserved.clone(), failed(), retried(3, 0)],
+        [reserved, failed(), took],
+    ];
+    assert_eq!(world.events(), expected.concat());
+}
+
+#[test]
+fn a_job_that_has_failed_for_good_is_put_into_the_dead_letter_tube_and_then_deleted() {
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    let mut world = World::calm(&WorkerConfig { retry, dead_letters: Some(dead()), ..WorkerConfig::default() });
+    world.script([(1, Verdict::Failed); 2]);
+    let first = world.put(60, 7);
+    world.run_until(at(1000));
+    let words = ["reserve-with-timeout", "stats-job", "peek", "use", "put", "delete", "reserve-with-timeout"];
+    assert_eq!(world.sent_words(), words);
+    assert_eq!(world.server.dead, [(dead(), b"body 1".to_vec(), Priority(7), 60)]);
+    assert_eq!(world.server.jobs[&first].state, State::Deleted);
+    let moved = |id| JobEvent::Moved { tube: dead(), id: JobId(id) };
+    assert_eq!(world.events(), [JobEvent::Reserved, failed(), moved(1001)]);
+    // The tube is in use by now.
+    world.put(60, 8);
+    world.run_until(at(2000));
+    assert_eq!(world.sent_words()[words.len()..], ["stats-job", "peek", "put", "delete", "reserve-with-timeout"]);
+    assert_eq!(world.events(), [JobEvent::Reserved, failed(), moved(1002)]);
+    // A handler's own verdict is carried out as it stands.
+    world.script([(1, Verdict::Bury)]);
+    let third = world.put(60, 9);
+    world.run_until(at(3000));
+    assert_eq!(world.server.jobs[&third].state, State::Buried);
+    assert_eq!((world.worker.metrics().moved, world.worker.metrics().buried), (2, 1));
+}
+
+#[test]
+fn a_job_that_the_server_would_not_have_in_the_dead_letter_tube_is_buried() {
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    let mut world = World::calm(&WorkerConfig { retry, dead_letters: Some(dead()), ..WorkerConfig::default() });
+    world.server.draining = true;
+    world.script([(1, Verdict::Failed)]);
+    let id = world.put(60, 7);
+    world.run_until(at(1000));
+    assert_eq!((world.server.jobs[&id].state, world.server.dead.len()), (State::Buried, 0));
+    assert_eq!(world.events(), [JobEvent::Reserved, failed(), buried(BuryReason::Failed { attempt: 1 })]);
+}
+
+#[test]
+fn a_connection_that_breaks_on_the_way_to_the_dead_letter_tube_leaves_two_of_a_job_and_never_none() {
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    for millis in 0..20 {
+        let config = WorkerConfig { retry, dead_letters: Some(dead()), ..WorkerConfig::default() };
+        let mut world = World::calm(&config);
+        world.script([(1, Verdict::Failed); 2]);
+        let id = world.put(60, 7);
+        world.run_until(at(millis));
+        world.break_connection();
+        world.run_until(at(30_000));
+        let puts = world.sent.iter().filter(|(_, command)| matches!(command, Command::Put { .. })).count();
+        let copies = world.server.dead.len();
+        assert!((1..=2).contains(&copies) && copies <= puts, "broken off after {millis} ms: {copies} of {puts}");
+        assert_eq!(world.server.jobs[&id].state, State::Deleted, "broken off after {millis} ms");
+    }
+}

@@ -1,0 +1,128 @@
+//! What a worker reports: of its jobs each by itself, of its connections once for a server.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use beanstalk_driver::policy::{BuryReason, Event, JobEvent, RetryPolicy, Verdict, WorkerEvent};
+use beanstalk_proto::{JobId, client::Config};
+use beanstalk_sync::Client;
+use smol::channel;
+
+use super::{
+    super::Stand,
+    LONG,
+    binding::{Binding, Deed, Ending, Setup},
+    eventually,
+    evil::Evil,
+};
+use crate::fire::restart;
+
+type Heard<T> = Arc<Mutex<Vec<T>>>;
+
+/// Hears of what happens to jobs.
+fn of_jobs(setup: &mut Setup) -> Heard<(JobId, JobEvent)> {
+    let heard = Heard::default();
+    let hears = Arc::clone(&heard);
+    setup.on_event = Box::new(move |event| {
+        if let WorkerEvent::Job { id, event, .. } = event {
+            // The time that a handler takes is another each time.
+            let event = match event {
+                JobEvent::Done { took } if *took < LONG => JobEvent::Done { took: Duration::ZERO },
+                event => event.clone(),
+            };
+            hears.lock().unwrap().push((*id, event));
+        }
+    });
+    heard
+}
+
+fn of(heard: &Heard<(JobId, JobEvent)>, job: JobId) -> Vec<JobEvent> {
+    heard.lock().unwrap().iter().filter(|(id, _)| *id == job).map(|(_, event)| event.clone()).collect()
+}
+
+pub(super) fn everything_that_happens_to_a_job_is_reported<B: Binding>(stand: Stand) {
+    let server = stand.server();
+    let mut client = Client::connect(&server.address()).unwrap();
+    client.use_tube("t").unwrap();
+    let mut setup = Setup::new(&server.address());
+    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(2), ..RetryPolicy::default() };
+    setup.config = Config {
+        limits: beanstalk_proto::client::Limits { reply_body: 1000, ..Default::default() },
+        ..Config::default()
+    };
+    let heard = of_jobs(&mut setup);
+    let (_go, going) = channel::bounded::<()>(1);
+    setup.handler = Box::new(move |job| match job.text().unwrap() {
+        "fails" => Ending::Error(Evil::Plain("no such thing")).into(),
+        "panics" => Ending::Panic(Box::new("look out")).into(),
+        "bury" => Ending::Verdict(Verdict::Bury).into(),
+        "stuck" => Deed { gate: Some(going.clone()), ending: Ending::Verdict(Verdict::Done) },
+        _ => Ending::Verdict(Verdict::Done).into(),
+    });
+    let worker = B::work(setup);
+    let mut put = |body: &str| client.put(1, 0, 60, body).unwrap().id();
+    let (fails, panics, bury, done, big) =
+        (put("fails"), put("panics"), put("bury"), put("done"), put(&"x".repeat(1001)));
+    eventually("all are finished", || {
+        let metrics = worker.handle.metrics();
+        metrics.done + metrics.buried == 5
+    });
+    let stuck = put("stuck");
+    eventually("the last is begun", || worker.handle.metrics().reserved == 8);
+    worker.stop(Duration::from_millis(500));
+
+    let (reserved, buried) = (JobEvent::Reserved, |reason| JobEvent::Buried { reason });
+    let retried = JobEvent::Retried { attempt: 1, delay: 0.into() };
+    let twice = |what: JobEvent| {
+        let for_good = buried(BuryReason::Failed { attempt: 2 });
+        [reserved.clone(), what.clone(), retried.clone(), reserved.clone(), what, for_good]
+    };
+    assert_eq!(of(&heard, fails), twice(JobEvent::Failed { reason: "no such thing".to_string() }));
+    assert_eq!(of(&heard, panics), twice(JobEvent::Panicked { reason: "look out".to_string() }));
+    assert_eq!(of(&heard, bury), [reserved.clone(), buried(BuryReason::Handler)]);
+    assert_eq!(of(&heard, done), [reserved.clone(), JobEvent::Done { took: Duration::ZERO }]);
+    let too_big = JobEvent::TooBig { bytes: 1001, limit: 1000 };
+    assert_eq!(of(&heard, big), [reserved.clone(), too_big, buried(BuryReason::TooBig)]);
+    assert_eq!(of(&heard, stuck), [reserved, JobEvent::Returned]);
+}
+
+pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itself<B: Binding>(stand: Stand) {
+    let mut server = stand.server();
+    let mut setup = Setup::new(&server.address());
+    setup.concurrency = 8;
+    let heard = Heard::default();
+    let hears = Arc::clone(&heard);
+    setup.on_event = Box::new(move |event| match event {
+        WorkerEvent::Connection { event: Event::Connected, .. } => hears.lock().unwrap().push("connected"),
+        WorkerEvent::Connection { event: Event::Lost { .. }, .. } => hears.lock().unwrap().push("lost"),
+        WorkerEvent::Connection { event: Event::Ended, .. } => hears.lock().unwrap().push("ended"),
+        WorkerEvent::Job { event: JobEvent::Lost, .. } => hears.lock().unwrap().push("job lost"),
+        _ => {}
+    });
+    let (go, going) = channel::bounded::<()>(1);
+    setup.handler = Box::new(move |_| Deed { gate: Some(going.clone()), ending: Ending::Verdict(Verdict::Done) });
+    let worker = B::work(setup);
+    let mut client = Client::connect(&server.address()).unwrap();
+    client.use_tube("t").unwrap();
+    eventually("all slots wait", || client.stats_tube("t").is_ok_and(|stats| stats.current_waiting == Some(8)));
+    assert_eq!(*heard.lock().unwrap(), ["connected"]);
+    client.put(1, 0, 60, "x").unwrap().inserted().unwrap();
+    eventually("a job is in hand", || worker.handle.metrics().reserved == 1);
+    server.kill();
+    eventually("it is lost", || worker.handle.metrics().lost == 1);
+    restart(&mut server);
+    let mut client = Client::connect(&server.address()).unwrap();
+    client.use_tube("t").unwrap();
+    // The one whose handler runs has no need for a connection, but makes one.
+    eventually("the others wait", || client.stats_tube("t").is_ok_and(|stats| stats.current_waiting == Some(7)));
+    let count = |what| heard.lock().unwrap().iter().filter(|event| **event == what).count();
+    assert_eq!((count("connected"), count("job lost"), count("ended")), (2, 1, 0));
+    // Attempts to connect while it was away have failed, each reported once.
+    assert!(count("lost") >= 1);
+    drop(go);
+    worker.stop(LONG);
+    assert_eq!(count("ended"), 1);
+}

@@ -7,6 +7,7 @@ pub mod gone;
 pub mod killed;
 pub mod producers;
 pub mod sessions;
+pub mod shared;
 pub mod upkeep;
 pub mod workers;
 
@@ -139,6 +140,10 @@ scenarios! {
         servers_take_turns_and_a_dead_one_is_passed_over
         a_key_stays_with_its_server_until_that_is_gone
         a_job_is_found_where_it_was_placed
+    }
+    shared {
+        every_put_is_accounted_for_though_its_server_is_restarted_all_the_time
+        a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_told
     }
     upkeep {
         a_tube_is_cleared_by_state

@@ -31,6 +31,7 @@
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
 //! | TLS, a tunnel, a test's stream | [`Client::from_stream`] with a [`Transport`] |
+//! | to put and look from many threads | one [`SharedClient`], cloned |
 //! | to stay connected | [`Session`] and its [`JobHandle`]s |
 //! | jobs worked on, and the rest taken care of | [`Worker`] |
 //! | to put jobs on several servers | [`Producer`] |
@@ -50,7 +51,8 @@
 //!
 //! # Features
 //!
-//! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`]. `tracing` logs what
+//! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`] and
+//! [`SharedClient`]. `tracing` logs what
 //! happens to connections and workers as events of the crate `tracing`.
 //!
 //! # Security
@@ -96,9 +98,12 @@ pub use client::Client;
 pub use producer::Producer;
 pub use session::{JobHandle, Session};
 #[cfg(feature = "threads")]
-pub use threads::{HeldJob, Threads, Worker, WorkerBuilder, WorkerHandle};
+pub use threads::{HeldJob, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
 pub use transport::{Socket, Stream, Transport};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
+
+#[cfg(feature = "threads")]
+pub use beanstalk_driver::policy::SharedConfig;
 
 /// Runs the README's example, and those of the project's.
 #[cfg(doctest)]

@@ -77,11 +77,14 @@ fn kinds() -> Vec<Kind> {
 }
 
 fn blocking() -> Vec<Kind> {
-    use beanstalk_sync::{Client, HeldJob, Producer, ProducerConfig, Session, Verdict, Worker};
+    use beanstalk_sync::{Client, HeldJob, Producer, ProducerConfig, Session, SharedClient, Verdict, Worker};
 
     let kind = |name, work| Kind { binding: "blocking", name, work };
     vec![
         kind("Client", |endpoint, config| Client::connect_with(endpoint, config)?.put(0, 0, 60, "x").map(drop)),
+        kind("SharedClient", |endpoint, config| {
+            SharedClient::connect_with(endpoint, config)?.put_in("default", 0, 0, 60, "x").map(drop)
+        }),
         kind("Session", |endpoint, config| {
             Session::new(endpoint, session_config(), config)?.put(0, 0, 60, "x").map(drop)
         }),

@@ -15,7 +15,8 @@ mod shared;
 ///   [`Driver`](crate::Driver) over a transport that blocks, next to a `CallAll`. Futures are run by the function that is given.
 /// - `async`: the same, and with them `call`, `send`, `reply`, `call_both`, `call_all`, `take_orphaned`, `is_closed`, `closed` and `disconnect`, in an impl of a
 ///   client whose field `driver` is a [`Driver`](crate::Driver) over the type given.
-/// - `shared`: what a `SharedClient` offers, its field `shared` being a [`SharedClient`](crate::SharedClient) over the runtime given.
+/// - `shared`: what a `SharedClient` offers, its field `shared` being a [`SharedClient`](crate::SharedClient) over the runtime given; blocking, if a function
+///   that runs futures is given.
 #[macro_export]
 macro_rules! client_methods {
     (sync) => {
@@ -28,6 +29,10 @@ macro_rules! client_methods {
     (async over $transport:ty) => {
         $crate::__async_calls!($transport);
         $crate::proto::command_table!($crate::__async_methods);
+    };
+    (shared by $block_on:path) => {
+        $crate::__blocking_shared_calls!($block_on);
+        $crate::proto::command_table!($crate::__blocking_shared_methods);
     };
     (shared over $runtime:ty) => {
         $crate::__shared_calls!($runtime);

@@ -13,12 +13,13 @@
 
 mod evented;
 mod keeper;
+mod shared;
 mod task;
 mod wait;
 mod worker;
 
 use std::{
-    future::{Future, poll_fn},
+    future::{Future, poll_fn, ready},
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -34,6 +35,7 @@ use beanstalk_proto::{Error, Instant, Lost};
 use crate::{dial, transport::Stream};
 use evented::Evented;
 use keeper::Keeper;
+pub use shared::SharedClient;
 use task::Task;
 pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
 
@@ -76,6 +78,11 @@ impl Runtime for Threads {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         Task::spawn(Box::pin(task), &self.keeper);
+    }
+
+    fn pass() -> impl Future<Output = ()> + Send + 'static {
+        // No socket is looked at for a task that could keep anybody from it.
+        ready(())
     }
 
     fn run_handler<T: Send + 'static>(

@@ -136,6 +136,9 @@ pub trait Binding: SessionUses + 'static {
 
     /// Sends commands in a session.
     fn session(address: &str, session: SessionConfig, config: Config, script: Script<'_>);
+
+    /// Sends commands by a shared client.
+    fn shared(address: &str, script: Script<'_>);
 }
 
 /// An asynchronous one.
@@ -230,6 +233,16 @@ impl<R: Adapter> Binding for Async<R> {
             }
         });
     }
+
+    fn shared(address: &str, script: Script<'_>) {
+        R::block_on(async {
+            let shared = tasks::SharedClient::<R>::connect(address, Config::default()).await.expect("a connection");
+            let mut result = None;
+            while let Some(command) = script(result.take()) {
+                result = Some(shared.call(command).await);
+            }
+        });
+    }
 }
 
 /// The one that blocks.
@@ -300,6 +313,14 @@ impl Binding for Blocking {
         let mut result = None;
         while let Some(command) = script(result.take()) {
             result = Some(session.call(command));
+        }
+    }
+
+    fn shared(address: &str, script: Script<'_>) {
+        let shared = beanstalk_sync::SharedClient::connect(address).expect("a connection");
+        let mut result = None;
+        while let Some(command) = script(result.take()) {
+            result = Some(shared.call(command));
         }
     }
 }

@@ -82,6 +82,7 @@ scenarios! {
         restarts::a_producer_that_was_idle_notices_before_a_put_that_its_server_was_restarted
         restarts::a_worker_hears_at_once_that_the_connection_under_a_running_handler_is_gone
         restarts::a_reserve_that_waits_goes_on_though_its_server_is_restarted
+        restarts::a_shared_client_goes_on_though_its_server_is_restarted
         nodes::a_session_connects_to_the_node_that_worked_last
         nodes::a_worker_spreads_its_connections_over_the_nodes_and_moves_them
         sessions::after_deadline_soon_a_touch_keeps_the_job_and_the_loop_goes_on

@@ -117,6 +117,19 @@ pub(super) fn a_reserve_that_waits_goes_on_though_its_server_is_restarted<B: Bin
     }
 }
 
+pub(super) fn a_shared_client_goes_on_though_its_server_is_restarted<B: Binding>(stand: Stand) {
+    let mut server = stand.server();
+    let (address, mut calls) = (server.address(), 0);
+    B::shared(&address, &mut |result| {
+        if let Some(result) = result {
+            assert!(matches!(result, Ok(Reply::Ok(_))), "call {calls}: {result:?}");
+            restart(&mut server);
+        }
+        calls += 1;
+        (calls <= 3).then_some(Command::ListTubes)
+    });
+}
+
 /// The lines of the next connection, and its other direction.
 fn accept(listener: &TcpListener) -> (Lines<BufReader<TcpStream>>, TcpStream) {
     let (stream, _) = listener.accept().unwrap();

@@ -50,7 +50,7 @@ pub type WorkerBuilder = tasks::WorkerBuilder<Tokio>;
 pub type WorkerHandle = tasks::WorkerHandle<Tokio>;
 
 /// A client that connects again when its connection breaks, uses and watches the same tubes as before, and repeats what is
-/// safe to repeat. Every command of the protocol is a method, as on [`Client`].
+/// safe to repeat. Every command of the protocol is a method, as on [`Client`](crate::Client).
 ///
 /// ```no_run
 /// use beanstalk_tokio::{Error, Session};

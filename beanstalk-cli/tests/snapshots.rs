@@ -1,4 +1,4 @@
-//! What each verb prints, and its exit code: the files of `tests/cmd`, each with a server of its own.
+//! What each verb prints, and its exit code: the files of `tests/cmd` and the README, each with a server of its own.
 //!
 //! `TRYCMD=overwrite cargo test --test snapshots embedded` writes what is printed now into them.
 
@@ -15,6 +15,7 @@ fn cases() -> Vec<PathBuf> {
         .map(|entry| entry.expect("it can be read").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "trycmd"))
         .collect();
+    files.push(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     files.sort();
     assert!(files.len() > 5, "the cases are found");
     files

@@ -1,0 +1,43 @@
+//! The guide's pages as tests: every block of Rust in them is compiled, and run unless it is marked `no_run`.
+//!
+//! A page is a line here and a line in `src/SUMMARY.md`; a test compares the two.
+
+#[cfg(any(test, doctest))]
+macro_rules! pages {
+    ($($page:ident $file:literal)*) => {
+        $(
+            #[cfg(doctest)]
+            #[doc = include_str!(concat!("src/", $file))]
+            mod $page {}
+        )*
+
+        #[cfg(test)]
+        const PAGES: &[&str] = &[$($file),*];
+    };
+}
+
+#[cfg(any(test, doctest))]
+pages! {
+    introduction "introduction.md"
+    first_job "first-job.md"
+    how_beanstalkd_thinks "how-beanstalkd-thinks.md"
+    producers "producers.md"
+    workers "workers.md"
+    servers "servers.md"
+    tls "tls.md"
+    testing "testing.md"
+    watching "watching.md"
+    performance "performance.md"
+    embedding "embedding.md"
+    fuzzing "fuzzing.md"
+    recipes "recipes.md"
+    faq "faq.md"
+    moving "moving.md"
+}
+
+#[test]
+fn every_page_of_the_summary_is_tested() {
+    let summary = include_str!("src/SUMMARY.md");
+    let linked = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    assert_eq!(linked.collect::<Vec<_>>(), PAGES);
+}

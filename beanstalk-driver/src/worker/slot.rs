@@ -35,6 +35,8 @@ struct Calling {
     ticket: Ticket<Reply>,
     /// Who asked, if it was the handler.
     question: Option<Arc<Link>>,
+    /// What was sent with it, and is answered after it.
+    then: Option<Result<Ticket<Reply>, Error>>,
 }
 
 /// What the connection is at.
@@ -148,6 +150,10 @@ where
                     self.send(command, None);
                     continue;
                 }
+                Action::SendBoth(first, second) => {
+                    self.send_both(first, second);
+                    continue;
+                }
                 Action::Start(job) => {
                     self.start(job);
                     continue;
@@ -249,9 +255,17 @@ where
             None => Err(Error::Closed { lost: Lost::NotSent }),
         };
         match (sent, question) {
-            (Ok(ticket), question) => self.io = Io::Calling(Calling { ticket, question }),
+            (Ok(ticket), question) => self.io = Io::Calling(Calling { ticket, question, then: None }),
             (Err(error), Some(link)) => link.answer(Err(error)),
             (Err(error), None) => self.machine.handle_reply(Err(error), self.now()),
+        }
+    }
+
+    /// Sends two commands in one write: nothing is written before a reply is polled for.
+    fn send_both(&mut self, first: Command, second: Command) {
+        self.send(first, None);
+        if let (Io::Calling(calling), Some(client)) = (&mut self.io, &mut self.client) {
+            calling.then = Some(R::driver(client).start(second));
         }
     }
 
@@ -317,11 +331,22 @@ where
             Io::Calling(calling) => {
                 let Some(client) = &mut self.client else { return false };
                 let Poll::Ready(result) = R::driver(client).poll_reply(&mut calling.ticket, cx) else { return false };
-                let question = calling.question.take();
-                self.io = Io::Idle;
+                let (question, then) = (calling.question.take(), calling.then.take());
+                let mut failed = None;
+                self.io = match then {
+                    Some(Ok(ticket)) => Io::Calling(Calling { ticket, question: None, then: None }),
+                    Some(Err(error)) => {
+                        failed = Some(error);
+                        Io::Idle
+                    }
+                    None => Io::Idle,
+                };
                 match question {
                     Some(link) => self.answer(&link, result),
                     None => self.machine.handle_reply(result, self.now()),
+                }
+                if let Some(error) = failed {
+                    self.machine.handle_reply(Err(error), self.now());
                 }
             }
             Io::Idle => {

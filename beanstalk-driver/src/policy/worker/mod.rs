@@ -14,7 +14,10 @@
 //!
 //! Whoever drives it repeats one rule: **after every `handle_`, and whenever a time has come that
 //! [`Action::Wait`] named, carry out [`Worker::poll_action`] until it is `Wait` again.** A command is outstanding at most
-//! one at a time, so a heartbeat never crosses another command; the handler runs beside all of this.
+//! one at a time, so a heartbeat never crosses another command; the handler runs beside all of this. The one exception:
+//! what finishes a job goes out together with the next reserve, unless the slot is to stop. The server reads them in this
+//! order, so whatever becomes of the first, the reserve is one of a slot that holds nothing; if the slot has to stop or the
+//! first cannot be carried out, the connection is closed, and gives back what the reserve may have taken.
 //!
 //! # Waiting for a job
 //!
@@ -118,6 +121,9 @@ pub enum Action {
     Connect,
     /// Send this; then [`Worker::handle_reply`].
     Send(Command),
+    /// Send both in one write, what finishes a job and the next reserve; then [`Worker::handle_reply`] for the first, and after it for
+    /// the second, unless there is an [`Action::Close`] in between.
+    SendBoth(Command, Command),
     /// Let the handler begin; then [`Worker::handle_finished`].
     Start(Job),
     /// Ask the function for failures what becomes of the job; then [`Worker::handle_decision`].
@@ -162,6 +168,8 @@ pub struct Worker {
     session: Session,
     held: Option<Held>,
     awaited: Option<Awaited>,
+    /// What was sent with it, and is answered after it.
+    then: Option<Awaited>,
     /// The connection is of no use any more and not closed yet.
     closing: bool,
     /// When the last reserve was sent.
@@ -195,6 +203,7 @@ impl Worker {
             session: Session::new(&session, Tubes::watching(config.tubes.iter().cloned()), seed),
             held: None,
             awaited: None,
+            then: None,
             closing: false,
             reserving_since: Instant::ZERO,
             pause: Instant::ZERO,
@@ -248,7 +257,7 @@ impl Worker {
             return self.stop();
         }
         self.closing = self.awaited != Some(Awaited::Connection);
-        self.awaited = None;
+        (self.awaited, self.then) = (None, None);
         self.session.handle_lost(error, now);
         if !self.held.as_mut().is_some_and(Held::handle_disconnected) {
             self.lose_job();
@@ -261,6 +270,7 @@ impl Worker {
             return self.stop();
         }
         let Some(awaited) = self.awaited.take() else { return };
+        self.awaited = self.then.take();
         match result {
             result if awaited == Awaited::Reclaim => {
                 let Some(held) = &mut self.held else { return };
@@ -396,7 +406,7 @@ impl Worker {
         }
         self.stopped = true;
         self.held = None;
-        self.awaited = None;
+        (self.awaited, self.then) = (None, None);
         self.session.end();
     }
 
@@ -428,6 +438,11 @@ impl Worker {
             return self.send(Awaited::Reserve, Command::ReserveWithTimeout { timeout: self.reserve_slice });
         };
         match held.next(&mut self.failures, now) {
+            Some(Next::Send(Awaited::Verdict, command)) if self.shutdown.is_none() && now >= self.pause => {
+                (self.awaited, self.then) = (Some(Awaited::Verdict), Some(Awaited::Reserve));
+                self.reserving_since = now;
+                Action::SendBoth(command, Command::ReserveWithTimeout { timeout: self.reserve_slice })
+            }
             Some(Next::Send(awaited, command)) => self.send(awaited, command),
             Some(Next::Decide { id, attempt, stats }) => Action::Decide { id, attempt, stats },
             None => match held.heartbeat.due() {

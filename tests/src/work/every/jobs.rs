@@ -21,6 +21,7 @@ use super::{
     binding::{Binding, Deed, Ending, Setup, Use},
     eventually,
     evil::Evil,
+    peers::{Answering, obliging},
 };
 use crate::{daemon::Daemon, proxy::Proxy};
 
@@ -141,4 +142,23 @@ pub(super) fn a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_se
         client.kick_job(1).unwrap();
     }
     worker.stop(LONG);
+}
+
+pub(super) fn a_job_is_finished_and_the_next_reserved_in_one_write<B: Binding>() {
+    // It answers a delete only once it has read the reserve behind it.
+    let reserves = AtomicU64::new(0);
+    let server = Answering::start(move |line| match line.split(' ').next() {
+        Some("delete") => None,
+        Some("reserve-with-timeout") => match reserves.fetch_add(1, Ordering::Relaxed) {
+            0 => Some("RESERVED 1 1\r\nx\r\n".to_string()),
+            n @ 1..5 => Some(format!("DELETED\r\nRESERVED {} 1\r\nx\r\n", n + 1)),
+            _ => None,
+        },
+        _ => obliging(line),
+    });
+    let worker = B::work(Setup::new(&server.address));
+    eventually("four are done", || worker.handle.metrics().done == 4);
+    let metrics = worker.stop(Duration::ZERO);
+    assert_eq!((metrics.reserved, metrics.done, metrics.lost), (5, 4, 1), "the last delete is not answered");
+    assert_eq!(server.connections.load(Ordering::Relaxed), 1);
 }

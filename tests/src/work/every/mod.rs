@@ -91,6 +91,7 @@ scenarios! {
         sessions::a_session_shows_the_end_of_its_connection_without_a_call
     }
     peers {
+        jobs::a_job_is_finished_and_the_next_reserved_in_one_write
         sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin
         sessions::a_call_of_a_session_has_a_timeout_of_its_own
         sessions::what_a_session_has_sent_is_not_repeated_on_another_connection

@@ -265,7 +265,15 @@ fn connections(answer: impl Fn(u32) -> Result<Reply, Error>) -> u32 {
     let mut worker = Worker::new(&config(), 1);
     let (mut now, mut connections, mut reserves) = (at(0), 0, 0);
     while now < at(60_000) {
-        match worker.poll_action(now) {
+        let action = match worker.poll_action(now) {
+            // The second is answered as if it had been sent by itself.
+            Action::SendBoth(Command::Delete { .. }, reserve) => {
+                worker.handle_reply(Ok(Reply::Deleted), now);
+                Action::Send(reserve)
+            }
+            action => action,
+        };
+        match action {
             Action::Connect => {
                 connections += 1;
                 worker.handle_connected(now);
@@ -278,7 +286,6 @@ fn connections(answer: impl Fn(u32) -> Result<Reply, Error>) -> u32 {
                 }
                 worker.handle_reply(result, now);
             }
-            Action::Send(Command::Delete { .. }) => worker.handle_reply(Ok(Reply::Deleted), now),
             Action::Start(_) => {
                 worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new(), at(0));
             }
@@ -360,7 +367,9 @@ fn a_job_that_is_too_big_to_be_read_is_buried() {
     worker.handle_reply(Err(error), at(0));
     assert_eq!(worker.poll_action(at(0)), Action::Send(Command::StatsJob { id }));
     worker.handle_reply(Ok(Reply::Ok(b"---\npri: 9\n".into())), at(0));
-    assert_eq!(worker.poll_action(at(0)), Action::Send(Command::Bury { id, priority: 9.into() }));
+    assert!(
+        matches!(worker.poll_action(at(0)), Action::SendBoth(bury, _) if bury == Command::Bury { id, priority: 9.into() })
+    );
     worker.handle_reply(Ok(Reply::Buried), at(0));
     assert_eq!(worker.metrics(), Metrics { reserved: 1, buried: 1, too_big: 1, ..Metrics::default() });
 }
@@ -376,7 +385,59 @@ fn a_touch_under_way_is_answered_before_the_verdict_is_carried_out() {
     worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new(), at(0));
     assert_eq!(worker.poll_action(at(341)), Action::Wait(None));
     worker.handle_reply(Ok(Reply::Touched), at(342));
-    assert_eq!(worker.poll_action(at(342)), Action::Send(Command::Delete { id: JobId(3) }));
+    let reserve = Command::ReserveWithTimeout { timeout: 10 };
+    assert_eq!(worker.poll_action(at(342)), Action::SendBoth(Command::Delete { id: JobId(3) }, reserve));
+}
+
+#[test]
+fn a_job_is_finished_and_the_next_reserved_in_one_write_unless_the_slot_is_to_stop() {
+    let finishing = || {
+        let mut worker = reserving();
+        let job = Job { id: JobId(3), body: Vec::new() };
+        worker.handle_reply(Ok(Reply::Reserved(job.clone())), at(0));
+        assert_eq!(worker.poll_action(at(0)), Action::Start(job));
+        worker.handle_finished(Verdict::Done, &queue(), &mut Deferrals::new(), at(1));
+        worker
+    };
+    let delete = Command::Delete { id: JobId(3) };
+    let reserve = Command::ReserveWithTimeout { timeout: 10 };
+    let next = Job { id: JobId(4), body: Vec::new() };
+    let sent = || {
+        let mut worker = finishing();
+        assert_eq!(worker.poll_action(at(1)), Action::SendBoth(delete.clone(), reserve.clone()));
+        assert!(matches!(worker.poll_action(at(1)), Action::Wait(None)));
+        worker
+    };
+    // Both are answered.
+    let mut worker = sent();
+    worker.handle_reply(Ok(Reply::Deleted), at(2));
+    assert_eq!(worker.poll_action(at(2)), Action::Wait(None));
+    worker.handle_reply(Ok(Reply::Reserved(next.clone())), at(3));
+    assert_eq!(worker.poll_action(at(3)), Action::Start(next.clone()));
+    assert_eq!(worker.metrics(), Metrics { reserved: 2, done: 1, ..Metrics::default() });
+    // The job was not held any more: the reserve is as good.
+    let mut worker = sent();
+    let gone = Error::Command { command: "delete", subject: Subject::None, error: CommandError::NotFound };
+    worker.handle_reply(Err(gone), at(2));
+    worker.handle_reply(Ok(Reply::Reserved(next.clone())), at(3));
+    assert_eq!(worker.poll_action(at(3)), Action::Start(next));
+    assert_eq!(worker.metrics(), Metrics { reserved: 2, lost: 1, ..Metrics::default() });
+    // The first cannot be carried out: what the second may have taken is given back.
+    let mut worker = sent();
+    let refused = Error::Command { command: "delete", subject: Subject::None, error: CommandError::OutOfMemory };
+    worker.handle_reply(Err(refused), at(2));
+    assert_eq!(worker.poll_action(at(2)), Action::Close);
+    // It is to stop: after the first is answered, at once.
+    let mut worker = sent();
+    worker.handle_shutdown(at(1000));
+    assert!(matches!(worker.poll_action(at(2)), Action::Wait(Some(_))));
+    worker.handle_reply(Ok(Reply::Deleted), at(3));
+    assert_eq!(worker.poll_action(at(3)), Action::Stop);
+    assert_eq!(worker.metrics(), Metrics { reserved: 1, done: 1, ..Metrics::default() });
+    // It was to stop before.
+    let mut worker = finishing();
+    worker.handle_shutdown(at(1000));
+    assert_eq!(worker.poll_action(at(1)), Action::Send(delete.clone()));
 }
 
 #[test]

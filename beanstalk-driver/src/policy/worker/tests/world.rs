@@ -58,6 +58,8 @@ pub(super) struct World {
     connection: Option<u64>,
     connections: u64,
     flight: Option<Flight>,
+    /// What was sent with it, and is read after it.
+    then: Option<Command>,
     handler: Option<(JobId, Instant, Verdict)>,
     verdicts: Vec<(u64, Verdict)>,
     /// What the function for failures chooses next, and for which attempts it was asked.
@@ -81,6 +83,7 @@ impl World {
             connection: None,
             connections: 0,
             flight: None,
+            then: None,
             handler: None,
             verdicts: vec![],
             decisions: vec![],
@@ -223,6 +226,7 @@ impl World {
                 };
                 let result = refusal
                     .map_or(Ok(reply), |error| Err(Error::Command { command: "test", subject: Subject::None, error }));
+                self.flight = self.then.take().map(|command| Flight::There(now, command));
                 self.worker.handle_reply(result, now);
             }
             Some(Flight::Failing(at)) if at <= now => {
@@ -230,6 +234,7 @@ impl World {
             }
             // Either the connection ends, or nothing more is heard of it and the slot has to end it.
             Some(Flight::Breaking(at, lost)) if at <= now => {
+                self.then = None;
                 let error = match self.random(2) {
                     0 => Error::TimedOut { command: "test", subject: Subject::None, waited: Duration::ZERO, lost },
                     _ => {
@@ -253,6 +258,11 @@ impl World {
                     self.flight = Some(if breaks { Flight::Failing(at) } else { Flight::Connecting(at) });
                 }
                 Action::Send(command) => self.send(command),
+                Action::SendBoth(first, second) => {
+                    self.send(first);
+                    self.sent.push((self.now, second.clone()));
+                    self.then = Some(second);
+                }
                 Action::Start(job) => self.start(&job),
                 Action::Decide { attempt, .. } => {
                     let verdict = self.decisions.remove(0);
@@ -265,7 +275,9 @@ impl World {
                     return;
                 }
                 Action::Close => {
-                    assert!(self.flight.is_none(), "a reply is still to come");
+                    // But for that of a reserve which went out with a command that could not be carried out.
+                    let reserves = |flight| matches!(flight, Flight::There(_, Command::ReserveWithTimeout { .. }));
+                    assert!(self.flight.take().is_none_or(reserves), "a reply is still to come");
                     self.close();
                 }
                 Action::Stop => {

@@ -97,8 +97,9 @@ impl<T: PollTransport> Link<T> {
         if mem::replace(&mut self.busy, true) {
             connection.abort();
         }
+        let mut patience = Block::Turn;
         let polled = loop {
-            let wrote = match self.write(connection, cx) {
+            let wrote = match self.write(connection, patience, cx) {
                 Ok(wrote) => wrote,
                 Err(error) => {
                     self.read_out(connection, cx);
@@ -112,6 +113,7 @@ impl<T: PollTransport> Link<T> {
             match wrote {
                 Wrote::All if connection.wants_transmit() => continue,
                 Wrote::Some if !connection.wants_read() => {
+                    patience = Block::Turn;
                     self.mind_the_time(connection);
                     continue;
                 }
@@ -122,7 +124,10 @@ impl<T: PollTransport> Link<T> {
                 (false, Wrote::All) => Block::Until(first(connection.poll_timeout(), limit)),
                 (false, _) => Block::Turn,
             };
-            match self.transport.poll_read(cx, block, connection.receive_buf()) {
+            let read = self.transport.poll_read(cx, block, connection.receive_buf());
+            // A server that is sending may not read before that is done: then to wait for room would only keep us from reading on.
+            patience = if wrote == Wrote::Nothing && read.is_ready() { Block::No } else { Block::Turn };
+            match read {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => {
                     // What is alone needs no other time than when it was sent.
@@ -173,12 +178,12 @@ impl<T: PollTransport> Link<T> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
     }
 
-    /// Writes once, and flushes if that was all. Never for longer than a turn: the server may be waiting for us to read, or have refused
+    /// Writes once, and flushes if that was all. Never waits for longer than a turn: the server may be waiting for us to read, or have refused
     /// the body that is being written.
     #[inline(always)]
-    fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
+    fn write(&mut self, connection: &mut Connection, block: Block, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
         if connection.wants_transmit() {
-            match self.transport.poll_write(cx, Block::Turn, connection.transmit()) {
+            match self.transport.poll_write(cx, block, connection.transmit()) {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => connection.transmitted(n),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -189,7 +194,7 @@ impl<T: PollTransport> Link<T> {
             }
         }
         if connection.wants_flush() {
-            match self.transport.poll_flush(cx, Block::Turn) {
+            match self.transport.poll_flush(cx, block) {
                 Poll::Ready(Ok(())) => connection.flushed(),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Wrote::Nothing),

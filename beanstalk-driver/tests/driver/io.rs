@@ -38,6 +38,9 @@ fn a_write_that_blocks_while_replies_pile_up_finishes() {
         assert_eq!(run(all.next()).unwrap().unwrap(), reply_to(&put));
     }
     assert!(run(all.next()).is_none());
+    // What is being read comes in 1600 pieces: to wait for room before each of them would take a turn each time.
+    let waits = wire.world().waits_for_room;
+    assert!(waits <= 200, "{waits} waits for room while there was something to read");
 }
 
 #[test]

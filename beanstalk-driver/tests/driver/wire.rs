@@ -64,6 +64,9 @@ pub(crate) struct World {
     pub(crate) lost: Vec<JobId>,
     pub(crate) commands: Vec<Command>,
     pub(crate) writes: usize,
+    /// How often a write that found no room might have waited for it, although the last read had found something.
+    pub(crate) waits_for_room: usize,
+    just_read: bool,
     /// The server has closed, and the client has read so far.
     pub(crate) closed: bool,
     end_told: bool,
@@ -98,6 +101,8 @@ impl Wire {
             lost: Vec::new(),
             commands: Vec::new(),
             writes: 0,
+            waits_for_room: 0,
+            just_read: false,
             closed: false,
             end_told: false,
             now: Instant::from_nanos(1),
@@ -284,11 +289,12 @@ impl PollTransport for Wire {
         world.read_at = polls();
         let n = if world.yields { 1 } else { buf.len().min(world.outbox.len()) };
         buf.iter_mut().zip(world.outbox.drain(..n)).for_each(|(to, from)| *to = from);
+        world.just_read = true;
         world.turn();
         Poll::Ready(Ok(n))
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, block: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         let mut world = self.world();
         if mem::take(&mut world.write_panics) {
             drop(world);
@@ -298,7 +304,9 @@ impl PollTransport for Wire {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         let room = world.capacity.saturating_sub(world.inbox.len());
+        let just_read = mem::take(&mut world.just_read);
         if room == 0 {
+            world.waits_for_room += usize::from(just_read && block != Block::No);
             world.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }

@@ -96,7 +96,7 @@
 //! # Features
 //!
 //! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
-//! allocator. `tracing` logs what happens to
+//! allocator. `tls` brings [`TlsOptions`]. `tracing` logs what happens to
 //! connections and workers as events of the `tracing` crate.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
@@ -130,8 +130,10 @@ mod worker;
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
 #[cfg(feature = "std")]
-pub use connect::{ConnectOptions, Route};
+pub use connect::{ConnectOptions, Connector, Greeting, Route};
 pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
+#[cfg(feature = "tls")]
+pub use connect::{TlsOptions, TlsSession};
 pub use driver::{Block, CallAll, Driver, PollTransport, Reply};
 #[cfg(feature = "std")]
 pub use producer::{Producer, ProducerConfig};
@@ -149,6 +151,10 @@ pub use worker::{
     BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult, HeldJob, JobDetails, Worker, WorkerBuilder,
     WorkerHandle,
 };
+
+/// What [`TlsOptions`] takes.
+#[cfg(feature = "tls")]
+pub use rustls;
 
 /// Runs the README's examples.
 #[cfg(doctest)]

@@ -184,7 +184,7 @@ pub use error::{
     TicketError, TubeNameError, TubeNameRule,
 };
 #[cfg(feature = "std")]
-pub use error::{ConnectAttempt, ConnectError, ConnectPhase};
+pub use error::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError, TlsError};
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
 pub use request::{Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, Sharing, TIMEOUT_FOREVER, Wait, encode};
 pub use table::Command;

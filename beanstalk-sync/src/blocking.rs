@@ -138,7 +138,7 @@ impl<T: Transport> Blocking<T> {
         if !read.suits(left) {
             read.set(left, |timeout| transport.set_read_timeout(timeout))?;
         }
-        if !T::IS_SOCKET {
+        if !transport.is_socket() {
             transport.set_deadline(Self::deadline(left));
         }
         Ok(())
@@ -151,7 +151,7 @@ impl<T: Transport> Blocking<T> {
         if !write.suits(left) {
             write.set(left, |timeout| transport.set_write_timeout(timeout))?;
         }
-        if !T::IS_SOCKET {
+        if !transport.is_socket() {
             transport.set_deadline(Self::deadline(left));
         }
         Ok(())
@@ -236,7 +236,7 @@ impl<T: Transport> PollTransport for Blocking<T> {
 
     #[inline(always)]
     fn poll_flush(&mut self, _: &mut Context<'_>, block: Block) -> Poll<io::Result<()>> {
-        if !T::IS_SOCKET {
+        if !self.transport.is_socket() {
             let (left, _) = self.limits(block);
             self.limit_writes(left)?;
             self.waited(block);

@@ -30,7 +30,7 @@
 //! | many commands, fast | [`Client::call_all`] |
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
-//! | TLS, a tunnel, a test's stream | [`Client::from_stream`] with a [`Transport`] |
+//! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`] with a [`Transport`] |
 //! | to put and look from many threads | one [`SharedClient`], cloned |
 //! | to stay connected | [`Session`] and its [`JobHandle`]s |
 //! | jobs worked on, and the rest taken care of | [`Worker`] |
@@ -52,13 +52,30 @@
 //! # Features
 //!
 //! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`] and
-//! [`SharedClient`]. `tracing` logs what
+//! [`SharedClient`]. `tls` brings `TlsOptions`. `tracing` logs what
 //! happens to connections and workers as events of the crate `tracing`.
 //!
-//! # Security
+//! # TLS, tokens, tunnels
 //!
-//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a
-//! private network or a Unix socket, or in a tunnel.
+//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private network or a
+//! Unix socket, or put a TLS terminator in front of it. With the feature `tls` every type of client reaches that, and servers that have TLS
+//! and tokens themselves:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tls")]
+//! # fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use beanstalk_sync::{Client, ConnectOptions, TlsOptions, rustls::pki_types::{CertificateDer, pem::PemObject}};
+//!
+//! let options = ConnectOptions::new()
+//!     .tls(TlsOptions::new().roots([CertificateDer::from_pem_file("ca.pem")?]))
+//!     .token(&std::env::var("QUEUE_TOKEN")?);
+//! let client = Client::connect_with("beanstalks://queue-1.example,queue-2.example", options)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without `TlsOptions` it trusts what the operating system trusts. A stream of your own is given to one client by
+//! [`Client::from_stream`], and to every type of client by [`connector`].
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod blocking;
@@ -75,26 +92,30 @@ mod transport;
 mod upkeep;
 
 pub use beanstalk_driver::{
-    BoxError, ConnectOptions, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, HandlerError,
-    HandlerResult, NextJob, Node, ProducerConfig, Sent,
+    BoxError, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, Greeting,
+    HandlerError, HandlerResult, NextJob, Node, ProducerConfig, Sent,
     policy::{
         Backoff, BuryReason, Event, ExportedJob, FoundJob, ImportError, JobEvent, JobFilter, Metrics, Placed, Progress,
         Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
 pub use beanstalk_driver::{Failure, HandlerPanicked, JobDetails};
+#[cfg(feature = "tls")]
+pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
-    Full, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek,
-    PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome,
-    Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch,
-    TubeArg, TubeName, TubeNameError, Use, Watch,
+    Full, GreetingError, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube,
+    Peek, PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release,
+    ReleaseOutcome, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob,
+    StatsTube, TlsError, Touch, TubeArg, TubeName, TubeNameError, Use, Watch,
     client::{Config, Limits, Ticket},
     stats,
 };
 pub use call_all::CallAll;
 pub use client::Client;
+#[cfg(unix)]
+pub use dial::connector;
 pub use producer::Producer;
 pub use session::{JobHandle, Session};
 #[cfg(feature = "threads")]

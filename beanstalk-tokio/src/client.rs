@@ -53,7 +53,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no endpoint, or one with TLS, and [`Error::Connect`] if nobody answers there in time.
+    /// [`Error::Argument`] if that is no endpoint, or one with TLS without the feature `tls`, and [`Error::Connect`] if nobody answers there in time.
     pub async fn connect(endpoint: &str) -> Result<Self, Error> {
         Self::connect_with(endpoint, ConnectOptions::default()).await
     }

@@ -1,12 +1,15 @@
 //! Connecting on tokio.
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{future::Future, io, net::SocketAddr, pin::Pin, time::Duration};
 
+#[cfg(feature = "tls")]
+use beanstalk_driver::TlsSession;
 use beanstalk_driver::{
-    ConnectOptions, Driver, Route,
+    ConnectOptions, Connector, Driver, Node, Route,
     connect::{self, Dialer, Target, socket},
 };
 use beanstalk_proto::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{net::TcpStream, task, time};
@@ -39,6 +42,18 @@ impl Dialer for Dial<'_> {
         time::sleep(pause)
     }
 
+    async fn dial_by(&self, connector: &Connector, node: &Node, within: Option<Duration>) -> io::Result<Stream> {
+        match connector.get::<Connect>() {
+            Some(connect) => limit(within, connect(node.clone(), within)).await,
+            None => Err(io::Error::new(io::ErrorKind::InvalidInput, "the connector was made by another binding")),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secure(&self, stream: Stream, session: TlsSession, within: Option<Duration>) -> io::Result<Stream> {
+        limit(within, stream.secure(session)).await
+    }
+
     async fn resolve(&self, host: &str, port: u16, within: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
         if let Some(address) = socket::literal(host, port) {
             return Ok(vec![address]);
@@ -67,4 +82,40 @@ async fn limit<T>(within: Option<Duration>, work: impl Future<Output = io::Resul
         Some(within) => time::timeout(within, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
         None => work.await,
     }
+}
+
+type Connect = Box<dyn Fn(Node, Option<Duration>) -> Connecting + Send + Sync>;
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
+
+/// Makes a connector for [`ConnectOptions::connector`] of a function that connects to a node within the time that is left, and gives a
+/// stream; `None` is as long as it takes. It is called for each connection, with each node in turn until there is one, and given up when
+/// the time is over.
+///
+/// ```
+/// use beanstalk_tokio::{Client, ConnectOptions, connector};
+/// # let server = beanstalk_server::EmbeddedServer::start()?;
+/// # let address = server.addr().to_string();
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// // Whatever the endpoint, by way of another address.
+/// let options = ConnectOptions::new().connector(connector(move |_node, _within| {
+///     tokio::net::TcpStream::connect(address.clone())
+/// }));
+/// let mut client = Client::connect_with("queue.example", options).await?;
+/// assert_eq!(client.list_tube_used().await?, "default");
+/// # Ok::<_, beanstalk_tokio::Error>(())
+/// # })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub fn connector<F, C, S>(connect: F) -> Connector
+where
+    F: Fn(Node, Option<Duration>) -> C + Send + Sync + 'static,
+    C: Future<Output = io::Result<S>> + Send + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let connect: Connect = Box::new(move |node, within| {
+        let connecting = connect(node, within);
+        Box::pin(async { connecting.await.map(Stream::boxed) })
+    });
+    Connector::new(connect)
 }

@@ -58,7 +58,7 @@
 //! | to empty a tube, or move its jobs | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
 //! | to look at every job, without reserving any | [`scan`] |
 //! | jobs in a file, and put again | [`ExportWriter`], [`ExportReader`], [`import`] |
-//! | TLS, a tunnel, a test's stream | [`Client::from_stream`], [`SharedClient::from_stream`] |
+//! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
 //! # Cancellation
@@ -80,11 +80,27 @@
 //! It is a bound of the whole call: other clients' read timeouts often bound the wait for each piece of data instead, so that a peer that
 //! sends a byte now and then is waited for as long as it likes, and exempt every reserve, `reserve_with_timeout` too.
 //!
-//! # TLS
+//! # TLS, tokens, tunnels
 //!
-//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private
-//! network or a Unix socket, or put a TLS terminator in front of it and give the TLS stream to [`Client::from_stream`]; the
-//! example `tls` does so with tokio-rustls.
+//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private network or a
+//! Unix socket, or put a TLS terminator in front of it. With the feature `tls` every type of client reaches that, and servers that have TLS
+//! and tokens themselves:
+//!
+//! ```no_run
+//! # #[cfg(feature = "tls")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use beanstalk_tokio::{Client, ConnectOptions, TlsOptions, rustls::pki_types::{CertificateDer, pem::PemObject}};
+//!
+//! let options = ConnectOptions::new()
+//!     .tls(TlsOptions::new().roots([CertificateDer::from_pem_file("ca.pem")?]))
+//!     .token(&std::env::var("QUEUE_TOKEN")?);
+//! let client = Client::connect_with("beanstalks://queue-1.example,queue-2.example", options).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Without `TlsOptions` it trusts what the operating system trusts. A stream of your own is given to one client by
+//! [`Client::from_stream`], and to every type of client by [`connector`].
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
@@ -98,25 +114,28 @@ mod work;
 
 pub use beanstalk_driver::policy::SharedConfig;
 pub use beanstalk_driver::{
-    BoxError, CallAll, ConnectOptions, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, HandlerError,
-    HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
+    BoxError, CallAll, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter,
+    Greeting, HandlerError, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
     policy::{
         Backoff, BuryReason, Event, ExportedJob, FoundJob, ImportError, JobEvent, JobFilter, Metrics, Placed, Progress,
         Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
 pub use beanstalk_driver::{Failure, HandlerPanicked, JobDetails};
+#[cfg(feature = "tls")]
+pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
-    Full, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube, Peek,
-    PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome,
-    Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, Touch,
-    TubeArg, TubeName, TubeNameError, Use, Watch,
+    Full, GreetingError, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube,
+    Peek, PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release,
+    ReleaseOutcome, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob,
+    StatsTube, TlsError, Touch, TubeArg, TubeName, TubeNameError, Use, Watch,
     client::{Config, Limits, Ticket},
     stats,
 };
 pub use client::Client;
+pub use dial::connector;
 pub use runtime::Tokio;
 pub use shared::{Driver, SharedClient};
 pub use stream::{Socket, Stream};

@@ -9,23 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_driver::{ConnectOptions, Endpoint, connect::socket::names, policy::SessionConfig};
+use beanstalk_driver::{ConnectOptions, Endpoint, connect::socket::names};
 use beanstalk_proto::{Error, Lost};
 use beanstalk_tests::{
-    Backend, Options, Peer, Place, Server,
-    peer::{AsyncStd, Tokio},
+    Backend, Options, Place, Server,
+    kinds::{Failure, Kind, kinds},
     runner::{self, trial},
     unreachable::{RefusingPort, Silent, SilentUnix},
 };
-
-/// A type of client on a binding.
-#[derive(Clone, Copy)]
-struct Kind {
-    binding: &'static str,
-    name: &'static str,
-    /// Connects, and gets something done.
-    work: fn(&str, ConnectOptions) -> Result<(), Error>,
-}
 
 type Scenario = fn(Kind);
 
@@ -64,106 +55,6 @@ fn main() -> ExitCode {
     runner::main(env!("CARGO_CRATE_NAME"), trials)
 }
 
-/// Without waiting for another connection: what the first attempt does is what counts.
-fn session_config() -> SessionConfig {
-    SessionConfig { reconnect: None, ..SessionConfig::default() }
-}
-
-fn kinds() -> Vec<Kind> {
-    let mut kinds = blocking();
-    kinds.extend(asynchronous::tokio());
-    kinds.extend(asynchronous::async_std());
-    kinds
-}
-
-fn blocking() -> Vec<Kind> {
-    use beanstalk_sync::{Client, HeldJob, Producer, ProducerConfig, Session, SharedClient, Verdict, Worker};
-
-    let kind = |name, work| Kind { binding: "blocking", name, work };
-    vec![
-        kind("Client", |endpoint, config| Client::connect_with(endpoint, config)?.put(0, 0, 60, "x").map(drop)),
-        kind("SharedClient", |endpoint, config| {
-            SharedClient::connect_with(endpoint, config)?.put_in("default", 0, 0, 60, "x").map(drop)
-        }),
-        kind("Session", |endpoint, config| {
-            Session::new(endpoint, session_config(), config)?.put(0, 0, 60, "x").map(drop)
-        }),
-        kind("Producer", |endpoint, config| {
-            let config =
-                ProducerConfig { connection: config, patience: Some(Duration::ZERO), ..ProducerConfig::default() };
-            Producer::with_config([endpoint], config)?.put(0, 0, 60, "x").map(drop)
-        }),
-        kind("Worker", |endpoint, config| {
-            let worker = Worker::builder().server(endpoint).connection(config).build()?;
-            let handle = worker.handle();
-            let metrics = worker.run(move |_: &HeldJob| {
-                handle.shutdown(Duration::from_secs(1));
-                Ok::<_, Error>(Verdict::Done)
-            });
-            assert_eq!(metrics.done, 1);
-            Ok(())
-        }),
-    ]
-}
-
-mod asynchronous {
-    use super::*;
-
-    macro_rules! asynchronous {
-        ($binding:ident: $krate:ident, $peer:ty) => {
-            pub(super) fn $binding() -> Vec<Kind> {
-                use $krate::{Client, HeldJob, Producer, ProducerConfig, Session, SharedClient, Verdict, Worker};
-
-                let kind = |name, work| Kind { binding: <$peer>::NAME, name, work };
-                vec![
-                    kind("Client", |endpoint, config| {
-                        <$peer>::block_on(async {
-                            Client::connect_with(endpoint, config).await?.put(0, 0, 60, "x").await.map(drop)
-                        })
-                    }),
-                    kind("SharedClient", |endpoint, config| {
-                        <$peer>::block_on(async {
-                            let client = SharedClient::connect_with(endpoint, config).await?;
-                            client.put_in("default", 0, 0, 60, "x").await.map(drop)
-                        })
-                    }),
-                    kind("Session", |endpoint, config| {
-                        <$peer>::block_on(async {
-                            Session::new(endpoint, session_config(), config)?.put(0, 0, 60, "x").await.map(drop)
-                        })
-                    }),
-                    kind("Producer", |endpoint, connection| {
-                        let config = ProducerConfig {
-                            connection,
-                            patience: Some(Duration::from_secs(1)),
-                            ..ProducerConfig::default()
-                        };
-                        <$peer>::block_on(async {
-                            Producer::with_config([endpoint], config)?.put(0, 0, 60, "x").await.map(drop)
-                        })
-                    }),
-                    kind("Worker", |endpoint, config| {
-                        <$peer>::block_on(async {
-                            let worker = Worker::builder().server(endpoint).connection(config).build()?;
-                            let handle = worker.handle();
-                            let work = move |_: HeldJob| {
-                                handle.shutdown(Duration::from_secs(1));
-                                async { Ok::<_, Error>(Verdict::Done) }
-                            };
-                            let metrics = worker.run(work).await;
-                            assert_eq!(metrics.done, 1);
-                            Ok(())
-                        })
-                    }),
-                ]
-            }
-        };
-    }
-
-    asynchronous!(tokio: beanstalk_tokio, Tokio);
-    asynchronous!(async_std: beanstalk_async_std, AsyncStd);
-}
-
 fn within(millis: u64) -> ConnectOptions {
     ConnectOptions::new().connect_timeout(Duration::from_millis(millis))
 }
@@ -178,7 +69,7 @@ fn server() -> Server {
 /// Works at the endpoint: whichever node it is of, the server's, and with one attempt.
 fn works(kind: Kind, endpoint: &str, millis: u64) {
     let start = Instant::now();
-    (kind.work)(endpoint, within(millis)).unwrap_or_else(|error| panic!("{endpoint}: {error}"));
+    kind.work(endpoint, within(millis)).unwrap_or_else(|error| panic!("{endpoint}: {error}"));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
@@ -268,9 +159,10 @@ fn what_fails_names_address_and_phase(kind: Kind) {
         ),
     ] {
         let start = Instant::now();
-        let failed = (kind.work)(&endpoint, within(200)).unwrap_err();
+        let failed = kind.work(&endpoint, within(200)).unwrap_err();
         // A lookup that was given up on ends before its runtime does.
         assert!(start.elapsed() < Duration::from_secs(3), "{endpoint}: {:?}", start.elapsed());
+        let Failure::Error(failed) = failed else { panic!("{failed:?}") };
         let Error::Connect(connect) = &failed else { panic!("{failed:?}") };
         assert_eq!(connect.kind(), error, "{failed}");
         assert_eq!(rounded(&failed.to_string()), format!("connect {message}"));
@@ -295,7 +187,7 @@ fn rounded(message: &str) -> String {
 fn a_unix_socket_is_connected_to_once_there_is_room(kind: Kind) {
     let silent = SilentUnix::new();
     let endpoint = silent.address();
-    let client = thread::spawn(move || (kind.work)(&endpoint, within(5000).reply_timeout(Duration::from_secs(5))));
+    let client = thread::spawn(move || kind.work(&endpoint, within(5000).reply_timeout(Duration::from_secs(5))));
     thread::sleep(Duration::from_millis(50));
     assert!(!client.is_finished());
     let mut accepted = silent.accept();

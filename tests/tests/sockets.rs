@@ -229,7 +229,15 @@ mod tuned {
         let server = server();
         Tokio::block_on(async {
             for (options, idle) in options() {
-                check(beanstalk_tokio::Client::connect_with(server.address(), options).await.unwrap().stream(), idle);
+                check(
+                    beanstalk_tokio::Client::connect_with(server.address(), options)
+                        .await
+                        .unwrap()
+                        .stream()
+                        .socket()
+                        .unwrap(),
+                    idle,
+                );
             }
         });
     }
@@ -239,7 +247,7 @@ mod tuned {
         AsyncStd::block_on(async {
             for (options, idle) in options() {
                 let client = beanstalk_async_std::Client::connect_with(server.address(), options).await.unwrap();
-                check(client.stream(), idle);
+                check(&client.stream().fd().unwrap(), idle);
             }
         });
     }

@@ -4,8 +4,8 @@
 //!   for each node                     its share of what is left of the time
 //!     look up its name ── fails ──▶ the next node
 //!     for each address                its share of what is left to the node
-//!       dial ── connected ──▶ done
-//!         │ fails ──▶ the next address
+//!       dial ── connected ──▶ shake hands ──▶ greet ──▶ done
+//!         │ fails ──▶ the next address  ◀── fails │         │ refused ──▶ no connection
 //!         │ a Unix socket's queue is full ──▶ again soon, until the node's time is up
 //! ```
 //!
@@ -16,7 +16,15 @@ use std::{format, future::Future, io, net::SocketAddr, string::ToString, time::D
 
 use beanstalk_proto::{ArgumentError, ConnectAttempt, ConnectError, ConnectPhase, Error, Lost, client::Connection};
 
-use super::{endpoint::Node, options::ConnectOptions, route::Route};
+#[cfg(feature = "tls")]
+use super::tls::TlsSession;
+use super::{
+    connector::Connector,
+    endpoint::{Endpoint, Node},
+    greeting::Refusal,
+    options::ConnectOptions,
+    route::Route,
+};
 use crate::driver::{Driver, PollTransport};
 
 /// The least time that an attempt gets, as long as there is so much left: a share that nobody can connect in would be no use.
@@ -65,6 +73,27 @@ pub trait Dialer: Sync {
         target: Target<'_>,
         within: Option<Duration>,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Connects in a way of the application's own.
+    fn dial_by(
+        &self,
+        _connector: &Connector,
+        _node: &Node,
+        _within: Option<Duration>,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        async { Err(io::Error::new(io::ErrorKind::Unsupported, "this dialer takes no connectors")) }
+    }
+
+    /// Shakes hands for TLS, and makes a stream of what is said from then on.
+    #[cfg(feature = "tls")]
+    fn secure(
+        &self,
+        _stream: Self::Stream,
+        _session: TlsSession,
+        _within: Option<Duration>,
+    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        async { Err(io::Error::new(io::ErrorKind::Unsupported, "this dialer has no TLS")) }
+    }
 }
 
 /// Connects to the first node that can be connected to, in the order of the route. All of it together takes no longer than
@@ -75,26 +104,30 @@ pub trait Dialer: Sync {
 ///
 /// # Errors
 ///
-/// [`Error::Connect`] if there is no connection in time, and [`Error::Argument`] for an endpoint with TLS, which is not
-/// supported yet.
+/// [`Error::Connect`] if there is no connection in time, [`Error::Greeting`] if a server refuses the greeting, and
+/// [`Error::Argument`] for options that cannot be used.
 pub async fn connect<D: Dialer>(
     dialer: &D,
     route: &Route,
     options: &ConnectOptions,
 ) -> Result<Driver<D::Transport>, Error> {
     let endpoint = route.endpoint();
-    if endpoint.is_tls() {
-        let problem = "TLS (beanstalks://) is not supported yet".into();
-        return Err(ArgumentError::Endpoint { text: endpoint.to_string().into(), problem }.into());
-    }
+    check(endpoint, options)?;
     let until = options.config.connect_timeout.map(|timeout| dialer.elapsed().saturating_add(timeout));
-    let mut search = Search { dialer, until, failed: Vec::new() };
+    let mut search = Search {
+        dialer,
+        options,
+        #[cfg(feature = "tls")]
+        tls: endpoint.is_tls(),
+        until,
+        failed: Vec::new(),
+    };
     let nodes = endpoint.nodes();
     for (tried, n) in route.order().enumerate() {
         let Some(node) = nodes.get(n) else { continue };
-        if let Some(stream) = search.node(node, nodes.len().saturating_sub(tried)).await {
+        if let Some(driver) = search.node(node, nodes.len().saturating_sub(tried)).await? {
             route.connected(n);
-            return Ok(Driver::new(Connection::new(options.config), dialer.transport(stream)));
+            return Ok(driver);
         }
     }
     let mut failed = search.failed.into_iter();
@@ -105,16 +138,48 @@ pub async fn connect<D: Dialer>(
     }
 }
 
+/// Nobody shall take a connection for secured that is not.
+fn check(endpoint: &Endpoint, options: &ConnectOptions) -> Result<(), ArgumentError> {
+    #[cfg(feature = "tls")]
+    let problem = (!endpoint.is_tls() && options.tls.is_some())
+        .then_some("TLS is set up in the connect options, and the endpoint is not beanstalks://");
+    #[cfg(not(feature = "tls"))]
+    let problem = {
+        let _ = options;
+        endpoint.is_tls().then_some("TLS (beanstalks://) needs the feature \"tls\" of this crate")
+    };
+    match problem {
+        Some(problem) => Err(ArgumentError::Endpoint { text: endpoint.to_string().into(), problem: problem.into() }),
+        None => Ok(()),
+    }
+}
+
 struct Search<'a, D> {
     dialer: &'a D,
+    options: &'a ConnectOptions,
+    #[cfg(feature = "tls")]
+    tls: bool,
     until: Option<Duration>,
     failed: Vec<ConnectAttempt>,
 }
 
+/// A connection, none because attempts failed, or what ends the search.
+type Connected<D> = Result<Option<Driver<<D as Dialer>::Transport>>, Error>;
+
 impl<D: Dialer> Search<'_, D> {
     /// Tries a node, of so many that are left.
-    async fn node(&mut self, node: &Node, left: usize) -> Option<D::Stream> {
+    async fn node(&mut self, node: &Node, left: usize) -> Connected<D> {
         let until = self.share(self.until, left);
+        if let Some(connector) = &self.options.connector {
+            let within = self.left(until);
+            return match self.dialer.dial_by(connector, node, within).await {
+                Ok(stream) => self.establish(node, None, stream, until).await,
+                Err(error) => {
+                    self.note(node, None, ConnectPhase::Connect, within, error);
+                    Ok(None)
+                }
+            };
+        }
         match node {
             Node::Unix(path) => self.unix(node, path, until).await,
             Node::Tcp { host, port } => {
@@ -123,7 +188,7 @@ impl<D: Dialer> Search<'_, D> {
                     Ok(addresses) => self.addresses(node, &addresses, until).await,
                     Err(error) => {
                         self.note(node, None, ConnectPhase::Resolve, within, error);
-                        None
+                        Ok(None)
                     }
                 }
             }
@@ -139,42 +204,90 @@ impl<D: Dialer> Search<'_, D> {
         Ok(addresses)
     }
 
-    async fn addresses(&mut self, node: &Node, addresses: &[SocketAddr], until: Option<Duration>) -> Option<D::Stream> {
+    async fn addresses(&mut self, node: &Node, addresses: &[SocketAddr], until: Option<Duration>) -> Connected<D> {
         for (n, &address) in addresses.iter().enumerate() {
-            let within = self.left(self.share(until, addresses.len().saturating_sub(n)));
+            let until = self.share(until, addresses.len().saturating_sub(n));
+            let within = self.left(until);
             let dialled = match is_up(within) {
                 Ok(()) => self.dialer.dial(Target::Tcp(address), within).await,
                 Err(error) => Err(error),
             };
             match dialled {
-                Ok(stream) => return Some(stream),
+                Ok(stream) => {
+                    if let Some(driver) = self.establish(node, Some(address), stream, until).await? {
+                        return Ok(Some(driver));
+                    }
+                }
                 Err(error) => self.note(node, Some(address), ConnectPhase::Connect, within, error),
             }
         }
-        None
+        Ok(None)
     }
 
     /// The operating system tells nobody who does not block when the queue of a Unix socket has room.
-    async fn unix(&mut self, node: &Node, path: &str, until: Option<Duration>) -> Option<D::Stream> {
+    async fn unix(&mut self, node: &Node, path: &str, until: Option<Duration>) -> Connected<D> {
         let within = self.left(until);
         let (mut pause, longest) = PAUSES;
         loop {
             match self.dialer.dial(Target::Unix(path), within).await {
-                Ok(stream) => return Some(stream),
+                Ok(stream) => return self.establish(node, None, stream, until).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     self.note(node, None, ConnectPhase::Connect, within, error);
-                    return None;
+                    return Ok(None);
                 }
             }
             let left = self.left(until);
             if let Err(error) = is_up(left) {
                 self.note(node, None, ConnectPhase::Queue, within, error);
-                return None;
+                return Ok(None);
             }
             self.dialer.pause(left.map_or(pause, |left| left.min(pause))).await;
             pause = pause.saturating_mul(2).min(longest);
         }
+    }
+
+    /// Makes a connection of a stream: shakes hands if need be, and greets.
+    async fn establish(
+        &mut self,
+        node: &Node,
+        address: Option<SocketAddr>,
+        stream: D::Stream,
+        until: Option<Duration>,
+    ) -> Connected<D> {
+        #[cfg(feature = "tls")]
+        let stream = match self.tls {
+            false => stream,
+            true => {
+                let session = self.options.tls.clone().unwrap_or_default().begin(node)?;
+                let within = self.left(until);
+                match self.dialer.secure(stream, session, within).await {
+                    Ok(stream) => stream,
+                    Err(error) => {
+                        self.note(node, address, ConnectPhase::Tls, within, error);
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        let mut driver = Driver::new(Connection::new(self.options.config), self.dialer.transport(stream));
+        for greeting in &self.options.greeting {
+            let within = self.left(until);
+            let sent = match is_up(within) {
+                Ok(()) => greeting.send(&mut driver, within).await,
+                Err(error) => Err(Refusal::Failed(error)),
+            };
+            match sent {
+                Ok(()) => {}
+                Err(Refusal::Refused(answer)) => return Err(greeting.refused(&node.to_string(), &answer).into()),
+                Err(Refusal::Invalid(error)) => return Err(error),
+                Err(Refusal::Failed(error)) => {
+                    self.note(node, address, ConnectPhase::Greeting, within, error);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(driver))
     }
 
     /// Until when one attempt may take, if so many have to be made until then.

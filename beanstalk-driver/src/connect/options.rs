@@ -1,8 +1,12 @@
 //! How connections are made.
 
-use std::time::Duration;
+use std::{time::Duration, vec::Vec};
 
 use beanstalk_proto::client::{Config, Limits};
+
+#[cfg(feature = "tls")]
+use super::tls::TlsOptions;
+use super::{connector::Connector, greeting::Greeting};
 
 /// How long a connection over TCP is idle before the operating system asks whether the peer is still there, unless
 /// [`ConnectOptions::keepalive`] sets another time.
@@ -21,7 +25,9 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// let options = ConnectOptions::new()
 ///     .connect_timeout(Duration::from_secs(2))
 ///     .reply_timeout(Duration::from_secs(20))
-///     .keepalive(Duration::from_secs(10));
+///     .keepalive(Duration::from_secs(10))
+///     .token("kept secret");
+/// assert!(!format!("{options:?}").contains("secret"));
 /// assert_eq!(options.config.connect_timeout, Some(Duration::from_secs(2)));
 /// ```
 #[derive(Clone, Debug)]
@@ -32,11 +38,25 @@ pub struct ConnectOptions {
     /// How long a connection over TCP is idle before the operating system asks whether the peer is still there: 30 s unless changed.
     /// `None` never asks.
     pub keepalive: Option<Duration>,
+    /// What is sent first on each new connection, in this order: nothing unless changed.
+    pub greeting: Vec<Greeting>,
+    /// What gives the streams, in place of sockets.
+    pub connector: Option<Connector>,
+    /// How connections to `beanstalks://` endpoints are secured: as [`TlsOptions::default`] if this is `None`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsOptions>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { config: Config::default(), keepalive: Some(KEEPALIVE) }
+        Self {
+            config: Config::default(),
+            keepalive: Some(KEEPALIVE),
+            greeting: Vec::new(),
+            connector: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 }
 
@@ -84,6 +104,39 @@ impl ConnectOptions {
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
+        self
+    }
+
+    /// Adds a request that is sent on each new connection before anything else, within the time for connecting. What it does to the
+    /// tubes of a connection, a client does not know of.
+    ///
+    /// A server that refuses it is [`Error::Greeting`](beanstalk_proto::Error::Greeting), and no outage: a session's or a producer's call fails
+    /// with it at once, and a worker gives that server up and reports it, instead of trying again.
+    #[must_use]
+    pub fn greeting(mut self, greeting: impl Into<Greeting>) -> Self {
+        self.greeting.push(greeting.into());
+        self
+    }
+
+    /// Greets with `auth TOKEN`, for servers that have tokens: see [`Greeting::token`].
+    #[must_use]
+    pub fn token(self, token: &str) -> Self {
+        self.greeting(Greeting::token(token))
+    }
+
+    /// Connects in a way of the application's own, in place of the binding's sockets: a binding's function `connector` makes one. TLS and
+    /// the greeting come on top of what it gives.
+    #[must_use]
+    pub fn connector(mut self, connector: Connector) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// Sets how connections to `beanstalks://` endpoints are secured. Other endpoints are refused from then on.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: TlsOptions) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -27,7 +27,7 @@ use super::{
     call::breaks,
     hash,
     patience::Patience,
-    session::Next,
+    session::{Next, is_refusal},
 };
 use beanstalk_proto::{ArgumentError, CommandError, Error, Instant, JobId, Lost};
 
@@ -222,6 +222,10 @@ impl Servers {
             Err(error) if breaks(error) || refuses(error) => {
                 if let Some(server) = server {
                     server.fail(began, now);
+                }
+                // What refuses us will do so again, and is no outage that others should make up for.
+                if is_refusal(error) {
+                    return Next::Return;
                 }
                 match refuses(error) || error.lost() == Some(Lost::NotSent) {
                     true => Next::Repeat,

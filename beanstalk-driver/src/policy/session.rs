@@ -5,7 +5,7 @@
 //!   Down ──────────────────▶ Restoring ────────────────────────▶ Up
 //!    ▲ │ it is not time yet:     │                               │
 //!    │ └─▶ WaitUntil             │                               │
-//!    └────── handle_lost ────────┴───────────────────────────────┤
+//!    └────── handle_lost ────────┴───────────────────────────────┤  of a refusal: the call is over, the next one connects
 //!                                                                │ quit, or no reconnecting
 //!                                                                ▼
 //!                                                              Ended
@@ -73,6 +73,12 @@ pub enum Event {
         /// The error.
         reason: Box<str>,
     },
+    /// There is no connection because one side refuses the other, or cannot understand it: see
+    /// [`Error::is_refusal`]. A session makes the next attempt with its next call, and a worker's slot ends.
+    Refused {
+        /// The error.
+        reason: Box<str>,
+    },
     /// The next attempt to connect is made after this delay.
     Retrying {
         /// How many attempts have failed in a row.
@@ -111,7 +117,7 @@ pub enum Next {
 
 #[derive(Clone, Debug)]
 enum Link {
-    Down { retry_at: Instant },
+    Down { retry_at: Instant, refused: Option<Instant> },
     Restoring { since: Instant, left: VecDeque<Command> },
     Up { since: Instant },
     Ended,
@@ -141,7 +147,7 @@ impl Session {
             patience: Patience(config.patience),
             delays: Delays::new(config.reconnect.unwrap_or_default(), seed),
             tubes,
-            link: Link::Down { retry_at: Instant::ZERO },
+            link: Link::Down { retry_at: Instant::ZERO, refused: None },
             connections: 0,
             events: VecDeque::new(),
         }
@@ -156,6 +162,10 @@ impl Session {
     /// As [`Session::poll_step`], for a caller whose patience began at `since`.
     pub(super) fn step(&self, since: Instant, now: Instant) -> Step {
         let impatient_at = self.patience.ends(since);
+        // The calls that were there when it came. A later one may find that somebody has put it right.
+        if matches!(self.link, Link::Down { refused: Some(at), .. } if since <= at) {
+            return Step::GiveUp;
+        }
         match self.link_step(now) {
             step @ (Step::Ready | Step::GiveUp) => step,
             _ if impatient_at.is_some_and(|at| at <= now) => Step::GiveUp,
@@ -173,7 +183,7 @@ impl Session {
         match &self.link {
             Link::Up { .. } => Step::Ready,
             Link::Ended => Step::GiveUp,
-            Link::Down { retry_at } if *retry_at > now => Step::WaitUntil(*retry_at),
+            Link::Down { retry_at, .. } if *retry_at > now => Step::WaitUntil(*retry_at),
             Link::Down { .. } => Step::Connect,
             Link::Restoring { left, .. } => left.front().cloned().map_or(Step::Ready, Step::Replay),
         }
@@ -215,14 +225,18 @@ impl Session {
         if since.is_some_and(|since| now.saturating_duration_since(since) > self.delays.longest()) {
             self.delays.reset();
         }
-        self.tell(Event::Lost { reason: String::into_boxed_str(error.to_string()) });
+        let reason = String::into_boxed_str(error.to_string());
+        let refused = is_refusal(error).then_some(now);
+        self.tell(if refused.is_some() { Event::Refused { reason } } else { Event::Lost { reason } });
         if !self.reconnect {
             self.end();
             return;
         }
         let delay = self.delays.next_delay();
-        self.link = Link::Down { retry_at: now + delay };
-        self.tell(Event::Retrying { attempt: self.delays.attempts(), delay });
+        self.link = Link::Down { retry_at: now + delay, refused };
+        if refused.is_none() {
+            self.tell(Event::Retrying { attempt: self.delays.attempts(), delay });
+        }
     }
 
     /// What came of a call: remembers tubes, notices a broken connection (drop it then), and says whether to repeat it.
@@ -262,7 +276,7 @@ impl Session {
             Repeat::Never => false,
         };
         // What the server answers nonsense to, it would answer nonsense to again.
-        let broken_off = !matches!(error, Error::TimedOut { .. } | Error::Protocol { .. });
+        let broken_off = !matches!(error, Error::TimedOut { .. } | Error::Protocol { .. }) && !is_refusal(error);
         let patient = self.patience.ends(call.since).is_none_or(|at| now < at);
         match may && broken_off && patient && self.reconnect {
             true => Next::Repeat,
@@ -316,6 +330,11 @@ impl Session {
         }
         self.events.push_back(event);
     }
+}
+
+/// Whether connecting again would come to the same: a refusal, or options that cannot be used.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    error.is_refusal() || matches!(error, Error::Argument(_))
 }
 
 #[cfg(test)]

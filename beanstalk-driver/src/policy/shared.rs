@@ -17,7 +17,7 @@ use core::time::Duration;
 use super::{
     backoff::Backoff,
     call::{Call, breaks},
-    session::{Event, Next, Session, SessionConfig, Step},
+    session::{Event, Next, Session, SessionConfig, Step, is_refusal},
     tubes::Tubes,
 };
 use beanstalk_proto::{ArgumentError, Error, Full, Instant};
@@ -198,10 +198,10 @@ impl Shared {
 
     /// The connection broke, or could not be made. One error for all calls; each then asks [`Shared::handle_broken_off`].
     ///
-    /// What is neither a broken connection nor silence, an error reply to a greeting say, would be the same the next time: it ends the client.
+    /// What is neither a broken connection nor silence, or is a [refusal](Error::is_refusal), would be the same the next time: it ends the client.
     pub fn handle_lost(&mut self, error: &Error, now: Instant) {
         self.session.handle_lost(error, now);
-        if !breaks(error) {
+        if !breaks(error) || is_refusal(error) {
             self.end();
         }
     }

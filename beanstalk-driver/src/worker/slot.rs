@@ -169,6 +169,9 @@ where
                 }
                 Action::Stop => {
                     self.close();
+                    if self.machine.is_refused() {
+                        self.slot_state.refuse();
+                    }
                     self.running = None;
                     self.report();
                     return Poll::Ready(());

@@ -36,6 +36,8 @@ struct State {
     /// What they would be if the slot had to stop now.
     if_stopped: Metrics,
     ended: bool,
+    /// Since the server refused to be connected to.
+    refused: bool,
     slot: Option<Waker>,
     presence: SlotPresence,
 }
@@ -101,6 +103,15 @@ impl SlotState {
         // If it was not told to stop.
         state.metrics = state.if_stopped;
         state.slot = None;
+    }
+
+    /// The slot is about to end, since the server refused to be connected to.
+    pub(super) fn refuse(&self) {
+        lock(&self.state).refused = true;
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        lock(&self.state).refused
     }
 
     pub(super) fn is_ended(&self) -> bool {

@@ -158,14 +158,23 @@ impl<R: Runtime> SharedState<R> {
             // What does not run yet has nothing to finish.
             state.new.drain(..).for_each(|slot_state| slot_state.end());
         }
-        let State { slots, ended, .. } = &mut *state;
+        let State { slots, ended, servers, .. } = &mut *state;
+        let mut refused = false;
         slots.retain(|slot_state| {
             let over = slot_state.is_ended();
             if over {
                 ended.merge(&slot_state.metrics());
+                if slot_state.is_refused() {
+                    refused = true;
+                    // It may be added again, once that was put right.
+                    servers.retain(|server| server != slot_state.server());
+                }
             }
             !over
         });
+        if refused && servers.is_empty() && slots.is_empty() && state.new.is_empty() {
+            return Step::End;
+        }
         match state.shutdown {
             None if !state.new.is_empty() => Step::Spawn(core::mem::take(&mut state.new)),
             Some(deadline) if state.slots.is_empty() || now >= deadline => {
@@ -208,6 +217,9 @@ impl<R: Runtime> SharedState<R> {
 fn trace(event: &WorkerEvent) {
     use crate::policy::{Event, JobEvent};
     match event {
+        WorkerEvent::SlotEnded { .. } | WorkerEvent::Connection { event: Event::Refused { .. }, .. } => {
+            tracing::error!(target: "beanstalk", "{event}");
+        }
         WorkerEvent::Connection { event: Event::Lost { .. } | Event::Retrying { .. }, .. }
         | WorkerEvent::Job { event: JobEvent::Retried { .. } | JobEvent::Returned, .. } => {
             tracing::info!(target: "beanstalk", "{event}");
@@ -216,6 +228,5 @@ fn trace(event: &WorkerEvent) {
             tracing::debug!(target: "beanstalk", "{event}");
         }
         WorkerEvent::Job { .. } => tracing::warn!(target: "beanstalk", "{event}"),
-        WorkerEvent::SlotEnded { .. } => tracing::error!(target: "beanstalk", "{event}"),
     }
 }

@@ -115,6 +115,9 @@ impl Connection {
         }
         let Some(len) = self.framer.find_line().filter(|&len| len <= MAX_LINE) else {
             let unread = self.framer.unread();
+            if matches!(unread, [TLS_ALERT, TLS_MAJOR, ..]) {
+                return Some(Err(ProtocolError::Tls));
+            }
             return (unread.len() >= MAX_LINE).then(|| Err(crate::reply::line_too_long(unread)));
         };
         match Head::parse_complete(self.framer.unread().get(..len).unwrap_or_default()) {
@@ -316,6 +319,10 @@ impl Connection {
 }
 
 /// What a server may answer to a `put` whose body is still under way. The rest of the body is owed all the same.
+/// How a record of TLS begins that says why there will be no session; no reply does.
+const TLS_ALERT: u8 = 21;
+const TLS_MAJOR: u8 = 3;
+
 const REFUSALS: ReplySet = ReplySet::GENERAL.or(ReplySet::of(&[ReplyKind::JobTooBig, ReplyKind::Draining]));
 
 /// An answer to what was not asked yet.

@@ -41,6 +41,12 @@ impl<'a> Raw<'a> {
         Self { line: line.into(), body: None, reply_has_body: false }
     }
 
+    /// Returns the line.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
     /// Adds a body; its length is appended to the line.
     #[must_use]
     pub fn body(mut self, body: impl Argument<Body<'a>>) -> Self {

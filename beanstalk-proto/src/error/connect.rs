@@ -57,6 +57,10 @@ pub enum ConnectPhase {
     Resolve,
     /// Connecting to one of them, or to a Unix socket.
     Connect,
+    /// Shaking hands for TLS.
+    Tls,
+    /// Sending what the connect options have as a greeting, and waiting for the reply.
+    Greeting,
     /// Waiting for room in the queue of connections that the server of a Unix socket has not accepted yet.
     Queue,
 }
@@ -86,6 +90,12 @@ impl ConnectError {
         std::iter::once(&self.first).chain(&self.others)
     }
 
+    /// Returns whether every attempt was refused, so that another would be too: see [`Error::is_refusal`](super::Error::is_refusal).
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.attempts().all(|attempt| refuses(&attempt.error))
+    }
+
     /// What the first attempt failed with.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
@@ -106,6 +116,50 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
+/// A request of the greeting was refused. There is no connection, and nothing else was sent.
+///
+/// Of the command only the first word is here, as the rest may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "connect {node}: the greeting {command:?} was answered {answer}; it is sent again once something connects again"
+)]
+pub struct GreetingError {
+    /// The node, as it is printed.
+    pub node: Box<str>,
+    /// The first word of the command.
+    pub command: Box<str>,
+    /// The first word of the reply.
+    pub answer: Box<str>,
+}
+
+/// What TLS failed with: the [inner error](std::io::Error::get_ref) of an [`Error::Io`](super::Error::Io) or of a [`ConnectAttempt`].
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub struct TlsError {
+    text: Box<str>,
+    refusal: bool,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl TlsError {
+    /// An error with this text. A `refusal` is one that connecting again would meet again: of a certificate, say.
+    #[must_use]
+    pub fn new(text: &str, refusal: bool, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { text: text.into(), refusal, source }
+    }
+
+    /// Returns whether one side refused the other, or they do not speak the same, so that connecting again would come to the same.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        self.refusal
+    }
+}
+
+/// Whether an error of the transport is a refusal.
+pub(super) fn refuses(error: &io::Error) -> bool {
+    error.get_ref().and_then(|error| error.downcast_ref::<TlsError>()).is_some_and(TlsError::is_refusal)
+}
+
 impl fmt::Display for ConnectAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.node)?;
@@ -116,8 +170,23 @@ impl fmt::Display for ConnectAttempt {
         f.write_str(match self.phase {
             ConnectPhase::Resolve => ": looking up the name: ",
             ConnectPhase::Connect => ": ",
+            ConnectPhase::Tls => ": TLS: ",
+            ConnectPhase::Greeting => ": greeting: ",
             ConnectPhase::Queue => ": the server accepts no connections and its queue is full: ",
         })?;
+        self.write_error(f)?;
+        match (self.phase, self.error.kind()) {
+            // What it is sent there is no whole line to a server without TLS, which goes on waiting.
+            (ConnectPhase::Tls, io::ErrorKind::TimedOut) => {
+                f.write_str("; if the server does not speak TLS, its endpoint begins with beanstalk://")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ConnectAttempt {
+    fn write_error(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.error.kind(), self.within) {
             (io::ErrorKind::TimedOut, Some(within)) => write!(f, "timed out after {} ms", rounded(within)),
             (io::ErrorKind::TimedOut, None) => f.write_str("timed out"),

@@ -18,7 +18,7 @@ use core::{fmt, time::Duration};
 use thiserror::Error;
 
 #[cfg(feature = "std")]
-pub use self::connect::{ConnectAttempt, ConnectError, ConnectPhase};
+pub use self::connect::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError, TlsError};
 pub use self::{
     decode::DecodeError,
     send::{Full, SendError, TicketError},
@@ -158,6 +158,10 @@ pub enum Error {
     #[cfg(feature = "std")]
     #[error(transparent)]
     Connect(Box<ConnectError>),
+    /// The server refused a request of the greeting: a token, say. There is no connection, so nothing was sent.
+    #[cfg(feature = "std")]
+    #[error(transparent)]
+    Greeting(Box<GreetingError>),
     /// The transport failed. The connection is of no further use.
     #[cfg(feature = "std")]
     #[error("{error}; {lost}")]
@@ -176,7 +180,7 @@ impl Error {
         match self {
             Self::Protocol { .. } | Self::Closed { .. } => true,
             #[cfg(feature = "std")]
-            Self::Connect(_) | Self::Io { .. } => true,
+            Self::Connect(_) | Self::Greeting(_) | Self::Io { .. } => true,
             _ => false,
         }
     }
@@ -188,11 +192,28 @@ impl Error {
             Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) => Some(Lost::NotSent),
             Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost, .. } => Some(*lost),
             #[cfg(feature = "std")]
-            Self::Connect(_) => Some(Lost::NotSent),
+            Self::Connect(_) | Self::Greeting(_) => Some(Lost::NotSent),
             #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),
             Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,
             Self::UseRefused { .. } | Self::Ticket(_) | Self::Buried(_) => None,
+        }
+    }
+
+    /// Returns whether there is no connection because one side refuses the other, or cannot understand it: a greeting or a certificate
+    /// that is not accepted, TLS on one side only. Connecting again would come to the same until somebody changes something, so
+    /// sessions, producers and workers do not treat it as an outage.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Protocol { error, .. } => *error == ProtocolError::Tls,
+            #[cfg(feature = "std")]
+            Self::Greeting(_) => true,
+            #[cfg(feature = "std")]
+            Self::Connect(error) => error.is_refusal(),
+            #[cfg(feature = "std")]
+            Self::Io { error, .. } => connect::refuses(error),
+            _ => false,
         }
     }
 
@@ -290,6 +311,13 @@ impl From<TubeNameError> for Error {
 impl From<ConnectError> for Error {
     fn from(error: ConnectError) -> Self {
         Self::Connect(Box::new(error))
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<GreetingError> for Error {
+    fn from(error: GreetingError) -> Self {
+        Self::Greeting(Box::new(error))
     }
 }
 

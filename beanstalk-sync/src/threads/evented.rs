@@ -100,7 +100,7 @@ impl<T: Transport + AsFd> PollTransport for Evented<T> {
         loop {
             let result = self.stream.read(buf);
             // A socket that gives less than there was room for has no more.
-            let is_out = result.as_ref().map_or(true, |n| T::IS_SOCKET && *n > 0 && *n < buf.len());
+            let is_out = result.as_ref().map_or(true, |n| self.stream.is_socket() && *n > 0 && *n < buf.len());
             if let Some(moved) = Self::moved(result, buf.len()) {
                 self.read_out = turn.filter(|_| is_out);
                 return moved;

@@ -118,6 +118,7 @@ impl fmt::Display for WorkerEvent {
                 Event::Connected => write!(f, "{server}: connected"),
                 Event::Restored => write!(f, "{server}: the tubes are restored"),
                 Event::Lost { reason } => write!(f, "{server}: lost the connection: {reason}"),
+                Event::Refused { reason } => write!(f, "{server}: refused: {reason}"),
                 Event::Retrying { attempt, delay } => {
                     write!(
                         f,
@@ -189,6 +190,8 @@ pub struct Presence {
     /// Attempts that failed since the last connection, as far as reported.
     failures: u32,
     retries: u32,
+    /// The server refused to be connected to.
+    refused: bool,
 }
 
 /// What [`Presence`] has to know of one slot.
@@ -202,7 +205,7 @@ impl Presence {
     /// A server with so many slots and no connection.
     #[must_use]
     pub const fn new(slots: usize) -> Self {
-        Self { slots, losses: 0, connected: false, restored: false, failures: 0, retries: 0 }
+        Self { slots, losses: 0, connected: false, restored: false, failures: 0, retries: 0, refused: false }
     }
 
     /// Returns whether an event of a slot is news of the server.
@@ -234,6 +237,8 @@ impl Presence {
                 }
                 is_news
             }
+            // Each slot ends with it.
+            Event::Refused { .. } => !core::mem::replace(&mut self.refused, true),
             Event::Ended => self.slot_ended(),
         }
     }

@@ -44,7 +44,7 @@ use super::{
     call::breaks,
     reclaim::{Claim, Reclaimed},
     retry::{Deferrals, Failed, RetryPolicy},
-    session::{Event, Session, SessionConfig, Step},
+    session::{Event, Session, SessionConfig, Step, is_refusal},
     tubes::Tubes,
 };
 use crate::connect::Endpoint;
@@ -178,6 +178,8 @@ pub struct Worker {
     pause: Instant,
     shutdown: Option<Instant>,
     stopped: bool,
+    /// The server refused to be connected to.
+    refused: bool,
     metrics: Metrics,
     events: VecDeque<(JobId, JobEvent)>,
 }
@@ -209,6 +211,7 @@ impl Worker {
             pause: Instant::ZERO,
             shutdown: None,
             stopped: false,
+            refused: false,
             metrics: Metrics::default(),
             events: VecDeque::new(),
         }
@@ -237,7 +240,12 @@ impl Worker {
             }
             Step::Replay(command) => self.send(Awaited::Replay, command),
             Step::WaitUntil(until) => self.wait(until),
-            Step::GiveUp => Action::Wait(self.shutdown),
+            // The server refused us, and only the handler's end is waited for.
+            Step::GiveUp if self.held.is_some() => Action::Wait(self.shutdown),
+            Step::GiveUp => {
+                self.stop();
+                Action::Stop
+            }
         }
     }
 
@@ -259,7 +267,13 @@ impl Worker {
         self.closing = self.awaited != Some(Awaited::Connection);
         (self.awaited, self.then) = (None, None);
         self.session.handle_lost(error, now);
-        if !self.held.as_mut().is_some_and(Held::handle_disconnected) {
+        if is_refusal(error) {
+            self.refused = true;
+            self.session.end();
+            if self.held.is_some() {
+                self.lose_job();
+            }
+        } else if !self.held.as_mut().is_some_and(Held::handle_disconnected) {
             self.lose_job();
         }
     }
@@ -357,6 +371,12 @@ impl Worker {
     #[must_use]
     pub fn is_job_lost(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.hold == Hold::Lost)
+    }
+
+    /// Whether it ends, or has ended, since the server refused to be connected to: see [`Error::is_refusal`].
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.refused
     }
 
     /// What it has done so far.

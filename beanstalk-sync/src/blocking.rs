@@ -118,9 +118,7 @@ impl<T> Blocking<T> {
         until: u64,
     ) -> Option<Poll<io::Result<usize>>> {
         match result {
-            Ok(n) => Some(Poll::Ready(Err(io::Error::other(format!(
-                "the transport reports {n} bytes moved where there was room for {room}"
-            ))))),
+            Ok(n) => Some(Poll::Ready(Err(too_many(n, room)))),
             // That of a turn need not be looked at: it is over.
             Err(error) if is_timeout(&error) && block == Block::Turn => Some(Poll::Pending),
             Err(error) if is_timeout(&error) => (until <= since(self.epoch)).then_some(Poll::Pending),
@@ -166,6 +164,12 @@ impl<T: Transport> Blocking<T> {
     }
 }
 
+/// What becomes of a read or write that reports more than can be.
+#[cold]
+pub(crate) fn too_many(moved: usize, room: usize) -> io::Error {
+    io::Error::other(format!("the transport reports {moved} bytes moved where there was room for {room}"))
+}
+
 const TURN: u64 = Block::TURN.as_nanos() as u64;
 
 #[inline(always)]
@@ -176,7 +180,7 @@ fn since(epoch: time::Instant) -> u64 {
 
 /// Writes once, as many pieces as there are: how much, and how much it might have been at most.
 #[inline(always)]
-fn write<T: Transport>(transport: &mut T, segments: &Segments<'_>) -> (io::Result<usize>, usize) {
+pub(crate) fn write<T: Transport>(transport: &mut T, segments: &Segments<'_>) -> (io::Result<usize>, usize) {
     match segments.single() {
         Some(piece) => (transport.write(piece), piece.len()),
         None => write_gathered(transport, segments.clone()),

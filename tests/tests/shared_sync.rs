@@ -2,6 +2,9 @@
 
 use std::{thread, time::Duration};
 
+use fork::{Fork, fork, waitpid};
+use nix::unistd::alarm;
+
 use beanstalk_sync::{Client, Config, Error, Lost, SharedClient, SharedConfig};
 use beanstalk_tests::{adapter::servers, unreachable::RefusingPort, watchdog};
 
@@ -48,4 +51,25 @@ fn a_call_waits_for_a_server_as_long_as_its_patience() {
     let error = client.list_tubes().unwrap_err();
     assert!(start.elapsed() >= patience && start.elapsed() < patience * 20, "it took {:?}", start.elapsed());
     assert!(matches!(error, Error::Connect(_)) && error.lost() == Some(Lost::NotSent), "{error:?}");
+}
+
+/// Its process has no thread that moves the client's bytes, and must not touch the other's connection.
+#[test]
+fn a_forked_process_goes_on_with_a_connection_of_its_own() {
+    let _bound = watchdog::bound();
+    for server in servers() {
+        let client = SharedClient::connect(server.address()).unwrap();
+        client.put_in("t", 1, 0, 60, "x").unwrap().inserted().unwrap();
+        match fork().unwrap() {
+            Fork::Child => {
+                // Nobody else would end it if it hangs.
+                alarm::set(30);
+                let put = client.put_in("t", 1, 0, 60, "y");
+                std::process::exit(i32::from(put.is_err()));
+            }
+            Fork::Parent(child) => assert_eq!(waitpid(child).unwrap(), 0, "the forked process could put"),
+        }
+        client.put_in("t", 1, 0, 60, "z").unwrap().inserted().unwrap();
+        assert_eq!(client.stats_tube("t").unwrap().current_jobs_ready, Some(3));
+    }
 }

@@ -12,8 +12,8 @@ use std::{
 };
 
 use beanstalk_sync::{
-    Backoff, Client, Config, Error, Event, HeldJob, Metrics, RetryPolicy, Verdict, Worker, WorkerBuilder, WorkerEvent,
-    WorkerHandle, stats::JobState, wait_until_empty,
+    Backoff, Client, Config, Error, Event, HeldJob, JobEvent, Metrics, RetryPolicy, Verdict, Worker, WorkerBuilder,
+    WorkerEvent, WorkerHandle, stats::JobState, wait_until_empty,
 };
 use beanstalk_tests::{
     daemon::Daemon,
@@ -121,7 +121,7 @@ fn a_job_that_fails_is_tried_again_and_at_last_buried_with_its_priority() {
         let retry = RetryPolicy { bury_after: NonZeroU32::new(2), ..RetryPolicy::default() };
         let listener = Arc::clone(&events);
         let builder = worker_for(&daemon).retry(retry).on_event(move |event| {
-            if !matches!(event, WorkerEvent::Connection { .. }) {
+            if matches!(event, WorkerEvent::Job { event: JobEvent::Failed { .. } | JobEvent::Panicked { .. }, .. }) {
                 listener.lock().unwrap().push(event.to_string());
             }
         });
@@ -366,4 +366,27 @@ fn servers_come_and_go_while_a_worker_runs() {
         let (metrics, _) = worker.stop(LONG);
         assert_eq!((metrics.reserved, metrics.done), (3, 3));
     }
+}
+
+/// About 20 ms is when somebody else begins to look after the slot of a handler.
+#[test]
+fn handlers_that_end_just_when_their_slot_is_taken_over_lose_nothing() {
+    const JOBS: u64 = 200;
+    let _bound = watchdog::bound();
+    let daemon = Daemon::start(Backend::Embedded, false);
+    let mut client = client_of(&daemon);
+    for n in 0..JOBS {
+        client.put(1024, 0, 60, n.to_string()).unwrap().inserted().unwrap();
+    }
+    let worker = Running::start(worker_for(&daemon).concurrency(8), move |job| {
+        let n: u64 = job.text().unwrap().parse().unwrap();
+        thread::sleep(Duration::from_micros(15_000 + n * 50));
+        // It wakes the slot, at any moment.
+        let stats = job.stats().map_err(|error| error.to_string())?;
+        assert_eq!(stats.id, Some(job.id));
+        Ok(Verdict::Done)
+    });
+    wait_for(|| worker.handle.metrics().done == JOBS, "all jobs are done");
+    let (metrics, _) = worker.stop(LONG);
+    assert_eq!((metrics.reserved, metrics.done, metrics.lost, metrics.reconnects), (JOBS, JOBS, 0, 0));
 }

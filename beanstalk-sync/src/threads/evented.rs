@@ -1,7 +1,7 @@
 //! A stream that does not block, as the driver polls it: its task is polled again when something happens to it.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     os::fd::{AsFd, AsRawFd},
     sync::Arc,
     task::{Context, Poll},
@@ -15,10 +15,10 @@ use beanstalk_driver::{
 use beanstalk_proto::{Error, Instant, Lost, Segments};
 
 use super::{task::Core, wait};
-use crate::{blocking::Blocking, transport::Transport};
-
-/// Pieces of the outbound queue for one write.
-const PIECES: usize = 16;
+use crate::{
+    blocking::{self, Blocking},
+    transport::Transport,
+};
 
 /// A stream of the task that polls it, and the one timer of its connection.
 #[derive(Debug)]
@@ -66,25 +66,13 @@ impl<T: Transport + AsFd> Evented<T> {
     fn moved(result: io::Result<usize>, room: usize) -> Option<Poll<io::Result<usize>>> {
         match result {
             Ok(n) if n <= room => Some(Poll::Ready(Ok(n))),
-            Ok(n) => {
-                let text = format!("the transport reports {n} bytes moved where there was room for {room}");
-                Some(Poll::Ready(Err(io::Error::other(text))))
-            }
+            Ok(n) => Some(Poll::Ready(Err(blocking::too_many(n, room)))),
             Err(error) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Some(Poll::Pending),
                 io::ErrorKind::Interrupted => None,
                 _ => Some(Poll::Ready(Err(error))),
             },
         }
-    }
-
-    fn write(&mut self, segments: &Segments<'_>) -> (io::Result<usize>, usize) {
-        if let Some(piece) = segments.single() {
-            return (self.stream.write(piece), piece.len());
-        }
-        let (pieces, count) = segments.clone().io_slices::<PIECES>();
-        let pieces: &[IoSlice<'_>] = pieces.get(..count).unwrap_or_default();
-        (self.stream.write_vectored(pieces), pieces.iter().map(|piece| piece.len()).sum())
     }
 }
 
@@ -111,7 +99,7 @@ impl<T: Transport + AsFd> PollTransport for Evented<T> {
     fn poll_write(&mut self, _: &mut Context<'_>, _: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
         self.join()?;
         loop {
-            let (result, room) = self.write(&segments);
+            let (result, room) = blocking::write(&mut self.stream, &segments);
             if let Some(moved) = Self::moved(result, room) {
                 return moved;
             }

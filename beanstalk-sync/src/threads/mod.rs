@@ -20,7 +20,7 @@ mod worker;
 
 use std::{
     future::{Future, poll_fn, ready},
-    io,
+    io, process,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, TryRecvError},
@@ -78,6 +78,11 @@ impl Runtime for Threads {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         Task::spawn(Box::pin(task), &self.keeper);
+    }
+
+    /// A process that is forked from this one has the clients, but not the threads of their tasks.
+    fn current() -> Option<u64> {
+        Some(process::id().into())
     }
 
     fn pass() -> impl Future<Output = ()> + Send + 'static {

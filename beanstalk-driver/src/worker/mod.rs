@@ -35,6 +35,34 @@ use state::{OnEvent, SharedState, Step};
 /// If the connection breaks meanwhile, the server gives the job to somebody else: it is lost to this worker, unless
 /// [`WorkerBuilder::reclaim`] has it taken back. What the handler comes to then changes nothing, and it is run to its end, so
 /// handlers must bear that a job is done twice. [`HeldJob::is_lost`] tells them.
+///
+/// # What happens, seen from outside
+///
+/// [`WorkerBuilder::on_event`] is called with each [`WorkerEvent`]; [`WorkerHandle::metrics`] counts. With the feature `tracing` each event
+/// is logged, too, with the target `beanstalk`, the same on every binding:
+///
+/// | level | events |
+/// |---|---|
+/// | `ERROR` | a slot ended unasked |
+/// | `WARN` | a job failed, its handler panicked, it is too big, was buried, moved to the tube for dead letters, or lost |
+/// | `INFO` | a connection was lost, or will be tried again; a job was released, or given back at the end of a shutdown |
+/// | `DEBUG` | a connection was made, its tubes are restored, it has ended; a job was reserved, or is done |
+///
+/// # Beside other job libraries
+///
+/// | | here | elsewhere |
+/// |---|---|---|
+/// | retries with a growing delay, jitter, a limit; a choice by the error | [`RetryPolicy`], [`WorkerBuilder::on_failure`] | all of apalis, faktory, graphile_worker and rusty-sidekiq have retries |
+/// | jobs set aside for a person to look at | buried, or in a tube of [dead letters](WorkerBuilder::dead_letters) | a "dead" set or state |
+/// | jobs with a priority, a delay | of the protocol: each `put` has them | |
+/// | a job that takes longer than planned | is kept by a heartbeat | often a fixed lease |
+/// | periodic jobs (cron) | no: beanstalkd has no clock that puts jobs | apalis, graphile_worker and rusty-sidekiq have them |
+/// | unique jobs | no: beanstalkd gives each put an id of its own and cannot look for a body | graphile_worker by `job_key`, rusty-sidekiq by a lock in Redis |
+/// | workflows, batches | no: a queue does not know of other jobs | apalis has steps, faktory batches in its enterprise edition |
+///
+/// What is missing can be had around it. For cron, a timer of the system's runs `beanstalk put` (or a process that sleeps does), one in all, or
+/// two jobs come each time. For unique jobs, the handler asks its own database whether the work is done already, as it must anyway where
+/// a job can come twice. For a workflow, a handler puts the next step before it returns [`Verdict::Done`].
 #[must_use = "a worker works while it is run"]
 pub struct Worker<R: Runtime> {
     shared: Arc<SharedState<R>>,

@@ -157,7 +157,7 @@ impl<R: Runtime> Producer<R> {
         self.place(Some(key.as_ref()), Put::new(priority, delay, ttr, body)).await
     }
 
-    /// Adds a server, or finds the one that is there. Servers are told apart, and keys hashed, by the one way in which an [`Endpoint`] is
+    /// Adds a server, or finds the one that is there. Servers are told apart, and keys hashed, by the one way in which an [`Endpoint`](crate::Endpoint) is
     /// written: `localhost` is the same server as `localhost:11300`.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! What every verb works with: the options, the servers, the printer, and leave to change something.
 
-use std::env;
+use std::{
+    env,
+    io::{self, BufRead, IsTerminal, Write},
+};
 
 use beanstalk_sync::{Client, Endpoint};
 
@@ -97,5 +100,29 @@ impl App {
             return Ok(false);
         }
         Ok(true)
+    }
+
+    /// As [`App::may`], and asks first, unless `--yes` is there. Where nobody can be asked, `--yes` has to be.
+    pub(crate) fn may_destroy(&mut self, what: impl Fn() -> String) -> Outcome<bool> {
+        if !self.may(&what)? {
+            return Ok(false);
+        }
+        if self.options.yes {
+            return Ok(true);
+        }
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Err(Failure::new(Exit::NotAllowed, format!("not confirmed: {}", what()))
+                .help("--yes confirms it; --dry-run only shows it"));
+        }
+        let mut stderr = io::stderr();
+        write!(stderr, "{}? [y/N] ", what())
+            .and_then(|()| stderr.flush())
+            .map_err(|error| Failure::local("terminal", &error))?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer).map_err(|error| Failure::local("terminal", &error))?;
+        match answer.trim() {
+            "y" | "Y" | "yes" => Ok(true),
+            _ => Err(Failure::new(Exit::NotAllowed, "not confirmed; nothing was done")),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{exit::EXIT_CODES, metrics, options::Options, top, verbs, work};
+use crate::{exit::EXIT_CODES, metrics, options::Options, top, upkeep, verbs, work};
 
 /// Looks after beanstalkd queues.
 ///
@@ -32,7 +32,7 @@ pub(crate) enum Verb {
     PeekReady(verbs::peek::PeekReady),
     PeekDelayed(verbs::peek::PeekDelayed),
     PeekBuried(verbs::peek::PeekBuried),
-    Kick(verbs::tube::Kick),
+    Kick(upkeep::kick::Kick),
     PauseTube(verbs::tube::PauseTube),
     Stats(verbs::stats::Stats),
     StatsJob(verbs::stats::StatsJob),
@@ -44,6 +44,11 @@ pub(crate) enum Verb {
     Watch(verbs::connection::Watch),
     Ignore(verbs::connection::Ignore),
     Quit(verbs::connection::Quit),
+    Jobs(upkeep::jobs::Jobs),
+    Clear(upkeep::clear::Clear),
+    Move(upkeep::moving::Move),
+    Export(upkeep::export::Export),
+    Import(upkeep::import::Import),
     Tubes(verbs::tubes::Tubes),
     Top(top::Top),
     Metrics(metrics::Metrics),

@@ -11,6 +11,7 @@ mod output;
 mod overview;
 mod report;
 mod top;
+mod upkeep;
 mod verbs;
 mod work;
 
@@ -67,6 +68,11 @@ fn run(app: &mut App, verb: Verb) -> Outcome {
         Verb::Watch(verb) => verb.run(app),
         Verb::Ignore(verb) => verb.run(app),
         Verb::Quit(verb) => verb.run(app),
+        Verb::Jobs(verb) => verb.run(app),
+        Verb::Clear(verb) => verb.run(app),
+        Verb::Move(verb) => verb.run(app),
+        Verb::Export(verb) => verb.run(app),
+        Verb::Import(verb) => verb.run(app),
         Verb::Tubes(verb) => verb.run(app),
         Verb::Top(verb) => verb.run(app),
         Verb::Metrics(verb) => verb.run(app),

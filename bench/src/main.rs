@@ -15,6 +15,7 @@ mod run;
 mod scale;
 mod server;
 mod task;
+mod upkeep;
 mod worker;
 
 use std::{
@@ -75,6 +76,8 @@ enum Measure {
     Servers,
     /// What an operation costs in a server that holds much
     Load,
+    /// Clearing and scanning beside a bare socket, behind a proxy, and what a scan costs another client
+    Upkeep,
 }
 
 #[derive(Debug, Subcommand)]
@@ -111,7 +114,7 @@ enum What {
 }
 
 impl Measure {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Counts,
         Self::Core,
         Self::Serial,
@@ -122,6 +125,7 @@ impl Measure {
         Self::Latency,
         Self::Servers,
         Self::Load,
+        Self::Upkeep,
     ];
 
     const fn name(self) -> &'static str {
@@ -136,6 +140,7 @@ impl Measure {
             Self::Latency => "latency",
             Self::Servers => "servers",
             Self::Load => "load",
+            Self::Upkeep => "upkeep",
         }
     }
 
@@ -153,6 +158,7 @@ impl Measure {
             Self::Latency => end_to_end::latency(rounds)?,
             Self::Servers => scale::servers(rounds)?,
             Self::Load => scale::load(rounds)?,
+            Self::Upkeep => upkeep::report(rounds)?,
         };
         println!("{text}");
         if let Some(document) = &how.write {

@@ -149,5 +149,8 @@ scenarios! {
         a_tube_is_cleared_by_state
         jobs_move_between_servers_with_progress
         an_empty_tube_is_awaited
+        a_move_that_is_dropped_anywhere_loses_nothing
+        a_clear_that_is_dropped_anywhere_can_be_repeated
+        a_scan_goes_on_whenever_next_was_dropped
     }
 }

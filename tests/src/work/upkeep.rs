@@ -1,12 +1,13 @@
 //! Looking after tubes.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{future::poll_fn, ops::ControlFlow, pin::pin, task::Poll, time::Duration};
 
 use beanstalk_driver::{
     ConnectOptions, Session, clear_tube, move_jobs,
-    policy::{JobFilter, Queue},
-    wait_until_empty,
+    policy::{JobFilter, Queue, ScanOptions},
+    scan, wait_until_empty,
 };
+use beanstalk_proto::ListTubeUsed;
 use smol::future::zip;
 
 use crate::daemon::Daemon;
@@ -45,7 +46,7 @@ pub(super) async fn a_tube_is_cleared_by_state<R: Adapter>(stand: Stand) {
     assert_eq!(counts(&mut session, "t").await, [3, 0, 1]);
     assert_eq!(clear_tube(R::driver(&mut client), "t", &Queue::ALL).await.unwrap(), 4);
     assert_eq!(counts(&mut session, "t").await, [0, 0, 0]);
-    assert_eq!(R::driver(&mut client).call(beanstalk_proto::ListTubeUsed::new()).await.unwrap(), "default");
+    assert_eq!(R::driver(&mut client).call(ListTubeUsed::new()).await.unwrap(), "default");
 }
 
 pub(super) async fn jobs_move_between_servers_with_progress<R: Adapter>(stand: Stand) {
@@ -80,4 +81,103 @@ pub(super) async fn an_empty_tube_is_awaited<R: Adapter>(stand: Stand) {
     };
     let (empty, ()) = zip(wait_until_empty(R::driver(&mut client), "default", None), work).await;
     assert!(empty.unwrap());
+}
+
+/// Polls a future so many times, and drops it. `None` if it was not ready by then.
+async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let (mut future, mut left) = (pin!(future), times);
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// The bodies of all jobs of a server that holds few.
+async fn bodies<R: Adapter>(session: &mut Session<R>) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for id in 1..=100_u64 {
+        bodies.extend(session.peek(id).await.ok().map(|job| job.text().unwrap().to_string()));
+    }
+    bodies.sort_unstable();
+    bodies
+}
+
+pub(super) async fn a_move_that_is_dropped_anywhere_loses_nothing<R: Adapter>(stand: Stand) {
+    let mut dropped = 0;
+    for times in 1.. {
+        let (one, other) = (stand.server(), stand.server());
+        let (mut from, mut to) = (client::<R>(&one).await, client::<R>(&other).await);
+        let (mut old, mut new) = (session::<R>(&one).await, session::<R>(&other).await);
+        fill(&mut old).await;
+        let before = bodies(&mut old).await;
+        let moved = polled(move_jobs(R::driver(&mut from), "t", R::driver(&mut to), "u", &Queue::ALL), times).await;
+        // What was abandoned is finished by the next call, and what is in flight then is known.
+        R::driver(&mut to).call(ListTubeUsed::new()).await.unwrap();
+        R::driver(&mut from).call(ListTubeUsed::new()).await.unwrap();
+        let (left, there) = (bodies(&mut old).await, bodies(&mut new).await);
+        let mut all = [left, there.clone()].concat();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all, before, "after {times} polls");
+        if let Some(moved) = moved {
+            assert_eq!((moved.unwrap(), there), (6, before));
+            break;
+        }
+        dropped += 1;
+        // Once the connection ends what it held is ready, and the rest moves.
+        drop(from);
+        let mut from = client::<R>(&one).await;
+        while old.stats_tube("t").await.is_ok_and(|stats| stats.current_jobs_reserved != Some(0)) {
+            R::pause(Duration::from_millis(1)).await;
+        }
+        move_jobs(R::driver(&mut from), "t", R::driver(&mut to), "u", &Queue::ALL).await.unwrap();
+        let mut there = bodies(&mut new).await;
+        there.dedup();
+        assert_eq!(there, before, "moved on after {times} polls");
+    }
+    assert!(dropped > 3, "it was ready after {dropped} polls");
+}
+
+pub(super) async fn a_clear_that_is_dropped_anywhere_can_be_repeated<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let (mut session, mut dropped) = (session::<R>(&server).await, 0);
+    for times in 1.. {
+        let mut client = client::<R>(&server).await;
+        fill(&mut session).await;
+        let cleared = polled(clear_tube(R::driver(&mut client), "t", &Queue::ALL), times).await;
+        if let Some(cleared) = cleared {
+            assert_eq!((cleared.unwrap(), counts(&mut session, "t").await), (6, [0, 0, 0]));
+            break;
+        }
+        dropped += 1;
+        // On the same connection, with replies that nobody waits for ahead.
+        clear_tube(R::driver(&mut client), "t", &Queue::ALL).await.unwrap();
+        assert_eq!(counts(&mut session, "t").await, [0, 0, 0]);
+    }
+    assert!(dropped > 2, "it was ready after {dropped} polls");
+}
+
+pub(super) async fn a_scan_goes_on_whenever_next_was_dropped<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
+    fill(&mut session).await;
+    let mut jobs = scan(R::driver(&mut client), ScanOptions::new().window(1)).await.unwrap();
+    let (mut ids, mut dropped) = (Vec::new(), 0);
+    loop {
+        match polled(jobs.next(), 1).await {
+            Some(None) => break,
+            Some(Some(job)) => ids.push(job.unwrap().id.0),
+            None => {
+                dropped += 1;
+                // Lets the runtime look at its sockets.
+                R::pause(Duration::from_millis(1)).await;
+            }
+        }
+    }
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6]);
+    assert!(dropped > 0);
 }

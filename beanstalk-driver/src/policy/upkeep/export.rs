@@ -163,3 +163,63 @@ fn number<T: str::FromStr>(word: &str, wrong: &impl Fn(&str) -> Box<str>) -> Res
     let number = word.parse().ok().filter(|_| digits);
     number.ok_or_else(|| wrong(&format!("{word:?} is no number that can stand here")))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn job() -> impl Strategy<Value = ExportedJob> {
+        let states = Vec::from([JobState::Ready, JobState::Delayed, JobState::Reserved, JobState::Buried]);
+        let numbers = (any::<u64>(), any::<u32>(), any::<u32>(), any::<u32>());
+        (numbers, proptest::sample::select(states), "[a-z(][a-z-]{0,199}", any::<Vec<u8>>()).prop_map(
+            |((id, priority, delay, ttr), state, tube, body)| ExportedJob {
+                id: JobId(id),
+                tube: TubeName::new(tube).expect("a tube name"),
+                state,
+                priority: Priority(priority),
+                delay: Duration::from_secs(delay.into()),
+                ttr: Duration::from_secs(ttr.into()),
+                body,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_read_as_it_was_written(job in job()) {
+            let mut out = Vec::new();
+            job.encode(&mut out);
+            let end = out.iter().position(|&byte| byte == b'\n').expect("a line");
+            prop_assert!(end < Line::MAX);
+            let bare = ExportedJob { body: Vec::new(), ..job.clone() };
+            prop_assert_eq!(Line::parse(&out[..end]), Ok(Line::Job(bare, job.body.len())));
+            prop_assert_eq!(&out[end + 1..out.len() - 1], &job.body[..]);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in any::<Vec<u8>>(), line in "(job|end)( [-0-9a-z.]{0,12}){0,9}") {
+            let _ = (Line::parse(&bytes), Line::parse(line.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_named() {
+        for (line, problem) in [
+            ("beanstalk-export 2", "version is not 1"),
+            ("job", "there is no id"),
+            ("job 1 asleep 0 0 1 t 0", "not one of the four"),
+            ("job 1 ready 0 0 1 -t 0", "it starts with '-'"),
+            ("job 1 ready 0 0 4294967296 t 0", "\"4294967296\" is no number"),
+            ("job 1 ready +1 0 1 t 0", "\"+1\" is no number"),
+            ("job 1 ready 0 0 1 t 1073741825", "longer than any server takes"),
+            ("job 1 ready 0 0 1 t 0 0", "something behind the end"),
+            ("end", "\"\" is no number"),
+            ("", "no line of an export"),
+        ] {
+            let error = Line::parse(line.as_bytes()).expect_err(line);
+            assert!(error.contains(problem), "{line}: {error}");
+        }
+    }
+}

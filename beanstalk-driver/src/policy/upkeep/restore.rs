@@ -141,3 +141,56 @@ impl<S> Restorer<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(tube: &str, is_buried: bool) -> Restored {
+        let tube = TubeName::new(tube).expect("a tube name");
+        Restored { tube, priority: Priority(7), delay: 0, ttr: 60, is_buried, body: Vec::new() }
+    }
+
+    fn refused(command: &'static str, error: CommandError) -> Result<Reply, Error> {
+        Err(Error::Command { command, subject: Subject::None, error })
+    }
+
+    #[test]
+    fn what_is_put_behind_a_use_that_was_refused_is_deleted_and_fails_with_that() {
+        let mut restorer = Restorer::new();
+        restorer.push('a', job("t", false));
+        restorer.push('b', job("t", true));
+        for _ in 0..3 {
+            assert!(restorer.next_command().is_some());
+        }
+        assert!(restorer.handle_reply(refused("use", CommandError::OutOfMemory)).is_none());
+        for id in [5, 6] {
+            assert!(restorer.handle_reply(Ok(Reply::Inserted(JobId(id)))).is_none());
+            assert_eq!(restorer.next_command(), Some(Command::Delete { id: JobId(id) }));
+        }
+        for source in ['a', 'b'] {
+            let (failed, error) = restorer.handle_reply(Ok(Reply::Deleted)).expect("a result");
+            assert_eq!((failed, error.unwrap_err().command_error()), (source, Some(CommandError::OutOfMemory)));
+        }
+        assert!(restorer.is_idle());
+    }
+
+    #[test]
+    fn a_job_that_an_old_server_cannot_bury_is_not_left_behind() {
+        let mut restorer = Restorer::new();
+        restorer.push('a', job("t", true));
+        assert!(matches!(restorer.next_command(), Some(Command::Use { .. })));
+        let put = restorer.next_command();
+        assert!(matches!(put, Some(Command::Put { delay: HELD_BACK, .. })), "{put:?}");
+        assert!(restorer.handle_reply(Ok(Reply::Using(TubeName::new("t").expect("a tube name")))).is_none());
+        assert!(restorer.handle_reply(Ok(Reply::Inserted(JobId(5)))).is_none());
+        assert_eq!(restorer.next_command(), Some(Command::ReserveJob { id: JobId(5) }));
+        assert_eq!(restorer.next_command(), Some(Command::Bury { id: JobId(5), priority: Priority(7) }));
+        assert!(restorer.handle_reply(refused("reserve-job", CommandError::BadFormat)).is_none());
+        assert!(restorer.handle_reply(refused("bury", CommandError::NotFound)).is_none());
+        assert_eq!(restorer.next_command(), Some(Command::Delete { id: JobId(5) }));
+        let (failed, error) = restorer.handle_reply(Ok(Reply::Deleted)).expect("a result");
+        assert_eq!((failed, error.unwrap_err().command_error()), ('a', Some(CommandError::BadFormat)));
+        assert!(restorer.is_idle());
+    }
+}

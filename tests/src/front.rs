@@ -61,6 +61,18 @@ impl Authority {
         (vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
     }
 
+    /// Who it is, as a file has it.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for this name and its key, as files have them.
+    pub fn issue_pem(&self, name: &str) -> (String, String) {
+        let params = CertificateParams::new([name.to_string()]).expect("a name");
+        let key = KeyPair::generate().expect("a key");
+        (params.signed_by(&key, &self.0).expect("a certificate").pem(), key.serialize_pem())
+    }
+
     /// What a client trusts that trusts this alone.
     pub fn trusted(&self) -> TlsOptions {
         TlsOptions::new().roots([self.certificate()])

@@ -24,6 +24,7 @@ mod known;
 pub mod peer;
 mod port;
 pub mod proxy;
+pub mod raft;
 pub mod runner;
 pub mod scenarios;
 pub mod script;

@@ -55,7 +55,6 @@ pub async fn what_is_no_endpoint_is_refused_before_connecting<P: Peer>(_stage: &
         ("::1:11300", "an IPv6 address is written in brackets, as in [::1]:11300"),
         ("unix:", "the path of the Unix socket is missing"),
         ("127.0.0.1:1,", "node 2 of the list is empty"),
-        ("beanstalks://127.0.0.1:1", "TLS (beanstalks://) is not supported yet"),
     ] {
         let Err(error) = P::connect(text, Config::default()).await else { panic!("{text:?} is an endpoint") };
         assert!(

@@ -29,7 +29,7 @@ use crate::{
     server,
 };
 
-pub use binding::{Async, Binding, Blocking};
+pub use binding::{Async, Binding, Blocking, Ending, Running, Setup};
 
 /// How long anything may take that comes about by itself.
 const LONG: Duration = Duration::from_secs(60);

@@ -1,0 +1,157 @@
+//! beanstalkd-rs, another server of the protocol, as one node or as a Raft cluster of three on the loopback.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{port, temp::TempDir};
+
+/// How long a node may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The beanstalkd-rs to run: the one that `BEANSTALKD_RS` names, else the first in `PATH`.
+pub fn installed() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("BEANSTALKD_RS").filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).map(|directory| directory.join("beanstalkd-rs")).find(|file| file.is_file())
+}
+
+/// A node, killed on drop.
+#[derive(Debug)]
+pub struct Node {
+    address: String,
+    http: String,
+    config: PathBuf,
+    process: Option<Child>,
+}
+
+impl Node {
+    /// Starts one by itself, with this in its configuration behind the address of its listener.
+    pub fn alone(directory: &Path, listener: &str) -> Self {
+        let mut node = Self::configure(directory, "alone", listener, "");
+        node.start(&[]);
+        node.wait_until_ready();
+        node
+    }
+
+    fn configure(directory: &Path, name: &str, listener: &str, rest: &str) -> Self {
+        let (address, http) = (local(), local());
+        let config = directory.join(format!("{name}.toml"));
+        let text = format!("[[listener]]\naddr = \"{address}\"\n{listener}\n[http]\naddr = \"{http}\"\n{rest}");
+        fs::write(&config, text).expect("a configuration");
+        Self { address, http, config, process: None }
+    }
+
+    /// Where it listens for clients.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Kills it: it finishes nothing.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("to be killed");
+            process.wait().expect("to have ended");
+        }
+    }
+
+    /// Starts it, again if it was killed.
+    pub fn start(&mut self, flags: &[&str]) {
+        let mut command = Command::new(installed().expect("a beanstalkd-rs"));
+        command.arg("--config").arg(&self.config).args(flags);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.process = Some(command.spawn().expect("beanstalkd-rs to start"));
+    }
+
+    fn wait_until_ready(&self) {
+        let until = Instant::now() + PATIENCE;
+        while !self.get("/readyz").is_some_and(|reply| reply.starts_with("HTTP/1.1 200")) {
+            assert!(Instant::now() < until, "{} is not ready", self.address);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Which node it takes for the leader, if it runs and takes one for that.
+    fn leader(&self) -> Option<usize> {
+        let metrics = self.get("/metrics")?;
+        let line = metrics.lines().find(|line| line.starts_with("beanstalkd_cluster_leader_id"))?;
+        line.rsplit(' ').next()?.parse::<usize>().ok()?.checked_sub(1)
+    }
+
+    fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(&self.http).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut reply = Vec::new();
+        let _ended = stream.read_to_end(&mut reply);
+        Some(String::from_utf8_lossy(&reply).into_owned())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Three nodes that are one queue.
+#[derive(Debug)]
+pub struct Cluster {
+    pub nodes: Vec<Node>,
+    _directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts one.
+    #[allow(clippy::new_without_default, reason = "it is started, not defaulted")]
+    pub fn new() -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let peers: Vec<_> = (0..3).map(|_| local()).collect();
+        let mut of_peers = String::new();
+        for (id, peer) in (1..).zip(&peers) {
+            write!(of_peers, "[[cluster.peer]]\nid = {id}\naddr = \"{peer}\"\n").expect("a text");
+        }
+        let mut nodes: Vec<_> = (1..)
+            .zip(&peers)
+            .map(|(id, listen)| {
+                let data = directory.path().join(id.to_string());
+                let rest = format!(
+                    "[cluster]\nnode_id = {id}\nlisten = \"{listen}\"\ndata_dir = \"{}\"\ninsecure_plaintext = true\n{of_peers}",
+                    data.display()
+                );
+                Node::configure(directory.path(), &format!("node-{id}"), "", &rest)
+            })
+            .collect();
+        nodes.iter_mut().for_each(|node| node.start(&["--cluster-init"]));
+        nodes.iter().for_each(Node::wait_until_ready);
+        Self { nodes, _directory: directory }
+    }
+
+    /// All nodes, as an endpoint.
+    pub fn endpoint(&self) -> String {
+        self.nodes.iter().map(Node::address).collect::<Vec<_>>().join(",")
+    }
+
+    /// Kills the leader and starts it again, and waits until there is one, and everybody is ready.
+    pub fn kill_the_leader(&mut self, down: Duration) {
+        let leader = self.nodes.iter().find_map(Node::leader).unwrap_or(0);
+        self.nodes[leader].kill();
+        thread::sleep(down);
+        self.nodes[leader].start(&[]);
+        self.nodes.iter().for_each(Node::wait_until_ready);
+    }
+}
+
+fn local() -> String {
+    format!("127.0.0.1:{}", port::unused("127.0.0.1"))
+}

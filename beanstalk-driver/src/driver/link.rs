@@ -97,9 +97,9 @@ impl<T: PollTransport> Link<T> {
         if mem::replace(&mut self.busy, true) {
             connection.abort();
         }
-        let mut patience = Block::Turn;
+        let mut sending = false;
         let polled = loop {
-            let wrote = match self.write(connection, patience, cx) {
+            let wrote = match if sending { Ok(Wrote::Nothing) } else { self.write(connection, cx) } {
                 Ok(wrote) => wrote,
                 Err(error) => {
                     self.read_out(connection, cx);
@@ -113,7 +113,6 @@ impl<T: PollTransport> Link<T> {
             match wrote {
                 Wrote::All if connection.wants_transmit() => continue,
                 Wrote::Some if !connection.wants_read() => {
-                    patience = Block::Turn;
                     self.mind_the_time(connection);
                     continue;
                 }
@@ -125,8 +124,8 @@ impl<T: PollTransport> Link<T> {
                 (false, _) => Block::Turn,
             };
             let read = self.transport.poll_read(cx, block, connection.receive_buf());
-            // A server that is sending may not read before that is done: then to wait for room would only keep us from reading on.
-            patience = if wrote == Wrote::Nothing && read.is_ready() { Block::No } else { Block::Turn };
+            // A server that sends may not read before that is done: to wait for room again would only keep us from reading on.
+            sending = wrote == Wrote::Nothing && matches!(read, Poll::Ready(Ok(1..)));
             match read {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => {
@@ -178,12 +177,12 @@ impl<T: PollTransport> Link<T> {
         until.map_or(Poll::Pending, |until| self.timer.poll(&mut self.transport, until, cx))
     }
 
-    /// Writes once, and flushes if that was all. Never waits for longer than a turn: the server may be waiting for us to read, or have refused
+    /// Writes once, and flushes if that was all. Never for longer than a turn: the server may be waiting for us to read, or have refused
     /// the body that is being written.
     #[inline(always)]
-    fn write(&mut self, connection: &mut Connection, block: Block, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
+    fn write(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<Wrote, T::Error> {
         if connection.wants_transmit() {
-            match self.transport.poll_write(cx, block, connection.transmit()) {
+            match self.transport.poll_write(cx, Block::Turn, connection.transmit()) {
                 Poll::Ready(Ok(0)) => connection.received_eof(),
                 Poll::Ready(Ok(n)) => connection.transmitted(n),
                 Poll::Ready(Err(error)) => return Err(error),
@@ -194,7 +193,7 @@ impl<T: PollTransport> Link<T> {
             }
         }
         if connection.wants_flush() {
-            match self.transport.poll_flush(cx, block) {
+            match self.transport.poll_flush(cx, Block::Turn) {
                 Poll::Ready(Ok(())) => connection.flushed(),
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Wrote::Nothing),

@@ -114,7 +114,7 @@ fn exit_of(error: &Error) -> Exit {
         Error::Argument(_) => Exit::Usage,
         Error::Command { error: CommandError::NotFound, .. } => Exit::NotFound,
         Error::Command { .. } | Error::Buried(_) | Error::ReplyTooBig { .. } | Error::Stats { .. } => Exit::Refused,
-        Error::UseRefused { .. } | Error::NotHeld { .. } => Exit::Refused,
+        Error::Greeting(_) | Error::UseRefused { .. } | Error::NotHeld { .. } => Exit::Refused,
         _ => Exit::Unreachable,
     }
 }

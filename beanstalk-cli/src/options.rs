@@ -1,6 +1,6 @@
 //! The options that count for every verb, and how arguments are read.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use beanstalk_sync::{Endpoint, TubeName, TubeNameError};
 use clap::Args;
@@ -40,6 +40,22 @@ pub(crate) struct Options {
     /// How long connecting may take, and then each reply: seconds, or as in 500ms, 2m
     #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = parse_timeout)]
     pub(crate) timeout: Duration,
+
+    /// Trust servers at beanstalks:// endpoints whose certificates come from one in this PEM file, in place of those that the system trusts
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// The certificate to show to servers that ask for one, a PEM file
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+
+    /// Its key, a PEM file
+    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// A file with the token for servers that have tokens; BEANSTALK_TOKEN holds it otherwise
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 
     /// When to use colours
     #[arg(long, value_enum, value_name = "WHEN", global = true, default_value = "auto")]

@@ -99,7 +99,7 @@ impl Work {
             .tubes(&self.watch)
             .concurrency(self.jobs.into())
             .retry(retry)
-            .connection(crate::connect::with(&app.options))
+            .connection(crate::connect::with(&app.options)?)
             .on_event(move |event| match event {
                 WorkerEvent::Connection {
                     event: beanstalk_sync::Event::Connected | beanstalk_sync::Event::Restored,

@@ -20,6 +20,7 @@ pub mod reply_decode;
 pub mod reply_roundtrip;
 pub mod server_session;
 pub mod stats_decode;
+pub mod worker_slot;
 
 /// Counts the memory in use, for targets that bound it.
 #[global_allocator]
@@ -41,4 +42,5 @@ pub const TARGETS: &[Target] = &[
     ("reply_roundtrip", reply_roundtrip::run),
     ("server_session", server_session::run_all_ways),
     ("stats_decode", stats_decode::run),
+    ("worker_slot", worker_slot::run),
 ];

@@ -265,6 +265,12 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     }
     add("endpoints", "pieces", [1, 0, 17, 21, 6, 15, 22, 6, 3, 34].to_vec());
 
+    // Connected, nothing to replay, a job with this handler's verdict; then what is sent about it is answered.
+    for (name, flags, verdict) in [("done", 0, 0), ("failed", 2, 2), ("buried", 4, 3), ("retried", 8, 4)] {
+        let steps = [0, 0, 0, 0, 4, 3, 0, 8, verdict, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 3, 0, 14, 1, 5];
+        add("worker_slot", name, [&[flags, 7], &steps[..]].concat());
+    }
+
     let server = b"\x00current-jobs-ready: 3\ncmd-put: 7\nversion: \"1.12\"\nrusage-utime: 0.001234\ndraining: false\n\
                    id: 2e7d\nhostname: \"a\"\nos: #1 SMP: x\n";
     add("stats_decode", "server", server.to_vec());

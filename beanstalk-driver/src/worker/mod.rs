@@ -289,7 +289,8 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
-    /// Is told what happens, on the slots' tasks: it should be quick.
+    /// Is called with what happens, on the slots' tasks: it should be quick. What happens to the connections of one server is
+    /// reported in order, one event at a time.
     pub fn on_event(mut self, on_event: impl Fn(&WorkerEvent) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Box::new(on_event));
         self

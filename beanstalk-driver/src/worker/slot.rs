@@ -214,10 +214,10 @@ where
             running.link.close();
         }
         while let Some(event) = self.machine.poll_event() {
-            if self.slot_state.is_news(&event) {
+            self.slot_state.report(event, |event| {
                 let server = self.slot_state.server().clone();
                 self.shared.emit(&WorkerEvent::Connection { server, event });
-            }
+            });
         }
         while let Some((id, event)) = self.machine.poll_job_event() {
             if self.shared.listens() {

@@ -51,9 +51,14 @@ impl SlotState {
         self.route.endpoint()
     }
 
-    /// Whether an event of this slot's connection is news of the server.
-    pub(super) fn is_news(&self, event: &Event) -> bool {
-        lock(&self.presence).is_news(&mut lock(&self.state).presence, event)
+    /// Reports an event of this slot's connection if it is news of the server. The server's slots report one after the other,
+    /// so that what is news is reported in the order in which it came to be.
+    pub(super) fn report(&self, event: Event, emit: impl FnOnce(Event)) {
+        let mut presence = lock(&self.presence);
+        let is_news = presence.is_news(&mut lock(&self.state).presence, &event);
+        if is_news {
+            emit(event);
+        }
     }
 
     /// The slot waits, among other things, for what happens here.

@@ -2,8 +2,12 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{Arc, Mutex},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use beanstalk_driver::policy::{BuryReason, Event, JobEvent, RetryPolicy, Verdict, WorkerEvent};
@@ -95,12 +99,23 @@ pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itsel
     setup.concurrency = 8;
     let heard = Heard::default();
     let hears = Arc::clone(&heard);
-    setup.on_event = Box::new(move |event| match event {
-        WorkerEvent::Connection { event: Event::Connected, .. } => hears.lock().unwrap().push("connected"),
-        WorkerEvent::Connection { event: Event::Lost { .. }, .. } => hears.lock().unwrap().push("lost"),
-        WorkerEvent::Connection { event: Event::Ended, .. } => hears.lock().unwrap().push("ended"),
-        WorkerEvent::Job { event: JobEvent::Lost, .. } => hears.lock().unwrap().push("job lost"),
-        _ => {}
+    let is_first_loss = AtomicBool::new(true);
+    setup.on_event = Box::new(move |event| {
+        let what = match event {
+            WorkerEvent::Connection { event: Event::Connected, .. } => "connected",
+            WorkerEvent::Connection { event: Event::Lost { .. }, .. } => "lost",
+            WorkerEvent::Connection { event: Event::Ended, .. } => "ended",
+            WorkerEvent::Job { event: JobEvent::Lost, .. } => "job lost",
+            _ => return,
+        };
+        if what == "lost" && is_first_loss.swap(false, Relaxed) {
+            // Time enough for another slot to connect again, which is not to be reported before this.
+            let until = Instant::now() + Duration::from_millis(500);
+            while hears.lock().unwrap().len() == 1 && Instant::now() < until {
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+        hears.lock().unwrap().push(what);
     });
     let (go, going) = channel::bounded::<()>(1);
     setup.handler = Box::new(move |_| Deed { gate: Some(going.clone()), ending: Ending::Verdict(Verdict::Done) });
@@ -119,9 +134,17 @@ pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itsel
     // The one whose handler runs has no need for a connection, but makes one.
     eventually("the others wait", || client.stats_tube("t").is_ok_and(|stats| stats.current_waiting == Some(7)));
     let count = |what| heard.lock().unwrap().iter().filter(|event| **event == what).count();
-    assert_eq!((count("connected"), count("job lost"), count("ended")), (2, 1, 0));
-    // Attempts to connect while it was away have failed, each reported once.
-    assert!(count("lost") >= 1);
+    eventually("the lost job is reported", || count("job lost") == 1);
+    let of_connections = || {
+        let mut events = heard.lock().unwrap().clone();
+        events.retain(|event| ["connected", "lost"].contains(event));
+        events
+    };
+    eventually("the connection is reported", || of_connections().last() == Some(&"connected"));
+    // However often: a server that is being killed may accept connections until its listening socket is closed.
+    let reported = of_connections();
+    assert!(reported.len() > 2 && !reported.windows(2).any(|two| two == ["connected"; 2]), "{reported:?}");
+    assert_eq!((count("job lost"), count("ended")), (1, 0));
     drop(go);
     worker.stop(LONG);
     assert_eq!(count("ended"), 1);

@@ -251,10 +251,9 @@ pub async fn a_put_that_was_not_read_in_time_does_not_keep_the_next_out<P: Peer>
             remote.say("USING default\r\n")
         });
         let limits = Limits { queued, ..Limits::default() };
-        // Long enough for both bodies to be moved.
-        let config = Config { limits, reply_timeout: Some(2 * SHORT), ..impatient() };
+        let config = Config { limits, reply_timeout: Some(Duration::from_secs(60)), ..impatient() };
         let mut peer = P::connect(script.address(), config).await.unwrap();
-        timed_out(&peer.call(Put::of(vec![0; BODY])).await.unwrap_err(), Lost::Unknown);
+        timed_out(&peer.timeout(Some(SHORT)).call(Put::of(vec![0; BODY])).await.unwrap_err(), Lost::Unknown);
         go_on.send(()).unwrap();
         let both = peer.call_both(Put::of(vec![1; BODY]), ListTubeUsed::new()).await.unwrap();
         assert_eq!(both.0.unwrap(), PutOutcome::Inserted(JobId(2)));

@@ -42,7 +42,7 @@ use crate::AsyncStd;
 pub type Worker = tasks::Worker<AsyncStd>;
 
 /// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
-/// `connection`, `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
+/// `connection`, `on_event`, `on_failure`, `dead_letters`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<AsyncStd>;
 
 /// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,
@@ -73,10 +73,13 @@ pub type Session = tasks::Session<AsyncStd>;
 /// A job that a [`Session`] holds: `touch`, `delete`, `release`, `bury` with the job's own priority, and `reclaim`.
 pub type JobHandle<'s> = tasks::JobHandle<'s, AsyncStd>;
 
-/// Puts jobs on several servers, in turns, or by a key.
+/// Puts jobs on several servers, in turns, or by a key, from many tasks: cheap to clone, one clone for each task, or one for all.
+///
+/// Each clone has a tube of its own; servers, their health and connections are shared. There is one connection to each server, on which the puts of
+/// all tasks go out together. Dropping the future of a put abandons it: the job may have been put.
 ///
 /// ```no_run
-/// use beanstalk_async_std::{Error, Producer};
+/// use beanstalk_async_std::{Error, Producer, SharedClient};
 ///
 /// # async fn example() -> Result<(), Error> {
 /// let mut producer = Producer::new(["queue-1:11300", "queue-2:11300"])?;
@@ -85,7 +88,20 @@ pub type JobHandle<'s> = tasks::JobHandle<'s, AsyncStd>;
 /// // All jobs of a customer go to the same server, as long as that is healthy.
 /// let (placed, _) = producer.put_keyed("customer 7", 100, 0, 60, "to: seven").await?;
 /// println!("job {} on server {}", placed.id, placed.server);
+/// // A job is looked after where it is.
+/// let client: SharedClient = producer.client(placed.server)?;
+/// println!("{:?}", client.stats_job(placed.id).await?.state);
+/// // For another task, and another tube.
+/// let mut reports = producer.clone();
+/// reports.use_tube("reports")?;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// | method | |
+/// |---|---|
+/// | [`put`](tasks::Producer::put), [`put_keyed`](tasks::Producer::put_keyed) | put a job by turns, or where its key belongs |
+/// | [`use_tube`](tasks::Producer::use_tube), [`timeout`](tasks::Producer::timeout) | the tube of this handle; a handle whose puts take no longer |
+/// | [`add_server`](tasks::Producer::add_server), [`remove_server`](tasks::Producer::remove_server), [`servers`](tasks::Producer::servers), [`is_healthy`](tasks::Producer::is_healthy) | the servers, which all handles share |
+/// | [`client`](tasks::Producer::client) | the [`SharedClient`](crate::SharedClient) of a server |
 pub type Producer = tasks::Producer<AsyncStd>;

@@ -51,8 +51,8 @@
 //!
 //! # Features
 //!
-//! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`] and
-//! [`SharedClient`]. `tls` brings `TlsOptions`. `json` brings `Body::json` and `Job::json`. `tracing` logs what
+//! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`],
+//! [`SharedClient`] and [`Producer`]. `tls` brings `TlsOptions`. `tracing` logs what
 //! happens to connections and workers as events of the crate `tracing`.
 //!
 //! # TLS, tokens, tunnels
@@ -82,7 +82,6 @@ mod blocking;
 mod call_all;
 mod client;
 mod dial;
-mod producer;
 mod session;
 mod std_runtime;
 #[cfg(feature = "threads")]
@@ -105,10 +104,10 @@ pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
-    Full, GreetingError, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost,
-    MalformedBody, MalformedJob, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put,
-    PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved,
-    Seconds, Stats, StatsJob, StatsTube, TlsError, Touch, TubeArg, TubeName, TubeNameError, Use, Watch,
+    Full, GreetingError, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube,
+    Peek, PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release,
+    ReleaseOutcome, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob,
+    StatsTube, TlsError, Touch, TubeArg, TubeName, TubeNameError, Use, Watch,
     client::{Config, Limits, Ticket},
     stats,
 };
@@ -116,10 +115,9 @@ pub use call_all::CallAll;
 pub use client::Client;
 #[cfg(unix)]
 pub use dial::connector;
-pub use producer::Producer;
 pub use session::{JobHandle, Session};
 #[cfg(feature = "threads")]
-pub use threads::{HeldJob, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
+pub use threads::{HeldJob, Producer, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
 pub use transport::{Socket, Stream, Transport};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 

@@ -1,4 +1,4 @@
-//! The runtime of sessions and producers: everything happens in the thread that calls, and nothing is woken.
+//! The runtime of sessions: everything happens in the thread that calls, and nothing is woken.
 
 use std::{future::Future, thread, time};
 

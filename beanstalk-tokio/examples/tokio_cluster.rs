@@ -89,11 +89,11 @@ async fn run(options: &Options) -> Result<bool, Failure> {
 
     let backoff = Backoff { first: Duration::from_millis(50), max: Duration::from_millis(200) };
     let config = ProducerConfig { tube: tube.parse()?, backoff, ..ProducerConfig::default() };
-    let mut producer = Producer::with_config(&addresses, config)?;
+    let producer = Producer::with_config(&addresses, config)?;
     let start = Instant::now();
     for n in 0..options.jobs {
         if n == options.jobs / 2 && count > 0 {
-            embedded.push(join(&mut producer, &handle)?);
+            embedded.push(join(&producer, &handle)?);
         }
         if n % 50 == 0 {
             // One server after the other takes none for a while.
@@ -106,7 +106,7 @@ async fn run(options: &Options) -> Result<bool, Failure> {
             0 => producer.put(1024, 0, 60, format!("job {n}")).await?,
             _ => producer.put_keyed(key, 1024, 0, 60, format!("job {n}")).await?,
         };
-        let name = producer.servers().find(|(id, _)| *id == placed.server).map(|(_, name)| name.to_string());
+        let name = producer.servers().find(|(id, _)| *id == placed.server).map(|(_, name)| name);
         board.bar(&name.unwrap_or_default()).inc_length(1);
         sleep(Duration::from_millis(1)).await;
     }
@@ -120,7 +120,7 @@ async fn run(options: &Options) -> Result<bool, Failure> {
 }
 
 /// One more server, while everything runs.
-fn join(producer: &mut Producer, handle: &WorkerHandle) -> Result<EmbeddedServer, Failure> {
+fn join(producer: &Producer, handle: &WorkerHandle) -> Result<EmbeddedServer, Failure> {
     let server = EmbeddedServer::start()?;
     producer.add_server(server.addr())?;
     handle.add_server(server.addr())?;

@@ -107,6 +107,12 @@ impl SharedClient {
     beanstalk_driver::client_methods!(shared over Tokio);
 }
 
+impl From<tasks::SharedClient<Tokio>> for SharedClient {
+    fn from(shared: tasks::SharedClient<Tokio>) -> Self {
+        Self { shared }
+    }
+}
+
 /// The future that moves the bytes of a [`SharedClient::from_stream`]: spawn it.
 ///
 /// It resolves once the last clone is gone and the connection was ended in order, or with what ended it before.

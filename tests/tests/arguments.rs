@@ -109,7 +109,7 @@ fn a_wrong_argument_is_one_error_that_says_what_to_write() {
     for (krate, shared) in [("beanstalk_sync", false), ("beanstalk_tokio", true), ("beanstalk_async_std", true)] {
         let wrong: Vec<_> = WRONG.iter().chain(WRONG_SHARED.iter().filter(|_| shared)).collect();
         let mut source = format!("use {krate}::*;\n");
-        source += "fn test(mut client: Client, mut producer: Producer, mut session: Session";
+        source += "fn test(mut client: Client, producer: Producer, mut session: Session";
         source += if shared { ", shared: SharedClient) {\n" } else { ") {\n" };
         let before = source.lines().count();
         for (call, ..) in &wrong {
@@ -176,7 +176,7 @@ fn an_outcome_that_nobody_looks_at_is_noticed() {
     for (krate, wait) in [("beanstalk_sync", ""), ("beanstalk_tokio", ".await"), ("beanstalk_async_std", ".await")] {
         let mut source = format!("#![deny(unused_must_use)]\nuse {krate}::*;\n");
         source +=
-            "async fn test(mut client: Client, mut producer: Producer, mut session: Session) -> Result<(), Error> {\n";
+            "async fn test(mut client: Client, producer: Producer, mut session: Session) -> Result<(), Error> {\n";
         let before = source.lines().count();
         for (call, _) in UNSEEN {
             source += &format!("{call}{wait}?;\n");

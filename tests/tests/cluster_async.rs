@@ -32,8 +32,8 @@ const QUICK: Backoff = Backoff { first: Duration::from_millis(10), max: Duration
 /// One of two producers.
 async fn produce<R: Adapter>(tally: &Tally, addresses: &[String], producer: u64) {
     let config = ProducerConfig { backoff: QUICK, tube: TUBE.parse().unwrap(), ..ProducerConfig::default() };
-    let mut servers = Producer::<R>::with_config(addresses, config).unwrap();
-    let names: HashMap<ServerId, String> = servers.servers().map(|(id, name)| (id, name.to_string())).collect();
+    let servers = Producer::<R>::with_config(addresses, config).unwrap();
+    let names: HashMap<ServerId, String> = servers.servers().collect();
     let mut next = Instant::now();
     for n in 0.. {
         if tally.is_over() {

@@ -23,8 +23,8 @@ const PRODUCERS: u64 = 2;
 
 fn produce(tally: &Tally, addresses: &[String], producer: u64) {
     let config = ProducerConfig { backoff: QUICK, tube: TUBE.parse().unwrap(), ..ProducerConfig::default() };
-    let mut servers = Producer::with_config(addresses, config).unwrap();
-    let names: HashMap<ServerId, String> = servers.servers().map(|(id, name)| (id, name.to_string())).collect();
+    let servers = Producer::with_config(addresses, config).unwrap();
+    let names: HashMap<ServerId, String> = servers.servers().collect();
     for n in 0.. {
         if tally.is_over() {
             return;

@@ -4,20 +4,22 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     ops::ControlFlow,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
+use beanstalk_driver::Runtime;
 use beanstalk_sync::{
     Backoff, Client, CommandError, Config, Error, Event, JobFilter, Lost, Producer, ProducerConfig, Put, Queue,
-    Session, SessionConfig, clear_tube, move_jobs, stats::JobState, wait_until_empty,
+    Session, SessionConfig, Threads, clear_tube, move_jobs, stats::JobState, wait_until_empty,
 };
 use beanstalk_tests::{
     daemon::Daemon,
     server::{Backend, Options, Server, installed},
     unreachable::RefusingPort,
     watchdog,
+    work::crowd,
 };
 
 const QUICK: Backoff = Backoff { first: Duration::from_millis(10), max: Duration::from_millis(100) };
@@ -206,7 +208,7 @@ fn a_producer_passes_over_servers_that_drain_or_are_dead() {
     for (a, b) in servers().zip(servers()) {
         a.drain();
         let refusing = RefusingPort::new();
-        let mut producer = Producer::new([a.address(), &refusing.address(), b.address()]).unwrap();
+        let producer = Producer::new([a.address(), &refusing.address(), b.address()]).unwrap();
         let [draining, dead, healthy] = producer.servers().map(|(id, _)| id).collect::<Vec<_>>()[..] else {
             panic!("three servers")
         };
@@ -223,13 +225,32 @@ fn a_producer_passes_over_servers_that_drain_or_are_dead() {
     }
 }
 
+/// As on the other runtimes: see `src/work/crowd.rs`. The tasks are threads here.
+#[test]
+fn many_threads_lose_no_job_while_a_server_dies_and_comes_back() {
+    let _bound = watchdog::bound();
+    for backend in [Backend::Real, Backend::Embedded] {
+        if backend == Backend::Real && installed().is_none() {
+            continue;
+        }
+        let is_durable = backend == Backend::Real;
+        let servers = [(); 3].map(|()| Daemon::start(backend, is_durable));
+        let (ends, ended) = mpsc::channel();
+        Threads::default().spawn(async move {
+            crowd::run::<Threads>(servers, is_durable).await;
+            ends.send(()).unwrap();
+        });
+        ended.recv().expect("it ends without a panic");
+    }
+}
+
 #[test]
 fn a_producer_gives_up_with_what_the_last_server_said() {
     let _bound = watchdog::bound();
     for server in servers() {
         server.drain();
         let config = ProducerConfig { patience: Some(Duration::from_millis(200)), ..ProducerConfig::default() };
-        let mut producer = Producer::with_config([server.address()], config).unwrap();
+        let producer = Producer::with_config([server.address()], config).unwrap();
         let error = producer.put(1, 0, 60, "x").unwrap_err();
         assert_eq!(error.command_error(), Some(CommandError::Draining));
     }

@@ -169,6 +169,6 @@ impl<R: Request> Request for Attempt<R> {
 }
 
 /// Whether a connection must be dropped after this error: it is broken, or nobody knows when it will answer.
-pub(super) fn breaks(error: &Error) -> bool {
+pub(crate) fn breaks(error: &Error) -> bool {
     error.is_fatal() || matches!(error, Error::TimedOut { .. })
 }

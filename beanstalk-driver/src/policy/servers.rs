@@ -8,6 +8,9 @@
 //!      └───────── it takes a job ◀───────────────────────┘
 //! ```
 //!
+//! Many jobs can be asked of a server at once. What was begun before its last failure is part of that failure, however it ends: a connection that
+//! breaks under a hundred puts is one failure, and an answer that was on its way does not make the server healthy again.
+//!
 //! A server that says nothing costs whoever asks it a whole timeout. So one that was out gets no job as long as another is
 //! healthy: it is connected to and asked something else meanwhile, and nobody waits for the answer.
 //!
@@ -68,6 +71,8 @@ struct Server {
     delays: Delays,
     /// Not healthy, and not to be asked until then.
     out_until: Option<Instant>,
+    /// When it failed last.
+    failed_at: Option<Instant>,
     is_probed: bool,
 }
 
@@ -77,7 +82,16 @@ impl Server {
         self.out_until.is_some_and(|until| until <= now)
     }
 
+    /// Whether what began then is part of its last failure.
+    fn has_failed_since(&self, began: Instant) -> bool {
+        self.failed_at.is_some_and(|failed_at| began <= failed_at)
+    }
+
     fn fail(&mut self, began: Instant, now: Instant) {
+        if self.has_failed_since(began) {
+            return;
+        }
+        self.failed_at = Some(now);
         let took = now.saturating_duration_since(began);
         self.out_until = Some(now + self.delays.next_delay().max(took));
     }
@@ -129,7 +143,7 @@ impl Servers {
         self.next_id = self.next_id.saturating_add(1);
         self.random = hash::scatter(self.random);
         let delays = Delays::new(self.backoff, self.random);
-        self.servers.push(Server { id, name: name.into(), delays, out_until: None, is_probed: false });
+        self.servers.push(Server { id, name: name.into(), delays, out_until: None, failed_at: None, is_probed: false });
         id
     }
 
@@ -177,6 +191,13 @@ impl Servers {
             (Some(_), Some(ends)) if ends <= now => Pick::GiveUp,
             (Some(until), ends) => Pick::WaitUntil(ends.map_or(until, |ends| ends.min(until))),
         }
+    }
+
+    /// How long a job that has waited since `since` waits for one server: for a connection and for its turn. As long as that takes if its
+    /// patience has no bound, or is zero.
+    #[must_use]
+    pub fn wait_limit(&self, since: Instant, now: Instant) -> Option<Duration> {
+        self.patience.connect_timeout(since, now, None)
     }
 
     /// How long connecting to a server may take for a job that has waited since `since`, where it has this timeout.
@@ -235,7 +256,7 @@ impl Servers {
             _ => {
                 // An argument or a limit of our own says nothing about the server.
                 let answered = result.err().is_none_or(|error| error.lost().is_none());
-                if let (Some(server), true) = (server, answered) {
+                if let Some(server) = server.filter(|server| answered && !server.has_failed_since(began)) {
                     server.delays.reset();
                     server.out_until = None;
                 }

@@ -1,17 +1,30 @@
 //! Puts jobs on several servers: carries out what [`policy::Servers`](crate::policy::Servers) decides.
+//!
+//! ```text
+//!   task ── put ──▶ ┌──────────────────────────┐     ┌── SharedClient ◀──▶ server
+//!   task ── put ──▶ │ Servers: whose turn it is│ ──▶ ├── SharedClient ◀──▶ server
+//!   task ◀─ reply ─ └──────────────────────────┘     └── none, out: a probe task connects
+//! ```
+//!
+//! Each connection is a [`SharedClient`] that does not reconnect: when and where to connect is for [`Servers`] to decide. Clients are numbered,
+//! so that whoever finds one broken drops that one, and not its successor.
 
-use alloc::{string::ToString, sync::Arc, vec::Vec};
-use core::{fmt, mem, time::Duration};
-use std::sync::Mutex;
+mod links;
 
-use crate::runtime::{Runtime, has_ended, lock};
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::{fmt, time::Duration};
+
+use crate::runtime::{Runtime, lock};
 use crate::{
     connect::{ConnectOptions, Route},
-    policy::{Backoff, IDLE, Next, Pick, Placed, ServerId, Servers},
+    policy::{Backoff, Next, Placed, ServerId, Servers, breaks},
+    shared::SharedClient,
 };
 use beanstalk_proto::{
-    Argument, Body, Error, Instant, Lost, Priority, Put, PutOutcome, Seconds, TubeArg, TubeName, Use,
+    Argument, Body, Error, Instant, ListTubeUsed, Lost, Priority, Put, PutOutcome, Request, Seconds, TubeArg, TubeName,
+    client::Timeout,
 };
+use links::{Attempt, Inner, Step};
 
 /// How a [`Producer`] puts.
 #[derive(Clone, Debug)]
@@ -20,9 +33,8 @@ pub struct ProducerConfig {
     pub tube: TubeName,
     /// How long a server that failed is left alone; no shorter than its failure took.
     pub backoff: Backoff,
-    /// How long a put waits for a healthy server: 30 s unless changed. `None` waits as long as it takes. An attempt to
-    /// connect is given up when it ends; a reply that is awaited then has its own timeout. With zero, a put waits for none and
-    /// tries each healthy one.
+    /// How long a put waits until it is sent, for a healthy server, a connection and its turn: 30 s unless changed. `None` waits as long as it
+    /// takes. The reply then has its own timeout. With zero, a put waits for no server to become healthy and tries each healthy one.
     pub patience: Option<Duration>,
     /// How each connection is made.
     pub connection: ConnectOptions,
@@ -39,80 +51,83 @@ impl Default for ProducerConfig {
     }
 }
 
-/// Puts jobs on several servers, in turns, or by a key.
+/// Puts jobs on several servers, in turns, or by a key, from many tasks at once: cheap to clone, one clone for each task, or one for all.
+///
+/// Each clone has a tube of its own; servers, their health and connections are shared. There is one connection to each server, on which the puts of
+/// all tasks go out together.
 ///
 /// A server that can't be reached, is draining or out of memory is left alone for a while, and the others take its jobs. It is
 /// then connected to by a task of its own, which costs no put any time, unless it is the only one. A put that may have arrived is
-/// never repeated: it fails, and its [`lost`](Error::lost) says so.
+/// never repeated: it fails, and its [`lost`](Error::lost) is [`Unknown`](Lost::Unknown).
 pub struct Producer<R: Runtime> {
-    runtime: Arc<R>,
-    config: ProducerConfig,
-    servers: Servers,
-    links: Vec<Link<R::Client>>,
-}
-
-struct Link<C> {
-    id: ServerId,
-    route: Route,
-    client: Option<C>,
-    /// The tube in use on this connection, if that is known.
-    tube: Option<TubeName>,
-    /// When it was used last.
-    last: Instant,
-    probe: Option<Probe<C>>,
-}
-
-/// A task that looks whether a server answers again.
-struct Probe<C> {
-    began: Instant,
+    inner: Arc<Inner<R>>,
     tube: TubeName,
-    outcome: Arc<Mutex<Option<Probed<C>>>>,
+    timeout: Timeout,
 }
 
-/// What it came to, and when.
-type Probed<C> = (Result<C, Error>, Instant);
+impl<R: Runtime> Clone for Producer<R> {
+    fn clone(&self) -> Self {
+        let Self { inner, tube, timeout } = self;
+        Self { inner: Arc::clone(inner), tube: tube.clone(), timeout: *timeout }
+    }
+}
 
 impl<R: Runtime> fmt::Debug for Producer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, servers, .. } = self;
-        f.debug_struct("Producer").field("config", config).field("servers", servers).finish_non_exhaustive()
+        let Self { inner, tube, .. } = self;
+        f.debug_struct("Producer")
+            .field("tube", tube)
+            .field("servers", &lock(&inner.state).servers)
+            .finish_non_exhaustive()
     }
 }
 
 impl<R: Runtime> Producer<R> {
-    /// A producer for these servers. It connects once there is something to put.
+    /// Returns a producer for these servers. It connects once there is something to put.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address, and if there is none.
-    pub fn new(addresses: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
-        Self::with_config(addresses, ProducerConfig::default())
+    /// [`Error::Argument`] for what is no endpoint, and if there is none.
+    pub fn new(endpoints: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, Error> {
+        Self::with_config(endpoints, ProducerConfig::default())
     }
 
-    /// A producer with a configuration.
+    /// Returns a producer with a configuration.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what is no address, if there is none, and for a first delay that is longer than the longest.
-    pub fn with_config(addresses: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
-        let runtime = Arc::new(R::default());
-        let servers = Servers::new(config.backoff, config.patience, runtime.seed());
-        let mut producer = Self { runtime, config, servers, links: Vec::new() };
-        for address in addresses {
-            producer.add_server(address.as_ref())?;
+    /// [`Error::Argument`] for what is no endpoint, if there is none, and for a first delay that is longer than the longest.
+    pub fn with_config(endpoints: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
+        let ProducerConfig { tube, backoff, patience, connection } = config;
+        let runtime = R::default();
+        let servers = Servers::new(backoff, patience, runtime.seed());
+        let producer =
+            Self { inner: Arc::new(Inner::new(runtime, servers, connection)), tube, timeout: Timeout::Default };
+        for endpoint in endpoints {
+            producer.add_server(endpoint.as_ref())?;
         }
-        producer.servers.check()?;
+        lock(&producer.inner.state).servers.check()?;
         Ok(producer)
     }
 
-    /// Puts into another tube from now on. Each server is told with its next put.
+    /// Has this handle put into another tube from now on. Its clones are not concerned, and nothing is sent: each put brings its tube with it.
     ///
     /// # Errors
     ///
     /// [`Error::Argument`] for what is no tube name.
     pub fn use_tube<'t>(&mut self, tube: impl Argument<TubeArg<'t>>) -> Result<(), Error> {
-        self.config.tube = tube.into_argument().to_name()?;
+        self.tube = tube.into_argument().to_name()?;
         Ok(())
+    }
+
+    /// Returns a handle of the same producer whose puts take no longer than this all told: waiting for a server, for a connection and for their
+    /// turn, and for the reply. With `None` the reply has as long as it takes.
+    ///
+    /// A put that is over before its server is late by [`Config::reply_timeout`](beanstalk_proto::client::Config::reply_timeout) fails alone: the
+    /// server is not held to have failed.
+    #[must_use]
+    pub fn timeout(&self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { timeout: Timeout::of(timeout), ..self.clone() }
     }
 
     /// Puts a job on the server whose turn it is, or the next that takes it.
@@ -126,9 +141,10 @@ impl<R: Runtime> Producer<R> {
     ///
     /// # Errors
     ///
-    /// Those of `put` and [`Error::Argument`]. When no server is healthy in time, what the last one failed with.
+    /// Those of `put` and [`Error::Argument`]; [`Error::UseRefused`] if the server refused the tube, so that the job is in another. When no server
+    /// takes it in time, what the last one failed with.
     pub async fn put<'b>(
-        &mut self,
+        &self,
         priority: impl Argument<Priority>,
         delay: impl Argument<Seconds>,
         ttr: impl Argument<Seconds>,
@@ -147,7 +163,7 @@ impl<R: Runtime> Producer<R> {
     ///
     /// As [`Producer::put`].
     pub async fn put_keyed<'b>(
-        &mut self,
+        &self,
         key: impl AsRef<[u8]>,
         priority: impl Argument<Priority>,
         delay: impl Argument<Seconds>,
@@ -157,177 +173,128 @@ impl<R: Runtime> Producer<R> {
         self.place(Some(key.as_ref()), Put::new(priority, delay, ttr, body)).await
     }
 
-    /// Adds a server, or finds the one that is there. Servers are told apart, and keys hashed, by the one way in which an [`Endpoint`](crate::Endpoint) is
-    /// written: `localhost` is the same server as `localhost:11300`.
+    /// Adds a server for all handles, or finds the one that is there. Servers are told apart, and keys hashed, by the one way in which an
+    /// [`Endpoint`](crate::Endpoint) is written: `localhost` is the same server as `localhost:11300`.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address.
-    pub fn add_server(&mut self, address: &str) -> Result<ServerId, Error> {
-        let route = address.parse::<Route>()?;
-        let id = self.servers.add(&route.endpoint().to_string());
-        if !self.links.iter().any(|link| link.id == id) {
-            self.links.push(Link { id, route, client: None, tube: None, last: Instant::ZERO, probe: None });
-        }
-        Ok(id)
+    /// [`Error::Argument`] if that is no endpoint.
+    pub fn add_server(&self, endpoint: &str) -> Result<ServerId, Error> {
+        Ok(self.inner.add(endpoint.parse::<Route>()?))
     }
 
-    /// Removes a server and says whether it was there. Its jobs stay where they are.
-    pub fn remove_server(&mut self, id: ServerId) -> bool {
-        self.links.retain(|link| link.id != id);
-        self.servers.remove(id)
+    /// Removes a server for all handles, and returns whether it was there. Its jobs stay where they are, and puts that were sent to it are
+    /// answered.
+    pub fn remove_server(&self, id: ServerId) -> bool {
+        self.inner.remove(id)
     }
 
-    /// The servers, in the order in which they were added.
-    pub fn servers(&self) -> impl Iterator<Item = (ServerId, &str)> {
-        self.servers.iter()
+    /// Returns the servers and their endpoints, in the order in which they were added.
+    pub fn servers(&self) -> impl Iterator<Item = (ServerId, String)> + use<R> {
+        let servers: Vec<_> = lock(&self.inner.state).servers.iter().map(|(id, name)| (id, name.into())).collect();
+        servers.into_iter()
     }
 
-    /// Whether a server is taken for healthy. One that failed is not until a put finds that it answers again.
+    /// Returns whether a server is taken for healthy. One that failed is not until a probe or a put finds that it answers again.
     #[must_use]
     pub fn is_healthy(&self, id: ServerId) -> bool {
-        self.servers.is_healthy(id)
+        lock(&self.inner.state).servers.is_healthy(id)
     }
 
-    /// The connection to a server, to look after a job that was put there. It is connected first if there is need.
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped while it connects, there is no connection.
+    /// Returns the client of a server, to look after a job that was put there: as `SharedClient`, the type of the binding. It has the connection
+    /// that the producer puts on, and ends with it; ask for it again then. It connects with its first call if there is need.
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] if there is no such server, and what connecting fails with.
-    pub async fn client(&mut self, id: ServerId) -> Result<&mut R::Client, Error> {
-        let gone = Error::Closed { lost: Lost::NotSent };
-        let Some(link) = self.links.iter_mut().find(|link| link.id == id) else { return Err(gone) };
-        // Whoever gets it may use another.
-        link.tube = None;
-        link.connect(&*self.runtime, &self.config.connection).await
+    /// [`Error::Closed`] if there is no such server.
+    pub fn client<C: From<SharedClient<R>>>(&self, id: ServerId) -> Result<C, Error> {
+        Ok(self.inner.client(id)?.into())
     }
 
-    async fn place(&mut self, key: Option<&[u8]>, put: Put<'_>) -> Result<(Placed, PutOutcome), Error> {
-        let since = self.runtime.now();
+    async fn place(&self, key: Option<&[u8]>, put: Put<'_>) -> Result<(Placed, PutOutcome), Error> {
+        let inner = &self.inner;
+        let since = inner.runtime.now();
+        let over = match self.timeout {
+            Timeout::After(timeout) if !timeout.is_zero() => Some(since + timeout),
+            _ => None,
+        };
         let mut last = None;
         loop {
-            let began = self.runtime.now();
-            self.look_after_probes(began);
-            match self.servers.pick(key, since, began) {
-                Pick::Server(id) => {
-                    let timeout = self.config.connection.config.connect_timeout;
-                    let result = self.put_on(id, &put, self.servers.connect_timeout(since, timeout, began)).await;
-                    let now = self.runtime.now();
-                    match (self.servers.handle_result(id, result.as_ref().map(drop), began, now), result) {
-                        (Next::Repeat, Err(error)) => last = Some(error),
-                        (_, result) => return result.map(|outcome| (Placed { server: id, id: outcome.id() }, outcome)),
-                    }
-                }
-                Pick::WaitUntil(until) => self.runtime.sleep(until).await,
-                Pick::GiveUp => return Err(last.unwrap_or(Error::Closed { lost: Lost::NotSent })),
+            let now = inner.runtime.now();
+            if over.is_some_and(|over| over <= now) {
+                return Err(last.unwrap_or_else(|| timed_out(&put, now.saturating_duration_since(since))));
+            }
+            inner.start_probes(now);
+            match inner.step(key, since, now)? {
+                Step::Ask(attempt) => match self.ask(attempt, over, put.clone()).await {
+                    (Next::Repeat, Err(error)) => last = Some(error),
+                    (_, result) => return result,
+                },
+                Step::Wait(until, seen) => inner.wait(over.map_or(until, |over| over.min(until)), seen).await,
+                Step::GiveUp => return Err(last.unwrap_or(Error::Closed { lost: Lost::NotSent })),
             }
         }
     }
 
-    async fn put_on(&mut self, id: ServerId, put: &Put<'_>, timeout: Option<Duration>) -> Result<PutOutcome, Error> {
-        let Some(link) = self.links.iter_mut().find(|link| link.id == id) else {
-            return Err(Error::Closed { lost: Lost::NotSent });
-        };
-        let connection = self.config.connection.clone().connect_timeout(timeout);
-        let result = link.put(&*self.runtime, &self.config.tube, &connection, put).await;
-        if result.as_ref().is_err_and(|error| error.is_fatal() || matches!(error, Error::TimedOut { .. })) {
-            link.client = None;
-        }
-        result
-    }
-}
-
-impl<R: Runtime> Producer<R> {
-    /// Takes in what probes came to, and starts those that it is time for.
-    fn look_after_probes(&mut self, now: Instant) {
-        for link in &mut self.links {
-            let Some((probe, (result, ended))) = link.end_probe(now) else { continue };
-            self.servers.handle_probed(link.id, result.as_ref().map(drop), probe.began, ended);
-            if let Ok(client) = result {
-                (link.client, link.tube) = (Some(client), Some(probe.tube));
-            }
-        }
-        while let Some(id) = self.servers.poll_probe(now) {
-            let Some(link) = self.links.iter_mut().find(|link| link.id == id) else { continue };
-            let (tube, outcome) = (self.config.tube.clone(), Arc::default());
-            link.probe = Some(Probe { began: now, tube: tube.clone(), outcome: Arc::clone(&outcome) });
-            let (runtime, route) = (Arc::clone(&self.runtime), link.route.clone());
-            let options = self.config.connection.clone();
-            self.runtime.spawn(async move {
-                let result = probe(&*runtime, &route, &options, &tube).await;
-                *lock(&outcome) = Some((result, runtime.now()));
+    /// Puts on one server, and returns what that came to and whether to ask another.
+    ///
+    /// A connection has to have answered something before a put is sent on it: what a server that is silent from the beginning swallows would
+    /// else be a job of which nobody knows.
+    async fn ask(
+        &self,
+        attempt: Attempt<R>,
+        over: Option<Instant>,
+        put: Put<'_>,
+    ) -> (Next, Result<(Placed, PutOutcome), Error>) {
+        let Attempt { server, number, client, began, patience, has_answered } = attempt;
+        let inner = &self.inner;
+        // What is left of the time of the whole, and until the put is sent.
+        let limited = |now: Instant| {
+            let timeout = over.map_or(self.timeout, |over| {
+                Timeout::After(over.saturating_duration_since(now).max(Duration::from_nanos(1)))
             });
+            let patience = patience.map(|patience| patience.saturating_sub(now.saturating_duration_since(began)));
+            (client.with_timeout(timeout), patience)
+        };
+        let mut result = Ok(());
+        if !has_answered {
+            let (client, patience) = limited(began);
+            result = client.run_within(patience, None, ListTubeUsed::new()).await.map(drop);
         }
-    }
-}
-
-/// Connects, and has the server answer something that changes nothing.
-async fn probe<R: Runtime>(
-    runtime: &R,
-    route: &Route,
-    options: &ConnectOptions,
-    tube: &TubeName,
-) -> Result<R::Client, Error> {
-    let mut client = runtime.connect(route, options).await?;
-    R::driver(&mut client).call(Use::new(tube)).await?;
-    Ok(client)
-}
-
-impl<C> Link<C> {
-    /// What the probe came to, if it has ended.
-    fn end_probe(&mut self, now: Instant) -> Option<(Probe<C>, Probed<C>)> {
-        let probe = self.probe.as_ref()?;
-        // A task that is gone, with its runtime, has no outcome.
-        let is_over = Arc::strong_count(&probe.outcome) == 1;
-        let outcome = lock(&probe.outcome).take();
-        let outcome = outcome.or_else(|| is_over.then(|| (Err(Error::Closed { lost: Lost::NotSent }), now)))?;
-        Some((self.probe.take()?, outcome))
-    }
-}
-
-impl<C: Send> Link<C> {
-    async fn connect<R: Runtime<Client = C>>(
-        &mut self,
-        runtime: &R,
-        options: &ConnectOptions,
-    ) -> Result<&mut C, Error> {
-        let now = runtime.now();
-        let idle = now.saturating_duration_since(mem::replace(&mut self.last, now)) > IDLE;
-        if let Some(client) = &mut self.client {
-            // A connection that ended while nobody looked would take a put, and nobody could tell whether it has run.
-            if R::driver(client).connection.is_ended() || idle && has_ended::<R>(client).await {
-                self.client = None;
-            }
-        }
-        let client = match self.client.take() {
-            Some(client) => client,
-            None => {
-                self.tube = None;
-                runtime.connect(&self.route, options).await?
+        let (mut result, was_sent) = match result {
+            Err(error) if error.command_error().is_none() => (Err(error), false),
+            _ => {
+                if !has_answered {
+                    inner.handle_answer(server, number);
+                }
+                let (client, patience) = limited(inner.runtime.now());
+                (client.run_within(patience, Some(&self.tube), put).await, true)
             }
         };
-        Ok(self.client.insert(client))
-    }
-
-    async fn put<R: Runtime<Client = C>>(
-        &mut self,
-        runtime: &R,
-        tube: &TubeName,
-        options: &ConnectOptions,
-        put: &Put<'_>,
-    ) -> Result<PutOutcome, Error> {
-        self.connect(runtime, options).await?;
-        let Some(client) = &mut self.client else { return Err(Error::Closed { lost: Lost::NotSent }) };
-        if self.tube.as_ref() != Some(tube) {
-            // Until the server has agreed, nobody knows.
-            self.tube = None;
-            R::driver(client).call(Use::new(tube)).await.map_err(|error| error.with_lost(Lost::NotSent))?;
-            self.tube = Some(tube.clone());
+        let now = inner.runtime.now();
+        let is_broken = client.is_closed();
+        let mut is_its_own = false;
+        if let (Err(error), false) = (&mut result, is_broken) {
+            // Nothing is known of a server that was not given its time.
+            let is_over = over.is_some_and(|over| over <= now);
+            let has_waited_its_turn =
+                matches!(error, Error::TimedOut { lost: Lost::NotSent, .. }) && client.is_connected();
+            is_its_own = breaks(error) && (is_over || has_waited_its_turn);
+            if let (Error::TimedOut { waited, .. }, Timeout::After(timeout), true) = (error, self.timeout, is_over) {
+                *waited = timeout;
+            }
         }
-        R::driver(client).call(put.clone()).await
+        let result = result.map_err(|error| if was_sent { error } else { error.with_lost(Lost::NotSent) });
+        let mut next = Next::Return;
+        if !is_its_own {
+            let has_ended = is_broken || result.as_ref().is_err_and(breaks);
+            next = inner.handle_result(server, result.as_ref().map(drop), began, now, has_ended.then_some(number));
+        }
+        (next, result.map(|outcome| (Placed { server, id: outcome.id() }, outcome)))
     }
+}
+
+fn timed_out(put: &Put<'_>, waited: Duration) -> Error {
+    let expect = put.expect();
+    Error::TimedOut { command: expect.command(), subject: expect.about(), waited, lost: Lost::NotSent }
 }

@@ -51,6 +51,8 @@ pub(super) struct Turn<'c, R: Runtime> {
     number: Option<u64>,
     /// The bytes of its body, while it is in line.
     in_line: Option<usize>,
+    /// When it gives up waiting for a connection and for its turn, apart from the client's own patience.
+    sent_by: Option<Instant>,
     limits: Limits,
     watch: Watch,
 }
@@ -75,7 +77,13 @@ impl<'c, R: Runtime> Turn<'c, R> {
         };
         let call = inner.with(|state| state.machine.begin(request, since));
         let limits = Limits { since, reply, over };
-        Self { inner, call, expect, number: None, in_line: None, limits, watch: Watch::default() }
+        Self { inner, call, expect, number: None, in_line: None, sent_by: None, limits, watch: Watch::default() }
+    }
+
+    /// Has it give up unless its request is sent within this time.
+    pub(super) fn sent_within(mut self, patience: Option<Duration>) -> Self {
+        self.sent_by = patience.map(|patience| self.limits.since + patience);
+        self
     }
 
     /// Sends the request, once there is a connection and it is its turn.
@@ -190,7 +198,7 @@ impl<'c, R: Runtime> Turn<'c, R> {
 
     /// When it gives up waiting.
     fn until(&self, state: &State) -> Option<Instant> {
-        [state.machine.patience_ends(&self.call), self.limits.over].into_iter().flatten().min()
+        [state.machine.patience_ends(&self.call), self.sent_by, self.limits.over].into_iter().flatten().min()
     }
 
     fn leave(&mut self, state: &mut State) {
@@ -203,7 +211,7 @@ impl<'c, R: Runtime> Turn<'c, R> {
 
     /// The error of a call that has waited for long enough: for its turn, or for a connection.
     fn late(&self, state: &State, now: Instant) -> Error {
-        if !state.machine.is_connected(now) {
+        if !state.machine.is_connected(now) && state.cause.is_some() {
             return self.given_up(state);
         }
         let (command, subject, lost) = (self.expect.command(), self.expect.about(), self.call.lost());

@@ -32,6 +32,7 @@ use core::{
     marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 pub use driver::SharedDriver;
@@ -221,12 +222,26 @@ impl<R: Runtime> SharedClient<R> {
         self.closed().await;
     }
 
+    /// Whether there is a connection, as far as is known.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.inner.with(|state| state.machine.is_connected(self.inner.runtime.now()))
+    }
+
     async fn run<Q: Request + Clone>(&self, tube: Option<TubeName>, request: Q) -> Result<Q::Reply, Error> {
-        let expect = request.expect();
-        check_shareable(&expect, tube.is_some())?;
-        let mut turn = Turn::new(&self.inner, &request, expect, self.timeout);
+        check_shareable(&request.expect(), tube.is_some())?;
+        self.run_within(None, tube.as_ref(), request).await
+    }
+
+    /// Sends a request that is known to leave the connection as it is, unless that takes longer than `patience`, and waits for its reply.
+    pub(crate) async fn run_within<Q: Request + Clone>(
+        &self,
+        patience: Option<Duration>,
+        tube: Option<&TubeName>,
+        request: Q,
+    ) -> Result<Q::Reply, Error> {
+        let mut turn = Turn::new(&self.inner, &request, request.expect(), self.timeout).sent_within(patience);
         loop {
-            let mut waiting = turn.send(tube.as_ref(), &request).await?;
+            let mut waiting = turn.send(tube, &request).await?;
             match poll_fn(|cx| waiting.poll_reply(cx)).await {
                 Ok(reply) => return waiting.decode::<Q>(reply),
                 Err(error) if turn.handle_failed(&error) == Next::Repeat => {}

@@ -5,7 +5,6 @@ mod body;
 mod dialect;
 mod excerpt;
 mod into;
-mod malformed;
 mod outcome;
 mod subject;
 mod tube;
@@ -18,7 +17,6 @@ pub use self::{
     dialect::Dialect,
     excerpt::Excerpt,
     into::Argument,
-    malformed::{MalformedBody, MalformedJob},
     outcome::{Buried, Job, PutOutcome, ReleaseOutcome, Reserved},
     subject::Subject,
     tube::{TubeArg, TubeName},

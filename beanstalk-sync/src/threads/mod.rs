@@ -1,4 +1,4 @@
-//! The runtime of workers and shared clients: each task on a thread of its own.
+//! The runtime of workers, shared clients and producers: each task on a thread of its own.
 //!
 //! ```text
 //!   task's thread:   poll ── pending ──▶ wait for the socket, the waker and the timer at once ──▶ poll …
@@ -13,6 +13,7 @@
 
 mod evented;
 mod keeper;
+mod producer;
 mod shared;
 mod task;
 mod wait;
@@ -35,6 +36,7 @@ use beanstalk_proto::{Error, Instant, Lost};
 use crate::{dial, transport::Stream};
 use evented::Evented;
 use keeper::Keeper;
+pub use producer::Producer;
 pub use shared::SharedClient;
 use task::Task;
 pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};

@@ -77,3 +77,9 @@ impl SharedClient {
 
     beanstalk_driver::client_methods!(shared by block_on);
 }
+
+impl From<tasks::SharedClient<Threads>> for SharedClient {
+    fn from(shared: tasks::SharedClient<Threads>) -> Self {
+        Self { shared }
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Servers here can be killed and started again at the same address.
 
+pub mod crowd;
 pub mod every;
 pub mod gone;
 pub mod killed;
@@ -140,6 +141,8 @@ scenarios! {
         servers_take_turns_and_a_dead_one_is_passed_over
         a_key_stays_with_its_server_until_that_is_gone
         a_job_is_found_where_it_was_placed
+        a_clone_has_a_tube_and_a_timeout_of_its_own
+        many_tasks_lose_no_job_while_a_server_dies_and_comes_back
     }
     shared {
         every_put_is_accounted_for_though_its_server_is_restarted_all_the_time

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use beanstalk_driver::{
-    Producer, ProducerConfig,
+    Producer, ProducerConfig, SharedClient,
     policy::{Backoff, ServerId},
 };
 use beanstalk_proto::{Error, Lost, StatsTube};
@@ -60,7 +60,7 @@ pub(super) async fn servers_take_turns_and_a_dead_one_is_passed_over<R: Adapter>
 
 pub(super) async fn a_key_stays_with_its_server_until_that_is_gone<R: Adapter>(stand: Stand) {
     let mut servers = [stand.server(), stand.server(), stand.server()];
-    let mut producer = producer::<R>(&servers);
+    let producer = producer::<R>(&servers);
     let mut homes = HashMap::new();
     for n in 0..60 {
         let key = format!("key {}", n % 20);
@@ -88,16 +88,45 @@ pub(super) async fn a_job_is_found_where_it_was_placed<R: Adapter>(stand: Stand)
     producer.use_tube("t").unwrap();
     for n in 0..4 {
         let (placed, _) = producer.put(1, 0, 60, n.to_string()).await.unwrap();
-        let client = producer.client(placed.server).await.unwrap();
-        let job = R::driver(client).call(beanstalk_proto::Peek::new(placed.id)).await.unwrap();
+        let client: SharedClient<R> = producer.client(placed.server).unwrap();
+        let job = client.call(beanstalk_proto::Peek::new(placed.id)).await.unwrap();
         assert_eq!(job.text(), Ok(&*n.to_string()));
-        // Whatever is done with it, the producer says again which tube it means.
-        R::driver(client).call(beanstalk_proto::Use::new("elsewhere")).await.unwrap();
+        // Whatever is done with it, each put brings its tube with it.
+        client.call_in("elsewhere", beanstalk_proto::Kick::new(1)).await.unwrap();
     }
     let ids: Vec<ServerId> = producer.servers().map(|(id, _)| id).collect();
     for id in ids {
-        let client = producer.client(id).await.unwrap();
-        let stats = R::driver(client).call(StatsTube::new("t")).await.unwrap();
+        let client: SharedClient<R> = producer.client(id).unwrap();
+        let stats = client.call(StatsTube::new("t")).await.unwrap();
         assert_eq!(stats.current_jobs_ready, Some(2));
     }
+}
+
+pub(super) async fn a_clone_has_a_tube_and_a_timeout_of_its_own<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let mut producer = producer::<R>(std::slice::from_ref(&server));
+    producer.use_tube("one").unwrap();
+    let mut clone = producer.clone();
+    clone.use_tube("other").unwrap();
+    for handle in [&producer, &clone, &producer] {
+        handle.put(1, 0, 60, "x").await.unwrap().1.inserted().unwrap();
+    }
+    let mut session = session::<R>(&server).await;
+    for (tube, jobs) in [("one", 2), ("other", 1)] {
+        assert_eq!(session.stats_tube(tube).await.unwrap().current_jobs_ready, Some(jobs));
+    }
+    // Who is in a hurry gives up alone, on a server that takes connections and answers nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = Producer::<R>::new([listener.local_addr().unwrap().to_string()]).unwrap();
+    let id = silent.servers().next().unwrap().0;
+    let hurried = silent.timeout(Duration::from_millis(20));
+    let error = hurried.put(1, 0, 60, "x").await.unwrap_err();
+    assert!(matches!(error, Error::TimedOut { waited, .. } if waited >= Duration::from_millis(20)), "{error}");
+    assert!(silent.is_healthy(id));
+}
+
+pub(super) async fn many_tasks_lose_no_job_while_a_server_dies_and_comes_back<R: Adapter>(stand: Stand) {
+    let servers = [(); 3].map(|()| stand.durable());
+    let is_durable = servers.iter().all(Option::is_some);
+    super::crowd::run::<R>(servers.map(|server| server.unwrap_or_else(|| stand.server())), is_durable).await;
 }

@@ -70,6 +70,26 @@ fn one_that_failed_is_out_for_as_long_as_its_failure_took() {
 }
 
 #[test]
+fn a_break_that_many_jobs_report_is_counted_once() {
+    let (mut servers, ids) = set(2);
+    servers.handle_result(ids[0], Err(&UNKNOWN), at(0), at(10));
+    let probed_at = |servers: &Servers| servers.servers[0].out_until;
+    let until = probed_at(&servers);
+    assert_eq!(servers.servers[0].delays.attempts(), 1);
+    for began in 0..=10 {
+        assert_eq!(servers.handle_result(ids[0], Err(&NOT_SENT), at(began), at(20)), Next::Repeat);
+        assert_eq!(servers.handle_result(ids[0], Err(&UNKNOWN), at(began), at(20)), Next::Return);
+        // An answer that was on its way when another put was refused.
+        assert_eq!(servers.handle_result(ids[0], Ok(()), at(began), at(20)), Next::Return);
+    }
+    assert_eq!((servers.servers[0].delays.attempts(), probed_at(&servers)), (1, until));
+    servers.handle_result(ids[0], Err(&UNKNOWN), at(11), at(20));
+    assert_eq!(servers.servers[0].delays.attempts(), 2);
+    assert_eq!(servers.handle_result(ids[0], Ok(()), at(21), at(22)), Next::Return);
+    assert!(servers.is_healthy(ids[0]));
+}
+
+#[test]
 fn what_answers_probes_and_takes_no_jobs_is_probed_ever_more_rarely() {
     let (mut servers, ids) = set(2);
     let (mut now, mut probes) = (at(0), 0);

@@ -104,8 +104,6 @@ pub enum Outcome {
     Verdict(Verdict),
     /// An error, with its chain of sources.
     Failed(String),
-    /// An error about the job's body, which cannot be decoded, with its chain of sources.
-    Malformed(String),
     /// A panic, and what it was raised with.
     Panicked(String),
 }
@@ -198,7 +196,6 @@ impl Worker {
             failures: Failures {
                 retry: config.retry,
                 decides: config.decides,
-                bury_malformed: config.bury_malformed,
                 dead_letters: config.dead_letters.clone(),
                 random: seed,
                 in_use: false,
@@ -321,9 +318,7 @@ impl Worker {
         now: Instant,
     ) {
         let Some(id) = self.held.as_ref().filter(|held| held.is_running()).map(Held::id) else { return };
-        let outcome = outcome.into();
-        let malformed = matches!(outcome, Outcome::Malformed(_));
-        let verdict = match outcome {
+        let verdict = match outcome.into() {
             Outcome::Verdict(Verdict::Failed) => {
                 self.happened(id, JobEvent::Failed { reason: "its verdict is that it failed".into() });
                 Verdict::Failed
@@ -333,10 +328,6 @@ impl Worker {
                 self.happened(id, JobEvent::Failed { reason });
                 Verdict::Failed
             }
-            Outcome::Malformed(reason) => {
-                self.happened(id, JobEvent::Malformed { reason });
-                Verdict::Failed
-            }
             Outcome::Panicked(reason) => {
                 self.happened(id, JobEvent::Panicked { reason });
                 Verdict::Failed
@@ -344,12 +335,7 @@ impl Worker {
         };
         match &mut self.held {
             Some(held) if held.hold == Hold::Lost => self.held = None,
-            Some(held) => {
-                held.handle_finished(verdict, server, deferrals, now);
-                if malformed && self.failures.bury_malformed {
-                    held.give_up_as_malformed();
-                }
-            }
+            Some(held) => held.handle_finished(verdict, server, deferrals, now),
             None => {}
         }
     }

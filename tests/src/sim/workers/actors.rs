@@ -74,7 +74,7 @@ pub(super) async fn producer(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
             producer.use_tube(&tube).expect("a name");
         }
         if rng.one_in(60) {
-            come_and_go(&mut producer, &mut rng);
+            come_and_go(&producer, &mut rng);
         }
         let body = body(&mut rng, &tube, &whose, n);
         cluster.tally().put(&body, &tube);
@@ -93,7 +93,7 @@ pub(super) async fn producer(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
         match result {
             Some(Ok((placed, _))) => {
                 let server =
-                    producer.servers().find(|(id, _)| *id == placed.server).map(|(_, name)| Cluster::number(name));
+                    producer.servers().find(|(id, _)| *id == placed.server).map(|(_, name)| Cluster::number(&name));
                 cluster.tally().acknowledged(&body, server.expect("a server of its own"), placed.id);
             }
             Some(Err(error)) => cluster.tally().failed(&body, &error),
@@ -109,7 +109,7 @@ pub(super) async fn steady_producer(cluster: Arc<Cluster>, mut rng: Rng) {
     let connection = config(&mut rng);
     let tube = tube(&mut rng);
     let settings = ProducerConfig { tube: tube.clone(), backoff: QUICK, patience: None, connection: connection.into() };
-    let mut producer = Producer::<Virtual>::with_config(cluster.addresses(), settings).expect("addresses");
+    let producer = Producer::<Virtual>::with_config(cluster.addresses(), settings).expect("addresses");
     for n in 0.. {
         if cluster.is_finishing() {
             return;
@@ -119,7 +119,7 @@ pub(super) async fn steady_producer(cluster: Arc<Cluster>, mut rng: Rng) {
         match producer.put(1, 0, 60, &body[..]).await {
             Ok((placed, _)) => {
                 let server =
-                    producer.servers().find(|(id, _)| *id == placed.server).map(|(_, name)| Cluster::number(name));
+                    producer.servers().find(|(id, _)| *id == placed.server).map(|(_, name)| Cluster::number(&name));
                 cluster.tally().acknowledged(&body, server.expect("a server of its own"), placed.id);
             }
             Err(error) => cluster.tally().failed(&body, &error),
@@ -129,7 +129,7 @@ pub(super) async fn steady_producer(cluster: Arc<Cluster>, mut rng: Rng) {
 }
 
 /// Leaves a server out, or takes all of them in.
-fn come_and_go(producer: &mut Producer<Virtual>, rng: &mut Rng) {
+fn come_and_go(producer: &Producer<Virtual>, rng: &mut Rng) {
     let servers: Vec<_> = producer.servers().map(|(id, _)| id).collect();
     if servers.len() > 1 && rng.one_in(2) {
         assert!(producer.remove_server(servers[rng.index(servers.len())]), "it was there");

@@ -54,7 +54,6 @@ pub struct Setup {
     pub concurrency: usize,
     pub retry: RetryPolicy,
     pub reclaim: bool,
-    pub bury_malformed: bool,
     pub backoff: Backoff,
     pub config: Config,
     pub on_event: Box<dyn Fn(&WorkerEvent) + Send + Sync>,
@@ -69,7 +68,6 @@ impl Setup {
             concurrency: 1,
             retry: RetryPolicy::default(),
             reclaim: false,
-            bury_malformed: true,
             backoff: Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) },
             config: Config::default(),
             on_event: Box::new(|_| {}),
@@ -172,7 +170,6 @@ impl<R: Adapter> Binding for Async<R> {
                     .concurrency(setup.concurrency)
                     .retry(setup.retry)
                     .reclaim(setup.reclaim)
-                    .bury_malformed(setup.bury_malformed)
                     .backoff(setup.backoff)
                     .connection(setup.config)
                     .on_event(setup.on_event)
@@ -215,7 +212,7 @@ impl<R: Adapter> Binding for Async<R> {
 
     fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>) {
         R::block_on(async {
-            let mut producer = tasks::Producer::<R>::with_config(addresses, config).expect("a producer");
+            let producer = tasks::Producer::<R>::with_config(addresses, config).expect("a producer");
             loop {
                 let start = std::time::Instant::now();
                 let result = producer.put(1, 0, 60, "x").await;
@@ -264,7 +261,6 @@ impl Binding for Blocking {
             .concurrency(setup.concurrency)
             .retry(setup.retry)
             .reclaim(setup.reclaim)
-            .bury_malformed(setup.bury_malformed)
             .backoff(setup.backoff)
             .connection(setup.config)
             .on_event(setup.on_event)
@@ -301,7 +297,7 @@ impl Binding for Blocking {
     }
 
     fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>) {
-        let mut producer = beanstalk_sync::Producer::with_config(addresses, config).expect("a producer");
+        let producer = beanstalk_sync::Producer::with_config(addresses, config).expect("a producer");
         loop {
             let start = std::time::Instant::now();
             let result = producer.put(1, 0, 60, "x");

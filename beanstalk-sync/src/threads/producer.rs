@@ -1,4 +1,6 @@
-//! Putting jobs on several servers as if they were one: the driver's producer, in the thread that calls.
+//! Putting jobs on several servers as if they were one: the driver's producer, for many threads.
+
+use std::time::Duration;
 
 use beanstalk_driver::{
     self as tasks, ProducerConfig,
@@ -6,15 +8,18 @@ use beanstalk_driver::{
 };
 use beanstalk_proto::{Argument, Body, Error, Priority, PutOutcome, Seconds, TubeArg};
 
-use crate::{blocking::block_on, client::Client, std_runtime::Std};
+use super::{SharedClient, Threads, wait::block_on};
 
-/// Puts jobs on several servers.
+/// Puts jobs on several servers, from many threads: cheap to clone, one clone for each thread, or one for all.
+///
+/// Each clone has a tube of its own; servers, their health and connections are shared. There is one connection to each server, on which the puts of
+/// all threads go out together, and which a thread of its own looks after.
 ///
 /// Healthy servers take turns, or a key says where jobs belong that should stay together. A server that can't be reached,
 /// is [draining](beanstalk_proto::CommandError::Draining) or
 /// [out of memory](beanstalk_proto::CommandError::OutOfMemory) is passed over for a while, and its jobs go elsewhere. It is
 /// then connected to in a thread of its own, which costs no put any time, unless it is the only one. Only
-/// a job that may have arrived never goes twice: its put fails.
+/// a job that may have arrived never goes twice: its put fails with [`Lost::Unknown`](beanstalk_proto::Lost::Unknown).
 ///
 /// ```no_run
 /// use beanstalk_sync::Producer;
@@ -25,12 +30,16 @@ use crate::{blocking::block_on, client::Client, std_runtime::Std};
 /// producer.put(100, 0, 60, "to: alice")?.1.inserted()?;
 /// // All of one customer's jobs on one server, while it is healthy.
 /// producer.put_keyed("customer 42", 100, 0, 60, "to: bob")?;
+/// // For another thread, and another tube.
+/// let mut reports = producer.clone();
+/// reports.use_tube("reports")?;
+/// std::thread::spawn(move || reports.put(100, 0, 60, "october"));
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Producer {
-    producer: tasks::Producer<Std>,
+    producer: tasks::Producer<Threads>,
 }
 
 impl Producer {
@@ -52,13 +61,23 @@ impl Producer {
         Ok(Self { producer: tasks::Producer::with_config(endpoints, config)? })
     }
 
-    /// Puts further jobs into this tube, whichever server takes them.
+    /// Has this handle put further jobs into this tube, whichever server takes them. Its clones are not concerned.
     ///
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no name of a tube; nothing is sent.
     pub fn use_tube<'a>(&mut self, tube: impl Argument<TubeArg<'a>>) -> Result<(), Error> {
         self.producer.use_tube(tube)
+    }
+
+    /// Returns a handle of the same producer whose puts take no longer than this all told: waiting for a server, for a connection and for their
+    /// turn, and for the reply. With `None` the reply has as long as it takes.
+    ///
+    /// A put that is over before its server is late by [`Config::reply_timeout`](crate::Config::reply_timeout) fails alone: the server is not
+    /// held to have failed.
+    #[must_use]
+    pub fn timeout(&self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { producer: self.producer.timeout(timeout) }
     }
 
     /// Puts a job on the server whose turn it is, and returns where it is.
@@ -68,9 +87,9 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// As [`Client::put`]. If no server takes it in time, what the last one failed with.
+    /// As [`SharedClient::put_in`]. If no server takes it in time, what the last one failed with.
     pub fn put<'a>(
-        &mut self,
+        &self,
         priority: impl Argument<Priority>,
         delay: impl Argument<Seconds>,
         ttr: impl Argument<Seconds>,
@@ -85,7 +104,7 @@ impl Producer {
     ///
     /// As [`Producer::put`].
     pub fn put_keyed<'a>(
-        &mut self,
+        &self,
         key: impl AsRef<[u8]>,
         priority: impl Argument<Priority>,
         delay: impl Argument<Seconds>,
@@ -95,37 +114,38 @@ impl Producer {
         block_on(self.producer.put_keyed(key, priority, delay, ttr, body))
     }
 
-    /// Adds a server, or finds the one with this endpoint.
+    /// Adds a server for all handles, or finds the one with this endpoint.
     ///
     /// # Errors
     ///
     /// [`Error::Argument`] if that is no endpoint.
-    pub fn add_server(&mut self, endpoint: &str) -> Result<ServerId, Error> {
+    pub fn add_server(&self, endpoint: &str) -> Result<ServerId, Error> {
         self.producer.add_server(endpoint)
     }
 
-    /// Removes a server, and returns whether there was one. The jobs on it stay there.
-    pub fn remove_server(&mut self, id: ServerId) -> bool {
+    /// Removes a server for all handles, and returns whether there was one. The jobs on it stay there.
+    pub fn remove_server(&self, id: ServerId) -> bool {
         self.producer.remove_server(id)
     }
 
     /// Returns the servers and their endpoints, in the order in which they were added.
-    pub fn servers(&self) -> impl Iterator<Item = (ServerId, &str)> {
+    pub fn servers(&self) -> impl Iterator<Item = (ServerId, String)> + use<> {
         self.producer.servers()
     }
 
-    /// Returns whether a server is taken for healthy. One that failed is not until a put finds that it answers again.
+    /// Returns whether a server is taken for healthy. One that failed is not until a probe or a put finds that it answers again.
     #[must_use]
     pub fn is_healthy(&self, id: ServerId) -> bool {
         self.producer.is_healthy(id)
     }
 
-    /// Returns the connection to a server, to look after a job that was put there. It is connected first if there is need.
+    /// Returns the client of a server, to look after a job that was put there. It has the connection that the producer puts on, and ends with it;
+    /// ask for it again then. It connects with its first call if there is need.
     ///
     /// # Errors
     ///
-    /// As [`Client::connect`]; [`Error::Closed`] if there is no such server.
-    pub fn client(&mut self, id: ServerId) -> Result<&mut Client, Error> {
-        block_on(self.producer.client(id))
+    /// [`Error::Closed`] if there is no such server.
+    pub fn client(&self, id: ServerId) -> Result<SharedClient, Error> {
+        self.producer.client(id)
     }
 }

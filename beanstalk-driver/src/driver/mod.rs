@@ -140,9 +140,10 @@ impl<T: PollTransport> Driver<T> {
     /// # Errors
     ///
     /// All of [`Error`].
-    pub async fn reply<R>(&mut self, ticket: Ticket<R>) -> Result<R, Error> {
+    pub fn reply<R>(&mut self, ticket: Ticket<R>) -> impl Future<Output = Result<R, Error>> {
+        // Claimed at once, so that a future which is dropped before it was polled abandons it, too.
         let mut claim = Claim { driver: self, ticket };
-        poll_fn(|cx| claim.poll_reply(cx)).await
+        poll_fn(move |cx| claim.poll_reply(cx))
     }
 
     /// Sends two requests in one write, and waits for the replies to both.

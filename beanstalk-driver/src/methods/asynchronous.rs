@@ -118,8 +118,11 @@ macro_rules! __async_calls {
         /// # Errors
         ///
         /// As `call`, and [`Error::Ticket`](beanstalk_proto::Error::Ticket) for the ticket of another connection.
-        pub async fn reply<R>(&mut self, ticket: $crate::proto::client::Ticket<R>) -> Result<R, Error> {
-            self.driver.reply(ticket).await
+        pub fn reply<R>(
+            &mut self,
+            ticket: $crate::proto::client::Ticket<R>,
+        ) -> impl ::core::future::Future<Output = Result<R, Error>> {
+            self.driver.reply(ticket)
         }
 
         /// Says that nobody waits for this reply any more.

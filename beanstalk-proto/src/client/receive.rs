@@ -318,11 +318,11 @@ impl Connection {
     }
 }
 
-/// What a server may answer to a `put` whose body is still under way. The rest of the body is owed all the same.
-/// How a record of TLS begins that says why there will be no session; no reply does.
+/// How a record of TLS begins that reports why there will be no session; no reply does.
 const TLS_ALERT: u8 = 21;
 const TLS_MAJOR: u8 = 3;
 
+/// What a server may answer to a `put` whose body is still under way. The rest of the body is owed nevertheless.
 const REFUSALS: ReplySet = ReplySet::GENERAL.or(ReplySet::of(&[ReplyKind::JobTooBig, ReplyKind::Draining]));
 
 /// An answer to what was not asked yet.

@@ -96,7 +96,7 @@
 //! # Features
 //!
 //! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
-//! allocator. `tls` brings [`TlsOptions`]. `tracing` logs what happens to
+//! allocator. `tls` brings [`TlsOptions`]. `json` brings `Body::json` and `Job::json`. `tracing` logs what happens to
 //! connections and workers as events of the `tracing` crate.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(

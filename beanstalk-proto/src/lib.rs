@@ -141,7 +141,7 @@
 //! # Features
 //!
 //! `std` (default) adds [`Error::Connect`] and [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it
-//! the crate needs `alloc` only.
+//! the crate needs `alloc` only. `json` adds `Body::json` and `Job::json`, by serde, with or without `std`.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
     clippy::unwrap_used,
@@ -191,8 +191,8 @@ pub use table::Command;
 pub use time::Instant;
 pub use transmit::Segments;
 pub use types::{
-    Argument, Body, Bound, Buried, Dialect, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds,
-    TubeArg, TubeName,
+    Argument, Body, Bound, Buried, Dialect, Job, JobId, MalformedBody, MalformedJob, Priority, PutOutcome,
+    ReleaseOutcome, Reserved, Seconds, TubeArg, TubeName,
 };
 
 /// The requests: a type for each command, and [`Raw`] for a command that has none.

@@ -52,7 +52,7 @@
 //! # Features
 //!
 //! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`],
-//! [`SharedClient`] and [`Producer`]. `tls` brings `TlsOptions`. `tracing` logs what
+//! [`SharedClient`] and [`Producer`]. `tls` brings `TlsOptions`. `json` brings `Body::json` and `Job::json`. `tracing` logs what
 //! happens to connections and workers as events of the crate `tracing`.
 //!
 //! # TLS, tokens, tunnels
@@ -104,10 +104,10 @@ pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
-    Full, GreetingError, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost, PauseTube,
-    Peek, PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release,
-    ReleaseOutcome, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob,
-    StatsTube, TlsError, Touch, TubeArg, TubeName, TubeNameError, Use, Watch,
+    Full, GreetingError, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost,
+    MalformedBody, MalformedJob, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put,
+    PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved,
+    Seconds, Stats, StatsJob, StatsTube, TlsError, Touch, TubeArg, TubeName, TubeNameError, Use, Watch,
     client::{Config, Limits, Ticket},
     stats,
 };

@@ -42,7 +42,7 @@ use crate::Tokio;
 pub type Worker = tasks::Worker<Tokio>;
 
 /// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
-/// `connection`, `on_event`, `on_failure`, `dead_letters`, and `build`.
+/// `connection`, `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<Tokio>;
 
 /// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,

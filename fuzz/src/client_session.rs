@@ -1,6 +1,12 @@
 //! A client connection with small limits and a peer that sends what it likes, while requests are sent, abandoned, polled and
-//! late: the limits hold, a poisoned connection stays so and says the same for ever, no more replies come out than were
-//! fed in, each is the one whose turn it was, and slots that nobody waits for are used up.
+//! late, and the connection is closed: the limits hold, a poisoned connection stays so and repeats its error, no more replies come
+//! out than were fed in, each is the one whose turn it was, and slots that nobody waits for are used up.
+//!
+//! What arrives costs memory in proportion, whatever it announces: an allocator counts. Until a reserve takes over another's slot,
+//! when the next timeout is due, and what is late then, is computed a second time in `client_session/times.rs`; and closing must say
+//! `quit` unless a reserve waits, and half-close if one does.
+
+mod times;
 
 use std::{task::Poll, time::Duration};
 
@@ -8,13 +14,16 @@ use beanstalk_proto::{
     Command, Dialect, Error, Instant, Job, Kind, Lost, ProtocolError, Reply, SendError, client, server::Event,
 };
 
+use self::times::Times;
 use crate::{
-    drive, r#gen,
+    ALLOCATED, drive, r#gen,
     naive::{self, Start},
     source::{Cut, Dice, Source},
 };
 
 const MOST_STEPS: usize = 500;
+/// Memory for what comes, beyond three times as much: what is lent beyond what has come, and small things.
+const FIXED: usize = 160 * 1024;
 
 pub fn run(data: &[u8]) {
     let mut source = Source::new(data);
@@ -56,6 +65,13 @@ struct Session {
     now: Instant,
     /// Whether anything may be late.
     time_passed: bool,
+    /// The timeouts, until a reserve takes over another's slot.
+    times: Times,
+    closing: bool,
+    /// The whole replies of what was fed, how many of its bytes they are, and whether something else follows.
+    replies: Vec<Option<Reply>>,
+    parsed: usize,
+    wrong: bool,
 }
 
 impl Session {
@@ -66,8 +82,10 @@ impl Session {
             in_flight: source.pick(&[1, 2, 8, 20]),
             queued: source.pick(&[1, 100, 5000]),
         };
+        let reply_timeout = source.pick(&[Some(Duration::from_secs(5)), Some(Duration::from_secs(1)), None]);
+        let config = client::Config { limits, reply_timeout, ..client::Config::default() };
         Self {
-            client: client::Connection::new(client::Config { limits, ..client::Config::default() }),
+            client: client::Connection::new(config),
             limits,
             cut: Cut::Random(dice),
             held: Vec::new(),
@@ -81,6 +99,11 @@ impl Session {
             eof: false,
             now: Instant::ZERO,
             time_passed: false,
+            times: Times::new(reply_timeout),
+            closing: false,
+            replies: Vec::new(),
+            parsed: 0,
+            wrong: false,
         }
     }
 
@@ -91,19 +114,26 @@ impl Session {
                 if !self.held.is_empty() {
                     let held = self.held.swap_remove(source.below(self.held.len()));
                     self.in_order = false;
+                    self.times.abandon(held.nth);
                     self.client.abandon(held.ticket);
                 }
             }
             5 => {
-                self.in_order = false;
                 self.time_passed = true;
                 self.now = self.now + Duration::from_millis(source.below(4000) as u64);
                 self.pass_time();
             }
-            6 => {
-                self.in_order = false;
-                self.take_all();
-            }
+            6 => match source.u8() {
+                0..32 => self.close(),
+                32..96 => {
+                    if self.client.wants_half_close() {
+                        assert_eq!(self.client.queued(), 0, "closed before everything was written");
+                        self.client.half_closed();
+                        assert!(!self.client.wants_half_close(), "closed twice");
+                    }
+                }
+                _ => self.take_all(),
+            },
             7 | 8 => {
                 let at = source.below(self.held.len().max(1));
                 if at < self.held.len() {
@@ -151,12 +181,43 @@ impl Session {
         for _ in 0..4 {
             let at = self.client.poll_timeout();
             assert_eq!(self.client.poll_timeout(), at, "asking changes something");
+            self.check_times();
             if at.is_none_or(|at| at > self.now) {
                 return;
             }
             self.client.handle_timeout(self.now);
+            // The server did not end it in time.
+            self.eof |= self.client.is_ended();
+            // After the first call only a read was asked for, and what is due is so still.
+            if self.client.poll_timeout() != at || self.client.is_ended() {
+                self.in_order &= !self.times.become_late(self.now);
+            }
         }
         panic!("what is due does not become late");
+    }
+
+    fn check_times(&self) {
+        if self.times.known && !self.client.is_ended() {
+            assert_eq!(self.client.poll_timeout(), self.times.next(), "timeouts are computed otherwise");
+        }
+    }
+
+    fn close(&mut self) {
+        let (ended, queued) = (self.client.is_ended(), self.client.queued());
+        self.client.close(self.now);
+        self.client.close(self.now);
+        if ended {
+            assert_eq!(self.client.queued(), queued, "more is written to what has ended");
+            return;
+        }
+        self.in_order = false;
+        if self.times.known {
+            let waits = self.times.reserve_waits();
+            let quits = !waits && !self.closing && !self.times.quit;
+            assert_eq!(self.client.queued() - queued, if quits { b"quit\r\n".len() } else { 0 }, "{waits}");
+            self.times.close(self.now);
+        }
+        self.closing = true;
     }
 
     fn send(&mut self, source: &mut Source<'_>) {
@@ -168,9 +229,27 @@ impl Session {
             *timeout /= 2;
         }
         let (kind, queued, in_flight) = (command.kind(), self.client.queued(), self.client.in_flight());
-        match self.client.send(self.now, command.clone()) {
+        let reserve = matches!(kind, Kind::Reserve | Kind::ReserveWithTimeout);
+        let adopts = reserve && self.times.known && self.times.is_adoptable();
+        let timeout = source.pick(&[
+            client::Timeout::Default,
+            client::Timeout::Default,
+            client::Timeout::None,
+            client::Timeout::After(Duration::from_secs(2)),
+        ]);
+        let options = client::SendOptions::default().timeout(timeout);
+        match self.client.send_with(self.now, command.clone(), options) {
             Ok(ticket) => {
                 assert!(self.poisoned.is_none() && !self.eof, "{command:?} was taken by an ended connection");
+                assert!(!self.closing, "{command:?} was taken by a connection that is closing");
+                if adopts {
+                    assert_eq!(
+                        (self.client.queued(), self.client.in_flight()),
+                        (queued, in_flight),
+                        "sent, not taken over"
+                    );
+                }
+                self.times.send(self.now, &command, timeout);
                 // A reserve that takes over one that waits needs no room.
                 assert!(in_flight < self.limits.in_flight || self.client.in_flight() == in_flight);
                 assert!(queued < self.limits.queued || self.client.queued() == queued);
@@ -188,6 +267,8 @@ impl Session {
             Err(SendError::Closed) => assert!(self.poisoned.is_none()),
             Err(SendError::Full(_) | SendError::ReserveWaiting) => {
                 assert!(self.poisoned.is_none());
+                let full = self.held.len() >= self.limits.in_flight;
+                assert!(!adopts || full, "a reserve waits for nobody, and {command:?} does not take it over");
                 assert_eq!((self.client.queued(), self.client.in_flight()), (queued, in_flight), "refused, not undone");
             }
             Err(error @ SendError::Argument(_)) => panic!("{error} for {command:?}"),
@@ -232,40 +313,49 @@ impl Session {
             return;
         }
         self.fed.extend_from_slice(bytes);
-        drive::feed(&mut self.client, bytes, &mut self.cut);
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        drive::feed(&mut self.client, self.now, bytes, &mut self.cut);
+        let took = ALLOCATED.peak_usage().saturating_sub(before);
+        // What has come may lie in its buffer and in the larger one that it is moved to, which grows by doubling.
+        let most = 3 * self.fed.len() + FIXED;
+        assert!(took <= most, "{took} bytes of memory for {}, of which {} are new", self.fed.len(), bytes.len());
+        let known = self.replies.len();
+        self.parse();
+        self.times.replies(self.now, self.replies.len() - known);
+        if !self.client.is_ended() {
+            self.check_times();
+        }
+    }
+
+    fn parse(&mut self) {
+        while !self.wrong {
+            match naive::reply(&self.fed[self.parsed..]) {
+                Start::Item(reply, len) => {
+                    self.replies.push(reply);
+                    self.parsed += len;
+                }
+                other => {
+                    self.wrong = other == Start::Wrong;
+                    return;
+                }
+            }
+        }
     }
 
     /// How many whole replies came, and whether something else did then.
     fn replies_fed(&self) -> (usize, bool) {
-        let (mut rest, mut count) = (&self.fed[..], 0);
-        loop {
-            match naive::reply(rest) {
-                Start::Item(_, len) => {
-                    rest = &rest[len..];
-                    count += 1;
-                }
-                other => return (count, other == Start::Wrong),
-            }
-        }
+        (self.replies.len(), self.wrong)
     }
 
     fn nth_reply(&self, n: usize) -> Option<Reply> {
-        let mut rest = &self.fed[..];
-        for _ in 0..n {
-            match naive::reply(rest) {
-                Start::Item(_, len) => rest = &rest[len..],
-                _ => return None,
-            }
-        }
-        match naive::reply(rest) {
-            Start::Item(reply, _) => reply,
-            _ => None,
-        }
+        self.replies.get(n).cloned().flatten()
     }
 
     fn poll(&mut self, at: usize) {
         let Poll::Ready(result) = self.client.poll_reply(&mut self.held[at].ticket) else {
             assert!(self.poisoned.is_none() && !self.eof, "it waits for what never comes");
+            assert!(!self.times.known || !self.times.is_late(self.held[at].nth), "it is late, and still waits");
             return;
         };
         let mut held = self.held.swap_remove(at);
@@ -276,6 +366,7 @@ impl Session {
             Ok(Reply::TimedOut) if self.time_passed => return,
             Err(Error::TimedOut { lost: Lost::Unknown, .. }) => {
                 assert!(self.now > Instant::ZERO);
+                assert!(!self.times.known || self.times.is_late(held.nth), "it is not late yet");
                 return;
             }
             Ok(Reply::Closed) => {
@@ -332,6 +423,17 @@ impl Session {
         assert!(self.bodies <= self.fed.len(), "more came out than in");
         if self.client.is_ended() {
             assert!(self.client.receive_buf().is_empty());
+            assert!(!self.client.wants_half_close() && !self.client.wants_read());
+            assert_eq!(self.client.poll_timeout(), None);
+        }
+        match self.client.poll_closed() {
+            Poll::Pending => assert!(!self.client.is_ended()),
+            Poll::Ready(Ok(())) => assert!(self.eof && self.poisoned.is_none()),
+            Poll::Ready(Err(Error::TimedOut { .. })) => assert!(self.closing && self.time_passed),
+            Poll::Ready(Err(Error::Protocol { error, .. })) => {
+                assert_eq!(*self.poisoned.get_or_insert_with(|| error.clone()), error);
+            }
+            Poll::Ready(Err(error)) => panic!("{error}"),
         }
     }
 
@@ -369,7 +471,7 @@ impl Session {
             let (fed, wrong) = self.replies_fed();
             assert!(fed <= commands, "a reply that nobody asked for was let pass");
             assert!(!wrong, "what no server may send was let pass");
-            let unanswered = commands - fed + usize::from(quit);
+            let unanswered = commands - fed + usize::from(quit && self.times.quit);
             assert!(self.client.in_flight() >= unanswered);
             if unanswered == 0 {
                 assert_eq!(self.client.in_flight(), 0, "slots are left that nobody waits for");

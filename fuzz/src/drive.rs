@@ -11,7 +11,7 @@ use crate::source::{Cut, Dice};
 const MOST_LENT: usize = 64 * 1024 + 8 * 1024 + 2;
 
 /// Feeds a client all of these bytes, or as many as it takes before it is poisoned.
-pub fn feed(connection: &mut client::Connection, mut bytes: &[u8], cut: &mut Cut) {
+pub fn feed(connection: &mut client::Connection, now: Instant, mut bytes: &[u8], cut: &mut Cut) {
     while !bytes.is_empty() && !connection.is_ended() {
         let piece = cut.next(bytes.len());
         let buf = connection.receive_buf();
@@ -19,7 +19,7 @@ pub fn feed(connection: &mut client::Connection, mut bytes: &[u8], cut: &mut Cut
         assert!(buf.len() <= MOST_LENT, "{} bytes lent at once", buf.len());
         let n = piece.min(buf.len());
         buf[..n].copy_from_slice(&bytes[..n]);
-        connection.received(Instant::ZERO, n);
+        connection.received(now, n);
         bytes = &bytes[n..];
     }
 }
@@ -44,6 +44,8 @@ pub struct Served {
     pub events: Vec<Event>,
     /// What it wrote.
     pub output: Vec<u8>,
+    /// Whether it reported the end of its peer's half: at once, if it did.
+    pub half_closed: bool,
 }
 
 /// Serves an input to its end. Each command is answered by `answer`, which is told its number; `Refused` by what it holds.
@@ -58,7 +60,7 @@ pub fn serve(
     let mut connection = server::Connection::new(config);
     let mut served = Served::default();
     let mut rest = input;
-    let (mut owed, mut half_closed, mut answered, mut ended) = (None, false, 0, false);
+    let (mut owed, mut answered, mut ended, mut polled_since) = (None, 0, false, false);
     let mut largest = 0;
     // An upper bound on what may happen, so that a connection that goes round in circles is found.
     let mut steps = 4000 + 40 * input.len() as u64;
@@ -66,11 +68,14 @@ pub fn serve(
         steps = steps.checked_sub(1).expect("it goes on for ever");
         let mut lazy = |one_in| slow.as_mut().is_some_and(|dice| dice.below(one_in) > 0);
 
-        if let Some(event) = connection.poll_event() {
+        let event = connection.poll_event();
+        let first_since = ended && !std::mem::replace(&mut polled_since, ended);
+        if let Some(event) = event {
             match event {
                 Event::HalfClosed => {
-                    assert!(ended && !half_closed, "told of an end that is none, or a second time");
-                    half_closed = true;
+                    assert!(ended && !served.half_closed, "an end that is none, or a second time");
+                    assert!(first_since, "an end that is reported late");
+                    served.half_closed = true;
                 }
                 Event::Closed => break,
                 event => {

@@ -13,26 +13,34 @@ pub mod client_session;
 pub mod command_decode;
 pub mod command_roundtrip;
 pub mod differential;
+pub mod endpoints;
 pub mod engine_ops;
 pub mod pair;
 pub mod reply_decode;
 pub mod reply_roundtrip;
 pub mod server_session;
 pub mod stats_decode;
+pub mod worker_slot;
+
+/// Counts the memory in use, for targets that bound it.
+#[global_allocator]
+pub static ALLOCATED: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 
 /// A target's name and what it runs.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// Every target.
+/// Every target, on seeds in all its ways.
 pub const TARGETS: &[Target] = &[
     ("client_session", client_session::run),
     ("command_decode", command_decode::run),
     ("command_roundtrip", command_roundtrip::run),
     ("differential", differential::run),
+    ("endpoints", endpoints::run),
     ("engine_ops", engine_ops::run),
     ("pair", pair::run),
     ("reply_decode", reply_decode::run),
     ("reply_roundtrip", reply_roundtrip::run),
-    ("server_session", server_session::run),
+    ("server_session", server_session::run_all_ways),
     ("stats_decode", stats_decode::run),
+    ("worker_slot", worker_slot::run),
 ];

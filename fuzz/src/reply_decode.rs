@@ -51,7 +51,7 @@ fn a_connection_agrees(data: &[u8], replies: &[Reply], wrong: bool, mut cut: Cut
         .map(|_| connection.send(Instant::ZERO, Raw::new("anything")).expect("there is room"))
         .collect();
     drive::sent(&mut connection);
-    drive::feed(&mut connection, data, &mut cut);
+    drive::feed(&mut connection, Instant::ZERO, data, &mut cut);
     let mut last = tickets.pop().expect("there is one more");
     for (ticket, expected) in tickets.iter_mut().zip(replies) {
         match (connection.poll_reply(ticket), expected.kind()) {

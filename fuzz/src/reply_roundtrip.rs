@@ -85,7 +85,7 @@ fn to_a_command(reply: &Reply, source: &mut Source<'_>) {
     drive::sent(&mut connection);
     let mut encoded = Vec::new();
     reply.encode(&mut encoded);
-    drive::feed(&mut connection, &encoded, &mut Cut::Whole);
+    drive::feed(&mut connection, Instant::ZERO, &encoded, &mut Cut::Whole);
     let result = match connection.poll_reply(&mut ticket) {
         Poll::Ready(result) => result,
         Poll::Pending => panic!("{reply:?} does not answer {command:?}"),
@@ -118,7 +118,7 @@ fn pipelined(replies: &[Reply], stream: &[u8], mut cut: Cut) {
         );
     }
     drive::sent(&mut connection);
-    drive::feed(&mut connection, stream, &mut cut);
+    drive::feed(&mut connection, Instant::ZERO, stream, &mut cut);
     // Any order will do.
     for (ticket, reply) in tickets.iter_mut().zip(replies).rev() {
         match connection.poll_reply(ticket) {

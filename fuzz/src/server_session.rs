@@ -11,7 +11,28 @@ use crate::{
     source::{Cut, Dice, Source, pattern},
 };
 
+/// So much is said at most, which is more than a body of any limit that is tried, in so many steps.
+const MOST_INPUT: usize = 80_000;
+const MOST_STEPS: usize = 100;
+/// What is longer is not fed a byte at a time.
+const MOST_BYTES: usize = 1024;
+
+/// Two of the ways to serve the input, which depend on it: a hundred inputs that differ a little go all ways, and none costs six runs.
 pub fn run(data: &[u8]) {
+    let mut dice = Dice::of(data);
+    let first = dice.below(WAYS);
+    serve(data, &[first, (first + 1 + dice.below(WAYS - 1)) % WAYS]);
+}
+
+/// All ways to serve the input.
+pub fn run_all_ways(data: &[u8]) {
+    serve(data, &[0, 1, 2, 3, 4, 5]);
+}
+
+/// Each way to cut the input, for a peer that reads and is answered at once, and for a slow one.
+const WAYS: usize = 6;
+
+fn serve(data: &[u8], ways: &[usize]) {
     let mut source = Source::new(data);
     let config = Config {
         max_job_size: source.pick(&[0, 1, 300, 8189, 8190, 8191, 65_535]),
@@ -19,7 +40,7 @@ pub fn run(data: &[u8]) {
         dialect: source.pick(&[Dialect::V1_13, Dialect::V1_12]),
     };
     let input = input(&mut source);
-    let (expected, _) = naive::session(&input, config.max_job_size, config.dialect);
+    let (expected, quit) = naive::session(&input, config.max_job_size, config.dialect);
     let mut output = Vec::new();
     let mut answered = 0;
     for event in &expected {
@@ -31,20 +52,28 @@ pub fn run(data: &[u8]) {
         answered += 1;
     }
 
-    let dice = Dice::of(data);
-    for cut in Cut::all(data) {
-        for slow in [None, Some(dice.clone())] {
-            let served = drive::serve(config, &input, &mut cut.clone(), slow, answer);
-            assert_eq!(served.events, expected);
-            assert!(served.output == output, "the replies are not those to these commands");
-        }
+    let [whole, bytes, random] = Cut::all(data);
+    for way in ways {
+        let mut cut = match way % 3 {
+            0 => whole.clone(),
+            1 if input.len() <= MOST_BYTES => bytes.clone(),
+            _ => random.clone(),
+        };
+        let slow = (*way >= 3).then(|| Dice::of(data));
+        let served = drive::serve(config, &input, &mut cut, slow, answer);
+        assert_eq!(served.events, expected);
+        assert!(served.half_closed || quit, "nobody is told of the end");
+        assert!(served.output == output, "the replies are not those to these commands");
     }
 }
 
 /// What clients say: commands, well formed or nearly; bodies that do not end where they should; anything.
 fn input(source: &mut Source<'_>) -> Vec<u8> {
     let mut input = Vec::new();
-    while !source.is_empty() && input.len() < 200_000 {
+    for _ in 0..MOST_STEPS {
+        if source.is_empty() || input.len() > MOST_INPUT {
+            break;
+        }
         match source.below(16) {
             0..8 => {
                 let mut command = r#gen::any_command(source);
@@ -89,16 +118,16 @@ fn input(source: &mut Source<'_>) -> Vec<u8> {
     input
 }
 
-/// Some reply, which tells its number.
+/// Some reply, which tells its number. Large ones are rare, but enough that a backlog of any limit is reached.
 fn answer(n: usize, _event: &Event) -> Reply {
     let salt = (n % 251) as u8;
-    match n % 7 {
+    match n % 16 {
         0 => Reply::Inserted(JobId(n as u64)),
         1 => Reply::Reserved(Job { id: JobId(n as u64), body: pattern(n * 397 % 4096, salt) }),
         2 => Reply::KickedCount(n as u64),
         3 => Reply::Found(Job { id: JobId(n as u64), body: pattern(4000 + n % 200, salt) }),
-        4 => Reply::NotFound,
-        5 => Reply::Ok(pattern(n * 613 % 4096, salt)),
+        4 | 8 | 12 => Reply::NotFound,
+        5 | 7 | 11 | 13 => Reply::Ok(pattern(n * 613 % 97, salt)),
         _ => Reply::Watching(n as u64),
     }
 }

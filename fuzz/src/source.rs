@@ -89,8 +89,14 @@ impl<'a> Source<'a> {
 
 /// So many bytes, CR LF among them, different for each `salt`.
 pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
-    let bytes = b"\r\n abcdefghijk\r\r\nlmnopqrstuvwxyz\nDELETED\r\n".iter().copied().cycle();
-    bytes.skip(usize::from(salt) % 43).take(len).collect()
+    const BYTES: &[u8] = b"\r\n abcdefghijk\r\r\nlmnopqrstuvwxyz\nDELETED\r\n";
+    let mut pattern = Vec::with_capacity(len + BYTES.len());
+    pattern.extend_from_slice(&BYTES[usize::from(salt) % BYTES.len()..]);
+    while pattern.len() < len {
+        pattern.extend_from_slice(BYTES);
+    }
+    pattern.truncate(len);
+    pattern
 }
 
 /// Pseudo-random numbers that depend on an input alone: where to split it, for one.

@@ -3,7 +3,11 @@
 //! `WRITE_SEEDS=1 cargo test` writes the seeds that are made here; others were found by fuzzing and kept because they reach
 //! something.
 
-use std::{env, fs, path::PathBuf, sync::Once};
+use std::{
+    env, fs,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, Once, PoisonError},
+};
 
 use beanstalk_fuzz::{TARGETS, r#gen, source::Source};
 use beanstalk_proto::{Job, JobId, Kind, Reply, ReplyKind};
@@ -12,8 +16,15 @@ fn corpus(target: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "corpus", target].iter().collect()
 }
 
+/// One test at a time, as targets count the process's memory.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[test]
 fn every_target_holds_on_its_seeds() {
+    let _alone = alone();
     write_if_asked();
     for (target, run) in TARGETS {
         let seeds = fs::read_dir(corpus(target)).unwrap_or_else(|error| panic!("the seeds of {target}: {error}"));
@@ -30,6 +41,7 @@ fn every_target_holds_on_its_seeds() {
 
 #[test]
 fn the_seeds_made_here_are_committed() {
+    let _alone = alone();
     write_if_asked();
     for (target, name, bytes) in seeds() {
         let path = corpus(target).join(name);
@@ -41,6 +53,7 @@ fn the_seeds_made_here_are_committed() {
 /// One arm for each kind keeps a new one from being left out.
 #[test]
 fn every_kind_of_command_and_reply_can_be_made() {
+    let _alone = alone();
     for &kind in Kind::ALL {
         assert_eq!(r#gen::command(kind, &mut Source::new(&[70; 40])).kind(), kind);
     }
@@ -192,10 +205,10 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
         add(
             "pair",
             name,
-            [&[0, 2, 0, 128 + n, 5, 1, 2, 3][..], &[11, 255, 14, 255, 9, 100, 13, 255, 15, 255, 6, 0]].concat(),
+            [&[0, 2, n & 1, 0, 128 + n, 5, 1, 2, 3][..], &[11, 255, 14, 255, 9, 100, 13, 255, 15, 255, 6, 0]].concat(),
         );
         add("server_session", name, [3, 3, 0, 0, n, 42, 5, 1, 2, 3, 4, 5, 9, 2, 3, b'a', b'b', b'c'].to_vec());
-        add("client_session", name, [2, 2, 2, 2, 0, 100, n, 5, 1, 2, 3, 9, 255, 0, 11, 1, 5, 2, 7, 0].to_vec());
+        add("client_session", name, [2, 2, 2, 2, 0, 0, 100, n, 5, 1, 2, 3, 9, 255, 0, 11, 1, 5, 2, 7, 0].to_vec());
     }
     for (n, &kind) in ReplyKind::ALL.iter().enumerate() {
         let n = u8::try_from(n).expect("there are few");
@@ -208,8 +221,55 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     add("server_session", "many-commands", [&[6, 5, 0][..], &[11, 252], &b"stats\r\n".repeat(36)].concat());
 
     // A reserve is sent, abandoned, answered with a job; another is sent, which confirms it.
-    add("pair", "a-job-for-nobody", vec![0, 2, 0, 0, 4, 0, 11, 255, 14, 255, 9, 100, 13, 255, 15, 255, 0, 0, 11, 255]);
-    add("pair", "a-reserve-taken-over", vec![0, 2, 0, 0, 11, 255, 4, 0, 0, 0, 14, 255, 9, 100, 13, 255, 15, 255, 6, 0]);
+    add(
+        "pair",
+        "a-job-for-nobody",
+        vec![0, 2, 0, 0, 0, 4, 0, 11, 255, 14, 255, 9, 100, 13, 255, 15, 255, 0, 0, 11, 255],
+    );
+    add(
+        "pair",
+        "a-reserve-taken-over",
+        vec![0, 2, 0, 0, 0, 11, 255, 4, 0, 0, 0, 14, 255, 9, 100, 13, 255, 15, 255, 6, 0],
+    );
+
+    // The client closes while a reserve waits at the server.
+    add("pair", "closed-while-a-reserve-waits", vec![0, 2, 1, 0, 0, 11, 255, 14, 255]);
+
+    // Limits that are not in the way, and a reply timeout of 5 s. What is sent: a command, and the timeout of its own.
+    let session = |steps: &[&[u8]]| [&[4, 4, 3, 2, 0], &steps.concat()[..]].concat();
+    let (write, pass, close) = (&[9, 255, 0][..], |quarters: u8| [5, quarters], &[6, 0][..]);
+    let (reserve, stats) = (&[0, 0, 0][..], &[0, 100, 16, 0][..]);
+    add("client_session", "a-reserve-taken-over", session(&[reserve, write, &[4, 0], reserve, write]));
+    let behind = session(&[reserve, stats, write, &[4, 0], &pass(255), &pass(255), &pass(255), &[7, 0]]);
+    add("client_session", "late-behind-a-reserve-given-up", behind);
+    add("client_session", "closed-while-a-reserve-waits", session(&[reserve, write, close, &[6, 40], &pass(255)]));
+    add("client_session", "closed", session(&[stats, write, close, write, &pass(255)]));
+    add("client_session", "a-body-that-does-not-come", session(&[reserve, write, &[15, 20, 4, 200], &[7; 201]]));
+
+    for (n, text) in [
+        "beanstalk://Queue.example:11301/",
+        "beanstalks://a,[FE80::1%eth0]:00080",
+        "unix:///run/queue.sock,a",
+        "[::1:1",
+        "a:65536",
+        "me:secret@a",
+        "a, b",
+        "redis://a",
+        ",",
+        "unix:/a://b",
+    ]
+    .iter()
+    .enumerate()
+    {
+        add("endpoints", &format!("text-{n}"), [&[0], text.as_bytes()].concat());
+    }
+    add("endpoints", "pieces", [1, 0, 17, 21, 6, 15, 22, 6, 3, 34].to_vec());
+
+    // Connected, nothing to replay, a job with this handler's verdict; then what is sent about it is answered.
+    for (name, flags, verdict) in [("done", 0, 0), ("failed", 2, 2), ("buried", 4, 3), ("retried", 8, 4)] {
+        let steps = [0, 0, 0, 0, 4, 3, 0, 8, verdict, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 3, 0, 14, 1, 5];
+        add("worker_slot", name, [&[flags, 7], &steps[..]].concat());
+    }
 
     let server = b"\x00current-jobs-ready: 3\ncmd-put: 7\nversion: \"1.12\"\nrusage-utime: 0.001234\ndraining: false\n\
                    id: 2e7d\nhostname: \"a\"\nos: #1 SMP: x\n";

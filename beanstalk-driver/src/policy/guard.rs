@@ -24,18 +24,21 @@ const MOST_CAUSES: usize = 64;
 pub fn describe_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     write_guarded(&mut text, error);
-    let mut source = guarded(|| error.source()).ok().flatten();
-    for _ in 0..MOST_CAUSES {
-        let Some(cause) = source else { break };
+    for cause in chain(error).skip(1) {
         let mut of_cause = String::new();
         write_guarded(&mut of_cause, cause);
         if !text.ends_with(&*of_cause) {
             text.push_str(": ");
             text.push_str(&of_cause);
         }
-        source = guarded(|| cause.source()).ok().flatten();
     }
     text
+}
+
+/// Returns an error and the chain of its sources; any of these may panic when it is asked for its own.
+pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    core::iter::successors(Some(error), |&error| guarded(|| error.source()).ok().flatten())
+        .take(MOST_CAUSES.saturating_add(1))
 }
 
 /// A value that is not ours: dropping it may panic, and is caught.

@@ -51,7 +51,7 @@ pub use backoff::{Backoff, Delays};
 pub(crate) use call::breaks;
 pub use call::{Attempt, Call};
 #[cfg(feature = "std")]
-pub use guard::{Foreign, describe_chain, guarded};
+pub use guard::{Foreign, chain, describe_chain, guarded};
 pub use heartbeat::{Beat, Heartbeat};
 pub use reclaim::{Claim, Reclaim, Reclaimed};
 pub use retry::{Deferrals, Failed, RetryPolicy};

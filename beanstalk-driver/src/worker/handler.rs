@@ -3,8 +3,11 @@
 use alloc::{boxed::Box, string::String};
 use core::{error::Error, fmt};
 
-use crate::{connect::Endpoint, policy::Verdict};
-use beanstalk_proto::{JobId, stats::JobStats};
+use crate::{
+    connect::Endpoint,
+    policy::{Verdict, chain},
+};
+use beanstalk_proto::{JobId, MalformedBody, stats::JobStats};
 
 /// An error of any type, with its chain of sources.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -108,5 +111,26 @@ impl fmt::Display for HandlerPanicked {
 
 impl Error for HandlerPanicked {}
 
+/// Returns whether an error, or one in its chain of sources, is that the body of this job is malformed.
+pub(super) fn is_malformed(id: JobId, error: &(dyn Error + 'static)) -> bool {
+    chain(error).filter_map(|error| error.downcast_ref::<MalformedBody>()).any(|body| body.id() == id)
+}
+
 /// Chooses what becomes of a job whose handler has failed.
 pub(super) type OnFailure = Box<dyn Fn(&Failure<'_>) -> Verdict + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use beanstalk_proto::{Job, MalformedJob};
+
+    #[test]
+    fn only_the_body_of_the_job_in_hand_makes_that_malformed() {
+        let job = Job { id: JobId(7), body: b"seven".to_vec() };
+        let error = || MalformedJob::new::<u32>(&job, "no number");
+        assert!(is_malformed(JobId(7), &error()));
+        assert!(is_malformed(JobId(7), &*BoxError::from(std::io::Error::other(error()))));
+        assert!(!is_malformed(JobId(8), &error()));
+        assert!(!is_malformed(JobId(7), &HandlerPanicked("no number".into())));
+    }
+}

@@ -44,7 +44,7 @@ use state::{OnEvent, SharedState, Step};
 /// | level | events |
 /// |---|---|
 /// | `ERROR` | a slot ended unasked |
-/// | `WARN` | a job failed, its handler panicked, it is too big, was buried, moved to the tube for dead letters, or lost |
+/// | `WARN` | a job failed, its handler panicked, it is malformed or too big, was buried, moved to the tube for dead letters, or lost |
 /// | `INFO` | a connection was lost, or will be tried again; a job was released, or given back at the end of a shutdown |
 /// | `DEBUG` | a connection was made, its tubes are restored, it has ended; a job was reserved, or is done |
 ///
@@ -219,7 +219,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     ///
     /// | verdict | the job is |
     /// |---|---|
-    /// | [`Failed`](Verdict::Failed) | what the [`RetryPolicy`] makes of it; a function that panics comes to this, too |
+    /// | [`Failed`](Verdict::Failed) | what [`WorkerBuilder::bury_malformed`] and the [`RetryPolicy`] make of it; a function that panics comes to this, too |
     /// | [`RetryAfter`](Verdict::RetryAfter) | released, which counts as a failure |
     /// | [`Bury`](Verdict::Bury) | moved to the tube for dead letters if there is one, else buried |
     /// | [`Done`](Verdict::Done) | deleted |
@@ -251,6 +251,16 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
             Ok(tube) => self.worker.dead_letters = Some(tube),
             Err(error) => self.fail(error),
         }
+        self
+    }
+
+    /// Sets whether a job is set aside at once if its handler could not decode the body, as no further attempt will change that: it is moved
+    /// to the tube for dead letters if there is one, else buried. It is unless this is `false`; then the job has failed like any other.
+    ///
+    /// A handler reports this by an error that is a [`MalformedJob`](beanstalk_proto::MalformedJob), or has one in its chain of sources:
+    /// `Job::json` fails with it, and decoders of other formats can. [`WorkerBuilder::on_failure`] is asked first, if there is one.
+    pub fn bury_malformed(mut self, bury: bool) -> Self {
+        self.worker.bury_malformed = bury;
         self
     }
 

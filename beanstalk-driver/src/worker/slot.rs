@@ -20,7 +20,7 @@ use core::{
 };
 
 use super::{
-    handler::{BoxError, Failure, HandlerPanicked, HandlerResult},
+    handler::{BoxError, Failure, HandlerPanicked, HandlerResult, is_malformed},
     slot_state::{HeldJob, Link, SlotState},
     state::SharedState,
 };
@@ -291,9 +291,9 @@ where
             Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(Ok(verdict))) => Outcome::Verdict(verdict),
             Ok(Poll::Ready(Err(error))) => {
-                let reason = describe_chain(&*error);
+                let (reason, malformed) = (describe_chain(&*error), is_malformed(running.id, &*error));
                 self.failure = Some(Foreign::new(error));
-                Outcome::Failed(reason)
+                if malformed { Outcome::Malformed(reason) } else { Outcome::Failed(reason) }
             }
             Err(reason) => {
                 self.failure = Some(Foreign::new(Box::new(HandlerPanicked(reason.clone()))));

@@ -79,6 +79,14 @@ pub enum ArgumentError {
         /// The limit.
         limit: usize,
     },
+    /// A value that no body can be made of.
+    #[error("no body can be made of {of}: {why}")]
+    Body {
+        /// The type of the value.
+        of: &'static str,
+        /// Why not, as its encoder words it.
+        why: Box<str>,
+    },
     /// A duration longer than the command can say.
     #[error("{seconds} seconds are over this command's limit of {limit}")]
     TooManySeconds {

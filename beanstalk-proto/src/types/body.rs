@@ -16,6 +16,20 @@ impl Body<'_> {
     /// The longest body the protocol has room for on any server: 2^30 bytes. Most servers are set to far less
     /// (65535 unless set otherwise) and answer `JOB_TOO_BIG` above it.
     pub const MAX_LEN: usize = 1 << 30;
+
+    /// Returns a value in JSON, to be put: `client.put(100, 0, 60, Body::json(&mail)?)`. [`Job::json`](super::Job::json) reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`ArgumentError::Body`](super::ArgumentError::Body) if JSON has no form for it: its `Serialize` fails, or it has a map whose keys
+    /// are no text.
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, super::ArgumentError> {
+        serde_json::to_vec(value).map(Self::Owned).map_err(|error| super::ArgumentError::Body {
+            of: core::any::type_name::<T>(),
+            why: alloc::string::ToString::to_string(&error).into(),
+        })
+    }
 }
 
 impl Deref for Body<'_> {

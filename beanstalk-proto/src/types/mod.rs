@@ -5,6 +5,7 @@ mod body;
 mod dialect;
 mod excerpt;
 mod into;
+mod malformed;
 mod outcome;
 mod subject;
 mod tube;
@@ -17,6 +18,7 @@ pub use self::{
     dialect::Dialect,
     excerpt::Excerpt,
     into::Argument,
+    malformed::{MalformedBody, MalformedJob},
     outcome::{Buried, Job, PutOutcome, ReleaseOutcome, Reserved},
     subject::Subject,
     tube::{TubeArg, TubeName},

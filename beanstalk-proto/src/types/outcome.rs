@@ -23,6 +23,24 @@ impl Job {
     pub fn text(&self) -> Result<&str, Utf8Error> {
         core::str::from_utf8(&self.body)
     }
+
+    /// Returns what the body is in JSON. A value that borrows from the body is not copied.
+    ///
+    /// ```
+    /// use beanstalk_proto::{Body, Job, JobId};
+    ///
+    /// let job = Job { id: JobId(7), body: Body::json(&("ann", 4))?.to_vec() };
+    /// assert_eq!(job.json::<(&str, u32)>()?, ("ann", 4));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedJob`](super::MalformedJob) if the body is not JSON, or is not a `T`. A worker whose handler fails with it buries the job.
+    #[cfg(feature = "json")]
+    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, super::MalformedJob> {
+        serde_json::from_slice(&self.body).map_err(|error| super::MalformedJob::new::<T>(self, error))
+    }
 }
 
 impl fmt::Debug for Job {

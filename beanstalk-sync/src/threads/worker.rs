@@ -52,7 +52,7 @@ pub struct Worker {
 }
 
 /// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
-/// `on_event`, `on_failure`, `dead_letters`, and `build`.
+/// `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<Threads, Worker>;
 
 /// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,

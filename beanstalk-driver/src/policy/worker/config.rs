@@ -22,6 +22,8 @@ pub struct WorkerConfig {
     /// A job is put there with its priority, its ttr and no delay, and then deleted where it was. So if the connection breaks in
     /// between it is in both tubes. If the server refuses the put, as it drains or has no memory, the job is buried.
     pub dead_letters: Option<TubeName>,
+    /// Whether a job whose handler found its body malformed is set aside without another attempt: yes unless changed.
+    pub bury_malformed: bool,
     /// How long one reserve waits, in seconds: 10 unless changed, and at least 1. A server that has vanished without a word is
     /// noticed after this and the reply timeout.
     pub reserve_slice: u32,
@@ -38,6 +40,7 @@ impl Default for WorkerConfig {
             retry: RetryPolicy::default(),
             decides: false,
             dead_letters: None,
+            bury_malformed: true,
             reserve_slice: 10,
             reclaim: false,
         }

@@ -56,6 +56,11 @@ pub enum JobEvent {
         /// What it panicked with.
         reason: String,
     },
+    /// Its handler failed as it could not decode the body, a [`MalformedJob`](beanstalk_proto::MalformedJob): what becomes of it follows.
+    Malformed {
+        /// The handler's error, with its chain of sources.
+        reason: String,
+    },
     /// Its body is over this client's limit, so no handler gets it, and it will be buried.
     TooBig {
         /// The length of the body.
@@ -109,6 +114,8 @@ pub enum BuryReason {
     OutOfMemory,
     /// Its body is over this client's limit.
     TooBig,
+    /// Its handler could not decode the body.
+    Malformed,
 }
 
 impl fmt::Display for WorkerEvent {
@@ -145,6 +152,7 @@ impl fmt::Display for JobEvent {
             Self::Reserved => f.write_str("reserved"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
             Self::Panicked { reason } => write!(f, "the handler panicked: {reason}"),
+            Self::Malformed { reason } => write!(f, "malformed: {reason}"),
             Self::TooBig { bytes, limit } => {
                 write!(f, "too big: its body has {bytes} bytes, and the limit is {limit}")
             }
@@ -167,6 +175,7 @@ impl fmt::Display for BuryReason {
             Self::Failed { attempt } => write!(f, "attempt {attempt} failed, and there is no other"),
             Self::OutOfMemory => f.write_str("the server had no memory to release it"),
             Self::TooBig => f.write_str("its body is over the limit"),
+            Self::Malformed => f.write_str("its body is malformed"),
         }
     }
 }

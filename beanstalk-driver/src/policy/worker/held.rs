@@ -49,6 +49,8 @@ pub(super) struct Finished {
     verdict: Verdict,
     /// The verdict is on a job that nobody here could read.
     too_big: bool,
+    /// The job failed as its body is malformed, and is not tried again.
+    malformed: bool,
     /// How long the handler ran.
     took: Duration,
     /// How often it was deferred before.
@@ -72,7 +74,16 @@ enum Moving {
 
 impl Finished {
     const fn new(verdict: Verdict, took: Duration, deferrals: u64) -> Self {
-        Self { verdict, too_big: false, took, deferrals, decided: None, moving: Moving::ToPeek, then: None }
+        Self {
+            verdict,
+            too_big: false,
+            malformed: false,
+            took,
+            deferrals,
+            decided: None,
+            moving: Moving::ToPeek,
+            then: None,
+        }
     }
 }
 
@@ -90,6 +101,8 @@ pub(super) struct Failures {
     /// A function is asked first.
     pub(super) decides: bool,
     pub(super) dead_letters: Option<TubeName>,
+    /// Jobs whose body is malformed are not tried again.
+    pub(super) bury_malformed: bool,
     pub(super) random: u64,
     /// The tube for dead letters is the one in use.
     pub(super) in_use: bool,
@@ -207,6 +220,13 @@ impl Held {
         self.run = Run::Finished(Finished::new(verdict, took, deferrals));
     }
 
+    /// Its handler has failed as the body is malformed: the retry policy is not asked.
+    pub(super) const fn give_up_as_malformed(&mut self) {
+        if let Run::Finished(finished) = &mut self.run {
+            finished.malformed = true;
+        }
+    }
+
     /// The function for failures has chosen.
     pub(super) fn handle_decision(&mut self, verdict: Verdict) {
         if let Run::Finished(finished) = &mut self.run {
@@ -271,6 +291,7 @@ impl Held {
         let priority = stats.pri.unwrap_or_default();
         let release = match verdict {
             Verdict::RetryAfter(delay) => Some(delay),
+            Verdict::Failed if finished.malformed => None,
             Verdict::Failed => {
                 failures.random = hash::scatter(failures.random);
                 match failures.retry.failed(failed, failures.random) {
@@ -286,11 +307,12 @@ impl Held {
             return Some(Next::Send(Awaited::Verdict, Command::Release { id, priority, delay }));
         }
         let reason = match finished.verdict {
+            Verdict::Failed if finished.malformed => BuryReason::Malformed,
             Verdict::Failed => BuryReason::Failed { attempt },
             _ if finished.too_big => BuryReason::TooBig,
             _ => BuryReason::Handler,
         };
-        if let (BuryReason::Failed { .. }, Some(tube)) = (reason, &failures.dead_letters) {
+        if let (BuryReason::Failed { .. } | BuryReason::Malformed, Some(tube)) = (reason, &failures.dead_letters) {
             if let Some(next) = finished.next_of_moving(id, tube, stats, failures.in_use) {
                 return Some(next);
             }

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub failed: u64,
     /// Handlers that panicked. Counted in `failed`, too.
     pub panicked: u64,
+    /// Handlers that failed as the body was malformed. Counted in `failed`, too.
+    pub malformed: u64,
     /// Jobs whose body was over the client's limit: buried.
     pub too_big: u64,
     /// Connections after the first.
@@ -56,6 +58,7 @@ impl Metrics {
             (&mut self.returned, other.returned),
             (&mut self.failed, other.failed),
             (&mut self.panicked, other.panicked),
+            (&mut self.malformed, other.malformed),
             (&mut self.too_big, other.too_big),
             (&mut self.reconnects, other.reconnects),
         ];
@@ -73,6 +76,10 @@ impl Metrics {
                 bump(&mut self.failed);
                 bump(&mut self.panicked);
             }
+            JobEvent::Malformed { .. } => {
+                bump(&mut self.failed);
+                bump(&mut self.malformed);
+            }
             JobEvent::TooBig { .. } => bump(&mut self.too_big),
             JobEvent::Done { .. } => bump(&mut self.done),
             JobEvent::Retried { .. } => bump(&mut self.retried),
@@ -81,7 +88,7 @@ impl Metrics {
                 match reason {
                     BuryReason::Failed { .. } => bump(&mut self.buried_failed),
                     BuryReason::OutOfMemory => bump(&mut self.buried_out_of_memory),
-                    BuryReason::Handler | BuryReason::TooBig => {}
+                    BuryReason::Handler | BuryReason::TooBig | BuryReason::Malformed => {}
                 }
             }
             JobEvent::Moved { .. } => bump(&mut self.moved),

@@ -104,6 +104,8 @@ pub enum Outcome {
     Verdict(Verdict),
     /// An error, with its chain of sources.
     Failed(String),
+    /// An error about the job's body, which cannot be decoded, with its chain of sources.
+    Malformed(String),
     /// A panic, and what it was raised with.
     Panicked(String),
 }
@@ -196,6 +198,7 @@ impl Worker {
             failures: Failures {
                 retry: config.retry,
                 decides: config.decides,
+                bury_malformed: config.bury_malformed,
                 dead_letters: config.dead_letters.clone(),
                 random: seed,
                 in_use: false,
@@ -318,7 +321,9 @@ impl Worker {
         now: Instant,
     ) {
         let Some(id) = self.held.as_ref().filter(|held| held.is_running()).map(Held::id) else { return };
-        let verdict = match outcome.into() {
+        let outcome = outcome.into();
+        let malformed = matches!(outcome, Outcome::Malformed(_));
+        let verdict = match outcome {
             Outcome::Verdict(Verdict::Failed) => {
                 self.happened(id, JobEvent::Failed { reason: "its verdict is that it failed".into() });
                 Verdict::Failed
@@ -328,6 +333,10 @@ impl Worker {
                 self.happened(id, JobEvent::Failed { reason });
                 Verdict::Failed
             }
+            Outcome::Malformed(reason) => {
+                self.happened(id, JobEvent::Malformed { reason });
+                Verdict::Failed
+            }
             Outcome::Panicked(reason) => {
                 self.happened(id, JobEvent::Panicked { reason });
                 Verdict::Failed
@@ -335,7 +344,12 @@ impl Worker {
         };
         match &mut self.held {
             Some(held) if held.hold == Hold::Lost => self.held = None,
-            Some(held) => held.handle_finished(verdict, server, deferrals, now),
+            Some(held) => {
+                held.handle_finished(verdict, server, deferrals, now);
+                if malformed && self.failures.bury_malformed {
+                    held.give_up_as_malformed();
+                }
+            }
             None => {}
         }
     }

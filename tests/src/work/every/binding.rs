@@ -54,6 +54,7 @@ pub struct Setup {
     pub concurrency: usize,
     pub retry: RetryPolicy,
     pub reclaim: bool,
+    pub bury_malformed: bool,
     pub backoff: Backoff,
     pub config: Config,
     pub on_event: Box<dyn Fn(&WorkerEvent) + Send + Sync>,
@@ -68,6 +69,7 @@ impl Setup {
             concurrency: 1,
             retry: RetryPolicy::default(),
             reclaim: false,
+            bury_malformed: true,
             backoff: Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) },
             config: Config::default(),
             on_event: Box::new(|_| {}),
@@ -170,6 +172,7 @@ impl<R: Adapter> Binding for Async<R> {
                     .concurrency(setup.concurrency)
                     .retry(setup.retry)
                     .reclaim(setup.reclaim)
+                    .bury_malformed(setup.bury_malformed)
                     .backoff(setup.backoff)
                     .connection(setup.config)
                     .on_event(setup.on_event)
@@ -261,6 +264,7 @@ impl Binding for Blocking {
             .concurrency(setup.concurrency)
             .retry(setup.retry)
             .reclaim(setup.reclaim)
+            .bury_malformed(setup.bury_malformed)
             .backoff(setup.backoff)
             .connection(setup.config)
             .on_event(setup.on_event)

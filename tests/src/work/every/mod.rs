@@ -8,6 +8,7 @@ mod evil;
 mod handlers;
 mod heartbeats;
 mod jobs;
+mod json;
 mod nodes;
 mod pace;
 mod patience;
@@ -73,6 +74,7 @@ scenarios! {
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
         handlers::handlers_return_any_of_four_types_and_the_errors_of_any_library
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
+        json::a_value_travels_as_json_and_a_malformed_body_is_buried_at_once_unless_told_otherwise
         heartbeats::a_job_outlives_its_ttr_though_its_handler_blocks
         events::everything_that_happens_to_a_job_is_reported
         events::a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itself

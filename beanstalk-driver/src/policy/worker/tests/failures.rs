@@ -4,7 +4,7 @@ use alloc::{string::String, vec};
 use core::{num::NonZeroU32, time::Duration};
 
 use super::{
-    super::{BuryReason, JobEvent, Metrics, Verdict, WorkerConfig},
+    super::{BuryReason, JobEvent, Metrics, Outcome, Verdict, WorkerConfig},
     server::State,
     world::{World, at},
 };
@@ -123,6 +123,29 @@ fn a_job_that_has_failed_for_good_is_put_into_the_dead_letter_tube_and_then_dele
     world.run_until(at(3000));
     assert_eq!(world.server.jobs[&third].state, State::Buried);
     assert_eq!((world.worker.metrics().moved, world.worker.metrics().buried), (2, 1));
+}
+
+#[test]
+fn a_malformed_job_is_not_tried_again_unless_a_function_or_a_setting_has_it_so() {
+    let outcome = || (1, Outcome::Malformed("no JSON".into()));
+    let malformed = JobEvent::Malformed { reason: "no JSON".into() };
+    let events = |config: &WorkerConfig, decisions| {
+        let mut world = World::calm(config);
+        world.script([outcome()]);
+        world.decisions = decisions;
+        world.put(60, 7);
+        world.run_until(at(500));
+        assert_eq!((world.worker.metrics().failed, world.worker.metrics().malformed), (1, 1));
+        world.events()
+    };
+    let became = |then| [JobEvent::Reserved, malformed.clone(), then];
+    assert_eq!(events(&thrice(), vec![]), became(buried(BuryReason::Malformed)));
+    let dead_letters = WorkerConfig { dead_letters: Some(dead()), ..thrice() };
+    assert_eq!(events(&dead_letters, vec![]), became(JobEvent::Moved { tube: dead(), id: JobId(1001) }));
+    assert_eq!(events(&WorkerConfig { bury_malformed: false, ..thrice() }, vec![]), became(retried(1, 1)));
+    let decides = WorkerConfig { decides: true, ..thrice() };
+    assert_eq!(events(&decides, vec![Verdict::RetryAfter(5.into())]), became(retried(1, 5)));
+    assert_eq!(events(&decides, vec![Verdict::Failed]), became(buried(BuryReason::Malformed)));
 }
 
 #[test]

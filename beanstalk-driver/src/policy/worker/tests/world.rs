@@ -8,7 +8,7 @@ use alloc::{vec, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    super::{Action, JobEvent, Verdict, Worker, WorkerConfig},
+    super::{Action, JobEvent, Outcome, Verdict, Worker, WorkerConfig},
     server::{Server, State},
 };
 use crate::{
@@ -60,8 +60,8 @@ pub(super) struct World {
     flight: Option<Flight>,
     /// What was sent with it, and is read after it.
     then: Option<Command>,
-    handler: Option<(JobId, Instant, Verdict)>,
-    verdicts: Vec<(u64, Verdict)>,
+    handler: Option<(JobId, Instant, Outcome)>,
+    outcomes: Vec<(u64, Outcome)>,
     /// What the function for failures chooses next, and for which attempts it was asked.
     pub(super) decisions: Vec<Verdict>,
     pub(super) attempts: Vec<u64>,
@@ -85,7 +85,7 @@ impl World {
             flight: None,
             then: None,
             handler: None,
-            verdicts: vec![],
+            outcomes: vec![],
             decisions: vec![],
             attempts: vec![],
             until: None,
@@ -113,8 +113,8 @@ impl World {
     }
 
     /// What the next handlers do: run for so many milliseconds, and then say this.
-    pub(super) fn script(&mut self, verdicts: impl IntoIterator<Item = (u64, Verdict)>) {
-        self.verdicts = verdicts.into_iter().collect();
+    pub(super) fn script(&mut self, outcomes: impl IntoIterator<Item = (u64, impl Into<Outcome>)>) {
+        self.outcomes = outcomes.into_iter().map(|(millis, outcome)| (millis, outcome.into())).collect();
     }
 
     pub(super) fn shut_down(&mut self, deadline: Instant) {
@@ -148,7 +148,7 @@ impl World {
     }
 
     pub(super) fn running(&self) -> Option<JobId> {
-        self.handler.map(|(id, ..)| id)
+        self.handler.as_ref().map(|(id, ..)| *id)
     }
 
     pub(super) fn run_until(&mut self, until: Instant) {
@@ -172,7 +172,7 @@ impl World {
             Flight::Connecting(at) | Flight::Failing(at) | Flight::There(at, _) | Flight::Waiting(at) => *at,
             Flight::Back(at, _) | Flight::Breaking(at, _) => *at,
         });
-        let times = [flight, self.handler.map(|(_, at, _)| at), self.until, self.server.next_time()];
+        let times = [flight, self.handler.as_ref().map(|(_, at, _)| *at), self.until, self.server.next_time()];
         times.into_iter().flatten().min().map(|at| at.max(self.now))
     }
 
@@ -180,8 +180,8 @@ impl World {
         self.now = self.next_time().expect("something happens");
         self.pass_time();
         self.fly();
-        if let Some((_, _, verdict)) = self.handler.take_if(|(_, at, _)| *at <= self.now) {
-            self.worker.handle_finished(verdict, &self.address, &mut self.deferrals, self.now);
+        if let Some((_, _, outcome)) = self.handler.take_if(|(_, at, _)| *at <= self.now) {
+            self.worker.handle_finished(outcome, &self.address, &mut self.deferrals, self.now);
         }
         self.drain();
     }
@@ -307,11 +307,11 @@ impl World {
         assert!(self.handler.is_none(), "two handlers at once");
         let any = [Verdict::Done, Verdict::Failed, Verdict::Bury, Verdict::RetryAfter(1.into())];
         let (longest, which) = (self.chances.handler, self.random(4) as usize);
-        let (millis, verdict) = match self.verdicts.is_empty() {
-            true => (self.random(longest), any[which]),
-            false => self.verdicts.remove(0),
+        let (millis, outcome) = match self.outcomes.is_empty() {
+            true => (self.random(longest), any[which].into()),
+            false => self.outcomes.remove(0),
         };
-        self.handler = Some((job.id, self.now + Duration::from_millis(millis), verdict));
+        self.handler = Some((job.id, self.now + Duration::from_millis(millis), outcome));
         let job = self.server.jobs.get_mut(&job.id).expect("it has the job");
         job.ran += 1;
     }

@@ -1,0 +1,85 @@
+//! A job whose body is not what its consumer expects.
+
+use alloc::boxed::Box;
+use core::{any::type_name, error::Error, fmt};
+
+use super::{Bytes, Job, JobId};
+
+/// The body of a job cannot be decoded, and no further attempt will change that.
+///
+/// `Job::json` (feature `json`) fails with it, and so can a decoder of any other format. A worker recognises it in the chain of sources of its
+/// handler's error and buries the job, instead of trying it again.
+///
+/// ```
+/// use beanstalk_proto::{Job, JobId, MalformedJob};
+///
+/// let job = Job { id: JobId(7), body: b"seven".to_vec() };
+/// let number = |job: &Job| -> Result<u32, MalformedJob> {
+///     job.text().map_err(|e| MalformedJob::new::<u32>(job, e))?.parse().map_err(|e| MalformedJob::new::<u32>(job, e))
+/// };
+/// let error = number(&job).unwrap_err();
+/// assert_eq!(error.to_string(), "the body of job 7 (5 bytes) cannot be decoded as u32: invalid digit found in string");
+/// ```
+#[derive(Debug)]
+pub struct MalformedJob {
+    cause: MalformedBody,
+}
+
+/// What is wrong with the body of a job: the source of a [`MalformedJob`].
+///
+/// Errors of `anyhow`, `eyre` and `thiserror` (`transparent`) can hide the error that they were made from, but not its source. So it is this
+/// type that a worker looks for.
+#[derive(Debug)]
+pub struct MalformedBody {
+    id: JobId,
+    bytes: usize,
+    expected: &'static str,
+    error: Box<dyn Error + Send + Sync + 'static>,
+}
+
+impl MalformedJob {
+    /// Makes the error of a job whose body cannot be decoded as a `T`, from the decoder's error.
+    pub fn new<T: ?Sized>(job: &Job, error: impl Into<Box<dyn Error + Send + Sync + 'static>>) -> Self {
+        let (id, bytes, expected) = (job.id, job.body.len(), type_name::<T>());
+        Self { cause: MalformedBody { id, bytes, expected, error: error.into() } }
+    }
+
+    /// Returns the id of the job.
+    #[must_use]
+    pub const fn id(&self) -> JobId {
+        self.cause.id
+    }
+}
+
+impl MalformedBody {
+    /// Returns the id of the job.
+    #[must_use]
+    pub const fn id(&self) -> JobId {
+        self.id
+    }
+}
+
+impl fmt::Display for MalformedJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MalformedBody { id, bytes, expected, error } = &self.cause;
+        write!(f, "the body of job {id} ({}) cannot be decoded as {expected}: {error}", Bytes::of(*bytes))
+    }
+}
+
+impl fmt::Display for MalformedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for MalformedJob {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+impl Error for MalformedBody {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}

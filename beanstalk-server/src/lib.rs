@@ -76,6 +76,8 @@
 //!
 //! # Where it differs from beanstalkd
 //!
+//! `COMPAT.md` in the repository names the test of each.
+//!
 //! | beanstalkd | here |
 //! |---|---|
 //! | loses the line after an overlong one whose CR and LF fall on both sides of a multiple of 224 bytes | every line ends at its CR LF |

@@ -124,8 +124,6 @@ pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan,
 #[cfg(feature = "threads")]
 pub use beanstalk_driver::policy::SharedConfig;
 
-/// Runs the README's example, and those of the project's.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
-#[doc = include_str!("../../README.md")]
 struct Readme;

@@ -16,6 +16,11 @@ macro_rules! pages {
     };
 }
 
+/// The page that a stranger sees first.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
+
 #[cfg(any(test, doctest))]
 pages! {
     introduction "introduction.md"

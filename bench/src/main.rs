@@ -1,5 +1,5 @@
 //! Measures the clients and the server of this repository: beside bare sockets, which are the floor, beside the published
-//! Rust clients, and beside beanstalkd. `BENCHMARKS.md` says how it is done and what came of it.
+//! Rust clients, and beside beanstalkd. `RESULTS.md` describes how it is done and what came of it.
 
 mod alloc;
 mod check;
@@ -191,7 +191,7 @@ fn main() -> Result<()> {
 
 /// The directory for the pictures that a document shows.
 fn pictures_beside(document: &Path) -> Result<PathBuf> {
-    let directory = document.parent().context("a document has a directory")?.join("bench/pictures");
+    let directory = document.parent().context("a document has a directory")?.join("pictures");
     fs::create_dir_all(&directory)?;
     Ok(directory)
 }

@@ -11,7 +11,7 @@ use crate::{dial, stream::Stream, transport::Transport};
 
 /// One connection to a server. Every command of the protocol is a method.
 ///
-/// Every call may be dropped at any await, in a `select!` or by a timeout: the connection stays in step, and a job that
+/// Every call may be dropped at any await, in a `select!` or by a timeout: the connection stays in sync, and a job that
 /// comes for nobody is kept for the next reserve. So a worker that can be told to stop is simply:
 ///
 /// ```no_run

@@ -40,7 +40,7 @@ macro_rules! __cancel_safety {
         "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes. The other tasks notice nothing."
     };
     (no) => {
-        "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes, and the connection stays in step. A job that it brings is kept for the next reserve."
+        "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes, and the connection stays in sync. A job that it brings is kept for the next reserve."
     };
     ($wait:ident) => {
         "Safe in `select!`: if the future is dropped while the server waits, the next `reserve` or `reserve_with_timeout` takes the waiting over; a job that came meanwhile is handed to it, once `touch` has confirmed that it is still ours."
@@ -84,7 +84,7 @@ macro_rules! __async_calls {
         ///
         /// # Errors
         ///
-        /// Everything that [`Error`](beanstalk_proto::Error) lists. After a timeout the connection is still in step.
+        /// Everything that [`Error`](beanstalk_proto::Error) lists. After a timeout the connection is still in sync.
         pub fn call<R: $crate::proto::Request>(&mut self, request: R) -> impl Future<Output = Result<R::Reply, Error>> {
             self.driver.call(request)
         }
@@ -176,7 +176,7 @@ macro_rules! __async_calls {
         /// A refusal of one does not disturb the others; after a fatal error the rest fail with
         /// [`Error::Closed`](beanstalk_proto::Error::Closed), each saying whether it can have run. About 64 requests are in
         /// flight at a time, and replies are read while requests are written. Requests of different kinds go together as
-        /// [`Command`](beanstalk_proto::Command)s. Dropping it leaves the connection in step.
+        /// [`Command`](beanstalk_proto::Command)s. Dropping it leaves the connection in sync.
         ///
         /// ```no_run
         #[doc = concat!("use ", env!("CARGO_CRATE_NAME"), "::{Client, Put};")]

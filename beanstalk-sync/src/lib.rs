@@ -39,6 +39,13 @@
 //! | to look at every job, without reserving any | [`scan`] |
 //! | jobs in a file, and put again | [`ExportWriter`], [`ExportReader`], [`import`] |
 //!
+//! # Errors
+//!
+//! There is one [`Error`], which names the command and what it was about. [`Error::command_error`] is the server's error reply, if it was one:
+//! the connection is good then. [`Error::lost`] is what can have become of the request: [`Lost::NotSent`], and a retry duplicates
+//! nothing, or [`Lost::Unknown`]. A job that was buried by `put` or `release` is an outcome, and [`inserted`](PutOutcome::inserted) makes it an error;
+//! `TIMED_OUT` and `DEADLINE_SOON` are outcomes of a reserve.
+//!
 //! # Timeouts
 //!
 //! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the timeout of

@@ -10,7 +10,7 @@ use beanstalk_proto::{Argument, Error, Job, ReleaseOutcome, Request, Seconds, Tu
 
 use crate::{blocking::block_on, std_runtime::Std};
 
-/// A client that outlives its connections. Every command of the protocol is a method, as on a [`Client`].
+/// A client that outlives its connections. Every command of the protocol is a method, as on a [`Client`](crate::Client).
 ///
 /// When the connection breaks, the next call connects again, waiting longer after each failure, and restores the tube in
 /// use and the watch list before it sends anything else. A call that was broken off is repeated if that can do no harm:

@@ -70,6 +70,13 @@
 //! [`Error::ReserveWaiting`], because the server does not read them: where that hurts, use
 //! [`reserve_with_timeout`](Client::reserve_with_timeout).
 //!
+//! # Errors
+//!
+//! There is one [`Error`], which names the command and what it was about. [`Error::command_error`] is the server's error reply, if it was one:
+//! the connection is good then. [`Error::lost`] is what can have become of the request: [`Lost::NotSent`], and a retry duplicates
+//! nothing, or [`Lost::Unknown`]. A job that was buried by `put` or `release` is an outcome, and [`inserted`](PutOutcome::inserted) makes it an error;
+//! `TIMED_OUT` and `DEADLINE_SOON` are outcomes of a reserve.
+//!
 //! # Timeouts
 //!
 //! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the
@@ -101,6 +108,13 @@
 //!
 //! Without `TlsOptions` it trusts what the operating system trusts. A stream of your own is given to one client by
 //! [`Client::from_stream`], and to every type of client by [`connector`].
+//!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
+//! | `tracing` | events of connections, sessions and workers as `tracing` events |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;

@@ -117,6 +117,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
+//! | `json` | `Body::json` and `Job::json`; a worker buries a job whose body cannot be decoded |
 //! | `tracing` | events of connections, sessions and workers as `tracing` events |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

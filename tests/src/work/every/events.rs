@@ -109,7 +109,8 @@ pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itsel
             _ => return,
         };
         if B::NAME == "sync" && what == "lost" && is_first_loss.swap(false, Relaxed) {
-            // Only threads of their own may block. Time enough for another slot to connect again, which is not to be reported before this.
+            // Only threads of their own may block. Time enough for another slot to connect again, which is not to be reported
+            // before this.
             let until = Instant::now() + Duration::from_millis(500);
             while hears.lock().unwrap().len() == 1 && Instant::now() < until {
                 thread::sleep(Duration::from_millis(2));

@@ -17,6 +17,8 @@ mod export;
 mod filter;
 mod find;
 mod import;
+#[cfg(feature = "std")]
+mod line;
 mod moving;
 mod restore;
 mod scan;
@@ -25,12 +27,13 @@ mod walk;
 use beanstalk_proto::{Command, CommandError, Error, JobId, Reply, stats::TubeStats};
 
 pub(crate) use each::{Deed, Each};
-pub(crate) use export::Line;
 pub use export::{ExportedJob, encode_export_end, encode_export_header};
 pub use filter::{FoundJob, JobFilter, Queue};
 pub(crate) use find::{Finder, Range};
 pub use import::ImportError;
 pub(crate) use import::Importing;
+#[cfg(feature = "std")]
+pub(crate) use line::Line;
 pub(crate) use moving::Moving;
 pub(super) use moving::give_back;
 pub(crate) use scan::Scanning;

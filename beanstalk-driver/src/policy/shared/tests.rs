@@ -1,3 +1,5 @@
+use alloc::vec::Vec;
+
 use super::*;
 use beanstalk_proto::{CommandError, Delete, Lost, Peek, Put, Subject};
 

@@ -1,6 +1,6 @@
 //! What the calls and the driver of a shared client have in common.
 
-use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, string::ToString, sync::Arc, vec::Vec};
 use core::{
     fmt, mem,
     task::{Poll, Waker},
@@ -15,7 +15,7 @@ use crate::{
     runtime::{Runtime, lock},
 };
 use beanstalk_proto::{
-    CommandError, Error, Expect, Instant, Lost, Reply, Request, SendError, TubeName, Use,
+    CommandError, Error, Expect, Instant, Lost, Reply, Request, SendError, TlsError, TubeName, Use,
     client::{Config, Connection, SendOptions, Ticket, TicketId, Timeout},
 };
 
@@ -429,10 +429,15 @@ pub(super) fn copy_of(error: &Error) -> Error {
             Error::TimedOut { command, subject: subject.clone(), waited: *waited, lost: *lost }
         }
         Error::Protocol { error, lost } => Error::Protocol { error: error.clone(), lost: *lost },
+        Error::Greeting(error) => Error::Greeting(error.clone()),
         Error::Io { error, lost } => {
-            let error = match error.raw_os_error() {
-                Some(code) => std::io::Error::from_raw_os_error(code),
-                None => std::io::Error::new(error.kind(), alloc::string::ToString::to_string(error)),
+            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+            let error = match (error.raw_os_error(), tls) {
+                (Some(code), _) => std::io::Error::from_raw_os_error(code),
+                (None, Some(tls)) => {
+                    std::io::Error::new(error.kind(), TlsError::new(&tls.to_string(), tls.is_refusal(), None))
+                }
+                (None, None) => std::io::Error::new(error.kind(), error.to_string()),
             };
             Error::Io { error, lost: *lost }
         }

@@ -70,9 +70,12 @@ pub enum ConnectPhase {
 impl Clone for ConnectAttempt {
     fn clone(&self) -> Self {
         let Self { node, address, phase, within, error } = self;
-        let error = match error.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(error.kind(), error.to_string()),
+        // What TLS refuses stays a refusal in the copy.
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+        let error = match (error.raw_os_error(), tls) {
+            (Some(code), _) => io::Error::from_raw_os_error(code),
+            (None, Some(tls)) => io::Error::new(error.kind(), TlsError::new(&tls.text, tls.refusal, None)),
+            (None, None) => io::Error::new(error.kind(), error.to_string()),
         };
         Self { node: node.clone(), address: *address, phase: *phase, within: *within, error }
     }

@@ -42,7 +42,9 @@ fn a_line(data: &[u8]) {
 }
 
 fn serve(config: Config, input: &[u8], cut: &mut Cut) -> Served {
-    drive::serve(config, input, cut, None, |_, _| Reply::NotFound)
+    let served = drive::serve(config, input, cut, None, |_, _| Reply::NotFound);
+    // Behind a `quit` it depends on the split whether the peer's end is read.
+    Served { half_closed: false, ..served }
 }
 
 fn commands(served: &Served) -> Vec<Command> {

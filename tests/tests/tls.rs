@@ -149,11 +149,6 @@ fn what_is_refused_says_what_to_do_and_is_not_tried_again(kind: Kind) {
     let front = with(Authority::server(authority.issue_until(NAME, 2020), None));
     is_refused(kind, &front, &endpoint(&front), trusted(), "has expired");
 
-    // Once the driver of a shared client has met the refusal, its calls only learn that the connection is closed. To a producer, which puts by
-    // shared clients, that is an outage.
-    if matches!(kind.name, "SharedClient" | "Producer") {
-        return;
-    }
     let wants_one = || with(Authority::server(authority.issue(NAME), Some(&clients)));
     let front = wants_one();
     is_refused(kind, &front, &endpoint(&front), trusted(), "requires a client certificate");

@@ -304,7 +304,10 @@ impl<R: Runtime> Waiting<R> {
                 }
                 Poll::Pending => link.answers.wait(id, cx.waker()),
             }
-            polled
+            match polled {
+                Poll::Ready(Err(closed @ Error::Closed { .. })) => Poll::Ready(Err(state.reason_for(*number, closed))),
+                polled => polled,
+            }
         });
         match result {
             Poll::Pending => self.poll_late(cx).map(Err),

@@ -286,10 +286,8 @@ impl Mover {
         if let Poll::Ready(end) = state.link.connection.poll_closed() {
             return Poll::Ready(Err(end.and(Err(Error::Closed { lost }))));
         }
-        let failed = |state: &mut State, error| {
-            state.link.connection.abort();
-            Poll::Ready(Err(Err(T::failure(error, lost))))
-        };
+        // The connection is ended together with taking note of why, so that no call finds the one without the other.
+        let failed = |error| Poll::Ready(Err(Err(T::failure(error, lost))));
         if state.link.connection.wants_transmit() {
             // What is written on a connection that ended while nobody looked may have run.
             let now = link.transport.now();
@@ -299,7 +297,7 @@ impl Mover {
                 state.link.moved = now;
                 return match link.read_unread(&mut state.link.connection, cx, |_| false) {
                     Ok(()) => Poll::Ready(Ok(())),
-                    Err(error) => failed(state, error),
+                    Err(error) => failed(error),
                 };
             }
             state.link.moved = now;
@@ -309,7 +307,7 @@ impl Mover {
         let limit = [first, silent_until].into_iter().flatten().min();
         match link.poll_once(&mut state.link.connection, limit, cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => failed(state, error),
+            Poll::Ready(Err(error)) => failed(error),
             Poll::Pending => {
                 ready!(link.poll_until(limit, cx));
                 let now = link.transport.now();

@@ -267,6 +267,16 @@ impl State {
         self.wake_answered();
     }
 
+    /// What a call fails with that finds the connection with this number closed: that one side refuses the other, if so.
+    pub(super) fn reason_for(&self, number: u64, closed: Error) -> Error {
+        match (&self.cause, closed.lost()) {
+            (Some(cause), Some(lost)) if self.link.number == number && cause.is_refusal() => {
+                copy_of(cause).with_lost(lost)
+            }
+            _ => closed,
+        }
+    }
+
     /// There will be no other connection.
     pub(super) fn end(&mut self) {
         self.link.connection.abort();

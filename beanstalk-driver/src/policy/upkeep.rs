@@ -29,6 +29,7 @@ use beanstalk_proto::{Command, CommandError, Error, JobId, Reply, stats::TubeSta
 pub(crate) use each::{Deed, Each};
 pub use export::{ExportedJob, encode_export_end, encode_export_header};
 pub use filter::{FoundJob, JobFilter, Queue};
+pub use find::PROBE_TUBE;
 pub(crate) use find::{Finder, Range};
 pub use import::ImportError;
 pub(crate) use import::Importing;
@@ -36,8 +37,8 @@ pub(crate) use import::Importing;
 pub(crate) use line::Line;
 pub(crate) use moving::Moving;
 pub(super) use moving::give_back;
+pub use scan::ScanOptions;
 pub(crate) use scan::Scanning;
-pub use scan::{PROBE_TUBE, ScanOptions};
 
 /// How far something is that goes through many jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

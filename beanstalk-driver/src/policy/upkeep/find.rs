@@ -4,13 +4,15 @@ use alloc::{boxed::Box, collections::VecDeque};
 
 use super::{
     FoundJob, JobFilter, Progress, Queue, found,
-    scan::PROBE_TUBE,
     walk::{Walk, Way},
 };
 use beanstalk_proto::{
     Command, Error, JobId, Reply, Subject, TubeName,
     stats::{JobStats, StatsError},
 };
+
+/// The tube of the job that is put to learn how far ids have come, and deleted at once. Scans of a whole server pass over it.
+pub const PROBE_TUBE: &str = "beanstalk.probe";
 
 /// Jobs that match are looked for no further than so many ahead of what is done with them.
 const AHEAD: usize = 128;

@@ -6,9 +6,6 @@ use core::ops::RangeInclusive;
 use super::{Finder, FoundJob, JobFilter, Machine, Progress, Queue, Side, find::Range};
 use beanstalk_proto::{ArgumentError, Command, Error, JobId, Reply, TubeArg, TubeName};
 
-/// The tube of the job that is put to learn how far ids have come, and deleted at once. Scans of a whole server pass over it.
-pub const PROBE_TUBE: &str = "beanstalk.probe";
-
 /// What a scan looks at, and how hard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanOptions {

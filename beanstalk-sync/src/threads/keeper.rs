@@ -13,10 +13,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{lock, task::Task};
+use super::lock;
 
 /// How long a handler may keep its task from being polled.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Whether this is the number of a handler that runs, and not of the time between two.
+pub(super) const fn is_handling(run: u64) -> bool {
+    run % 2 == 1
+}
+
+/// A task, as far as it is watched.
+pub(super) trait Kept: Send + Sync {
+    /// The number of the handler that runs, or of the time between two: see [`is_handling`].
+    fn run(&self) -> u64;
+
+    /// Whether its future is to be polled at once.
+    fn is_woken(&self) -> bool;
+
+    /// Polls it for as long as this handler runs.
+    fn keep(&self, run: u64);
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
@@ -34,7 +51,7 @@ struct Watched {
 }
 
 struct Entry {
-    task: Arc<Task>,
+    task: Arc<dyn Kept>,
     /// The handler that ran, or not, when it was looked at last, and since when it does.
     seen: u64,
     since: Instant,
@@ -43,20 +60,20 @@ struct Entry {
 }
 
 /// A task that is watched, until this is dropped.
-pub(super) struct Watch(Arc<Keeper>, Arc<Task>);
+pub(super) struct Watch(Arc<Keeper>, Arc<dyn Kept>);
 
 impl Keeper {
     /// Watches a task from now on.
-    pub(super) fn watch(self: &Arc<Self>, task: &Arc<Task>) -> Watch {
+    pub(super) fn watch(self: &Arc<Self>, task: Arc<dyn Kept>) -> Watch {
         let mut watched = lock(&self.watched);
-        let (seen, since) = (task.core.run(), Instant::now());
-        watched.entries.push(Entry { task: Arc::clone(task), seen, since, kept: 0 });
+        let (seen, since) = (task.run(), Instant::now());
+        watched.entries.push(Entry { task: Arc::clone(&task), seen, since, kept: 0 });
         if !watched.thread {
             let keeper = Arc::clone(self);
             let thread = thread::Builder::new().name("beanstalk-watch".into());
             watched.thread = thread.spawn(move || keeper.look_on()).is_ok();
         }
-        Watch(Arc::clone(self), Arc::clone(task))
+        Watch(Arc::clone(self), task)
     }
 
     /// A handler begins to run.
@@ -93,18 +110,18 @@ impl Keeper {
 impl Entry {
     /// Gives the task a keeper if it needs one. Returns whether it has to be looked at again soon.
     fn look(&mut self, now: Instant) -> bool {
-        let run = self.task.core.run();
+        let run = self.task.run();
         let is_new = run != self.seen;
         if is_new {
             (self.seen, self.since) = (run, now);
         }
-        if !Task::is_handling(run) {
+        if !is_handling(run) {
             return is_new;
         }
         if self.kept == run {
             return false;
         }
-        if self.task.core.is_woken() || now.duration_since(self.since) >= PATIENCE {
+        if self.task.is_woken() || now.duration_since(self.since) >= PATIENCE {
             let task = Arc::clone(&self.task);
             let thread = thread::Builder::new().name("beanstalk-keeper".into());
             // Without a thread it is tried again.

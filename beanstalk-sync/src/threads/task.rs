@@ -29,7 +29,10 @@ use std::{
 
 use mio::{Events, Interest, Registry, Token, unix::SourceFd};
 
-use super::{keeper::Keeper, lock, wait};
+use super::{
+    keeper::{self, Keeper, Kept},
+    lock, wait,
+};
 
 type Body = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Handler = Box<dyn FnOnce() + Send>;
@@ -139,6 +142,20 @@ pub(super) struct Task {
     moving: Mutex<Moving>,
 }
 
+impl Kept for Task {
+    fn run(&self) -> u64 {
+        self.core.run()
+    }
+
+    fn is_woken(&self) -> bool {
+        self.core.is_woken()
+    }
+
+    fn keep(&self, run: u64) {
+        self.poll_until_handler(run);
+    }
+}
+
 /// What polls and waits.
 struct Moving {
     /// None once it has ended.
@@ -186,7 +203,7 @@ impl Task {
     fn work(self: Arc<Self>) {
         let mut watch = None;
         while let Some(handler) = self.poll_until_handler(self.core.run()) {
-            watch.get_or_insert_with(|| self.core.keeper.watch(&self));
+            watch.get_or_insert_with(|| self.core.keeper.watch(Arc::clone(&self) as Arc<dyn Kept>));
             self.core.run.fetch_add(1, Ordering::SeqCst);
             match self.core.state.compare_exchange(POLLED, HANDLING, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => self.core.keeper.handler_begins(),
@@ -196,16 +213,6 @@ impl Task {
             self.core.run.fetch_add(1, Ordering::SeqCst);
             self.core.interrupt();
         }
-    }
-
-    /// The keeper's thread: polls for as long as this handler runs.
-    pub(super) fn keep(&self, run: u64) {
-        self.poll_until_handler(run);
-    }
-
-    /// Whether this is the number of a handler that runs, and not of the time between two.
-    pub(super) const fn is_handling(run: u64) -> bool {
-        run % 2 == 1
     }
 
     /// Polls the future until it has ended, until a handler is to be run, or until another one runs than this.
@@ -233,7 +240,7 @@ impl Task {
         POLLING.set(outer);
         let Err(wake_at) = polled else { return Step::End };
         moving.body = Some(body);
-        if !Self::is_handling(self.core.run()) {
+        if !keeper::is_handling(self.core.run()) {
             if let Some(handler) = lock(&self.core.handler).take() {
                 return Step::Handle(handler);
             }

@@ -11,7 +11,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use super::{
-    Awaited, Claim, Deferrals, Failed, Reclaimed, RetryPolicy, Verdict,
+    Awaited, Verdict,
     event::{BuryReason, JobEvent},
 };
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
     policy::{
         hash,
         heartbeat::{Beat, Heartbeat},
-        reclaim::Reclaim,
+        reclaim::{Claim, Reclaim, Reclaimed},
+        retry::{Deferrals, Failed, RetryPolicy},
     },
 };
 use beanstalk_proto::{Command, Error, Instant, Job, JobId, Reply, TubeName, stats::JobStats};

@@ -37,129 +37,31 @@
 //! does not once the verdict was sent: that may have been carried out, and a job released twice would count two failures
 //! for one.
 
-use alloc::{boxed::Box, collections::VecDeque, string::String};
-use core::time::Duration;
+use alloc::collections::VecDeque;
 
 use super::{
-    call::breaks,
-    reclaim::{Claim, Reclaimed},
-    retry::{Deferrals, Failed, RetryPolicy},
+    retry::Deferrals,
     session::{Event, Session, SessionConfig, Step, is_refusal},
     tubes::Tubes,
 };
 use crate::connect::Endpoint;
-use beanstalk_proto::{
-    Argument, Command, CommandError, Error, Instant, Job, JobId, Lost, Reply, Seconds, stats::JobStats,
-};
+use beanstalk_proto::{Command, Error, Instant, JobId, stats::JobStats};
 
+mod action;
 mod config;
 mod event;
 mod held;
 mod metrics;
+mod outcome;
+mod replies;
 
+pub use action::Action;
+use action::Awaited;
 pub use config::WorkerConfig;
 pub use event::{BuryReason, JobEvent, Presence, SlotPresence, WorkerEvent};
 use held::{Failures, Held, Hold, Next};
 pub use metrics::Metrics;
-
-/// Reserves that end without a job are so far apart, whatever the server says.
-const PACE: Duration = Duration::from_secs(1);
-
-/// What a handler says of its job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is done: `delete`.
-    Done,
-    /// Again, after this delay: `release`, however often it was released before. It does not count as a failure, for as
-    /// long as it is remembered: see [`Deferrals`](super::Deferrals).
-    RetryAfter(Seconds),
-    /// It failed: `release` or `bury`, as the [`RetryPolicy`] says. So ends a handler that fails or panics.
-    Failed,
-    /// Set it aside: `bury`.
-    Bury,
-}
-
-impl Verdict {
-    /// [`Verdict::RetryAfter`], said in seconds or as a [`Duration`].
-    ///
-    /// ```
-    /// use beanstalk_driver::policy::Verdict;
-    ///
-    /// assert_eq!(Verdict::retry_after(30), Verdict::RetryAfter(30.into()));
-    /// ```
-    #[must_use]
-    pub fn retry_after(delay: impl Argument<Seconds>) -> Self {
-        Self::RetryAfter(delay.into_argument())
-    }
-
-    const fn is_deferral(self) -> bool {
-        matches!(self, Self::RetryAfter(_))
-    }
-}
-
-/// What a handler came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A verdict on its job.
-    Verdict(Verdict),
-    /// An error, with its chain of sources.
-    Failed(String),
-    /// An error about the job's body, which cannot be decoded, with its chain of sources.
-    Malformed(String),
-    /// A panic, and what it was raised with.
-    Panicked(String),
-}
-
-impl From<Verdict> for Outcome {
-    fn from(verdict: Verdict) -> Self {
-        Self::Verdict(verdict)
-    }
-}
-
-/// What the driver is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Make a connection; then [`Worker::handle_connected`] or [`Worker::handle_disconnected`].
-    Connect,
-    /// Send this; then [`Worker::handle_reply`].
-    Send(Command),
-    /// Send both in one write, what finishes a job and the next reserve; then [`Worker::handle_reply`] for the first, and after it for
-    /// the second, unless there is an [`Action::Close`] in between.
-    SendBoth(Command, Command),
-    /// Let the handler begin; then [`Worker::handle_finished`].
-    Start(Job),
-    /// Ask the function for failures what becomes of the job; then [`Worker::handle_decision`].
-    Decide {
-        /// The job.
-        id: JobId,
-        /// Which attempt this was, counted from 1.
-        attempt: u64,
-        /// The job's statistics.
-        stats: Box<JobStats>,
-    },
-    /// Nothing, until something is handled or until then.
-    Wait(Option<Instant>),
-    /// Drop the connection, waiting for nothing.
-    Close,
-    /// The end: drop the connection, and the handler if it still runs. It says so for ever.
-    Stop,
-}
-
-/// What the reply will be to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Awaited {
-    Connection,
-    Replay,
-    Reserve,
-    Reclaim,
-    Touch,
-    Learn,
-    /// The tube for dead letters.
-    Use,
-    /// The body of a job that moves there, or its new id.
-    Moving,
-    Verdict,
-}
+pub use outcome::{Outcome, Verdict};
 
 /// One slot of a worker, as a state machine.
 #[derive(Clone, Debug)]
@@ -281,37 +183,6 @@ impl Worker {
         }
     }
 
-    /// What came of [`Action::Send`].
-    pub fn handle_reply(&mut self, result: Result<Reply, Error>, now: Instant) {
-        if result.is_err() && self.is_past_deadline(now) {
-            return self.stop();
-        }
-        let Some(awaited) = self.awaited.take() else { return };
-        self.awaited = self.then.take();
-        match result {
-            result if awaited == Awaited::Reclaim => {
-                let Some(held) = &mut self.held else { return };
-                match held.handle_reclaim(result, now) {
-                    Ok(Reclaimed::Gone) => self.lose_job(),
-                    Ok(Reclaimed::Ours | Reclaimed::NotYet) => {}
-                    Err(error) => self.refused(awaited, &error, now),
-                }
-            }
-            Ok(reply) => self.answered(awaited, reply, now),
-            // The job is held, and nobody here can read it.
-            Err(Error::ReplyTooBig { id: Some(id), bytes, limit, .. }) if awaited == Awaited::Reserve => {
-                self.hold(Held::unreadable(id, now));
-                self.happened(id, JobEvent::TooBig { bytes, limit });
-            }
-            Err(error) if matches!(awaited, Awaited::Use | Awaited::Moving) && !is_about_the_end(&error) => {
-                if let Some(held) = &mut self.held {
-                    held.handle_moving(None);
-                }
-            }
-            Err(error) => self.refused(awaited, &error, now),
-        }
-    }
-
     /// The handler has ended. All slots of a worker share what is remembered of deferrals.
     pub fn handle_finished(
         &mut self,
@@ -354,7 +225,7 @@ impl Worker {
         }
     }
 
-    /// The function for failures has chosen: [`Verdict::Failed`] leaves it to the [`RetryPolicy`], and [`Verdict::RetryAfter`] counts
+    /// The function for failures has chosen: [`Verdict::Failed`] leaves it to the [`RetryPolicy`](super::RetryPolicy), and [`Verdict::RetryAfter`] counts
     /// as a failure.
     pub fn handle_decision(&mut self, verdict: Verdict) {
         if let Some(held) = &mut self.held {
@@ -499,80 +370,6 @@ impl Worker {
         self.happened(held.id(), JobEvent::Reserved);
         self.held = Some(held);
     }
-
-    fn answered(&mut self, awaited: Awaited, reply: Reply, now: Instant) {
-        if awaited == Awaited::Replay {
-            return self.session.handle_replayed();
-        }
-        match (awaited, reply, &mut self.held) {
-            (Awaited::Reserve, Reply::Reserved(job), _) => {
-                let claim = self.reclaim.then(|| Claim::new(&job, self.session.tubes().watched().to_vec(), now));
-                self.hold(Held::new(job, claim, now));
-            }
-            // Something is held that this slot knows nothing of; it will be over within the second.
-            (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + PACE,
-            // At once, or as long after as it should be.
-            (Awaited::Reserve, Reply::TimedOut, _) => {
-                self.pause = self.reserving_since + PACE;
-                if now >= self.pause {
-                    self.session.handle_answer();
-                }
-            }
-            (Awaited::Touch, _, Some(held)) => held.heartbeat.handle_touched(),
-            (Awaited::Learn, Reply::Ok(body), Some(held)) => {
-                held.handle_stats(&JobStats::decode(&body).unwrap_or_default(), now);
-            }
-            (Awaited::Use, ..) => self.failures.in_use = true,
-            (Awaited::Moving, reply, Some(held)) => held.handle_moving(Some(reply)),
-            (Awaited::Verdict, reply, _) => {
-                self.session.handle_answer();
-                let Some(held) = self.held.take() else { return };
-                let id = held.id();
-                if let Some(event) = held.carried_out(&reply) {
-                    self.happened(id, event);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn refused(&mut self, awaited: Awaited, error: &Error, now: Instant) {
-        if !breaks(error) {
-            let about_the_job = !matches!(awaited, Awaited::Reserve | Awaited::Replay);
-            if about_the_job && error.command_error() == Some(CommandError::NotFound) {
-                return self.lose_job();
-            }
-            match &mut self.held {
-                // A server short of memory may have some again before the ttr is over.
-                Some(held) if matches!(awaited, Awaited::Touch | Awaited::Learn) && held.is_running() => {
-                    return held.heartbeat.handle_refused(now);
-                }
-                // It is held, and can neither be kept nor finished: closing gives it to somebody who may have more luck.
-                _ => self.lose_job(),
-            }
-        }
-        // A verdict that may have been carried out is not carried out again, so the job is not taken back.
-        if awaited == Awaited::Verdict && error.lost() != Some(Lost::NotSent) {
-            self.lose_job();
-        }
-        self.handle_disconnected(error, now);
-    }
-
-    /// The job in hand is no longer ours.
-    fn lose_job(&mut self) {
-        let Some(held) = &mut self.held else { return };
-        if held.hold != Hold::Lost {
-            held.hold = Hold::Lost;
-            let id = held.id();
-            self.happened(id, JobEvent::Lost);
-        }
-        self.held.take_if(|held| !held.is_running());
-    }
-}
-
-/// Whether an error, met on the way to another tube, ends the way: the connection is of no use, or the job is gone.
-fn is_about_the_end(error: &Error) -> bool {
-    breaks(error) || error.command_error() == Some(CommandError::NotFound)
 }
 
 #[cfg(test)]

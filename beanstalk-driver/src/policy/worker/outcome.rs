@@ -1,0 +1,56 @@
+//! What a handler makes of its job.
+
+use alloc::string::String;
+
+use beanstalk_proto::{Argument, Seconds};
+
+/// What a handler says of its job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is done: `delete`.
+    Done,
+    /// Again, after this delay: `release`, however often it was released before. It does not count as a failure, for as
+    /// long as it is remembered: see [`Deferrals`](crate::policy::Deferrals).
+    RetryAfter(Seconds),
+    /// It failed: `release` or `bury`, as the [`RetryPolicy`](crate::policy::RetryPolicy) says. So ends a handler that fails or panics.
+    Failed,
+    /// Set it aside: `bury`.
+    Bury,
+}
+
+impl Verdict {
+    /// [`Verdict::RetryAfter`], said in seconds or as a [`Duration`](core::time::Duration).
+    ///
+    /// ```
+    /// use beanstalk_driver::policy::Verdict;
+    ///
+    /// assert_eq!(Verdict::retry_after(30), Verdict::RetryAfter(30.into()));
+    /// ```
+    #[must_use]
+    pub fn retry_after(delay: impl Argument<Seconds>) -> Self {
+        Self::RetryAfter(delay.into_argument())
+    }
+
+    pub(super) const fn is_deferral(self) -> bool {
+        matches!(self, Self::RetryAfter(_))
+    }
+}
+
+/// What a handler came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A verdict on its job.
+    Verdict(Verdict),
+    /// An error, with its chain of sources.
+    Failed(String),
+    /// An error about the job's body, which cannot be decoded, with its chain of sources.
+    Malformed(String),
+    /// A panic, and what it was raised with.
+    Panicked(String),
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
+    }
+}

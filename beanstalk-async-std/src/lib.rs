@@ -117,7 +117,7 @@
 //! | feature | brings |
 //! |---|---|
 //! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
-//! | `json` | `Body::json` and `Job::json`; a worker buries a job whose body cannot be decoded |
+//! | `json` | `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
 //! | `tracing` | events of connections, sessions and workers as `tracing` events |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -130,10 +130,12 @@ mod transport;
 mod upkeep;
 mod work;
 
+#[cfg(feature = "json")]
+pub use beanstalk_driver::Json;
 pub use beanstalk_driver::policy::SharedConfig;
 pub use beanstalk_driver::{
     BoxError, CallAll, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter,
-    Greeting, HandlerError, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
+    FromJob, Greeting, HandlerError, HandlerOutput, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
     policy::{
         Backoff, BuryReason, Event, ExportedJob, FoundJob, ImportError, JobEvent, JobFilter, Metrics, Placed, Progress,
         Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,

@@ -3,7 +3,7 @@
 use std::{future::Future, time};
 
 use async_std::task;
-use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
 use beanstalk_proto::{Error, Instant};
 
 use crate::{client::Client, stream::Stream, transport::Transport};
@@ -22,6 +22,7 @@ impl Default for AsyncStd {
 }
 
 impl Runtime for AsyncStd {
+    type Handlers = Futures;
     type Transport = Transport<Stream>;
     type Client = Client;
 

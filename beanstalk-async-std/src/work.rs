@@ -39,9 +39,10 @@ use crate::AsyncStd;
 /// | [`builder`](tasks::Worker::builder) | what to work on and how: see [`WorkerBuilder`] |
 /// | [`handle`](tasks::Worker::handle) | what stops it, and counts: see [`WorkerHandle`] |
 /// | [`run`](tasks::Worker::run) | works until it is shut down, and gives the metrics |
+/// | [`run_handlers`](tasks::Worker::run_handlers) | does so with a handler for each tube |
 pub type Worker = tasks::Worker<AsyncStd>;
 
-/// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
+/// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `handle`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
 /// `connection`, `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<AsyncStd>;
 

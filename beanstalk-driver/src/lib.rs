@@ -96,7 +96,7 @@
 //! # Features
 //!
 //! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
-//! allocator. `tls` brings [`TlsOptions`]. `json` brings `Body::json` and `Job::json`. `tracing` logs what happens to
+//! allocator. `tls` brings [`TlsOptions`]. `json` brings `Body::json`, `Job::json`, and `Json` as a handler's argument. `tracing` logs what happens to
 //! connections and workers as events of the `tracing` crate.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
@@ -138,7 +138,7 @@ pub use driver::{Block, CallAll, Driver, PollTransport, Reply};
 #[cfg(feature = "std")]
 pub use producer::{Producer, ProducerConfig};
 #[cfg(feature = "std")]
-pub use runtime::Runtime;
+pub use runtime::{Functions, Futures, HandlerKind, Runtime};
 #[cfg(feature = "std")]
 pub use session::{JobHandle, NextJob, ReservedJob, Sent, Session};
 #[cfg(feature = "std")]
@@ -146,10 +146,12 @@ pub use shared::{SharedClient, SharedDriver, SharedReply};
 #[cfg(feature = "std")]
 pub use upkeep::{ExportError, ExportReader, ExportWriter};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
+#[cfg(feature = "json")]
+pub use worker::Json;
 #[cfg(feature = "std")]
 pub use worker::{
-    BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult, HeldJob, JobDetails, Worker, WorkerBuilder,
-    WorkerHandle,
+    BoxError, Failure, FromJob, HandlerError, HandlerOutput, HandlerPanicked, HandlerResult, HeldJob, JobDetails,
+    Worker, WorkerBuilder, WorkerHandle,
 };
 
 /// What [`TlsOptions`] takes.

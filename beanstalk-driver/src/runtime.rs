@@ -27,8 +27,33 @@ use crate::connect::{ConnectOptions, Route};
 use crate::driver::{Driver, PollTransport};
 use beanstalk_proto::{Error, Instant};
 
+/// How the handlers of a runtime's workers are written: [`Futures`] or [`Functions`].
+pub trait HandlerKind: 'static {
+    /// Whether a handler that has begun runs until it returns, whatever becomes of the future of [`Runtime::run_handler`].
+    const BLOCKS: bool;
+}
+
+/// Handlers return futures, which are dropped where they are given up.
+#[derive(Debug)]
+pub enum Futures {}
+
+impl HandlerKind for Futures {
+    const BLOCKS: bool = false;
+}
+
+/// Handlers are functions, which block their thread until they return.
+#[derive(Debug)]
+pub enum Functions {}
+
+impl HandlerKind for Functions {
+    const BLOCKS: bool = true;
+}
+
 /// A runtime, and the client that an adapter has for it. Its clock starts when it is made.
 pub trait Runtime: Default + Send + Sync + 'static {
+    /// How its workers' handlers are written.
+    type Handlers: HandlerKind;
+
     /// The stream and timer under its clients.
     type Transport: PollTransport + Send;
 

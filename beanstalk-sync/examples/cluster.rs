@@ -78,7 +78,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let worker = Worker::builder().servers(&addresses).tube(&tube).concurrency(2).build()?;
     let (handle, shown) = (worker.handle(), Arc::clone(&board));
     let working = thread::spawn(move || {
-        worker.run(move |job: &HeldJob| {
+        worker.run(move |job: HeldJob| {
             thread::sleep(Duration::from_micros(500));
             shown.bar(&job.server().to_string()).inc(1);
             Ok::<_, Failure>(Verdict::Done)

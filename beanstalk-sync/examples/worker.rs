@@ -118,7 +118,7 @@ fn job(n: u64) -> Put<'static> {
 }
 
 #[expect(clippy::panic, reason = "to show what a panic comes to")]
-fn factor(job: &HeldJob) -> Result<Verdict, Failure> {
+fn factor(job: HeldJob) -> Result<Verdict, Failure> {
     let text = job.text()?;
     if text.ends_with('?') {
         return Ok(Verdict::Bury);

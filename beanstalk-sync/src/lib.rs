@@ -59,7 +59,7 @@
 //! # Features
 //!
 //! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`],
-//! [`SharedClient`] and [`Producer`]. `tls` brings `TlsOptions`. `json` brings `Body::json` and `Job::json`. `tracing` logs what
+//! [`SharedClient`] and [`Producer`]. `tls` brings `TlsOptions`. `json` brings `Body::json`, `Job::json`, and `Json` as a handler's argument. `tracing` logs what
 //! happens to connections and workers as events of the crate `tracing`.
 //!
 //! # TLS, tokens, tunnels
@@ -97,9 +97,11 @@ mod timeout;
 mod transport;
 mod upkeep;
 
+#[cfg(feature = "json")]
+pub use beanstalk_driver::Json;
 pub use beanstalk_driver::{
-    BoxError, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, Greeting,
-    HandlerError, HandlerResult, NextJob, Node, ProducerConfig, Sent,
+    BoxError, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, FromJob,
+    Greeting, HandlerError, HandlerOutput, HandlerResult, NextJob, Node, ProducerConfig, Sent,
     policy::{
         Backoff, BuryReason, Event, ExportedJob, FoundJob, ImportError, JobEvent, JobFilter, Metrics, Placed, Progress,
         Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,

@@ -2,7 +2,7 @@
 
 use std::{future::Future, thread, time};
 
-use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Functions, Route, Runtime};
 use beanstalk_proto::{Error, Instant};
 
 use crate::{
@@ -25,6 +25,7 @@ impl Default for Std {
 }
 
 impl Runtime for Std {
+    type Handlers = Functions;
     type Transport = Blocking<Stream>;
     type Client = Client;
 

@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
 use beanstalk_proto::{Error, Instant};
 use tokio::{runtime::Handle, task, time};
 
@@ -25,6 +25,7 @@ impl Default for Tokio {
 }
 
 impl Runtime for Tokio {
+    type Handlers = Futures;
     type Transport = Transport<Stream>;
     type Client = Client;
 

@@ -29,6 +29,7 @@ pub fn run(data: &[u8]) {
         decides: flags & 2 != 0,
         dead_letters: (flags & 4 != 0).then(|| tube("dead")),
         reclaim: flags & 8 != 0,
+        learns_first: flags & 16 != 0,
         ..WorkerConfig::default()
     };
     let mut slot = Slot {

@@ -142,7 +142,7 @@ fn blocking() -> Vec<Kind> {
             let builder = Worker::builder().server(endpoint).connection(options).on_event(refusals.listener());
             let worker = builder.build()?;
             let handle = worker.handle();
-            let metrics = worker.run(move |_: &HeldJob| {
+            let metrics = worker.run(move |_: HeldJob| {
                 handle.shutdown(Duration::from_secs(1));
                 Ok::<_, Error>(Verdict::Done)
             });

@@ -53,7 +53,7 @@ fn an_idle_worker_and_one_with_a_long_job_only_wait() {
     let (go, going) = mpsc::channel::<()>();
     let going = std::sync::Mutex::new(going);
     let run = thread::spawn(move || {
-        worker.run(move |job: &HeldJob| {
+        worker.run(move |job: HeldJob| {
             worked.send(()).unwrap();
             if job.text() == Ok("long") {
                 let _ = going.lock().unwrap().recv();

@@ -32,7 +32,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(builder: WorkerBuilder, handler: impl Fn(&HeldJob) -> Outcome + Send + Sync + 'static) -> Self {
+    fn start(builder: WorkerBuilder, handler: impl Fn(HeldJob) -> Outcome + Send + Sync + 'static) -> Self {
         let worker = builder.build().expect("a worker");
         let handle = worker.handle();
         Self { handle, thread: thread::spawn(move || worker.run(handler)) }

@@ -74,7 +74,7 @@ impl Work {
         }
         let handler = {
             let running = Arc::clone(&running);
-            move |job: &HeldJob| self.handle(job, &running, &handle)
+            move |job: HeldJob| self.handle(&job, &running, &handle)
         };
         let metrics = worker.run(handler);
         running.end();

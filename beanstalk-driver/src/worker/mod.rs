@@ -1,15 +1,12 @@
 //! A worker: slots on all of its servers, what tells them to stop, and what counts what they do.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::{
-    fmt,
-    future::{Future, poll_fn},
-    marker::PhantomData,
-    task::Poll,
-    time::Duration,
-};
+use alloc::{boxed::Box, collections::BTreeMap, format, sync::Arc, vec::Vec};
+use core::{fmt, future::poll_fn, marker::PhantomData, mem, task::Poll, time::Duration};
 
 mod handler;
+mod handlers;
+#[cfg(feature = "json")]
+mod json;
 mod slot;
 mod slot_state;
 mod state;
@@ -19,9 +16,13 @@ use crate::{
     connect::{ConnectOptions, Endpoint},
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
-use beanstalk_proto::{Argument, Error, TubeArg};
+use beanstalk_proto::{Argument, ArgumentError, Error, TubeArg, TubeName};
 use handler::OnFailure;
 pub use handler::{BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult};
+pub use handlers::{FromJob, HandlerOutput};
+use handlers::{Handler, Handlers};
+#[cfg(feature = "json")]
+pub use json::Json;
 pub use slot_state::{HeldJob, JobDetails};
 use state::{OnEvent, SharedState, Step};
 
@@ -66,6 +67,8 @@ use state::{OnEvent, SharedState, Step};
 #[must_use = "a worker works while it is run"]
 pub struct Worker<R: Runtime> {
     shared: Arc<SharedState<R>>,
+    /// Those of single tubes.
+    handlers: BTreeMap<TubeName, Handler<R>>,
 }
 
 impl<R: Runtime> fmt::Debug for Worker<R> {
@@ -86,7 +89,8 @@ impl<R: Runtime> Worker<R> {
         WorkerHandle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Works until [`WorkerHandle::shutdown`] says stop, and says what was done.
+    /// Works until [`WorkerHandle::shutdown`] says stop, and says what was done. This handler gets the jobs of all tubes;
+    /// [`Worker::run_handlers`] gives those of each tube to a handler of their own.
     ///
     /// The handler is given a job and returns one of the types in [`HandlerResult`]. An error or a panic is
     /// [`Verdict::Failed`]. Handlers run on the slots' tasks: what blocks a thread belongs elsewhere, or the job's time to run
@@ -95,13 +99,34 @@ impl<R: Runtime> Worker<R> {
     /// # Cancel safety
     ///
     /// If the future is dropped, the worker ends at once: handlers are dropped, and their jobs given back.
-    pub async fn run<H, F>(self, handler: H) -> Metrics
+    pub async fn run<O>(self, handler: impl Fn(HeldJob) -> O + Send + Sync + 'static) -> Metrics
     where
-        H: Fn(HeldJob) -> F + Send + Sync + 'static,
-        F: Future<Output: HandlerResult> + Send + 'static,
+        O: HandlerOutput<R::Handlers> + 'static,
     {
-        let handler = Arc::new(handler);
-        let shared = Arc::clone(&self.shared);
+        self.work(Handlers::One(Handler::new(handler))).await
+    }
+
+    /// Works until [`WorkerHandle::shutdown`] says stop, with the handlers that [`WorkerBuilder::handle`] was given, and says what
+    /// was done. All else is as with [`Worker::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Worker::run`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if the builder was given no handler.
+    pub async fn run_handlers(mut self) -> Result<Metrics, Error> {
+        let handlers = mem::take(&mut self.handlers);
+        if handlers.is_empty() {
+            return Err(ArgumentError::setting("handle", "no tube has a handler").into());
+        }
+        Ok(self.work(Handlers::ByTube(handlers)).await)
+    }
+
+    async fn work(self, handlers: Handlers<R>) -> Metrics {
+        let handlers = Arc::new(handlers);
+        let shared = self.shared;
         let _abort = Abort(&shared);
         let mut alarm = Alarm::default();
         poll_fn(|cx| {
@@ -109,7 +134,7 @@ impl<R: Runtime> Worker<R> {
                 match shared.next_step(cx.waker()) {
                     Step::Spawn(slots) => {
                         for slot_state in slots {
-                            shared.runtime.spawn(slot::run(Arc::clone(&shared), slot_state, Arc::clone(&handler)));
+                            shared.runtime.spawn(slot::run(Arc::clone(&shared), slot_state, Arc::clone(&handlers)));
                         }
                     }
                     Step::Wait(until) => match until.map(|until| alarm.poll(&shared.runtime, until, cx)) {
@@ -136,18 +161,19 @@ impl<R: Runtime> Drop for Abort<'_, R> {
 
 /// Configures a [`Worker`], or the binding's own that is made of one. What is wrong is told by [`WorkerBuilder::build`].
 #[must_use]
-pub struct WorkerBuilder<R, W = Worker<R>> {
+pub struct WorkerBuilder<R: Runtime, W = Worker<R>> {
     servers: Vec<Endpoint>,
     concurrency: usize,
     worker: WorkerConfig,
     connection: ConnectOptions,
     on_event: Option<OnEvent>,
     on_failure: Option<OnFailure>,
+    handlers: BTreeMap<TubeName, Handler<R>>,
     error: Option<Error>,
-    made: PhantomData<fn() -> (R, W)>,
+    made: PhantomData<fn() -> W>,
 }
 
-impl<R, W> Default for WorkerBuilder<R, W> {
+impl<R: Runtime, W> Default for WorkerBuilder<R, W> {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
@@ -156,13 +182,14 @@ impl<R, W> Default for WorkerBuilder<R, W> {
             connection: ConnectOptions::default(),
             on_event: None,
             on_failure: None,
+            handlers: BTreeMap::new(),
             error: None,
             made: PhantomData,
         }
     }
 }
 
-impl<R, W> fmt::Debug for WorkerBuilder<R, W> {
+impl<R: Runtime, W> fmt::Debug for WorkerBuilder<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { servers, concurrency, worker, .. } = self;
         f.debug_struct("WorkerBuilder")
@@ -191,7 +218,54 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// Adds a tube to take jobs from. Without one it is `default`.
     pub fn tube<'t>(mut self, tube: impl Argument<TubeArg<'t>>) -> Self {
         match tube.into_argument().to_name() {
-            Ok(tube) => self.worker.tubes.push(tube),
+            Ok(tube) => self.watch(tube),
+            Err(error) => self.fail(error),
+        }
+        self
+    }
+
+    fn watch(&mut self, tube: TubeName) {
+        if !self.worker.tubes.contains(&tube) {
+            self.worker.tubes.push(tube);
+        }
+    }
+
+    /// Gives the jobs of this tube to a handler of their own, to be run by [`Worker::run_handlers`]. The tube is watched, and no other may
+    /// be that has no handler. Each handler may take and return something else: see [`FromJob`] and [`HandlerResult`].
+    ///
+    /// With handlers of several tubes, the server is asked for each job's tube before its handler begins, which takes one more
+    /// round trip; [`HeldJob::details`] and a heartbeat then need none. With one handler nothing is asked.
+    ///
+    /// ```
+    /// # use beanstalk_driver::{Futures, HeldJob, Runtime, WorkerBuilder, policy::Verdict};
+    /// # fn example<R: Runtime<Handlers = Futures>>(builder: WorkerBuilder<R>) {
+    /// async fn thumbnail(job: HeldJob) -> Result<(), std::io::Error> {
+    ///     std::fs::write("thumbnail", &job.body)
+    /// }
+    ///
+    /// builder.handle("thumbnails", thumbnail).handle("mail", async |job: HeldJob| match job.text() {
+    ///     Ok(address) => Ok(println!("to {address}")),
+    ///     Err(_) => Err("no address"),
+    /// });
+    /// # }
+    /// ```
+    pub fn handle<'t, A, O>(
+        mut self,
+        tube: impl Argument<TubeArg<'t>>,
+        handler: impl Fn(A) -> O + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: FromJob,
+        O: HandlerOutput<R::Handlers> + 'static,
+    {
+        match tube.into_argument().to_name() {
+            Ok(tube) if self.handlers.contains_key(&tube) => {
+                self.fail(ArgumentError::setting("handle", format!("the tube {tube} has a handler already")));
+            }
+            Ok(tube) => {
+                self.watch(tube.clone());
+                self.handlers.insert(tube, Handler::new(handler));
+            }
             Err(error) => self.fail(error),
         }
         self
@@ -301,15 +375,21 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// # Errors
     ///
     /// [`Error::Argument`] for what is no address or no tube name, and for what no worker could work with: no servers, a
-    /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest.
-    pub fn build(self) -> Result<W, Error> {
+    /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest, a tube without a handler beside
+    /// one that [has its own](WorkerBuilder::handle), a tube with two handlers.
+    pub fn build(mut self) -> Result<W, Error> {
         if let Some(error) = self.error {
             return Err(error);
         }
         self.worker.check(self.servers.len(), self.concurrency)?;
+        let is_unhandled = |tube: &&TubeName| !self.handlers.is_empty() && !self.handlers.contains_key(*tube);
+        if let Some(tube) = self.worker.tubes.iter().find(is_unhandled) {
+            return Err(ArgumentError::setting("handle", format!("the tube {tube} has no handler")).into());
+        }
+        self.worker.learns_first = self.handlers.len() > 1;
         let shared = SharedState::new(self.connection, self.worker, self.concurrency, self.on_event, self.on_failure);
         self.servers.into_iter().for_each(|server| shared.add_server(server));
-        Ok(Worker { shared: Arc::new(shared) }.into())
+        Ok(Worker { shared: Arc::new(shared), handlers: self.handlers }.into())
     }
 
     fn fail(&mut self, error: impl Into<Error>) {

@@ -20,7 +20,8 @@ use core::{
 };
 
 use super::{
-    handler::{BoxError, Failure, HandlerPanicked, HandlerResult, is_malformed},
+    handler::{BoxError, Failure, HandlerPanicked, is_malformed},
+    handlers::{Handlers, Run},
     slot_state::{HeldJob, Link, SlotState},
     state::SharedState,
 };
@@ -49,7 +50,7 @@ enum Io<C> {
 struct Running {
     id: JobId,
     link: Arc<Link>,
-    handler: Boxed<Result<Verdict, BoxError>>,
+    handler: Run,
 }
 
 impl Drop for Running {
@@ -63,10 +64,10 @@ impl Drop for Running {
     }
 }
 
-struct Slot<R: Runtime, H> {
+struct Slot<R: Runtime> {
     shared: Arc<SharedState<R>>,
     slot_state: Arc<SlotState>,
-    handler: Arc<H>,
+    handlers: Arc<Handlers<R>>,
     machine: Worker,
     client: Option<R::Client>,
     io: Io<R::Client>,
@@ -77,23 +78,18 @@ struct Slot<R: Runtime, H> {
 }
 
 /// Runs a slot until it is told to stop.
-pub(super) fn run<R, H, F>(
+pub(super) fn run<R: Runtime>(
     shared: Arc<SharedState<R>>,
     slot_state: Arc<SlotState>,
-    handler: Arc<H>,
-) -> impl Future<Output = ()> + Send
-where
-    R: Runtime,
-    H: Fn(HeldJob) -> F + Send + Sync + 'static,
-    F: Future<Output: HandlerResult> + Send + 'static,
-{
+    handlers: Arc<Handlers<R>>,
+) -> impl Future<Output = ()> + Send {
     // Here, for a task may be dropped before it was polled.
     let ending = Ending { shared: Arc::clone(&shared), slot_state: Arc::clone(&slot_state), stopped: false };
     async move {
         let machine = Worker::new(&shared.worker, shared.runtime.seed());
         let (io, alarm) = (Io::Idle, Alarm::default());
         let mut slot =
-            Slot { shared, slot_state, handler, machine, client: None, io, running: None, failure: None, alarm };
+            Slot { shared, slot_state, handlers, machine, client: None, io, running: None, failure: None, alarm };
         poll_fn(|cx| slot.poll(cx)).await;
         ending.stopped_as_told();
     }
@@ -125,12 +121,7 @@ impl<R: Runtime> Drop for Ending<R> {
     }
 }
 
-impl<R, H, F> Slot<R, H>
-where
-    R: Runtime,
-    H: Fn(HeldJob) -> F + Send + Sync + 'static,
-    F: Future<Output: HandlerResult> + Send + 'static,
-{
+impl<R: Runtime> Slot<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.slot_state.register(cx.waker());
         loop {
@@ -245,10 +236,13 @@ where
 
     fn start(&mut self, job: Job) {
         self.failure = None;
-        let (id, link, handler) = (job.id, Arc::new(Link::default()), Arc::clone(&self.handler));
-        let held = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
-        let handler = async move { handler(held).await.into_outcome() };
-        let handler = Box::pin(self.shared.runtime.run_handler(handler));
+        let (id, link, stats) = (job.id, Arc::new(Link::default()), self.machine.stats());
+        if let Some(stats) = stats {
+            self.learn(stats, &link);
+        }
+        let tube = self.slot_state.tube.as_ref().or_else(|| stats.and_then(|stats| stats.tube.as_ref()));
+        let job = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
+        let handler = self.handlers.run(&self.shared.runtime, job, tube);
         self.running = Some(Running { id, link, handler });
     }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
 use crate::{executor::settle, wire::Wire};
@@ -105,6 +105,7 @@ impl Virtual {
 }
 
 impl Runtime for Virtual {
+    type Handlers = Futures;
     type Transport = Wire;
     type Client = Driver<Wire>;
 

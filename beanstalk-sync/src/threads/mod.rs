@@ -30,7 +30,7 @@ use std::{
     thread, time,
 };
 
-use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Functions, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost};
 
 use crate::{dial, transport::Stream};
@@ -56,6 +56,7 @@ impl Default for Threads {
 }
 
 impl Runtime for Threads {
+    type Handlers = Functions;
     type Transport = Evented<Stream>;
     type Client = Driver<Evented<Stream>>;
 

@@ -1,8 +1,10 @@
 //! The worker of threads: the driver's, with handlers that block.
 
-use std::{fmt, future::ready, ops::Deref};
+use std::{fmt, ops::Deref};
 
-use beanstalk_driver::{self as tasks, Endpoint, HandlerResult, JobDetails, policy::Metrics};
+use beanstalk_driver::{
+    self as tasks, BoxError, Endpoint, FromJob, Functions, HandlerOutput, JobDetails, policy::Metrics,
+};
 use beanstalk_proto::{Error, Job, TubeName, stats::JobStats};
 
 use super::{Threads, wait::block_on};
@@ -22,7 +24,7 @@ use super::{Threads, wait::block_on};
 ///     handle.shutdown(Duration::from_secs(10));
 /// });
 ///
-/// let metrics = worker.run(|job: &HeldJob| {
+/// let metrics = worker.run(|job: HeldJob| {
 ///     println!("sending {}", job.text()?);
 ///     Ok::<_, std::str::Utf8Error>(Verdict::Done)
 /// });
@@ -51,7 +53,7 @@ pub struct Worker {
     worker: tasks::Worker<Threads>,
 }
 
-/// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
+/// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `handle`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
 /// `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<Threads, Worker>;
 
@@ -83,8 +85,20 @@ impl Worker {
     /// It returns as soon as every slot has finished, and at the deadline of the shutdown in any case: connections are
     /// closed then, which gives back what they held, and handlers that still run are left behind. Such a handler learns of it from
     /// [`HeldJob::is_lost`].
-    pub fn run<O: HandlerResult>(self, handler: impl Fn(&HeldJob) -> O + Send + Sync + 'static) -> Metrics {
-        block_on(self.worker.run(move |job| ready(handler(&HeldJob { job }).into_outcome())))
+    pub fn run<O>(self, handler: impl Fn(HeldJob) -> O + Send + Sync + 'static) -> Metrics
+    where
+        O: HandlerOutput<Functions> + 'static,
+    {
+        block_on(self.worker.run(move |job| handler(HeldJob { job })))
+    }
+
+    /// Works until it is shut down, with the handlers that the builder was given by `handle`, and returns what was done.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] if it was given none.
+    pub fn run_handlers(self) -> Result<Metrics, Error> {
+        block_on(self.worker.run_handlers())
     }
 }
 
@@ -143,6 +157,12 @@ impl HeldJob {
     /// As [`HeldJob::stats`].
     pub fn tube(&self) -> Result<TubeName, Error> {
         block_on(self.job.tube())
+    }
+}
+
+impl FromJob for HeldJob {
+    fn from_job(job: tasks::HeldJob) -> Result<Self, BoxError> {
+        Ok(Self { job })
     }
 }
 

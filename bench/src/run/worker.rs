@@ -49,7 +49,7 @@ pub(super) fn blocking(args: RunArgs) -> Result<()> {
 
     let worker = Worker::builder().server(&format!("127.0.0.1:{}", args.port)).build()?;
     let (handle, tally) = (worker.handle(), Tally::new(args));
-    worker.run(move |_: &HeldJob| {
+    worker.run(move |_: HeldJob| {
         if tally.handle() {
             handle.shutdown(SHUTDOWN);
         }

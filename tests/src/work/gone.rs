@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use beanstalk_driver::{
-    ConnectOptions, Driver, Route, Runtime, Worker,
+    ConnectOptions, Driver, Futures, Route, Runtime, Worker,
     policy::{Verdict, WorkerEvent},
 };
 use beanstalk_proto::{Error, Instant};
@@ -21,6 +21,7 @@ impl<R: Adapter> Default for Dropping<R> {
 }
 
 impl<R: Adapter> Runtime for Dropping<R> {
+    type Handlers = Futures;
     type Transport = R::Transport;
     type Client = R::Client;
 

@@ -14,7 +14,7 @@ pub mod workers;
 
 use std::time::{Duration, Instant};
 
-use beanstalk_driver::{self as tasks, Runtime};
+use beanstalk_driver::{self as tasks, Futures, Runtime};
 
 use crate::{
     Backend,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// A runtime under test.
-pub trait Adapter: Runtime {
+pub trait Adapter: Runtime<Handlers = Futures> {
     /// How tests call it.
     const NAME: &'static str;
 

@@ -27,6 +27,8 @@ pub struct WorkerConfig {
     /// How long one reserve waits, in seconds: 10 unless changed, and at least 1. A server that has vanished without a word is
     /// noticed after this and the reply timeout.
     pub reserve_slice: u32,
+    /// Whether the server is asked about each job before its handler begins, which depends on the job's tube.
+    pub learns_first: bool,
     /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](crate::policy::Reclaim) says. Needs servers
     /// from 1.12 on.
     pub reclaim: bool,
@@ -42,6 +44,7 @@ impl Default for WorkerConfig {
             dead_letters: None,
             bury_malformed: true,
             reserve_slice: 10,
+            learns_first: false,
             reclaim: false,
         }
     }

@@ -36,7 +36,7 @@ pub(super) enum Hold {
 /// How far its handler is.
 #[derive(Clone, Debug)]
 pub(super) enum Run {
-    /// It was not handed over yet.
+    /// It was not handed over yet: it is about to be, or the server is asked about it before.
     Waiting(Job),
     Running {
         since: Instant,
@@ -152,8 +152,11 @@ impl Held {
         self.facts.as_deref()
     }
 
-    /// Hands the job over to its handler, once.
-    pub(super) fn start(&mut self, now: Instant) -> Option<Job> {
+    /// Hands the job over to its handler, once, and if it has to be asked about before, once it was.
+    pub(super) fn start(&mut self, learns_first: bool, now: Instant) -> Option<Job> {
+        if learns_first && self.facts.is_none() {
+            return None;
+        }
         match core::mem::replace(&mut self.run, Run::Running { since: now }) {
             Run::Waiting(job) => Some(job),
             run => {
@@ -262,7 +265,8 @@ impl Held {
     pub(super) fn next(&mut self, failures: &mut Failures, now: Instant) -> Option<Next> {
         let id = self.id;
         match (self.hold, &self.run) {
-            (Hold::Lost, _) | (Hold::Ours, Run::Waiting(_)) => None,
+            (Hold::Lost, _) => None,
+            (Hold::Ours, Run::Waiting(_)) => Some(Next::Send(Awaited::Learn, Command::StatsJob { id })),
             (Hold::Missing, _) => {
                 Some(Next::Send(Awaited::Reclaim, self.reclaim.poll_command(self.claim.as_ref()?, now)))
             }

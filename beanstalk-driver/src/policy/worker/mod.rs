@@ -69,6 +69,7 @@ pub struct Worker {
     failures: Failures,
     reserve_slice: u32,
     reclaim: bool,
+    learns_first: bool,
     session: Session,
     held: Option<Held>,
     awaited: Option<Awaited>,
@@ -107,6 +108,7 @@ impl Worker {
             },
             reserve_slice: config.reserve_slice,
             reclaim: config.reclaim,
+            learns_first: config.learns_first,
             session: Session::new(&session, Tubes::watching(config.tubes.iter().cloned()), seed),
             held: None,
             awaited: None,
@@ -131,7 +133,7 @@ impl Worker {
         if core::mem::take(&mut self.closing) {
             return Action::Close;
         }
-        if let Some(job) = self.held.as_mut().and_then(|held| held.start(now)) {
+        if let Some(job) = self.held.as_mut().and_then(|held| held.start(self.learns_first, now)) {
             return Action::Start(job);
         }
         if self.awaited.is_some() || self.is_idle_until_the_handler_ends() {

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, future::Future, io, sync::Arc, time::Duration};
 
-use beanstalk_driver::{ConnectOptions, Driver, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
 use super::{
@@ -51,6 +51,7 @@ impl Default for Virtual {
 }
 
 impl Runtime for Virtual {
+    type Handlers = Futures;
     type Transport = Stream;
     type Client = Driver<Stream>;
 

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    future::ready,
     marker::PhantomData,
     panic,
     sync::{Arc, mpsc},
@@ -16,7 +17,12 @@ use beanstalk_driver::{
 use beanstalk_proto::{Command, Error, Job, Reply, client::Config};
 use smol::channel::{Receiver, RecvError};
 
-use super::{super::Adapter, evil::Evil, session_uses::SessionUses};
+use super::{
+    super::Adapter,
+    evil::Evil,
+    session_uses::SessionUses,
+    tubes::{Mail, Seen, archive, plain, send},
+};
 
 /// How a handler ends.
 #[derive(Debug)]
@@ -130,6 +136,12 @@ pub trait Binding: SessionUses + 'static {
         end: impl Fn(&Job, Ending) -> O + Send + Sync + 'static,
     ) -> Running;
 
+    /// Runs a worker with handlers for these tubes, which are among `t`, `mail` and `archive`.
+    fn work_by_tube(setup: Setup, tubes: &[&str], seen: Seen) -> Running;
+
+    /// Fails to make a worker without a handler, one with a tube that has none, and one with a tube that has two.
+    fn refused_handlers(address: &str) -> [Error; 3];
+
     /// Reserves a job of tube `t` in a session, waits until `meanwhile` is over, and uses its handle.
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error>;
 
@@ -195,6 +207,42 @@ impl<R: Adapter> Binding for Async<R> {
             })
         });
         Running { handle: Box::new(gives.recv().expect("a worker")), returned }
+    }
+
+    fn work_by_tube(setup: Setup, tubes: &[&str], seen: Seen) -> Running {
+        let builder = tasks::Worker::<R>::builder().servers(&setup.servers).retry(setup.retry).on_event(setup.on_event);
+        let worker = tubes.iter().fold(builder, |builder, tube| {
+            let seen = seen.clone();
+            match *tube {
+                "t" => builder.handle(*tube, move |job: HeldJob| {
+                    let seen = seen.clone();
+                    async move { plain(&seen, job.text().unwrap(), job.tube().await.unwrap().as_str()) }
+                }),
+                "mail" => builder.handle(*tube, move |tasks::Json(mail): tasks::Json<Mail>| {
+                    send(&seen, &mail);
+                    ready(())
+                }),
+                _ => builder.handle(*tube, move |(tasks::Json(mail), job): (tasks::Json<Mail>, HeldJob)| {
+                    ready(archive(&seen, &mail, job.id))
+                }),
+            }
+        });
+        let worker = worker.build().expect("a worker");
+        let (handle, (returns, returned)) = (Box::new(worker.handle()), mpsc::channel());
+        thread::spawn(move || {
+            let metrics = R::block_on(async { worker.run_handlers().await });
+            returns.send(metrics.expect("it has handlers"))
+        });
+        Running { handle, returned }
+    }
+
+    fn refused_handlers(address: &str) -> [Error; 3] {
+        let builder = || tasks::Worker::<R>::builder().server(address);
+        let handle = |_: HeldJob| ready(());
+        let none = R::block_on(async { builder().tube("t").build().expect("a worker").run_handlers().await });
+        let other = builder().handle("t", handle).tube("other").build();
+        let two = builder().handle("t", handle).handle("t", handle).build();
+        [none.expect_err("none"), other.map(drop).expect_err("another tube"), two.map(drop).expect_err("two")]
     }
 
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error> {
@@ -275,15 +323,45 @@ impl Binding for Blocking {
         let (returns, returned) = mpsc::channel();
         thread::spawn(move || {
             let metrics = worker.run(move |job| {
-                let Deed { gate, ending } = handler(job);
+                let Deed { gate, ending } = handler(&job);
                 if let Some(gate) = gate {
                     let _: Result<(), RecvError> = gate.recv_blocking();
                 }
-                end(job, ending)
+                end(&job, ending)
             });
             returns.send(metrics)
         });
         Running { handle, returned }
+    }
+
+    fn work_by_tube(setup: Setup, tubes: &[&str], seen: Seen) -> Running {
+        use beanstalk_sync::{HeldJob, Json};
+        let builder = beanstalk_sync::Worker::builder().servers(&setup.servers);
+        let builder = builder.retry(setup.retry).on_event(setup.on_event);
+        let worker = tubes.iter().fold(builder, |builder, tube| {
+            let seen = seen.clone();
+            match *tube {
+                "t" => builder
+                    .handle(*tube, move |job: HeldJob| plain(&seen, job.text().unwrap(), job.tube().unwrap().as_str())),
+                "mail" => builder.handle(*tube, move |Json(mail): Json<Mail>| send(&seen, &mail)),
+                _ => {
+                    builder.handle(*tube, move |(Json(mail), job): (Json<Mail>, HeldJob)| archive(&seen, &mail, job.id))
+                }
+            }
+        });
+        let worker = worker.build().expect("a worker");
+        let (handle, (returns, returned)) = (Box::new(worker.handle()), mpsc::channel());
+        thread::spawn(move || returns.send(worker.run_handlers().expect("it has handlers")));
+        Running { handle, returned }
+    }
+
+    fn refused_handlers(address: &str) -> [Error; 3] {
+        let builder = || beanstalk_sync::Worker::builder().server(address);
+        let handle = |_: beanstalk_sync::HeldJob| ();
+        let none = builder().tube("t").build().expect("a worker").run_handlers();
+        let other = builder().handle("t", handle).tube("other").build();
+        let two = builder().handle("t", handle).handle("t", handle).build();
+        [none.expect_err("none"), other.map(drop).expect_err("another tube"), two.map(drop).expect_err("two")]
     }
 
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error> {

@@ -17,6 +17,7 @@ mod restarts;
 mod session_uses;
 mod sessions;
 mod shutdowns;
+mod tubes;
 
 use std::{
     thread,
@@ -74,6 +75,8 @@ scenarios! {
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
         handlers::handlers_return_any_of_four_types_and_the_errors_of_any_library
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
+        tubes::each_tube_has_a_handler_of_its_own_with_types_of_its_own
+        tubes::the_tube_is_known_without_a_question_and_asked_for_only_with_several_handlers
         json::a_value_travels_as_json_and_a_malformed_body_is_buried_at_once_unless_told_otherwise
         heartbeats::a_job_outlives_its_ttr_though_its_handler_blocks
         events::everything_that_happens_to_a_job_is_reported
@@ -94,6 +97,7 @@ scenarios! {
     }
     peers {
         jobs::a_job_is_finished_and_the_next_reserved_in_one_write
+        tubes::a_tube_without_a_handler_or_with_two_is_refused_by_the_builder
         sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin
         sessions::a_call_of_a_session_has_a_timeout_of_its_own
         sessions::what_a_session_has_sent_is_not_repeated_on_another_connection

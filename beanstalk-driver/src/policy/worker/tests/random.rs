@@ -25,7 +25,8 @@ fn jobs() -> impl Strategy<Value = alloc::vec::Vec<(u64, u32)>> {
 }
 
 fn world(chances: Chances, jobs: &[(u64, u32)], reclaim: bool) -> World {
-    let mut world = World::new(&WorkerConfig { reclaim, ..WorkerConfig::default() }, chances);
+    let learns_first = chances.seed % 2 == 0;
+    let mut world = World::new(&WorkerConfig { reclaim, learns_first, ..WorkerConfig::default() }, chances);
     for &(ttr, priority) in jobs {
         world.put(ttr, priority);
     }

@@ -34,6 +34,36 @@ fn a_short_job_costs_a_reserve_and_a_delete_and_no_other_command() {
 }
 
 #[test]
+fn a_job_is_asked_about_once_before_its_handler_begins_if_that_depends_on_its_tube() {
+    let mut world = World::calm(&WorkerConfig { learns_first: true, ..config() });
+    world.script([(5, Verdict::Failed), (5, Verdict::Done)]);
+    world.put(60, 7);
+    world.run_until(at(20));
+    let words = ["reserve-with-timeout", "stats-job", "release", "reserve-with-timeout"];
+    assert_eq!(world.sent_words(), words, "the answer is good for the verdict, too");
+    world.run_until(at(2000));
+    let words = ["stats-job", "delete", "reserve-with-timeout"];
+    assert_eq!(world.sent_words()[4..], words);
+    assert_eq!(world.worker.metrics(), Metrics { reserved: 2, done: 1, retried: 1, failed: 1, ..Metrics::default() });
+}
+
+#[test]
+fn a_job_that_nobody_could_be_asked_about_is_not_begun() {
+    for (reclaim, lost) in [(false, 1), (true, 0)] {
+        let mut world = World::calm(&WorkerConfig { learns_first: true, reclaim, ..config() });
+        world.script([(5, Verdict::Done)]);
+        let id = world.put(60, 7);
+        // The question is under way.
+        world.run_until(at(4));
+        assert_eq!(world.sent_words().last(), Some(&"stats-job"));
+        world.break_connection();
+        world.run_until(at(30_000));
+        assert_eq!((world.server.jobs[&id].state, world.server.jobs[&id].ran), (State::Deleted, 1));
+        assert_eq!((world.worker.metrics().done, world.worker.metrics().lost), (1, lost));
+    }
+}
+
+#[test]
 fn the_tubes_are_watched_before_the_first_reserve() {
     let tubes = vec![TubeName::new("a").expect("a name"), TubeName::new("b").expect("a name")];
     let mut world = World::calm(&WorkerConfig { tubes, ..config() });

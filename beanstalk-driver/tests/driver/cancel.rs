@@ -277,6 +277,25 @@ fn a_reserve_that_takes_over_keeps_its_own_time() {
 }
 
 #[test]
+fn a_reserve_that_is_sent_again_behind_an_unclaimed_reply_is_written_at_once() {
+    let wire = Wire::new();
+    let mut driver = wire.driver();
+    let unclaimed = run(driver.send(Peek::new(1))).unwrap();
+    assert!(cut_after(1, driver.call(ReserveWithTimeout::new(1))).is_none());
+    {
+        let mut call = pin!(driver.call(ReserveWithTimeout::new(30)));
+        assert!(settle(call.as_mut()).is_none());
+        assert_eq!(wire.count(Kind::ReserveWithTimeout), 1, "it has taken over the other's");
+        wire.time_out();
+        assert!(settle(call.as_mut()).is_none());
+        assert_eq!(wire.count(Kind::ReserveWithTimeout), 2, "it waits for nothing");
+        wire.offer(7);
+        assert!(matches!(settle(call.as_mut()), Some(Ok(Reserved::Job(job))) if job.id == JobId(7)));
+    }
+    assert_eq!(run(driver.reply(unclaimed)).unwrap().id, JobId(1));
+}
+
+#[test]
 fn a_call_that_is_leaked_is_one_that_nobody_claims() {
     let wire = Wire::yielding();
     let mut driver = wire.driver();

@@ -142,6 +142,14 @@ impl Wire {
         world.wake();
     }
 
+    /// The reserve that waits gets no job.
+    pub(crate) fn time_out(&self) {
+        let mut world = self.world();
+        world.script.push((Kind::ReserveWithTimeout, Reply::TimedOut));
+        world.turn();
+        world.wake();
+    }
+
     /// The server begins to answer again.
     pub(crate) fn speak(&self) {
         let mut world = self.world();

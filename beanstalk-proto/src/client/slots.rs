@@ -209,10 +209,12 @@ impl Slots {
         self.kept.remove(&owner)
     }
 
-    /// Gives up a slot that does not wait for its reply; slots leave from the front.
+    /// Gives up a slot that does not wait for its reply; slots leave from the front, and until then it is nobody's: its owner may
+    /// have another by now.
     pub(super) fn free(&mut self, place: u64) {
         if let Some(slot) = self.get_mut(place) {
             slot.state = State::Free;
+            slot.sent.owner = 0;
             self.occupied = self.occupied.saturating_sub(1);
         }
         self.leave();

@@ -146,6 +146,21 @@ fn timed_out_of_the_request_taken_over_sends_the_callers_own_under_the_same_tick
 }
 
 #[test]
+fn a_reserve_that_is_sent_again_behind_an_unclaimed_reply_is_ready_with_its_own_answer_only() {
+    let (mut connection, mut unclaimed) = sent(Kick::new(1));
+    let old = send(&mut connection, ReserveWithTimeout::new(1));
+    connection.abandon(old);
+    let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(30));
+    feed(&mut connection, b"KICKED 1\r\nTIMED_OUT\r\n");
+    assert!(!connection.is_ready(ticket.id()), "its own reserve is not even written");
+    assert!(is_pending(&mut connection, &mut ticket));
+    feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
+    assert!(connection.is_ready(ticket.id()));
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+    assert_eq!(reply(&mut connection, &mut unclaimed).unwrap(), 1);
+}
+
+#[test]
 fn a_moved_ticket_can_be_abandoned_and_is_taken_over_again() {
     let (mut connection, old) = sent(ReserveWithTimeout::new(1));
     connection.abandon(old);

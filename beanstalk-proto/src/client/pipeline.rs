@@ -55,7 +55,8 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         if self.entries.len() > WINDOW / 2 {
             return;
         }
-        while self.entries.len() < WINDOW && connection.queued() < WINDOW_BYTES {
+        // Without a request of our own nothing is waited for, so the first is sent whatever others have queued.
+        while self.entries.is_empty() || self.entries.len() < WINDOW && connection.queued() < WINDOW_BYTES {
             let Some(request) = self.held.take().or_else(|| self.requests.next()) else { return };
             // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.
             let expect = request.expect();

@@ -7,7 +7,7 @@ use beanstalk_proto::{
     client::{Connection, Limits, Pipeline},
 };
 
-use crate::harness::{NOW, assert_in_step, at, connection, feed, feed_early, late, limited, written};
+use crate::harness::{NOW, assert_in_step, at, connection, feed, feed_early, late, limited, send, written};
 
 /// Answers every `kick n` with `KICKED n` and counts how many were in flight at most.
 fn run(connection: &mut Connection, pipeline: &mut Pipeline<impl Iterator<Item = Kick>>) -> (Vec<u64>, usize) {
@@ -91,6 +91,20 @@ fn what_waits_to_be_written_is_bounded_too() {
     let mut pipeline = Pipeline::new((0..100).map(|_| Put::of(&body)));
     pipeline.fill(&mut connection, NOW);
     assert!((60_000..600_000).contains(&connection.queued()), "{}", connection.queued());
+}
+
+#[test]
+fn a_long_queue_of_what_was_sent_before_does_not_end_it() {
+    let mut connection = connection();
+    let large = send(&mut connection, Put::of(vec![b'x'; 600_000]));
+    connection.abandon(large);
+    let mut pipeline = Pipeline::new((0..3).map(Kick::new));
+    pipeline.fill(&mut connection, NOW);
+    assert!(!pipeline.is_ready(&connection), "it has ended with nothing sent");
+    assert!(connection.queued() < 600_100, "more is sent only once there is room");
+    feed(&mut connection, b"INSERTED 1\r\nKICKED 0\r\n");
+    let (results, _) = run(&mut connection, &mut pipeline);
+    assert_eq!(results, [0, 1, 2]);
 }
 
 #[test]

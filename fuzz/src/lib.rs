@@ -13,6 +13,7 @@ pub mod client_session;
 pub mod command_decode;
 pub mod command_roundtrip;
 pub mod differential;
+pub mod driver_io;
 pub mod endpoints;
 pub mod engine_ops;
 pub mod pair;
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("command_decode", command_decode::run),
     ("command_roundtrip", command_roundtrip::run),
     ("differential", differential::run),
+    ("driver_io", driver_io::run),
     ("endpoints", endpoints::run),
     ("engine_ops", engine_ops::run),
     ("pair", pair::run),

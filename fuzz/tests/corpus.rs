@@ -9,7 +9,10 @@ use std::{
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
-use beanstalk_fuzz::{TARGETS, r#gen, source::Source};
+use beanstalk_fuzz::{
+    TARGETS, r#gen,
+    source::{Dice, Source},
+};
 use beanstalk_proto::{Job, JobId, Kind, Reply, ReplyKind};
 
 fn corpus(target: &str) -> PathBuf {
@@ -245,6 +248,13 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     add("client_session", "closed-while-a-reserve-waits", session(&[reserve, write, close, &[6, 40], &pass(255)]));
     add("client_session", "closed", session(&[stats, write, close, write, &pass(255)]));
     add("client_session", "a-body-that-does-not-come", session(&[reserve, write, &[15, 20, 4, 200], &[7; 201]]));
+
+    // Any schedule will do: that bytes move as a rule is all that counts.
+    for n in 0..8_u8 {
+        let mut dice = Dice::of(&[n]);
+        let schedule = (0..120).map(|_| u8::try_from(dice.below(130)).expect("below 130")).collect();
+        add("driver_io", &format!("schedule-{n}"), schedule);
+    }
 
     for (n, text) in [
         "beanstalk://Queue.example:11301/",

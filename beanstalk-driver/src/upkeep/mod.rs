@@ -270,7 +270,7 @@ async fn finder<'f, T: PollTransport>(
             Some(ids) => Range { next: (*ids.start()).max(1), end: *ids.end() },
             None => Range { next: 1, end: last_id(driver).await? },
         };
-        return Ok((None, Finder::range(Some(tube), filter, range)));
+        return Ok((None, Finder::range(Some(tube), filter, needs_stats, range)));
     }
     let used = driver.call(ListTubeUsed::new()).await?;
     driver.call(Use::new(&tube)).await?;

@@ -74,7 +74,12 @@ macro_rules! stats {
             /// A [`StatsError`] with the key or line that makes no sense.
             pub fn decode(body: &[u8]) -> Result<Self, StatsError> {
                 let mut stats = Self::default();
-                for line in lines::lines(body)? {
+                let mut lines = lines::lines(body)?;
+                $(if let Some(text) = lines.value_of($key) {
+                    value::read::<value::$codec>(&mut stats.$field, $key, text)?;
+                })*
+                // What is left where the order is another, or there is a key that has no field.
+                for line in lines {
                     let (key, text) = lines::key_and_value(line)?;
                     match key {
                         $($key => value::read::<value::$codec>(&mut stats.$field, $key, text)?,)*
@@ -343,6 +348,25 @@ impl From<&str> for JobState {
 impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Returns the value of one key in the body of an `OK` reply, without quotes, and reads no further: for whoever needs one value of
+/// each of many bodies. `None` if no line has the key, or its value is not text.
+///
+/// ```
+/// use beanstalk_proto::stats;
+///
+/// assert_eq!(stats::value_of(b"---\nid: 7\nstate: delayed\n", "state"), Some("delayed"));
+/// ```
+#[must_use]
+pub fn value_of<'a>(body: &'a [u8], key: &str) -> Option<&'a str> {
+    let mut lines = lines::lines(body).ok()?;
+    loop {
+        if let Some(value) = lines.value_of(key) {
+            return core::str::from_utf8(value).ok().map(lines::unquoted);
+        }
+        lines.next()?;
     }
 }
 

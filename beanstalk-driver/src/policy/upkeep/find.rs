@@ -8,7 +8,7 @@ use super::{
 };
 use beanstalk_proto::{
     Command, Error, JobId, Reply, Subject, TubeName,
-    stats::{JobStats, StatsError},
+    stats::{self, JobState, JobStats, StatsError},
 };
 
 /// The tube of the job that is put to learn how far ids have come, and deleted at once. Scans of a whole server pass over it.
@@ -44,7 +44,7 @@ enum Look {
 pub(crate) struct Finder<'f> {
     tube: Option<TubeName>,
     filter: JobFilter<'f>,
-    /// Whether what a queue begins with is looked at as well before it is given.
+    /// Whether all statistics of what is found are read, and so what a queue begins with is looked at as well.
     needs_stats: bool,
     ids: Ids,
     /// In flight.
@@ -64,8 +64,8 @@ impl<'f> Finder<'f> {
     }
 
     /// Finds what matches among these ids, of a tube or of all of them. Without a queue in the filter jobs of any state match.
-    pub(crate) fn range(tube: Option<TubeName>, filter: JobFilter<'f>, range: Range) -> Self {
-        Self::new(tube, filter, true, Ids::Range(range))
+    pub(crate) fn range(tube: Option<TubeName>, filter: JobFilter<'f>, needs_stats: bool, range: Range) -> Self {
+        Self::new(tube, filter, needs_stats, Ids::Range(range))
     }
 
     fn new(tube: Option<TubeName>, filter: JobFilter<'f>, needs_stats: bool, ids: Ids) -> Self {
@@ -175,17 +175,16 @@ impl<'f> Finder<'f> {
         Ok(())
     }
 
-    /// Reads statistics, of which only the job's own tube and queue may be missing if they match nothing.
+    /// Reads statistics: of a job that is not meant only its tube and state, and of others all only if all are needed.
     fn read(&self, id: JobId, body: &[u8]) -> Result<Option<FoundJob>, Error> {
         let failed = |error: StatsError| Error::Stats {
             command: "stats-job",
             subject: Subject::Job(id),
             error: Box::new(error),
         };
-        let mut stats = JobStats::decode(body).map_err(failed)?;
-        let tube = stats.tube.take().ok_or_else(|| failed(StatsError::Missing { key: "tube" }))?;
-        let state = stats.state.take().ok_or_else(|| failed(StatsError::Missing { key: "state" }))?;
-        let in_tube = self.tube.as_ref().map_or_else(|| tube != PROBE_TUBE, |wanted| *wanted == tube);
+        let value = |key| stats::value_of(body, key).ok_or_else(|| failed(StatsError::Missing { key }));
+        let (tube, state) = (value("tube")?, JobState::from(value("state")?));
+        let in_tube = self.tube.as_ref().map_or(PROBE_TUBE != tube, |wanted| *wanted == *tube);
         let queue = match &self.ids {
             Ids::Walk(walk) => Queue::of(&state).is_some() && Queue::of(&state) == walk.queue(),
             Ids::Range(_) => match Queue::of(&state) {
@@ -197,7 +196,14 @@ impl<'f> Finder<'f> {
         if !in_tube || !queue {
             return Ok(None);
         }
-        (stats.tube, stats.state) = (Some(tube.clone()), Some(state.clone()));
+        let all_stats = self.needs_stats || self.filter.matches.is_some();
+        let (tube, stats) = match &self.tube {
+            Some(tube) if !all_stats => (tube.clone(), JobStats::default()),
+            _ => {
+                let stats = JobStats::decode(body).map_err(failed)?;
+                (stats.tube.clone().ok_or_else(|| failed(StatsError::Missing { key: "tube" }))?, stats)
+            }
+        };
         Ok(Some(FoundJob { id, tube, state, stats, body: None }))
     }
 

@@ -106,7 +106,7 @@ impl Scanning {
     pub(crate) fn new(options: ScanOptions, end: u64) -> Self {
         let filter = JobFilter::new(&options.queues);
         let range = Range { next: options.from, end };
-        let finder = Finder::range(options.tube, filter, range).with_bodies(options.bodies);
+        let finder = Finder::range(options.tube, filter, true, range).with_bodies(options.bodies);
         Self { finder, found: 0, failed: VecDeque::new(), ended: false }
     }
 

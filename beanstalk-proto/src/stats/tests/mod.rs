@@ -273,6 +273,23 @@ fn nothing_can_be_injected_through_text_or_extra_keys() {
 }
 
 #[test]
+fn keys_are_read_in_any_order() {
+    let in_order = "id: 1\ntube: \"t\"\nstate: ready\npri: 5\n";
+    let mut lines: Vec<_> = in_order.split_inclusive('\n').collect();
+    for turn in 0..lines.len() {
+        lines.rotate_left(turn);
+        assert_eq!(job(&lines.concat()), job(in_order), "{lines:?}");
+        for (key, value) in [("id", "1"), ("tube", "t"), ("state", "ready"), ("pri", "5")] {
+            assert_eq!(super::value_of(format!("---\n{}", lines.concat()).as_bytes(), key), Some(value));
+        }
+    }
+    for (body, key) in [("---\nids: 1\n", "id"), ("---\nid:1\n", "id"), ("id: 1\n", "id"), ("---\n", "id"), ("", "id")]
+    {
+        assert_eq!(super::value_of(body.as_bytes(), key), None, "{body:?}");
+    }
+}
+
+#[test]
 fn a_key_that_comes_twice_is_an_error() {
     let error = job("id: 4\nttr: 1\nid: 4\n").expect_err("twice");
     assert_eq!(error, StatsError::Repeated { key: "id", value: Excerpt::new(b"4") });

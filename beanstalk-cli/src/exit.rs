@@ -1,8 +1,11 @@
 //! What the program ends with: exit codes, and errors that say what to do.
 
-use std::{fmt, io, process::ExitCode};
+use std::{error, fmt, io, iter, process::ExitCode};
 
-use beanstalk_sync::{ArgumentError, CommandError, Error};
+use beanstalk_sync::{
+    ArgumentError, CommandError, Error,
+    rustls::{self, AlertDescription, CertificateError},
+};
 
 /// How the program ends. The numbers are part of its interface and do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,7 +98,7 @@ impl From<io::Error> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let failure = Self::new(exit_of(&error), error.to_string());
+        let failure = Self::new(exit_of(&error), text_of(&error));
         match help_for(&error) {
             Some(help) => failure.help(help),
             None => failure,
@@ -109,6 +112,24 @@ impl From<ArgumentError> for Failure {
     }
 }
 
+fn text_of(error: &Error) -> String {
+    match error {
+        Error::Greeting(refused) => {
+            format!("connect {}: the server answered {} to {}", refused.node, refused.answer, refused.command)
+        }
+        error => {
+            let mut text = error.to_string();
+            // What a program would do about it: our options are given as help.
+            if let Some(end) =
+                ["; if that is right, set TlsOptions", "; set TlsOptions"].iter().find_map(|advice| text.find(advice))
+            {
+                text.truncate(end);
+            }
+            text
+        }
+    }
+}
+
 fn exit_of(error: &Error) -> Exit {
     match error {
         Error::Argument(_) => Exit::Usage,
@@ -119,12 +140,57 @@ fn exit_of(error: &Error) -> Exit {
     }
 }
 
-fn help_for(error: &Error) -> Option<&'static str> {
+/// What TLS failed with, if it did.
+fn tls(error: &Error) -> Option<&rustls::Error> {
+    let find = |error| {
+        iter::successors(Some(error), |error: &&(dyn error::Error + 'static)| error.source())
+            .find_map(<dyn error::Error>::downcast_ref)
+    };
+    match error {
+        Error::Connect(error) => error.attempts().find_map(|attempt| find(&attempt.error)),
+        Error::Io { error, .. } => find(error),
+        _ => None,
+    }
+}
+
+fn help_for_tls(error: &rustls::Error) -> Option<&'static str> {
+    use CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
     Some(match error {
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
+            "--ca FILE trusts who has issued it, and nobody else"
+        }
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
+            "the name in -s beanstalks://NAME has to be one that the certificate is for"
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError,
+        ) => "--cert FILE and --key FILE are the certificate that is shown to the server, and its key",
+        _ => return None,
+    })
+}
+
+/// Of a server that ends the connection without a word, or with one that nobody asked for.
+const NOT_ADMITTED: &str =
+    "is that a beanstalkd? One with TLS is -s beanstalks://HOST, and one with tokens wants --token-file FILE";
+
+fn help_for(error: &Error) -> Option<&'static str> {
+    if let Some(tls) = tls(error) {
+        return help_for_tls(tls);
+    }
+    Some(match error {
+        Error::Greeting(_) => "--token-file FILE or BEANSTALK_TOKEN holds the token, for servers that have tokens",
         Error::Connect(_) => "is a beanstalkd running there? -s ENDPOINT or BEANSTALK_URL is where it is looked for",
         Error::TimedOut { .. } => "--timeout SECONDS gives the server longer",
         Error::Closed { .. } | Error::Io { .. } => "the server went away; is it still running?",
-        Error::Protocol { .. } => "is that a beanstalkd?",
+        Error::Protocol { .. } => NOT_ADMITTED,
         Error::Buried(_) => "the server is short of memory; kick-job makes the job ready once there is some",
         Error::Command { command, error, .. } => match (error, *command) {
             (CommandError::JobTooBig, _) => "beanstalkd -z BYTES sets how long a body may be",

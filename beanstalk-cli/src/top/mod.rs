@@ -7,6 +7,7 @@
 //! ```
 
 mod draw;
+mod listing;
 mod model;
 mod update;
 mod watch;
@@ -21,6 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use beanstalk_sync::TubeName;
 use clap::Args;
 use crossterm::event::{self, Event as Input, KeyEvent, KeyEventKind};
 use signal_hook::{
@@ -33,14 +35,16 @@ use crate::{
     exit::{Exit, Failure, Outcome},
     options::parse_timeout,
 };
-use model::{Level, Model, Sample};
+use listing::Seen;
+use model::{Model, Sample};
 use update::Effect;
 use watch::Watcher;
 
 /// Watch servers, tubes and jobs live
 ///
 /// Rates are differences of the server's counters. "Oldest" is the age of the job that is next in line: the oldest of the most urgent ones.
-/// The jobs shown of a tube are those at the head of its queues. Press ? for the keys.
+/// Of a tube's jobs those next in line stand first; the others are found as `jobs` finds them, as far as one scrolls, and with --read-only
+/// as far as the server's counters lead. Press ? for the keys.
 #[derive(Debug, Args)]
 pub(crate) struct Top {
     /// How often servers are asked
@@ -56,6 +60,11 @@ enum Event {
     Sampled {
         server: usize,
         result: Result<Box<Sample>, String>,
+    },
+    Looked {
+        server: usize,
+        tube: TubeName,
+        seen: Box<Seen>,
     },
     Acted(Result<String, String>),
     Quit,
@@ -108,6 +117,7 @@ fn show(
                 Event::Sampled { server, result } => {
                     model.sampled(server, start.elapsed(), result.map(|sample| *sample));
                 }
+                Event::Looked { server, tube, seen } => model.looked(server, &tube, *seen),
                 Event::Acted(result) => {
                     let failed = result.is_err();
                     model.notice = Some((result.unwrap_or_else(|error| error), failed));
@@ -122,16 +132,7 @@ fn show(
 /// Has the watchers look at what is shown.
 fn look(model: &Model, watchers: &[Watcher]) {
     for (server, watcher) in watchers.iter().enumerate() {
-        let (mut shown, mut inside) = (Vec::new(), None);
-        match &model.level {
-            Level::Tubes(about) if *about == server => {
-                let tubes = model.tubes(server);
-                let from = model.window(model.cursor(&tubes), tubes.len());
-                shown.extend(tubes.iter().skip(from).take(model.room).filter_map(|tube| tube.stats.name.clone()));
-            }
-            Level::Jobs(about, tube) | Level::Body(about, tube, _) if *about == server => inside = Some(tube.clone()),
-            _ => {}
-        }
+        let (shown, inside) = model.wants(server);
         watcher.look(shown, inside);
     }
 }

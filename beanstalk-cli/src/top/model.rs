@@ -16,6 +16,7 @@ use beanstalk_sync::{
     stats::{ServerStats, TubeStats},
 };
 
+use super::listing::{Inside, Job, Listing, Seen};
 use crate::overview::Overview;
 
 /// How many samples are kept for a sparkline.
@@ -33,9 +34,8 @@ pub(super) struct Model {
     pub(super) server: usize,
     /// Which tube: by name, so that it stays on it when the order changes.
     pub(super) tube: Option<TubeName>,
-    /// Which job, by its place.
-    pub(super) job: usize,
-    pub(super) jobs: Vec<Job>,
+    /// The jobs of the tube that is looked into.
+    pub(super) listing: Listing,
     pub(super) format: Format,
     pub(super) scroll: usize,
     pub(super) prompt: Option<Prompt>,
@@ -85,26 +85,12 @@ pub(super) struct Rate {
     pub(super) history: VecDeque<u64>,
 }
 
-/// A job at the head of one of a tube's queues.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) id: JobId,
-    pub(super) state: String,
-    pub(super) priority: Option<u32>,
-    pub(super) age: Option<Duration>,
-    pub(super) left: Option<Duration>,
-    pub(super) reserves: Option<u64>,
-    pub(super) body: Vec<u8>,
-}
-
 /// What was found out about a server in one go.
 #[derive(Debug, Default)]
 pub(super) struct Sample {
     pub(super) overview: Overview,
     /// Of the tubes that are shown.
     pub(super) ages: Vec<(TubeName, Option<Duration>)>,
-    /// Of the tube that is looked into.
-    pub(super) jobs: Vec<Job>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,8 +167,7 @@ impl Model {
             filter: String::new(),
             server: 0,
             tube: None,
-            job: 0,
-            jobs: Vec::new(),
+            listing: Listing::default(),
             format: Format::Text,
             scroll: 0,
             prompt: None,
@@ -234,7 +219,6 @@ impl Model {
 
     /// Takes what a server has answered, or why it has not.
     pub(super) fn sampled(&mut self, index: usize, at: Duration, result: Result<Sample, String>) {
-        let about = self.about();
         let Some(server) = self.servers.get_mut(index) else { return };
         let sample = match result {
             Ok(sample) => sample,
@@ -250,9 +234,47 @@ impl Model {
             server.restarts += 1;
             self.notice = Some((format!("{} was restarted: its counters begin anew", server.name), true));
         }
-        if about == index && matches!(self.level, Level::Jobs(..)) {
-            self.jobs = sample.jobs;
-            self.job = self.job.min(self.jobs.len().saturating_sub(1));
+    }
+
+    /// Takes what was found in a tube.
+    pub(super) fn looked(&mut self, server: usize, tube: &TubeName, mut seen: Seen) {
+        let shown = match &mut self.level {
+            Level::Jobs(about, inside) => *about == server && inside == tube,
+            Level::Body(about, inside, job) if *about == server && inside == tube => {
+                match seen.whole.take_if(|whole| whole.id == job.id) {
+                    Some(whole) => *job = whole,
+                    None if seen.again.iter().any(|(id, stats)| *id == job.id && stats.is_none()) => {
+                        self.notice = Some((format!("job {} is gone", job.id), true));
+                    }
+                    None => {}
+                }
+                true
+            }
+            _ => false,
+        };
+        if shown {
+            self.listing.take(seen);
+        }
+    }
+
+    /// What is to be looked at of this server's tubes and jobs, as they are shown.
+    pub(super) fn wants(&self, server: usize) -> (Vec<TubeName>, Option<Inside>) {
+        match &self.level {
+            Level::Tubes(about) if *about == server => {
+                let tubes = self.tubes(server);
+                let from = self.window(self.cursor(&tubes), tubes.len());
+                (tubes.iter().skip(from).take(self.room).filter_map(|tube| tube.stats.name.clone()).collect(), None)
+            }
+            Level::Jobs(about, tube) if *about == server => {
+                let rows = self.listing.rows();
+                let from = self.window(self.listing.cursor(&rows), rows.len());
+                (Vec::new(), Some(self.listing.wants(tube, from, self.room)))
+            }
+            Level::Body(about, tube, job) if *about == server => {
+                let whole = (!job.is_whole()).then_some(job.id);
+                (Vec::new(), Some(Inside { tube: tube.clone(), again: vec![job.id], page: None, whole }))
+            }
+            _ => (Vec::new(), None),
         }
     }
 }

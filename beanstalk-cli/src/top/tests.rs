@@ -7,8 +7,8 @@ mod picture;
 use std::{env, fs, path::Path, time::Duration};
 
 use beanstalk_sync::{
-    JobId, TubeName,
-    stats::{ServerStats, TubeStats},
+    JobId, Priority, TubeName,
+    stats::{JobStats, ServerStats, TubeStats},
 };
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::{
@@ -19,7 +19,8 @@ use ratatui::{
 
 use super::{
     draw,
-    model::{Action, Job, Level, Model, Prompt, Sample, Sort},
+    listing::{Job, Page, Seen},
+    model::{Action, Level, Model, Prompt, Sample, Sort},
     update::Effect,
 };
 use crate::overview::Overview;
@@ -134,25 +135,36 @@ fn press(model: &mut Model, keys: &str) -> Effect {
     effect
 }
 
-fn job(id: u64, state: &str, body: &[u8]) -> Job {
-    Job {
-        id: JobId(id),
-        state: state.into(),
-        priority: Some(1024),
+fn stats(state: &str) -> JobStats {
+    JobStats {
+        state: Some(state.into()),
+        pri: Some(Priority(1024)),
         age: Some(Duration::from_secs(94)),
-        left: None,
         reserves: Some(1),
-        body: body.to_vec(),
+        ..JobStats::default()
     }
+}
+
+fn job(id: u64, state: &str, body: &[u8]) -> Job {
+    Job::new(JobId(id), &stats(state), body.to_vec())
 }
 
 fn inside(body: &[u8]) -> Model {
     let mut model = opened();
     press(&mut model, "↓\n");
-    let mut sample = shop(41);
-    sample.jobs = vec![job(812, "ready", body), job(77, "buried", b"\xff\x00not text")];
-    model.sampled(0, Duration::from_secs(41), Ok(sample));
+    model.sampled(0, Duration::from_secs(41), Ok(shop(41)));
+    let heads = vec![job(812, "ready", body), job(77, "buried", b"\xff\x00not text")];
+    model.looked(0, &name("images.resize"), Seen { heads, ..Seen::default() });
     model
+}
+
+/// A page of jobs, one to ten ids.
+fn page(from: u64, jobs: u64, end: u64) -> Seen {
+    let next = JobId(from + jobs * 10);
+    let jobs = (0..jobs).map(|n| job(from + n * 10, "delayed", format!("body {}", from + n * 10).as_bytes()));
+    let heads = vec![job(11, "ready", b"first")];
+    let page = Page { from: JobId(from), jobs: jobs.collect(), next, end: JobId(end) };
+    Seen { heads, page: Some(page), ..Seen::default() }
 }
 
 #[track_caller]
@@ -198,6 +210,60 @@ fn jobs_and_bodies_in_each_form() {
     assert!(shown(&mut model).contains("it is not JSON"));
     press(&mut model, "\u{1b}\u{1b}");
     assert_eq!(model.level, Level::Tubes(0));
+}
+
+/// The scan that is to be gone on with.
+fn wanted(model: &Model) -> Option<(JobId, Option<JobId>)> {
+    model.wants(0).1.expect("a tube is looked into").page
+}
+
+#[test]
+fn all_jobs_of_a_tube_are_listed_as_far_as_one_scrolls() {
+    let mut model = opened();
+    press(&mut model, "↓\n");
+    assert_eq!(wanted(&model), Some((JobId(1), None)));
+    shown(&mut model);
+    let tube = name("images.resize");
+    model.looked(0, &tube, page(1, 20, 1000));
+    assert_eq!(wanted(&model), Some((JobId(201), Some(JobId(1000)))), "less than two screens");
+    model.looked(0, &tube, page(1, 20, 1000));
+    assert_eq!(wanted(&model), Some((JobId(201), Some(JobId(1000)))), "a page that is here already changes nothing");
+    model.looked(0, &tube, page(201, 40, 1000));
+    assert_eq!(wanted(&model), None, "enough, until one scrolls");
+    snapshot("listed", shown(&mut model));
+
+    press(&mut model, "G");
+    assert_eq!(wanted(&model), Some((JobId(601), Some(JobId(1000)))));
+    assert!(shown(&mut model).contains("body 591"));
+    model.looked(0, &tube, page(601, 40, 1000));
+    assert_eq!(wanted(&model), None, "all ids were looked at");
+    assert!(shown(&mut model).contains("› images.resize  100 jobs\n"));
+
+    // What is shown is looked at again: it changes, and goes.
+    let again = model.wants(0).1.expect("a tube is looked into").again;
+    assert!(again.contains(&JobId(591)) && !again.contains(&JobId(1)), "{again:?}");
+    let again = vec![(JobId(581), None), (JobId(591), Some(stats("buried")))];
+    model.looked(0, &tube, Seen { again, ..Seen::default() });
+    let shown = shown(&mut model);
+    assert!(shown.contains("591 buried") && !shown.contains("body 581"), "{shown}");
+    assert_eq!(press(&mut model, "dy"), Effect::Act(0, Action::Delete(JobId(591))), "the cursor has stayed");
+}
+
+#[test]
+fn a_long_body_is_read_when_it_is_looked_at() {
+    let long = [b'x'; 1000];
+    let mut model = inside(b"");
+    let tube = name("images.resize");
+    model.looked(0, &tube, Seen { heads: vec![job(5, "ready", &long).shortened()], ..Seen::default() });
+    press(&mut model, "\n");
+    let wanted = model.wants(0).1.expect("a tube is looked into");
+    assert_eq!(wanted.whole, Some(JobId(5)));
+    assert!(shown(&mut model).contains("1000 bytes as read"));
+    model.looked(0, &tube, Seen { whole: Some(job(5, "ready", &long)), ..Seen::default() });
+    assert!(shown(&mut model).contains("1000 bytes as text"));
+    assert_eq!(model.wants(0).1.expect("a tube is looked into").whole, None);
+    model.looked(0, &tube, Seen { again: vec![(JobId(5), None)], ..Seen::default() });
+    assert!(shown(&mut model).contains("job 5 is gone"));
 }
 
 #[test]

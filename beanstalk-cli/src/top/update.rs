@@ -3,7 +3,10 @@
 use beanstalk_sync::TubeName;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::{Action, Ask, Format, Job, Level, Model, Prompt, Sort};
+use super::{
+    listing::{Job, Listing},
+    model::{Action, Ask, Format, Level, Model, Prompt, Sort},
+};
 use crate::options::parse_seconds;
 
 /// What is to be done outside.
@@ -71,12 +74,12 @@ impl Model {
             }
             Level::Tubes(server) => {
                 if let Some(tube) = self.selected() {
-                    (self.jobs, self.job) = (Vec::new(), 0);
+                    self.listing = Listing::default();
                     self.level = Level::Jobs(server, tube);
                 }
             }
             Level::Jobs(server, tube) => {
-                if let Some(job) = self.jobs.get(self.job) {
+                if let Some(job) = self.listing.selected() {
                     self.level = Level::Body(server, tube, job.clone());
                     self.scroll = 0;
                 }
@@ -94,7 +97,7 @@ impl Model {
                 let at = to(self.cursor(&tubes), room).min(tubes.len().saturating_sub(1));
                 self.tube = tubes.get(at).and_then(|tube| tube.stats.name.clone());
             }
-            Level::Jobs(..) => self.job = to(self.job, room).min(self.jobs.len().saturating_sub(1)),
+            Level::Jobs(..) => self.listing.go(|place| to(place, room)),
             // Drawing knows how many lines there are.
             Level::Body(..) => self.scroll = to(self.scroll, room),
         }
@@ -114,7 +117,7 @@ impl Model {
 
     fn selected_job(&self) -> Option<&Job> {
         match &self.level {
-            Level::Jobs(..) => self.jobs.get(self.job),
+            Level::Jobs(..) => self.listing.selected(),
             Level::Body(_, _, job) => Some(job),
             Level::Servers | Level::Tubes(_) => None,
         }

@@ -10,18 +10,22 @@ use std::{
 };
 
 use beanstalk_sync::{
-    Bury, Client, Command, Endpoint, Error, Job as ServerJob, JobId, Kick, Put, Reply, ReserveJob, StatsJob, TubeName,
-    Use,
+    Bury, Client, Command, CommandError, Endpoint, Error, Job as ServerJob, JobId, Kick, Peek, Put, Reply, ReserveJob,
+    ScanOptions, Stats, StatsJob, TubeName, Use, scan,
 };
 
 use super::{
     Event,
-    model::{Action, Job, Sample},
+    listing::{Inside, Job, Page, Seen},
+    model::{Action, Sample},
 };
 use crate::{
     options::Options,
     overview::{Overview, TubeFilter},
 };
+
+/// How many ids are looked at in one go: a fraction of a second.
+const IDS: u64 = 2000;
 
 pub(super) struct Watcher {
     work: Sender<Work>,
@@ -29,7 +33,7 @@ pub(super) struct Watcher {
 }
 
 enum Work {
-    /// Look now.
+    /// Look into the tube now.
     Look,
     Act(Action),
 }
@@ -39,8 +43,8 @@ enum Work {
 struct Look {
     /// Tubes whose oldest job is shown.
     shown: Vec<TubeName>,
-    /// The tube whose jobs are shown.
-    inside: Option<TubeName>,
+    /// The tube whose jobs are shown, and what of them.
+    inside: Option<Inside>,
 }
 
 impl Watcher {
@@ -53,23 +57,38 @@ impl Watcher {
             let mut connection = Connection { options: &options, server, client: None };
             let mut next = Instant::now();
             loop {
-                match received.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                    Ok(Work::Look) => {}
-                    Ok(Work::Act(action)) => {
-                        if events.send(Event::Acted(connection.act(&action))).is_err() {
-                            return;
-                        }
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-                let look = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let result = connection.sample(&look).map(Box::new);
-                if events.send(Event::Sampled { server: index, result }).is_err() {
+                let work = received.recv_timeout(next.saturating_duration_since(Instant::now()));
+                if matches!(work, Err(RecvTimeoutError::Disconnected)) {
                     return;
                 }
-                // From now on, so that a server which needs long is not asked all the time.
-                next = Instant::now() + interval;
+                let only_inside = matches!(work, Ok(Work::Look));
+                if let Ok(Work::Act(action)) = work
+                    && events.send(Event::Acted(connection.act(&action))).is_err()
+                {
+                    return;
+                }
+                let look = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let seen = match look.inside {
+                    Some(inside) => connection.with(|client| inside.see(client, options.read_only)).map(|seen| {
+                        Some(Event::Looked { server: index, tube: inside.tube.clone(), seen: Box::new(seen) })
+                    }),
+                    None => Ok(None),
+                };
+                let (mut new, failed) = match seen {
+                    Ok(event) => (event.into_iter().collect::<Vec<_>>(), None),
+                    Err(reason) => (Vec::new(), Some(reason)),
+                };
+                if !only_inside || failed.is_some() {
+                    let result = failed.map_or_else(|| connection.sample(&look.shown).map(Box::new), Err);
+                    new.push(Event::Sampled { server: index, result });
+                    // From now on, so that a server which needs long is not asked all the time.
+                    next = Instant::now() + interval;
+                }
+                for event in new {
+                    if events.send(event).is_err() {
+                        return;
+                    }
+                }
             }
         });
         Self { work, look }
@@ -80,11 +99,12 @@ impl Watcher {
         let _ = self.work.send(Work::Act(action));
     }
 
-    pub(super) fn look(&self, shown: Vec<TubeName>, inside: Option<TubeName>) {
+    pub(super) fn look(&self, shown: Vec<TubeName>, inside: Option<Inside>) {
         let new = Look { shown, inside };
         let mut look = self.look.lock().unwrap_or_else(PoisonError::into_inner);
-        // What is inside a tube is waited for; the rest has time until the next sample.
-        let now = look.inside != new.inside && new.inside.is_some();
+        // What was not seen yet is waited for; what may have changed has time until the next sample.
+        let unseen = |look: &Look| look.inside.as_ref().map(|inside| (inside.tube.clone(), inside.page, inside.whole));
+        let now = unseen(&look) != unseen(&new) && new.inside.as_ref().is_some_and(Inside::is_new);
         *look = new;
         if now {
             let _ = self.work.send(Work::Look);
@@ -113,12 +133,11 @@ impl Connection<'_> {
         result.map_err(|error| error.to_string())
     }
 
-    fn sample(&mut self, look: &Look) -> Result<Sample, String> {
+    fn sample(&mut self, shown: &[TubeName]) -> Result<Sample, String> {
         self.with(|client| {
             let overview = Overview::collect(client, &TubeFilter::default())?;
-            let ages = ages(client, &look.shown)?;
-            let jobs = look.inside.as_ref().map_or(Ok(Vec::new()), |tube| heads(client, tube))?;
-            Ok(Sample { overview, ages, jobs })
+            let ages = ages(client, shown)?;
+            Ok(Sample { overview, ages })
         })
     }
 
@@ -198,15 +217,73 @@ fn heads(client: &mut Client, tube: &TubeName) -> Result<Vec<Job>, Error> {
             Err(error) if error.command_error().is_none() => return Err(error),
             Err(_) => continue,
         };
-        jobs.push(Job {
-            id: job.id,
-            state: stats.state.as_ref().map_or("?", |state| state.as_str()).to_owned(),
-            priority: stats.pri.map(|priority| priority.0),
-            age: stats.age,
-            left: stats.time_left,
-            reserves: stats.reserves,
-            body: job.body,
-        });
+        jobs.push(Job::new(job.id, &stats, job.body).shortened());
     }
     Ok(jobs)
+}
+
+impl Inside {
+    /// Whether there is something in it that was not seen before.
+    const fn is_new(&self) -> bool {
+        self.page.is_some() || self.whole.is_some()
+    }
+
+    fn see(&self, client: &mut Client, read_only: bool) -> Result<Seen, Error> {
+        let heads = heads(client, &self.tube)?;
+        let mut again = Vec::new();
+        for (id, stats) in self.again.iter().zip(client.call_all(self.again.iter().map(|id| StatsJob::new(*id)))) {
+            again.push((*id, if_there(stats)?));
+        }
+        let whole = match self.whole {
+            Some(id) => {
+                let (stats, job) = client.call_both(StatsJob::new(id), Peek::new(id))?;
+                if_there(stats)?.zip(if_there(job)?).map(|(stats, job)| Job::new(id, &stats, job.body))
+            }
+            None => None,
+        };
+        let page = match self.page {
+            Some((from, end)) => {
+                let end = match end {
+                    Some(end) => end,
+                    None if read_only => last_known(client, &heads)?,
+                    None => last_id(client)?,
+                };
+                Some(page(client, &self.tube, from, end)?)
+            }
+            None => None,
+        };
+        Ok(Seen { heads, again, page, whole })
+    }
+}
+
+/// `None` of a job that is gone.
+fn if_there<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Err(error) if error.command_error() == Some(CommandError::NotFound) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// The last id there is, by a job that is put and deleted.
+fn last_id(client: &mut Client) -> Result<JobId, Error> {
+    let ahead = scan(client, ScanOptions::new())?.progress().ahead;
+    Ok(JobId(ahead.unwrap_or_default()))
+}
+
+/// The last id that is known without putting a job. The server's count is too low once it was restarted.
+fn last_known(client: &mut Client, heads: &[Job]) -> Result<JobId, Error> {
+    let put = client.call(Stats::new())?.total_jobs.unwrap_or_default();
+    Ok(heads.iter().map(|job| job.id).fold(JobId(put), JobId::max))
+}
+
+/// The jobs of a tube with the next ids.
+fn page(client: &mut Client, tube: &TubeName, from: JobId, end: JobId) -> Result<Page, Error> {
+    let to = JobId(end.0.min(from.0.saturating_add(IDS - 1)));
+    let mut jobs = Vec::new();
+    if from <= to {
+        for job in scan(client, ScanOptions::new().tube(tube)?.range(&(from..=to)))? {
+            jobs.push(job?.into());
+        }
+    }
+    Ok(Page { from, jobs, next: JobId(to.0.saturating_add(1)), end })
 }

@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub mod front;
+
 use beanstalk_server::EmbeddedServer;
 
 /// The program under test.

@@ -6,7 +6,10 @@ use ratatui::{Frame, layout::Rect, style::Stylize, text::Line, widgets::Paragrap
 
 use crate::{
     output::printable,
-    top::model::{Format, Job, Model},
+    top::{
+        listing::Job,
+        model::{Format, Model},
+    },
 };
 
 /// Bytes on a line of hexadecimal digits.
@@ -15,6 +18,7 @@ const HEX: usize = 16;
 pub(super) fn draw(model: &mut Model, job: &Job, frame: &mut Frame<'_>, area: Rect) {
     let width = usize::from(area.width.max(1));
     let (name, lines) = match model.format {
+        _ if !job.is_whole() => ("read", vec!["…".to_owned()]),
         Format::Text => ("text", text(&job.body, width)),
         Format::Json => match serde_json::from_slice::<serde_json::Value>(&job.body) {
             Ok(json) => ("JSON", text(format!("{json:#}").as_bytes(), width)),
@@ -26,7 +30,7 @@ pub(super) fn draw(model: &mut Model, job: &Job, frame: &mut Frame<'_>, area: Re
     let shown = lines.len().min(model.scroll + model.room);
     let heading = format!(
         "{} bytes as {name} (m: another form), lines {} to {shown} of {}",
-        job.body.len(),
+        job.length,
         model.scroll + 1,
         lines.len()
     );

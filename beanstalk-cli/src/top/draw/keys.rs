@@ -11,7 +11,7 @@ use crate::top::model::{Level, Model};
 
 const KEYS: [(&str, &str); 14] = [
     ("↑ ↓ j k", "one row up or down"),
-    ("PgUp PgDn g G", "a page, to the top, to the bottom"),
+    ("PgUp PgDn g G", "a page, to the top, to the bottom (jobs are read on)"),
     ("Enter →", "into the server, the tube, the job"),
     ("Esc ←", "back"),
     ("/", "only tubes whose names contain this"),

@@ -42,7 +42,10 @@ fn draw_head(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     match &model.level {
         Level::Servers => title.truncate(1),
         Level::Tubes(_) => {}
-        Level::Jobs(_, tube) => title.push(format!(" › {tube}").into()),
+        Level::Jobs(_, tube) => {
+            title.push(format!(" › {tube}  ").into());
+            title.push(model.listing.progress().dim());
+        }
         Level::Body(_, tube, job) => title.push(format!(" › {tube} › job {}", job.id).into()),
     }
     if model.read_only {

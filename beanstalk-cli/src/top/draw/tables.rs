@@ -1,4 +1,4 @@
-//! The tables: servers, the tubes of one, the jobs at the head of a tube's queues.
+//! The tables: servers, the tubes of one, the jobs of a tube.
 
 use ratatui::{
     Frame,
@@ -11,7 +11,10 @@ use ratatui::{
 use super::{number, rate, spark};
 use crate::{
     output::{printable, span},
-    top::model::{Model, Server, Sort, Tube},
+    top::{
+        listing::Job,
+        model::{Model, Server, Sort, Tube},
+    },
 };
 
 const SELECTED: Style = Style::new().add_modifier(Modifier::REVERSED);
@@ -130,23 +133,22 @@ fn tube_cells(tube: &Tube, wide: bool) -> Vec<Cell> {
 }
 
 pub(super) fn jobs(model: &Model, frame: &mut Frame<'_>, area: Rect) {
-    let rows = model.jobs.iter().enumerate().map(|(at, job)| {
+    let jobs = model.listing.rows();
+    let cursor = model.listing.cursor(&jobs);
+    let from = model.window(cursor, jobs.len());
+    let rows = jobs.iter().enumerate().skip(from).take(model.room).map(|(at, job)| {
         let text = |value: Option<String>| right(value.unwrap_or_else(|| "-".into()), Style::new());
         let row = Row::new(vec![
             right(job.id.to_string(), Style::new()),
-            Text::from(job.state.clone()).style(if job.state == "buried" {
-                Style::new().fg(Color::Red)
-            } else {
-                Style::new()
-            }),
+            Text::from(job.state.clone()).style(state(job, model.listing.is_head(job.id))),
             text(job.priority.map(|priority| priority.to_string())),
             text(job.age.map(|age| span(age.as_secs()))),
             text(job.left.filter(|left| !left.is_zero()).map(|left| span(left.as_secs()))),
             text(job.reserves.map(|reserves| reserves.to_string())),
-            right(number(Some(job.body.len() as u64)), Style::new()),
-            Text::from(printable(job.body.get(..200).unwrap_or(&job.body))),
+            right(number(Some(job.length as u64)), Style::new()),
+            Text::from(printable(&job.body)),
         ]);
-        if at == model.job { row.style(SELECTED) } else { row }
+        if at == cursor { row.style(SELECTED) } else { row }
     });
     let heading = vec![
         right("ID".into(), HEADING),
@@ -161,4 +163,10 @@ pub(super) fn jobs(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let widths =
         [8, 8, 6, 6, 6, 4, 5].map(Constraint::Length).into_iter().chain([Constraint::Min(10)]).collect::<Vec<_>>();
     frame.render_widget(Table::new(rows, widths).header(Row::new(heading).style(HEADING)), area);
+}
+
+/// Those next in line are bold.
+fn state(job: &Job, is_head: bool) -> Style {
+    let style = if job.state == "buried" { Style::new().fg(Color::Red) } else { Style::new() };
+    if is_head { style.bold() } else { style }
 }

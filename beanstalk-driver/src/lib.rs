@@ -97,7 +97,8 @@
 //!
 //! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
 //! allocator. `tls` brings [`TlsOptions`]. `json` brings `Body::json`, `Job::json`, and `Json` as a handler's argument. `tracing` logs what happens to
-//! connections and workers as events of the `tracing` crate.
+//! connections and workers as events of the `tracing` crate, and gives each job a span; `metrics` counts it, by the facade `metrics`. Their
+//! names are on the page of [`Worker`].
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
     clippy::unwrap_used,
@@ -114,6 +115,8 @@ extern crate std;
 pub mod connect;
 mod driver;
 mod methods;
+#[cfg(feature = "std")]
+mod observe;
 pub mod policy;
 #[cfg(feature = "std")]
 mod producer;

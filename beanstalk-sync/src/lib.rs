@@ -58,9 +58,13 @@
 //!
 //! # Features
 //!
-//! `threads` (default) brings what has to wait for several things at once, and with it the crate `mio`: [`Worker`],
-//! [`SharedClient`] and [`Producer`]. `tls` brings `TlsOptions`. `json` brings `Body::json`, `Job::json`, and `Json` as a handler's argument. `tracing` logs what
-//! happens to connections and workers as events of the crate `tracing`.
+//! | feature | brings |
+//! |---|---|
+//! | `threads` (default) | what has to wait for several things at once, and with it the crate `mio`: [`Worker`], [`SharedClient`] and [`Producer`] |
+//! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
+//! | `json` | `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
+//! | `tracing` | events of connections, sessions and workers as `tracing` events, and a span for each job of a worker |
+//! | `metrics` | counters, gauges and a histogram of workers and connections, by the `metrics` facade |
 //!
 //! # TLS, tokens, tunnels
 //!

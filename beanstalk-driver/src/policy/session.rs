@@ -20,7 +20,7 @@ use alloc::{
     collections::VecDeque,
     string::{String, ToString},
 };
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 use super::{
     backoff::{Backoff, Delays},
@@ -88,6 +88,22 @@ pub enum Event {
     },
     /// There will be no other connection.
     Ended,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected => f.write_str("connected"),
+            Self::Restored => f.write_str("the tubes are restored"),
+            Self::Lost { reason } => write!(f, "lost the connection: {reason}"),
+            Self::Refused { reason } => write!(f, "refused: {reason}"),
+            Self::Retrying { attempt, delay } => {
+                let failures = if *attempt == 1 { "failure" } else { "failures" };
+                write!(f, "connects again in {delay:?}, after {attempt} {failures}")
+            }
+            Self::Ended => f.write_str("ended"),
+        }
+    }
 }
 
 /// What to do before a request can be sent.

@@ -11,7 +11,7 @@ mod sent;
 use crate::runtime::{Runtime, has_ended};
 use crate::{
     connect::{ConnectOptions, Endpoint, Route},
-    policy,
+    observe, policy,
     policy::{Call, Event, IDLE, Next, Selection, SessionConfig, Step, Tubes},
 };
 use beanstalk_proto::{Command, Error, Instant, Lost, Request, client::Timeout};
@@ -329,12 +329,11 @@ impl<R: Runtime> Session<R> {
 
     fn tell(&mut self) {
         // Kept until somebody wants to know.
-        if self.on_event.is_none() && !cfg!(feature = "tracing") {
+        if self.on_event.is_none() && !observe::IS_ON {
             return;
         }
         while let Some(event) = self.machine.poll_event() {
-            #[cfg(feature = "tracing")]
-            tracing::info!(target: "beanstalk", server = %self.route.endpoint(), "{event:?}");
+            observe::connection(observe::Client::Session, Some(self.route.endpoint()), &event);
             if let Some(on_event) = &mut self.on_event {
                 on_event(&event);
             }

@@ -11,6 +11,7 @@ use super::line::Line;
 use crate::{
     connect::{ConnectOptions, Route},
     driver::{Driver, PollTransport},
+    observe,
     policy::{self, Event},
     runtime::{Runtime, lock},
 };
@@ -93,12 +94,11 @@ impl<R: Runtime> Inner<R> {
     pub(super) fn report(&self) {
         let listener = lock(&self.listener).clone();
         // Kept until somebody wants to know.
-        if listener.is_none() && !cfg!(feature = "tracing") {
+        if listener.is_none() && !observe::IS_ON {
             return;
         }
         while let Some(event) = self.with(|state| state.machine.poll_event()) {
-            #[cfg(feature = "tracing")]
-            tracing::info!(target: "beanstalk", server = self.server.as_ref().map(|server| tracing::field::display(server.endpoint())), "{event:?}");
+            observe::connection(observe::Client::Shared, self.server.as_ref().map(Route::endpoint), &event);
             if let Some(listener) = &listener {
                 let _panicked = policy::guarded(|| listener(&event));
             }

@@ -11,6 +11,7 @@ use super::{
     slot_state::HeldJob,
 };
 use crate::{
+    observe::JobSpan,
     policy::Verdict,
     runtime::{Boxed, Functions, Futures, Runtime},
 };
@@ -91,7 +92,7 @@ impl<O: HandlerResult> HandlerOutput<Functions> for O {
 /// What a slot waits for.
 pub(super) type Run = Boxed<Result<Verdict, BoxError>>;
 
-type Start<R> = dyn Fn(&R, HeldJob) -> Run + Send + Sync;
+type Start<R> = dyn Fn(&R, HeldJob, JobSpan) -> Run + Send + Sync;
 
 /// A handler of any type.
 pub(super) struct Handler<R>(Box<Start<R>>);
@@ -103,14 +104,14 @@ impl<R: Runtime> Handler<R> {
         O: HandlerOutput<R::Handlers> + 'static,
     {
         let handler = Arc::new(handler);
-        Self(Box::new(move |runtime, job| {
+        Self(Box::new(move |runtime, job, span| {
             let handler = Arc::clone(&handler);
             let run = async move {
                 // Neither what it takes nor what it returns is there while this is awaited.
                 let outcome = handler(A::from_job(job)?).outcome();
                 outcome.await
             };
-            Box::pin(runtime.run_handler(run))
+            Box::pin(runtime.run_handler(span.around(run)))
         }))
     }
 }
@@ -129,13 +130,13 @@ pub(super) enum Handlers<R> {
 
 impl<R: Runtime> Handlers<R> {
     /// Calls the handler of a job from this tube, which has to be known only if there is one for each.
-    pub(super) fn run(&self, runtime: &R, job: HeldJob, tube: Option<&TubeName>) -> Run {
+    pub(super) fn run(&self, runtime: &R, job: HeldJob, tube: Option<&TubeName>, span: JobSpan) -> Run {
         let handler = match self {
             Self::One(handler) => Some(handler),
             Self::ByTube(handlers) => tube.and_then(|tube| handlers.get(tube)),
         };
         match (handler, tube) {
-            (Some(Handler(run)), _) => run(runtime, job),
+            (Some(Handler(run)), _) => run(runtime, job, span),
             // The builder has refused tubes without a handler, so only a server that leaves the tube out gets here.
             (None, Some(tube)) => Box::pin(ready(Err(format!("the tube {tube} has no handler").into()))),
             (None, None) => Box::pin(ready(Err("the server has not told its tube".into()))),

@@ -39,31 +39,43 @@ use state::{OnEvent, SharedState, Step};
 ///
 /// # What happens, seen from outside
 ///
-/// [`WorkerBuilder::on_event`] is called with each [`WorkerEvent`]; [`WorkerHandle::metrics`] counts. With the feature `tracing` each event
-/// is logged, too, with the target `beanstalk`, the same on every binding:
+/// [`WorkerBuilder::on_event`] is called with each [`WorkerEvent`]; [`WorkerHandle::metrics`] counts. Two features do the same for all
+/// workers of a program. What they show is the same on every binding, and its names change only with a new major version.
+///
+/// ## Feature `tracing`
+///
+/// Each event is one of `tracing`, with the target `beanstalk` and the field `server`; those of a job have its `id`, those of a connection
+/// `client`: `worker`, `session` or `shared`. What all connections of a worker to one server see is reported once.
 ///
 /// | level | events |
 /// |---|---|
-/// | `ERROR` | a slot ended unasked |
+/// | `ERROR` | a server refused to be connected to; a slot ended unasked |
 /// | `WARN` | a job failed, its handler panicked, it is malformed or too big, was buried, moved to the tube for dead letters, or lost |
 /// | `INFO` | a connection was lost, or will be tried again; a job was released, or given back at the end of a shutdown |
 /// | `DEBUG` | a connection was made, its tubes are restored, it has ended; a job was reserved, or is done |
 ///
-/// # Beside other job libraries
+/// Each job has a span `job` of the level `INFO` and the target `beanstalk`, a root. Its handler runs in it, on whichever thread or task,
+/// and the job's events are in it, until it is finished and its handler has ended.
 ///
-/// | | here | elsewhere |
-/// |---|---|---|
-/// | retries with a growing delay, jitter, a limit; a choice by the error | [`RetryPolicy`], [`WorkerBuilder::on_failure`] | all of apalis, faktory, graphile_worker and rusty-sidekiq have retries |
-/// | jobs set aside for a person to look at | buried, or in a tube of [dead letters](WorkerBuilder::dead_letters) | a "dead" set or state |
-/// | jobs with a priority, a delay | of the protocol: each `put` has them | |
-/// | a job that takes longer than planned | is kept by a heartbeat | often a fixed lease |
-/// | periodic jobs (cron) | no: beanstalkd has no clock that puts jobs | apalis, graphile_worker and rusty-sidekiq have them |
-/// | unique jobs | no: beanstalkd gives each put an id of its own and cannot look for a body | graphile_worker by `job_key`, rusty-sidekiq by a lock in Redis |
-/// | workflows, batches | no: a queue does not know of other jobs | apalis has steps, faktory batches in its enterprise edition |
+/// | field | |
+/// |---|---|
+/// | `id`, `server` | of the job |
+/// | `tube` | at once if the worker watches one tube, else as `attempt` |
+/// | `attempt`, `priority` | once the server was asked about the job: by the handler ([`HeldJob::details`]), by the heartbeat after a third of a second, or because the job has failed |
 ///
-/// What is missing can be had around it. For cron, a timer of the system's runs `beanstalk put` (or a process that sleeps does), one in all, or
-/// two jobs come each time. For unique jobs, the handler asks its own database whether the work is done already, as it must anyway where
-/// a job can come twice. For a workflow, a handler puts the next step before it returns [`Verdict::Done`].
+/// ## Feature `metrics`
+///
+/// Each has the label `server`. The label `tube` is empty where the worker watches several tubes and the server was not asked about the job.
+///
+/// | name | kind | other labels | counts |
+/// |---|---|---|---|
+/// | `beanstalk_jobs_reserved_total` | counter | | jobs that were reserved |
+/// | `beanstalk_jobs_finished_total` | counter | `tube`, `outcome`: `done`, `retried`, `buried`, `moved`, `lost`, `returned` | jobs that are no longer in hand |
+/// | `beanstalk_jobs_failed_total` | counter | `tube`, `reason`: `error`, `panic`, `malformed`, `too_big` | attempts that failed |
+/// | `beanstalk_job_duration_seconds` | histogram, in seconds | `tube` | how long handlers ran, whatever they came to |
+/// | `beanstalk_jobs_running` | gauge | | handlers that run |
+/// | `beanstalk_worker_connections` | gauge | | connections that workers have |
+/// | `beanstalk_connection_events_total` | counter | `client`: `worker`, `session`, `shared`; `event`: `connected`, `lost`, `refused` | connections made, lost or not made, and refused, of a worker once for all its connections to a server |
 #[must_use = "a worker works while it is run"]
 pub struct Worker<R: Runtime> {
     shared: Arc<SharedState<R>>,

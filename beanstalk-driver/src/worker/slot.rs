@@ -26,6 +26,7 @@ use super::{
     state::SharedState,
 };
 use crate::{
+    observe::SlotObserver,
     policy::{Action, Foreign, Outcome, Verdict, Worker, WorkerEvent, describe_chain, guarded},
     runtime::{Alarm, Boxed, Runtime, lock},
 };
@@ -75,6 +76,7 @@ struct Slot<R: Runtime> {
     /// What the last handler failed with.
     failure: Option<Foreign<BoxError>>,
     alarm: Alarm,
+    observer: SlotObserver,
 }
 
 /// Runs a slot until it is told to stop.
@@ -87,12 +89,18 @@ pub(super) fn run<R: Runtime>(
     let ending = Ending { shared: Arc::clone(&shared), slot_state: Arc::clone(&slot_state), stopped: false };
     async move {
         let machine = Worker::new(&shared.worker, shared.runtime.seed());
-        let (io, alarm) = (Io::Idle, Alarm::default());
-        let mut slot =
-            Slot { shared, slot_state, handlers, machine, client: None, io, running: None, failure: None, alarm };
+        let observer = SlotObserver::new(slot_state.server(), slot_state.tube.as_ref());
+        let (client, io, running, failure, alarm) = (None, Io::Idle, None, None, Alarm::default());
+        let mut slot = Slot { shared, slot_state, handlers, machine, client, io, running, failure, alarm, observer };
         poll_fn(|cx| slot.poll(cx)).await;
         ending.stopped_as_told();
     }
+}
+
+/// Returns which attempt at a job this is, counted from 1.
+fn attempt<R: Runtime>(shared: &SharedState<R>, slot_state: &SlotState, stats: &JobStats) -> u64 {
+    let deferrals = stats.id.map_or(0, |id| lock(&shared.deferrals).count(slot_state.server(), id));
+    shared.worker.retry.failures(stats, deferrals).saturating_add(1)
 }
 
 /// Reports that a slot has ended, in whatever way it did.
@@ -186,17 +194,15 @@ impl<R: Runtime> Slot<R> {
         matches!(&self.io, Io::Calling(Calling { question: Some(_), .. }))
     }
 
-    /// Lets the handler know of its job what the server was asked for.
-    fn learn(&self, stats: &JobStats, link: &Link) {
-        let deferrals = stats.id.map_or(0, |id| lock(&self.shared.deferrals).count(self.slot_state.server(), id));
-        link.learn(self.shared.worker.retry.failures(stats, deferrals).saturating_add(1), stats);
-    }
-
     /// Tells the others what is new.
     fn report(&mut self) {
-        if let (Some(Running { link, .. }), Some(stats)) = (&self.running, self.machine.stats()) {
-            if !link.has_details() {
-                self.learn(stats, link);
+        if let Some(stats) = self.machine.stats() {
+            let link = self.running.as_ref().map(|running| &running.link);
+            let asks = link.filter(|link| !link.has_details());
+            if asks.is_some() || self.observer.wants_to_learn() {
+                let attempt = attempt(&self.shared, &self.slot_state, stats);
+                self.observer.learn(link.map(|_| attempt), stats);
+                asks.into_iter().for_each(|link| link.learn(attempt, stats));
             }
         }
         self.slot_state.count(self.machine.metrics(), self.machine.metrics_if_stopped());
@@ -213,9 +219,11 @@ impl<R: Runtime> Slot<R> {
         while let Some((id, event)) = self.machine.poll_job_event() {
             if self.shared.listens() {
                 let server = self.slot_state.server().clone();
-                self.shared.emit(&WorkerEvent::Job { server, id, event });
+                let event = WorkerEvent::Job { server, id, event };
+                self.observer.report(&event, || self.shared.emit(&event));
             }
         }
+        self.observer.state(self.client.is_some(), self.running.is_some());
     }
 
     fn connect(&mut self) {
@@ -237,12 +245,15 @@ impl<R: Runtime> Slot<R> {
     fn start(&mut self, job: Job) {
         self.failure = None;
         let (id, link, stats) = (job.id, Arc::new(Link::default()), self.machine.stats());
+        let span = self.observer.begin(id, &|| self.shared.runtime.now());
         if let Some(stats) = stats {
-            self.learn(stats, &link);
+            let attempt = attempt(&self.shared, &self.slot_state, stats);
+            self.observer.learn(Some(attempt), stats);
+            link.learn(attempt, stats);
         }
         let tube = self.slot_state.tube.as_ref().or_else(|| stats.and_then(|stats| stats.tube.as_ref()));
         let job = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
-        let handler = self.handlers.run(&self.shared.runtime, job, tube);
+        let handler = self.handlers.run(&self.shared.runtime, job, tube, span);
         self.running = Some(Running { id, link, handler });
     }
 
@@ -295,6 +306,7 @@ impl<R: Runtime> Slot<R> {
             }
         };
         self.running = None;
+        self.observer.ended(&|| self.shared.runtime.now());
         let (now, deferrals) = (self.now(), &mut lock(&self.shared.deferrals));
         self.machine.handle_finished(outcome, self.slot_state.server(), deferrals, now);
         true
@@ -370,7 +382,9 @@ impl<R: Runtime> Slot<R> {
         if let Ok(stats) = &stats {
             let now = self.now();
             self.machine.handle_stats(stats, now);
-            self.learn(stats, link);
+            let attempt = attempt(&self.shared, &self.slot_state, stats);
+            self.observer.learn(Some(attempt), stats);
+            link.learn(attempt, stats);
         }
         link.answer(stats);
     }

@@ -8,6 +8,7 @@ use super::{handler::OnFailure, slot_state::SlotState};
 use crate::runtime::{Runtime, lock};
 use crate::{
     connect::{ConnectOptions, Endpoint, Route},
+    observe,
     policy::{Deferrals, Metrics, Presence, WorkerConfig, WorkerEvent, guarded},
 };
 use beanstalk_proto::Instant;
@@ -200,33 +201,13 @@ impl<R: Runtime> SharedState<R> {
 
     /// Whether anybody hears of events.
     pub(super) fn listens(&self) -> bool {
-        self.on_event.is_some() || cfg!(feature = "tracing")
+        self.on_event.is_some() || observe::IS_ON
     }
 
     fn emit_all(&self, event: &WorkerEvent) {
-        #[cfg(feature = "tracing")]
-        trace(event);
+        observe::worker(event);
         if let Some(on_event) = &self.on_event {
             on_event(event);
         }
-    }
-}
-
-/// Writes an event to the log. The levels are in the documentation of [`Worker`](super::Worker).
-#[cfg(feature = "tracing")]
-fn trace(event: &WorkerEvent) {
-    use crate::policy::{Event, JobEvent};
-    match event {
-        WorkerEvent::SlotEnded { .. } | WorkerEvent::Connection { event: Event::Refused { .. }, .. } => {
-            tracing::error!(target: "beanstalk", "{event}");
-        }
-        WorkerEvent::Connection { event: Event::Lost { .. } | Event::Retrying { .. }, .. }
-        | WorkerEvent::Job { event: JobEvent::Retried { .. } | JobEvent::Returned, .. } => {
-            tracing::info!(target: "beanstalk", "{event}");
-        }
-        WorkerEvent::Connection { .. } | WorkerEvent::Job { event: JobEvent::Reserved | JobEvent::Done { .. }, .. } => {
-            tracing::debug!(target: "beanstalk", "{event}");
-        }
-        WorkerEvent::Job { .. } => tracing::warn!(target: "beanstalk", "{event}"),
     }
 }

@@ -121,20 +121,7 @@ pub enum BuryReason {
 impl fmt::Display for WorkerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection { server, event } => match event {
-                Event::Connected => write!(f, "{server}: connected"),
-                Event::Restored => write!(f, "{server}: the tubes are restored"),
-                Event::Lost { reason } => write!(f, "{server}: lost the connection: {reason}"),
-                Event::Refused { reason } => write!(f, "{server}: refused: {reason}"),
-                Event::Retrying { attempt, delay } => {
-                    write!(
-                        f,
-                        "{server}: connects again in {delay:?}, after {attempt} {}",
-                        if *attempt == 1 { "failure" } else { "failures" }
-                    )
-                }
-                Event::Ended => write!(f, "{server}: ended"),
-            },
+            Self::Connection { server, event } => write!(f, "{server}: {event}"),
             Self::Job { server, id, event } => write!(f, "{server}, job {id}: {event}"),
             Self::SlotEnded { server, slot } => {
                 write!(

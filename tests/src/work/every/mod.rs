@@ -31,7 +31,7 @@ use crate::{
     server,
 };
 
-pub use binding::{Async, Binding, Blocking, Ending, Running, Setup};
+pub use binding::{Async, Binding, Blocking, Deed, Ending, Running, Setup};
 
 /// How long anything may take that comes about by itself.
 const LONG: Duration = Duration::from_secs(60);

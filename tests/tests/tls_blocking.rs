@@ -9,10 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_sync::{Client, Config, Error, Put, Stream, Ticket, Transport};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{PrivateKeyDer, ServerName},
+use beanstalk_sync::{
+    Client, Config, Error, Put, Stream, Ticket, Transport,
+    rustls::{
+        ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+        pki_types::{PrivateKeyDer, ServerName},
+    },
 };
 
 const TIMEOUT: Duration = Duration::from_millis(500);

@@ -117,11 +117,14 @@
 //! | `json` | `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
 //! | `tracing` | events of connections, sessions and workers as `tracing` events, and a span for each job of a worker |
 //! | `metrics` | counters, gauges and a histogram of workers and connections, by the `metrics` facade |
+//! | `tower` | `service_handler`: a `tower::Service` of jobs as the handler of a worker |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;
 mod dial;
 mod runtime;
+#[cfg(feature = "tower")]
+mod service;
 mod shared;
 mod stream;
 mod transport;
@@ -155,6 +158,8 @@ pub use beanstalk_proto::{
 pub use client::Client;
 pub use dial::connector;
 pub use runtime::Tokio;
+#[cfg(feature = "tower")]
+pub use service::service_handler;
 pub use shared::{Driver, SharedClient};
 pub use stream::{Socket, Stream};
 pub use transport::Transport;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_driver::{ConnectOptions, Greeting, TlsOptions, connect::socket::names};
+use beanstalk_driver::{ConnectOptions, Greeting, TlsOptions, connect::socket::names, rustls::ServerConnection};
 use beanstalk_proto::{Command, Error, Lost, Raw};
 use beanstalk_tests::{
     Backend, Options, Peer, Server,
@@ -43,6 +43,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
 const CLIENT: &[(&str, Scenario)] = &[
     ("a_silent_handshake_ends_with_its_time", a_silent_handshake_ends_with_its_time),
     ("a_server_without_tls_is_found_out", a_server_without_tls_is_found_out),
+    ("a_handshake_that_is_not_finished_says_how_far_it_came", a_handshake_that_is_not_finished_says_how_far_it_came),
     (
         "a_silent_greeting_ends_with_its_time_and_keeps_the_token_to_itself",
         a_silent_greeting_ends_with_its_time_and_keeps_the_token_to_itself,
@@ -225,7 +226,8 @@ fn a_server_without_tls_is_found_out(kind: Kind) {
     let options = || ConnectOptions::new().tls(authority.trusted()).connect_timeout(Duration::from_millis(300));
     // It waits for the end of the line.
     let error = kind.work(&format!("beanstalks://{}", server.address()), options()).unwrap_err();
-    let hint = "; if the server does not speak TLS, its endpoint begins with beanstalk://";
+    let hint = ": the connection was made, and no answer to the handshake came; \
+                if the server does not speak TLS, its endpoint begins with beanstalk://";
     assert!(error.to_string().ends_with(hint), "{error}");
     // It has read a line, or too much for one.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -240,6 +242,32 @@ fn a_server_without_tls_is_found_out(kind: Kind) {
     let says = "TLS: the server does not speak TLS here; beanstalk:// is the scheme without it";
     assert_eq!(error.to_string(), format!("connect {address}: {says}"));
     assert!(matches!(error, Failure::Error(error) if error.is_refusal()));
+    thread.join().unwrap();
+}
+
+fn a_handshake_that_is_not_finished_says_how_far_it_came(kind: Kind) {
+    let authority = Authority::new();
+    let mut tls = ServerConnection::new(Authority::server(authority.issue(NAME), None)).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let thread = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while !tls.wants_write() {
+            tls.read_tls(&mut stream).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        let mut flight = Vec::new();
+        tls.write_tls(&mut flight).unwrap();
+        // The hello is the first record: its head, of which the last two bytes are the length, and so many bytes.
+        let hello = 5 + usize::from(u16::from_be_bytes([flight[3], flight[4]]));
+        stream.write_all(&flight[..hello]).unwrap();
+        let _reset = stream.read_to_end(&mut Vec::new());
+    });
+    let options = ConnectOptions::new().tls(authority.trusted()).connect_timeout(Duration::from_millis(300));
+    let error = kind.work(&format!("beanstalks://{address}"), options).unwrap_err();
+    let says = " ms: the server's hello came, and the handshake was not finished";
+    assert!(error.to_string().ends_with(says), "{error}");
+    assert!(matches!(error, Failure::Error(error) if !error.is_refusal()));
     thread.join().unwrap();
 }
 

@@ -260,11 +260,11 @@ impl<D: Dialer> Search<'_, D> {
             false => stream,
             true => {
                 let session = self.options.tls.clone().unwrap_or_default().begin(node)?;
-                let within = self.left(until);
+                let (within, progress) = (self.left(until), session.progress());
                 match self.dialer.secure(stream, session, within).await {
                     Ok(stream) => stream,
                     Err(error) => {
-                        self.note(node, address, ConnectPhase::Tls, within, error);
+                        self.note(node, address, ConnectPhase::Tls, within, progress.explain(error));
                         return Ok(None);
                     }
                 }

@@ -71,7 +71,7 @@ impl Clone for ConnectAttempt {
     fn clone(&self) -> Self {
         let Self { node, address, phase, within, error } = self;
         // What TLS refuses stays a refusal in the copy.
-        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
+        let tls = of_tls(error);
         let error = match (error.raw_os_error(), tls) {
             (Some(code), _) => io::Error::from_raw_os_error(code),
             (None, Some(tls)) => io::Error::new(error.kind(), TlsError::new(&tls.text, tls.refusal, None)),
@@ -160,7 +160,11 @@ impl TlsError {
 
 /// Whether an error of the transport is a refusal.
 pub(super) fn refuses(error: &io::Error) -> bool {
-    error.get_ref().and_then(|error| error.downcast_ref::<TlsError>()).is_some_and(TlsError::is_refusal)
+    of_tls(error).is_some_and(TlsError::is_refusal)
+}
+
+fn of_tls(error: &io::Error) -> Option<&TlsError> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
 impl fmt::Display for ConnectAttempt {
@@ -178,11 +182,9 @@ impl fmt::Display for ConnectAttempt {
             ConnectPhase::Queue => ": the server accepts no connections and its queue is full: ",
         })?;
         self.write_error(f)?;
-        match (self.phase, self.error.kind()) {
-            // What it is sent there is no whole line to a server without TLS, which goes on waiting.
-            (ConnectPhase::Tls, io::ErrorKind::TimedOut) => {
-                f.write_str("; if the server does not speak TLS, its endpoint begins with beanstalk://")
-            }
+        match (self.error.kind(), of_tls(&self.error)) {
+            // How far it came.
+            (io::ErrorKind::TimedOut, Some(progress)) => write!(f, ": {progress}"),
             _ => Ok(()),
         }
     }

@@ -23,6 +23,20 @@ pub(super) fn closed_early() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, TlsError::new(text, false, None))
 }
 
+/// The time for the handshake is up, and the server had begun to answer.
+pub(super) fn unfinished() -> io::Error {
+    let text = "the server's hello came, and the handshake was not finished";
+    io::Error::new(io::ErrorKind::TimedOut, TlsError::new(text, false, None))
+}
+
+/// The time for the handshake is up, and nothing came. A server without TLS mostly waits for the end of a line, which is the same silence as
+/// that of a server that stands still: so it is no refusal.
+pub(super) fn unanswered() -> io::Error {
+    let text = "the connection was made, and no answer to the handshake came; \
+                if the server does not speak TLS, its endpoint begins with beanstalk://";
+    io::Error::new(io::ErrorKind::TimedOut, TlsError::new(text, false, None))
+}
+
 /// What it means, and whether trying again would come to the same.
 fn describe(error: &Error) -> (String, bool) {
     match error {

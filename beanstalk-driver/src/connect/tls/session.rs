@@ -8,11 +8,32 @@
 //!
 //! All methods take the stream, and pass on that it would block: what was accepted stays here until then.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::{
+    io::{self, IoSlice, Read, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rustls::ClientConnection;
 
 use super::error;
+
+/// Whether the server's hello has come, for whoever gives a handshake up, and with it the session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<AtomicBool>);
+
+impl Progress {
+    /// Makes an error of a handshake tell how far it came, if its time was up.
+    pub(crate) fn explain(&self, failed: io::Error) -> io::Error {
+        match (failed.kind(), self.0.load(Ordering::Relaxed)) {
+            (io::ErrorKind::TimedOut, true) => error::unfinished(),
+            (io::ErrorKind::TimedOut, false) => error::unanswered(),
+            _ => failed,
+        }
+    }
+}
 
 /// The state of TLS on one connection, for a binding's streams.
 #[derive(Debug)]
@@ -20,11 +41,16 @@ pub struct TlsSession {
     connection: ClientConnection,
     /// The stream has ended.
     ended: bool,
+    progress: Progress,
 }
 
 impl TlsSession {
     pub(super) fn new(connection: ClientConnection) -> Self {
-        Self { connection, ended: false }
+        Self { connection, ended: false, progress: Progress::default() }
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
     /// Shakes hands. Call it again if it would block.
@@ -37,6 +63,7 @@ impl TlsSession {
             self.flush(stream)?;
             if self.connection.is_handshaking() {
                 self.receive(stream)?;
+                self.progress.0.store(self.connection.protocol_version().is_some(), Ordering::Relaxed);
             }
         }
         self.flush(stream)

@@ -33,6 +33,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("a_client_certificate_lets_it_in", a_client_certificate_lets_it_in),
     ("what_is_refused_says_what_to_do_and_is_not_tried_again", what_is_refused_says_what_to_do_and_is_not_tried_again),
     ("a_token_lets_it_in_and_a_wrong_one_is_not_tried_again", a_token_lets_it_in_and_a_wrong_one_is_not_tried_again),
+    ("what_a_greeting_selects_misleads_no_client", what_a_greeting_selects_misleads_no_client),
     (
         "a_connector_makes_its_connections_and_tls_goes_over_them",
         a_connector_makes_its_connections_and_tls_goes_over_them,
@@ -307,6 +308,28 @@ fn a_greeting_of_commands_is_sent(kind: Kind) {
         .greeting(Greeting::new(Raw::new("hello you"), "HELLO"));
     works(kind, &address, options);
     thread.join().unwrap();
+}
+
+fn what_a_greeting_selects_misleads_no_client(kind: Kind) {
+    let tube = |name: &str| name.parse().unwrap();
+    for server in servers() {
+        let options = ConnectOptions::new()
+            .greeting(Command::Use { tube: tube("greeted") })
+            .greeting(Command::Watch { tube: tube("greeted") })
+            .greeting(Command::Ignore { tube: tube("default") });
+        works(kind, server.address(), options);
+        let mut client = beanstalk_sync::Client::connect(server.address()).unwrap();
+        let ready = |stats: beanstalk_proto::stats::TubeStats| stats.current_jobs_ready.unwrap();
+        let by_default = ready(client.stats_tube("default").unwrap());
+        let greeted = client.stats_tube("greeted").map_or(0, ready);
+        // There was a job in `default`. Who names no tube puts where the greeting leads, and who does, there; a worker works in its own.
+        let expected = match kind.name {
+            "Client" | "Session" => (1, 1),
+            "SharedClient" | "Producer" => (2, 0),
+            _ => (0, 0),
+        };
+        assert_eq!((by_default, greeted), expected);
+    }
 }
 
 /// How connections end.

@@ -16,13 +16,14 @@ use crate::driver::{Driver, PollTransport};
 /// Its [`Debug`](fmt::Debug) shows the first word of the command only, and so do the errors about it: the rest may be a secret.
 #[derive(Clone)]
 pub struct Greeting {
-    request: Request,
+    request: GreetingRequest,
     /// The word that the reply has to be.
     answer: Option<Box<str>>,
 }
 
+/// What a greeting sends.
 #[derive(Clone)]
-enum Request {
+pub(crate) enum GreetingRequest {
     Command(Command),
     Raw(Raw<'static>),
 }
@@ -31,7 +32,7 @@ impl Greeting {
     /// A command without a name here, and the word that it is answered with if the server agrees. Any other reply is a refusal.
     #[must_use]
     pub fn new(command: Raw<'static>, answer: &str) -> Self {
-        Self { request: Request::Raw(command), answer: Some(answer.into()) }
+        Self { request: GreetingRequest::Raw(command), answer: Some(answer.into()) }
     }
 
     /// `auth TOKEN`, which is answered `AUTHENTICATED`.
@@ -44,9 +45,14 @@ impl Greeting {
     #[must_use]
     pub fn word(&self) -> &str {
         match &self.request {
-            Request::Command(command) => command.kind().word(),
-            Request::Raw(raw) => raw.line().split(' ').next().unwrap_or_default(),
+            GreetingRequest::Command(command) => command.kind().word(),
+            GreetingRequest::Raw(raw) => raw.line().split(' ').next().unwrap_or_default(),
         }
+    }
+
+    /// Returns what is sent.
+    pub(crate) const fn request(&self) -> &GreetingRequest {
+        &self.request
     }
 
     /// Sends it, and waits for the reply; `within` is what is left of the time for connecting.
@@ -60,8 +66,8 @@ impl Greeting {
             driver.set_timeout(Timeout::After(timeout));
         }
         let result = match &self.request {
-            Request::Command(command) => driver.call(command.clone()).await,
-            Request::Raw(raw) => driver.call(raw.clone()).await,
+            GreetingRequest::Command(command) => driver.call(command.clone()).await,
+            GreetingRequest::Raw(raw) => driver.call(raw.clone()).await,
         };
         match (result, self.answer.as_deref()) {
             (Ok(_), None) => Ok(()),
@@ -110,7 +116,7 @@ fn text(reply: &Reply) -> String {
 
 impl From<Command> for Greeting {
     fn from(command: Command) -> Self {
-        Self { request: Request::Command(command), answer: None }
+        Self { request: GreetingRequest::Command(command), answer: None }
     }
 }
 

@@ -25,6 +25,8 @@ pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 #[cfg(feature = "std")]
 pub use greeting::Greeting;
 #[cfg(feature = "std")]
+pub(crate) use greeting::GreetingRequest;
+#[cfg(feature = "std")]
 pub use options::ConnectOptions;
 #[cfg(feature = "std")]
 pub use route::Route;

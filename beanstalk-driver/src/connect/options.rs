@@ -107,8 +107,10 @@ impl ConnectOptions {
         self
     }
 
-    /// Adds a request that is sent on each new connection before anything else, within the time for connecting. What it does to the
-    /// tubes of a connection, a client does not know of.
+    /// Adds a request that is sent on each new connection before anything else, within the time for connecting.
+    ///
+    /// It may be a `use`, `watch` or `ignore`: then this is what each connection begins with. A session, and a worker's slot, take that for
+    /// their own tubes, and a worker watches those that it was given, and no others.
     ///
     /// A server that refuses it is [`Error::Greeting`](beanstalk_proto::Error::Greeting), and no outage: a session's or a producer's call fails
     /// with it at once, and a worker gives that server up and reports it, instead of trying again.

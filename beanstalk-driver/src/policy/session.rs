@@ -146,6 +146,8 @@ pub struct Session {
     patience: Patience,
     delays: Delays,
     tubes: Tubes,
+    /// What a new connection uses and watches.
+    fresh: Tubes,
     link: Link,
     connections: u64,
     events: VecDeque<Event>,
@@ -163,10 +165,18 @@ impl Session {
             patience: Patience(config.patience),
             delays: Delays::new(config.reconnect.unwrap_or_default(), seed),
             tubes,
+            fresh: Tubes::default(),
             link: Link::Down { retry_at: Instant::ZERO, refused: None },
             connections: 0,
             events: VecDeque::new(),
         }
+    }
+
+    /// Takes note of what a new connection uses and watches, if that is not `default`: see [`Tubes::greeted`].
+    #[must_use]
+    pub fn greeted(mut self, fresh: Tubes) -> Self {
+        self.fresh = fresh;
+        self
     }
 
     /// What to do next for a call. Ask again after each `handle_` and when the time has come.
@@ -218,7 +228,7 @@ impl Session {
         }
         self.connections = self.connections.saturating_add(1);
         self.tell(Event::Connected);
-        self.link = Link::Restoring { since: now, left: self.tubes.replay().into() };
+        self.link = Link::Restoring { since: now, left: self.tubes.replay(&self.fresh).into() };
         self.restored_if_done();
     }
 

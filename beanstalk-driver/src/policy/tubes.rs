@@ -1,7 +1,7 @@
 //! Which tubes a connection uses and watches, and how to say it again to a new one.
 //!
 //! ```text
-//!   a new connection:  uses default, watches default
+//!   a new connection:  uses default, watches default, unless its greeting selects others
 //!     use t    ─▶ uses t
 //!     watch t  ─▶ watches t too
 //!     ignore t ─▶ watches t no more
@@ -9,6 +9,8 @@
 
 use alloc::{vec, vec::Vec};
 
+#[cfg(feature = "std")]
+use crate::connect::{Greeting, GreetingRequest};
 use beanstalk_proto::{Command, Kind, Request, TubeName, encode};
 
 /// A request that changes which tubes a connection uses or watches.
@@ -69,6 +71,23 @@ impl Tubes {
         }
     }
 
+    /// What a new connection uses and watches once it was greeted so.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn greeted(greeting: &[Greeting]) -> Self {
+        let mut tubes = Self::default();
+        for greeting in greeting {
+            let selection = match greeting.request() {
+                GreetingRequest::Command(command) => Selection::of(command),
+                GreetingRequest::Raw(raw) => Selection::of(raw),
+            };
+            if let Some(selection) = selection {
+                tubes.select(&selection);
+            }
+        }
+        tubes
+    }
+
     /// Takes note of a selection that the server has agreed to.
     pub fn select(&mut self, selection: &Selection) {
         match selection {
@@ -91,19 +110,18 @@ impl Tubes {
         &self.watched
     }
 
-    /// What to say to a new connection. `ignore` comes last: a connection always watches something.
+    /// Returns what to send on a new connection, which uses and watches `fresh`. `ignore` comes last: a connection always watches
+    /// something.
     #[must_use]
-    pub fn replay(&self) -> Vec<Command> {
-        let default = TubeName::default();
+    pub fn replay(&self, fresh: &Self) -> Vec<Command> {
         let mut commands = Vec::new();
-        if self.used != default {
+        if self.used != fresh.used {
             commands.push(Command::Use { tube: self.used.clone() });
         }
-        let others = self.watched.iter().filter(|&tube| *tube != default);
-        commands.extend(others.map(|tube| Command::Watch { tube: tube.clone() }));
-        if !self.watched.contains(&default) {
-            commands.push(Command::Ignore { tube: default });
-        }
+        let missing = self.watched.iter().filter(|tube| !fresh.watched.contains(tube));
+        commands.extend(missing.map(|tube| Command::Watch { tube: tube.clone() }));
+        let surplus = fresh.watched.iter().filter(|tube| !self.watched.contains(tube));
+        commands.extend(surplus.map(|tube| Command::Ignore { tube: tube.clone() }));
         commands
     }
 }
@@ -132,15 +150,37 @@ mod tests {
 
     #[test]
     fn a_fresh_connection_needs_no_replay() {
-        assert_eq!(Tubes::default().replay(), []);
-        assert_eq!(Tubes::watching([]).replay(), []);
+        let fresh = Tubes::default();
+        assert_eq!(fresh.replay(&fresh), []);
+        assert_eq!(Tubes::watching([]).replay(&fresh), []);
     }
 
     #[test]
     fn default_is_ignored_after_the_others_are_watched() {
         let tubes = Tubes::watching([tube("a"), tube("b"), tube("a")]);
         let watch = |name| Command::Watch { tube: tube(name) };
-        assert_eq!(tubes.replay(), [watch("a"), watch("b"), Command::Ignore { tube: tube("default") }]);
+        assert_eq!(
+            tubes.replay(&Tubes::default()),
+            [watch("a"), watch("b"), Command::Ignore { tube: tube("default") }]
+        );
+    }
+
+    #[test]
+    fn a_greeting_selects_the_tubes_that_a_connection_begins_with() {
+        let greeting = [
+            Command::Use { tube: tube("a") }.into(),
+            Greeting::token("watch x"),
+            Greeting::new(Raw::new("watch b"), "WATCHING"),
+            Command::Ignore { tube: tube("default") }.into(),
+        ];
+        let fresh = Tubes::greeted(&greeting);
+        assert_eq!((fresh.used(), fresh.watched()), (&tube("a"), &[tube("b")][..]));
+        let back = [
+            Command::Use { tube: tube("default") },
+            Command::Watch { tube: tube("default") },
+            Command::Ignore { tube: tube("b") },
+        ];
+        assert_eq!(Tubes::default().replay(&fresh), back);
     }
 
     fn selection() -> impl Strategy<Value = Selection> {
@@ -153,16 +193,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_replay_gives_a_fresh_connection_the_same_tubes(selections in proptest::collection::vec(selection(), 0..20)) {
-            let mut tubes = Tubes::default();
-            for selection in &selections {
+        fn a_replay_gives_a_fresh_connection_the_same_tubes(
+            greeting in proptest::collection::vec(selection(), 0..5), selections in proptest::collection::vec(selection(), 0..20),
+        ) {
+            let select = |tubes: &mut Tubes, selections: &[Selection]| for selection in selections {
                 // The server refuses to ignore the only one.
                 if !matches!(selection, Selection::Ignore(tube) if tubes.watched() == [tube.clone()]) {
                     tubes.select(selection);
                 }
-            }
+            };
             let mut fresh = Tubes::default();
-            for command in tubes.replay() {
+            select(&mut fresh, &greeting);
+            let mut tubes = fresh.clone();
+            select(&mut tubes, &selections);
+            for command in tubes.replay(&fresh.clone()) {
                 let selection = Selection::of(&command).expect("a replay selects");
                 prop_assert!(!matches!(&selection, Selection::Ignore(tube) if fresh.watched() == [tube.clone()]));
                 fresh.select(&selection);

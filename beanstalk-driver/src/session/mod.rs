@@ -94,11 +94,12 @@ impl<R: Runtime> Session<R> {
     /// [`Error::Argument`] if that is no address, and for a first delay that is longer than the longest.
     pub fn new(address: &str, session: SessionConfig, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
         session.check()?;
-        let runtime = R::default();
+        let (runtime, options) = (R::default(), options.into());
+        let fresh = Tubes::greeted(&options.greeting);
         Ok(Self {
             route: address.parse()?,
-            options: options.into(),
-            machine: policy::Session::new(&session, Tubes::default(), runtime.seed()),
+            machine: policy::Session::new(&session, fresh.clone(), runtime.seed()).greeted(fresh),
+            options,
             runtime,
             client: None,
             on_event: None,

@@ -12,7 +12,7 @@ use crate::{
     connect::{ConnectOptions, Route},
     driver::{Driver, PollTransport},
     observe,
-    policy::{self, Event},
+    policy::{self, Event, Tubes},
     runtime::{Runtime, lock},
 };
 use beanstalk_proto::{
@@ -49,6 +49,7 @@ impl<R: Runtime> Inner<R> {
             woken: Vec::new(),
             room: Line::default(),
             next_in_room: 0,
+            greeted: (!options.greeting.is_empty()).then(|| Tubes::greeted(&options.greeting).used().clone()),
             link: Link::new(0, ended(options.config), Clocks::default()),
             retired: Vec::new(),
             watchers: Vec::new(),
@@ -127,6 +128,8 @@ pub(super) struct State {
     /// Calls whose requests were not sent yet.
     pub(super) room: Line<u64>,
     pub(super) next_in_room: u64,
+    /// The tube that a new connection uses as far as can be told, if it was greeted.
+    greeted: Option<TubeName>,
     /// The connection, or the last one.
     pub(super) link: Link,
     /// Those before it of which somebody has not claimed a reply.
@@ -250,6 +253,10 @@ impl State {
     pub(super) fn connected(&mut self, connection: Connection, clocks: Clocks, now: Instant) {
         let mut link = Link::new(self.link.number.saturating_add(1), connection, clocks);
         link.moved = clocks.transport_time(now);
+        if let Some(tube) = &self.greeted {
+            // A command that has no name here may do anything to the tubes.
+            (link.used, link.confirmed) = (None, tube.clone());
+        }
         let last = mem::replace(&mut self.link, link);
         if last.claims > 0 {
             self.retired.push(last);
@@ -428,7 +435,7 @@ impl Link {
 }
 
 /// As many errors as there are calls that fail with it.
-pub(super) fn copy_of(error: &Error) -> Error {
+pub(crate) fn copy_of(error: &Error) -> Error {
     match error {
         Error::Argument(error) => error.clone().into(),
         Error::Connect(error) => Error::Connect(error.clone()),

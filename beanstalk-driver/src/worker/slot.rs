@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     observe::SlotObserver,
-    policy::{Action, Foreign, Outcome, Verdict, Worker, WorkerEvent, describe_chain, guarded},
+    policy::{Action, Foreign, Outcome, Tubes, Verdict, Worker, WorkerEvent, describe_chain, guarded},
     runtime::{Alarm, Boxed, Runtime, lock},
 };
 use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
@@ -88,7 +88,8 @@ pub(super) fn run<R: Runtime>(
     // Here, for a task may be dropped before it was polled.
     let ending = Ending { shared: Arc::clone(&shared), slot_state: Arc::clone(&slot_state), stopped: false };
     async move {
-        let machine = Worker::new(&shared.worker, shared.runtime.seed());
+        let fresh = Tubes::greeted(&shared.connection.greeting);
+        let machine = Worker::new(&shared.worker, shared.runtime.seed()).greeted(fresh);
         let observer = SlotObserver::new(slot_state.server(), slot_state.tube.as_ref());
         let (client, io, running, failure, alarm) = (None, Io::Idle, None, None, Alarm::default());
         let mut slot = Slot { shared, slot_state, handlers, machine, client, io, running, failure, alarm, observer };

@@ -124,6 +124,13 @@ impl Worker {
         }
     }
 
+    /// Takes note of what a new connection uses and watches, if that is not `default`: see [`Tubes::greeted`].
+    #[must_use]
+    pub fn greeted(mut self, fresh: Tubes) -> Self {
+        self.session = self.session.greeted(fresh);
+        self
+    }
+
     /// What to do now. Call it again after carrying it out, until it is [`Action::Wait`].
     pub fn poll_action(&mut self, now: Instant) -> Action {
         if self.stopped || self.is_over(now) {

@@ -139,7 +139,7 @@ pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 pub use connect::{TlsOptions, TlsSession};
 pub use driver::{Block, CallAll, Driver, PollTransport, Reply};
 #[cfg(feature = "std")]
-pub use producer::{Producer, ProducerConfig};
+pub use producer::{PlacedReply, Producer, ProducerConfig};
 #[cfg(feature = "std")]
 pub use runtime::{Functions, Futures, HandlerKind, Runtime};
 #[cfg(feature = "std")]

@@ -130,7 +130,7 @@ pub use client::Client;
 pub use dial::connector;
 pub use session::{JobHandle, Session};
 #[cfg(feature = "threads")]
-pub use threads::{HeldJob, Producer, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
+pub use threads::{Flushed, HeldJob, Producer, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
 pub use transport::{Socket, Stream, Transport};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 

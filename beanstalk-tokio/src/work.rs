@@ -102,7 +102,8 @@ pub type JobHandle<'s> = tasks::JobHandle<'s, Tokio>;
 /// | method | |
 /// |---|---|
 /// | [`put`](tasks::Producer::put), [`put_keyed`](tasks::Producer::put_keyed) | put a job by turns, or where its key belongs |
+/// | [`send`](tasks::Producer::send), [`send_keyed`](tasks::Producer::send_keyed) | the same, until it is flushed, with the future of the reply |
 /// | [`use_tube`](tasks::Producer::use_tube), [`timeout`](tasks::Producer::timeout) | the tube of this handle; a handle whose puts take no longer |
-/// | [`add_server`](tasks::Producer::add_server), [`remove_server`](tasks::Producer::remove_server), [`servers`](tasks::Producer::servers), [`is_healthy`](tasks::Producer::is_healthy) | the servers, which all handles share |
+/// | [`add_server`](tasks::Producer::add_server), [`remove_server`](tasks::Producer::remove_server), [`servers`](tasks::Producer::servers), [`is_healthy`](tasks::Producer::is_healthy), [`failure`](tasks::Producer::failure) | the servers, which all handles share |
 /// | [`client`](tasks::Producer::client) | the [`SharedClient`](crate::SharedClient) of a server |
 pub type Producer = tasks::Producer<Tokio>;

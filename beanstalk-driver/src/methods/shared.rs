@@ -65,7 +65,7 @@ macro_rules! __shared_calls {
         pub async fn send<R: $crate::proto::Request + Clone>(
             &self,
             request: R,
-        ) -> Result<$crate::SharedReply<$runtime, R>, Error> {
+        ) -> Result<$crate::SharedReply<$runtime, R::Reply>, Error> {
             self.shared.send(request).await
         }
 
@@ -82,7 +82,7 @@ macro_rules! __shared_calls {
             &self,
             tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'_>>,
             request: R,
-        ) -> Result<$crate::SharedReply<$runtime, R>, Error> {
+        ) -> Result<$crate::SharedReply<$runtime, R::Reply>, Error> {
             self.shared.send_in(tube, request).await
         }
 

@@ -44,6 +44,7 @@ mod session;
 mod shared;
 mod tubes;
 mod upkeep;
+mod waiting;
 mod worker;
 
 pub use backoff::{Backoff, Delays};
@@ -66,6 +67,7 @@ pub use upkeep::{
     ExportedJob, FoundJob, ImportError, JobFilter, PROBE_TUBE, Progress, Queue, ScanOptions, encode_export_end,
     encode_export_header, is_empty,
 };
+pub use waiting::Waiting;
 pub use worker::{
     Action, BuryReason, JobEvent, Metrics, Outcome, Presence, SlotPresence, Verdict, Worker, WorkerConfig, WorkerEvent,
 };

@@ -6,6 +6,9 @@
 //!      ▲                                                 │ then, while another is healthy: a probe aside
 //!      ├───────── the probe is answered ◀────────────────┤       and while none is: the next job
 //!      └───────── it takes a job ◀───────────────────────┘
+//!
+//!             it refuses to be connected to
+//!   any ──────────────────────────────────────────▶ Refused: not probed, and asked for a job only while all others refuse as well
 //! ```
 //!
 //! Many jobs can be asked of a server at once. What was begun before its last failure is part of that failure, however it ends: a connection that
@@ -13,6 +16,10 @@
 //!
 //! A server that says nothing costs whoever asks it a whole timeout. So one that was out gets no job as long as another is
 //! healthy: it is connected to and asked something else meanwhile, and nobody waits for the answer.
+//!
+//! One that refuses us (a token, a certificate) would do so again. The job that met that fails with it, and others stay away until the server is
+//! [added](Servers::add) once more: then a probe finds out whether somebody has put it right. Where all servers refuse, each job after that asks
+//! one anew, after a delay.
 //!
 //! beanstalkd servers know nothing of each other: a job lives on the one that took it, and only that one can find it by
 //! its id. So a job's place is a [`Placed`].
@@ -73,6 +80,8 @@ struct Server {
     out_until: Option<Instant>,
     /// When it failed last.
     failed_at: Option<Instant>,
+    /// Whether its last failure was a refusal, and so no outage.
+    has_refused: bool,
     is_probed: bool,
 }
 
@@ -87,13 +96,18 @@ impl Server {
         self.failed_at.is_some_and(|failed_at| began <= failed_at)
     }
 
-    fn fail(&mut self, began: Instant, now: Instant) {
+    fn fail(&mut self, error: &Error, began: Instant, now: Instant) {
         if self.has_failed_since(began) {
             return;
         }
         self.failed_at = Some(now);
+        self.has_refused = is_refusal(error);
         let took = now.saturating_duration_since(began);
         self.out_until = Some(now + self.delays.next_delay().max(took));
+    }
+
+    fn recover(&mut self) {
+        (self.out_until, self.has_refused) = (None, false);
     }
 
     fn weight(&self, key: &[u8]) -> u64 {
@@ -133,17 +147,26 @@ impl Servers {
         self.backoff.check("backoff")
     }
 
-    /// Adds a server, or finds the one that has this name. Names are what keys are hashed with: write an address the same
-    /// way everywhere.
+    /// Adds a server, or finds the one that has this name, which is then no longer taken for one that refuses. Names are what keys are hashed
+    /// with: write an address the same way everywhere.
     pub fn add(&mut self, name: &str) -> ServerId {
-        if let Some(server) = self.servers.iter().find(|server| &*server.name == name) {
+        if let Some(server) = self.servers.iter_mut().find(|server| &*server.name == name) {
+            server.has_refused = false;
             return server.id;
         }
         let id = ServerId(self.next_id);
         self.next_id = self.next_id.saturating_add(1);
         self.random = hash::scatter(self.random);
         let delays = Delays::new(self.backoff, self.random);
-        self.servers.push(Server { id, name: name.into(), delays, out_until: None, failed_at: None, is_probed: false });
+        self.servers.push(Server {
+            id,
+            name: name.into(),
+            delays,
+            out_until: None,
+            failed_at: None,
+            has_refused: false,
+            is_probed: false,
+        });
         id
     }
 
@@ -173,8 +196,14 @@ impl Servers {
             return Pick::GiveUp;
         }
         let healthy = self.servers.iter().any(|server| server.out_until.is_none());
+        let all_refuse = self.all_refuse();
+        // Those that were there when the last refused. One that comes later may find that somebody has put it right.
+        if all_refuse && self.servers.iter().any(|server| server.has_failed_since(since)) {
+            return Pick::GiveUp;
+        }
+        let possible = self.servers.iter().filter(|server| all_refuse || !server.has_refused);
         let asked =
-            self.servers.iter().filter(|server| if healthy { server.out_until.is_none() } else { server.is_due(now) });
+            possible.clone().filter(|server| if healthy { server.out_until.is_none() } else { server.is_due(now) });
         let chosen = match key {
             Some(key) => asked.max_by_key(|server| (server.weight(key), Reverse(&server.name))),
             // Ids grow: the next one after the last, else the first of all.
@@ -186,11 +215,17 @@ impl Servers {
             }
             return Pick::Server(server.id);
         }
-        match (self.servers.iter().filter_map(|server| server.out_until).min(), self.patience.ends(since)) {
+        match (possible.filter_map(|server| server.out_until).min(), self.patience.ends(since)) {
             (None, _) => Pick::GiveUp,
             (Some(_), Some(ends)) if ends <= now => Pick::GiveUp,
             (Some(until), ends) => Pick::WaitUntil(ends.map_or(until, |ends| ends.min(until))),
         }
+    }
+
+    /// Whether no server is left that does not refuse, so that nobody waits for one.
+    #[must_use]
+    pub fn all_refuse(&self) -> bool {
+        self.servers.iter().all(|server| server.has_refused)
     }
 
     /// How long a job that has waited since `since` waits for one server: for a connection and for its turn. As long as that takes if its
@@ -212,7 +247,8 @@ impl Servers {
         if self.servers.iter().all(|server| server.out_until.is_some()) {
             return None;
         }
-        let server = self.servers.iter_mut().find(|server| server.is_due(now) && !server.is_probed)?;
+        let server =
+            self.servers.iter_mut().find(|server| server.is_due(now) && !server.has_refused && !server.is_probed)?;
         server.is_probed = true;
         Some(server.id)
     }
@@ -223,8 +259,8 @@ impl Servers {
         server.is_probed = false;
         match result {
             // It answers. Its delays stay as they are until it takes a job.
-            Ok(()) => server.out_until = None,
-            Err(_) if server.out_until.is_some() => server.fail(began, now),
+            Ok(()) => server.recover(),
+            Err(error) if server.out_until.is_some() => server.fail(error, began, now),
             // It took a job meanwhile.
             Err(_) => {}
         }
@@ -242,7 +278,7 @@ impl Servers {
         match result {
             Err(error) if breaks(error) || refuses(error) => {
                 if let Some(server) = server {
-                    server.fail(began, now);
+                    server.fail(error, began, now);
                 }
                 // What refuses us will do so again, and is no outage that others should make up for.
                 if is_refusal(error) {
@@ -258,7 +294,7 @@ impl Servers {
                 let answered = result.err().is_none_or(|error| error.lost().is_none());
                 if let Some(server) = server.filter(|server| answered && !server.has_failed_since(began)) {
                     server.delays.reset();
-                    server.out_until = None;
+                    server.recover();
                 }
                 Next::Return
             }

@@ -19,6 +19,7 @@ use super::{
     call::{Call, breaks},
     session::{Event, Next, Session, SessionConfig, Step, is_refusal},
     tubes::Tubes,
+    waiting::Waiting,
 };
 use beanstalk_proto::{ArgumentError, Error, Full, Instant};
 
@@ -115,9 +116,8 @@ pub enum CallStep {
 pub struct Shared {
     config: SharedConfig,
     session: Session,
-    /// Calls that wait, and the bytes of their bodies.
-    waiting: usize,
-    waiting_bytes: usize,
+    /// Calls that wait.
+    waiting: Waiting,
 }
 
 impl Shared {
@@ -125,7 +125,8 @@ impl Shared {
     #[must_use]
     pub fn new(config: SharedConfig, seed: u64) -> Self {
         let session = SessionConfig { reconnect: config.reconnect, patience: config.patience };
-        Self { config, session: Session::new(&session, Tubes::default(), seed), waiting: 0, waiting_bytes: 0 }
+        let waiting = Waiting::new(config.waiting, config.waiting_bytes);
+        Self { config, session: Session::new(&session, Tubes::default(), seed), waiting }
     }
 
     /// Returns what to do next. Ask again after each `handle_` and when the time has come.
@@ -168,22 +169,12 @@ impl Shared {
     ///
     /// [`Full::Waiting`] and [`Full::WaitingBytes`].
     pub const fn enter(&mut self, body: usize) -> Result<(), Full> {
-        let SharedConfig { waiting: limit, waiting_bytes: bytes_limit, .. } = self.config;
-        if self.waiting >= limit {
-            return Err(Full::Waiting { limit });
-        }
-        let bytes = self.waiting_bytes.saturating_add(body);
-        if body > 0 && bytes > bytes_limit && self.waiting_bytes > 0 {
-            return Err(Full::WaitingBytes { bytes: self.waiting_bytes, limit: bytes_limit });
-        }
-        (self.waiting, self.waiting_bytes) = (self.waiting.saturating_add(1), bytes);
-        Ok(())
+        self.waiting.enter(body)
     }
 
     /// Takes note that a call waits no more.
     pub const fn leave(&mut self, body: usize) {
-        self.waiting = self.waiting.saturating_sub(1);
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(body);
+        self.waiting.leave(body);
     }
 
     /// There is a connection.

@@ -16,15 +16,17 @@ use std::sync::Mutex;
 
 use crate::{
     connect::{ConnectOptions, Route},
-    policy::{Next, Pick, ServerId, Servers, SharedConfig},
+    policy::{Next, Pick, ServerId, Servers, SharedConfig, Waiting},
     runtime::{Alarm, Runtime, lock},
-    shared::SharedClient,
+    shared::{SharedClient, copy_of},
 };
 use beanstalk_proto::{Error, Instant, ListTubeUsed, Lost};
 
 pub(super) struct Inner<R: Runtime> {
     pub(super) runtime: R,
     connection: ConnectOptions,
+    /// What each server's client is like.
+    shared: SharedConfig,
     pub(super) state: Mutex<State<R>>,
 }
 
@@ -37,12 +39,16 @@ pub(super) struct State<R: Runtime> {
     /// Those that wait.
     waiting: BTreeMap<u64, Waker>,
     next_waiting: u64,
+    /// How many of them there are, and how much they hold.
+    room: Waiting,
 }
 
 struct Link<R: Runtime> {
     id: ServerId,
     route: Route,
     client: Option<Numbered<R>>,
+    /// When it failed last, and with what.
+    failed: Option<(Instant, Error)>,
 }
 
 /// A client, and which of its server's it is.
@@ -65,7 +71,8 @@ pub(super) enum Step<R: Runtime> {
     Ask(Attempt<R>),
     /// Nothing until then, or until there were more changes than these.
     Wait(Instant, u64),
-    GiveUp,
+    /// There is none in time, or none but such that refuse: what the last failed with.
+    GiveUp(Option<Error>),
 }
 
 /// A put on one server.
@@ -91,31 +98,62 @@ impl<R: Runtime> State<R> {
         self.next_number
     }
 
-    /// Does something to the servers, and returns whom to wake if that gave those who wait something new.
-    fn change<X>(&mut self, id: ServerId, act: impl FnOnce(&mut Self) -> X) -> (X, Vec<Waker>) {
-        let before = self.servers.is_healthy(id);
-        let result = act(self);
+    /// Has what a server came to change the servers, and returns whom to wake if that gave those who wait something new.
+    fn change<X>(
+        &mut self,
+        id: ServerId,
+        result: Result<(), &Error>,
+        now: Instant,
+        act: impl FnOnce(&mut Servers) -> X,
+    ) -> (X, Vec<Waker>) {
+        let before = (self.servers.is_healthy(id), self.servers.all_refuse());
+        let acted = act(&mut self.servers);
+        let after = (self.servers.is_healthy(id), self.servers.all_refuse());
+        if let (Err(error), (false, _), Some(link)) = (result, after, self.link(id)) {
+            link.failed = Some((now, copy_of(error)));
+        }
         let mut woken = Vec::new();
-        if !before && self.servers.is_healthy(id) {
+        if (!before.0 && after.0) || (!before.1 && after.1) {
             self.changes = self.changes.wrapping_add(1);
             woken.extend(mem::take(&mut self.waiting).into_values());
         }
-        (result, woken)
+        (acted, woken)
+    }
+
+    /// What the server failed with that failed last, of those that are out.
+    fn last_failure(&self) -> Option<Error> {
+        let out = self.links.iter().filter(|link| !self.servers.is_healthy(link.id));
+        let (_, error) = out.filter_map(|link| link.failed.as_ref()).max_by_key(|(at, _)| *at)?;
+        Some(copy_of(error).with_lost(Lost::NotSent))
     }
 }
 
 impl<R: Runtime> Inner<R> {
-    pub(super) fn new(runtime: R, servers: Servers, connection: ConnectOptions) -> Self {
-        let state =
-            State { servers, links: Vec::new(), next_number: 0, changes: 0, waiting: BTreeMap::new(), next_waiting: 0 };
-        Self { runtime, connection, state: Mutex::new(state) }
+    /// Puts wait for a healthy server in `room`, and as many for each server's connection and for their turn on it.
+    pub(super) fn new(
+        runtime: R,
+        servers: Servers,
+        connection: ConnectOptions,
+        (calls, bytes): (usize, usize),
+    ) -> Self {
+        let state = State {
+            servers,
+            links: Vec::new(),
+            next_number: 0,
+            changes: 0,
+            waiting: BTreeMap::new(),
+            next_waiting: 0,
+            room: Waiting::new(calls, bytes),
+        };
+        let shared = SharedConfig::default().reconnect(None).patience(None).waiting(calls, bytes);
+        Self { runtime, connection, shared, state: Mutex::new(state) }
     }
 
     pub(super) fn add(&self, route: Route) -> ServerId {
         let mut state = lock(&self.state);
         let id = state.servers.add(&route.endpoint().to_string());
         if state.link(id).is_none() {
-            state.links.push(Link { id, route, client: None });
+            state.links.push(Link { id, route, client: None, failed: None });
             // It is new, and so healthy.
             state.changes = state.changes.wrapping_add(1);
         }
@@ -151,7 +189,7 @@ impl<R: Runtime> Inner<R> {
             // One that ended while nothing was put has failed nobody.
             Some(last) if !last.client.is_closed() => Ok(last.clone()),
             _ => {
-                let client = connecting(&link.route, options)?;
+                let client = connecting(&link.route, self.shared, options)?;
                 Ok(link.client.insert(Numbered { number, client, has_answered: false }).clone())
             }
         }
@@ -181,7 +219,7 @@ impl<R: Runtime> Inner<R> {
                 Step::Ask(Attempt { server, number, client, began, patience, has_answered })
             }
             Pick::WaitUntil(until) => Step::Wait(until, state.changes),
-            Pick::GiveUp => Step::GiveUp,
+            Pick::GiveUp => Step::GiveUp(state.last_failure()),
         })
     }
 
@@ -195,7 +233,7 @@ impl<R: Runtime> Inner<R> {
         ended: Option<u64>,
     ) -> Next {
         let mut state = lock(&self.state);
-        let (next, woken) = state.change(id, |state| state.servers.handle_result(id, result, began, now));
+        let (next, woken) = state.change(id, result, now, |servers| servers.handle_result(id, result, began, now));
         let gone = state.link(id).and_then(|link| link.client.take_if(|last| Some(last.number) == ended));
         drop(state);
         drop(gone);
@@ -203,24 +241,39 @@ impl<R: Runtime> Inner<R> {
         next
     }
 
-    /// Waits until then, or until there were more changes than those seen.
-    pub(super) async fn wait(&self, until: Instant, seen: u64) {
-        let mut place = Place { inner: self, number: None };
+    /// Waits with a body of so many bytes until then, or until there were more changes than those seen.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] if there are too many already.
+    pub(super) async fn wait(&self, until: Instant, seen: u64, body: usize) -> Result<(), Error> {
+        let mut place = Place { inner: self, number: None, body };
         let mut alarm = Alarm::default();
         poll_fn(|cx| {
             let mut state = lock(&self.state);
             if state.changes != seen {
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
-            let number = *place.number.get_or_insert_with(|| {
-                state.next_waiting = state.next_waiting.wrapping_add(1);
-                state.next_waiting
-            });
+            let number = match place.number {
+                Some(number) => number,
+                None => {
+                    state.room.enter(body)?;
+                    state.next_waiting = state.next_waiting.wrapping_add(1);
+                    *place.number.insert(state.next_waiting)
+                }
+            };
             state.waiting.insert(number, cx.waker().clone());
             drop(state);
-            alarm.poll(&self.runtime, until, cx)
+            alarm.poll(&self.runtime, until, cx).map(Ok)
         })
-        .await;
+        .await
+    }
+
+    /// What a server failed with that is out.
+    pub(super) fn failure(&self, id: ServerId) -> Option<Error> {
+        let mut state = lock(&self.state);
+        let is_out = !state.servers.is_healthy(id);
+        state.link(id).and_then(|link| link.failed.as_ref()).filter(|_| is_out).map(|(_, error)| copy_of(error))
     }
 
     /// Starts the probes that it is time for, each a task of its own.
@@ -231,7 +284,7 @@ impl<R: Runtime> Inner<R> {
             let client = {
                 let mut state = lock(&self.state);
                 let options = self.options(&state.servers);
-                state.link(id).map(|link| connecting(&link.route, options))
+                state.link(id).map(|link| connecting(&link.route, self.shared, options))
             };
             let Some(Ok(client)) = client else { continue };
             self.runtime.spawn(async move {
@@ -243,21 +296,28 @@ impl<R: Runtime> Inner<R> {
 }
 
 /// A client that connects with its first call, once.
-fn connecting<R: Runtime>(route: &Route, options: ConnectOptions) -> Result<SharedClient<R>, Error> {
-    let once = SharedConfig::default().reconnect(None).patience(None);
-    SharedClient::on(R::default(), route.clone(), once, options)
+fn connecting<R: Runtime>(
+    route: &Route,
+    shared: SharedConfig,
+    options: ConnectOptions,
+) -> Result<SharedClient<R>, Error> {
+    SharedClient::on(R::default(), route.clone(), shared, options)
 }
 
 /// A put among those that wait for a server.
 struct Place<'i, R: Runtime> {
     inner: &'i Inner<R>,
     number: Option<u64>,
+    body: usize,
 }
 
 impl<R: Runtime> Drop for Place<'_, R> {
     fn drop(&mut self) {
         if let Some(number) = self.number {
-            let gone = lock(&self.inner.state).waiting.remove(&number);
+            let mut state = lock(&self.inner.state);
+            state.room.leave(self.body);
+            let gone = state.waiting.remove(&number);
+            drop(state);
             drop(gone);
         }
     }
@@ -285,7 +345,7 @@ impl<R: Runtime> Drop for Probe<R> {
         let now = inner.runtime.now();
         let mut state = lock(&inner.state);
         let result = outcome.as_ref().map(drop);
-        let ((), woken) = state.change(id, |state| state.servers.handle_probed(id, result, began, now));
+        let ((), woken) = state.change(id, result, now, |servers| servers.handle_probed(id, result, began, now));
         let number = state.next_number();
         let mut gone = outcome.ok().map(|client| Numbered { number, client, has_answered: true });
         if let Some(link) =

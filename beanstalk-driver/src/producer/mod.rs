@@ -9,6 +9,7 @@
 //! Each connection is a [`SharedClient`] that does not reconnect: when and where to connect is for [`Servers`] to decide. Clients are numbered,
 //! so that whoever finds one broken drops that one, and not its successor.
 
+mod asked;
 mod links;
 
 use alloc::{string::String, sync::Arc, vec::Vec};
@@ -17,14 +18,16 @@ use core::{fmt, time::Duration};
 use crate::runtime::{Runtime, lock};
 use crate::{
     connect::{ConnectOptions, Route},
-    policy::{Backoff, Next, Placed, ServerId, Servers, breaks},
+    policy::{Backoff, Next, Placed, ServerId, Servers, SharedConfig},
     shared::SharedClient,
 };
+pub use asked::PlacedReply;
+use asked::{Answered, Asked, Delivery, Flushed, Stage};
 use beanstalk_proto::{
-    Argument, Body, Error, Instant, ListTubeUsed, Lost, Priority, Put, PutOutcome, Request, Seconds, TubeArg, TubeName,
+    Argument, Body, Error, ListTubeUsed, Lost, Priority, Put, PutOutcome, Request, Seconds, Subject, TubeArg, TubeName,
     client::Timeout,
 };
-use links::{Attempt, Inner, Step};
+use links::{Inner, Step};
 
 /// How a [`Producer`] puts.
 #[derive(Clone, Debug)]
@@ -36,16 +39,25 @@ pub struct ProducerConfig {
     /// How long a put waits until it is sent, for a healthy server, a connection and its turn: 30 s unless changed. `None` waits as long as it
     /// takes. The reply then has its own timeout. With zero, a put waits for no server to become healthy and tries each healthy one.
     pub patience: Option<Duration>,
+    /// How many puts may wait while no server is healthy, and as many for each server's connection and for their turn on it: 16,384 unless
+    /// changed. One more fails with [`Full::Waiting`](beanstalk_proto::Full::Waiting).
+    pub waiting: usize,
+    /// How many bytes of bodies they may have: 64 MiB unless changed. One more put fails with
+    /// [`Full::WaitingBytes`](beanstalk_proto::Full::WaitingBytes), but one may always wait.
+    pub waiting_bytes: usize,
     /// How each connection is made.
     pub connection: ConnectOptions,
 }
 
 impl Default for ProducerConfig {
     fn default() -> Self {
+        let SharedConfig { waiting, waiting_bytes, .. } = SharedConfig::default();
         Self {
             tube: TubeName::default(),
             backoff: Backoff::default(),
             patience: Some(Duration::from_secs(30)),
+            waiting,
+            waiting_bytes,
             connection: ConnectOptions::default(),
         }
     }
@@ -59,6 +71,9 @@ impl Default for ProducerConfig {
 /// A server that can't be reached, is draining or out of memory is left alone for a while, and the others take its jobs. It is
 /// then connected to by a task of its own, which costs no put any time, unless it is the only one. A put that may have arrived is
 /// never repeated: it fails, and its [`lost`](Error::lost) is [`Unknown`](Lost::Unknown).
+///
+/// One that [refuses](Error::is_refusal) to be connected to, as it does not accept a token, say, is no outage: the put that met that fails with it.
+/// It is left alone from then on, until [`Producer::add_server`] is called with it again, or until no server is left that does not refuse.
 pub struct Producer<R: Runtime> {
     inner: Arc<Inner<R>>,
     tube: TubeName,
@@ -98,11 +113,11 @@ impl<R: Runtime> Producer<R> {
     ///
     /// [`Error::Argument`] for what is no endpoint, if there is none, and for a first delay that is longer than the longest.
     pub fn with_config(endpoints: impl IntoIterator<Item: AsRef<str>>, config: ProducerConfig) -> Result<Self, Error> {
-        let ProducerConfig { tube, backoff, patience, connection } = config;
+        let ProducerConfig { tube, backoff, patience, waiting, waiting_bytes, connection } = config;
         let runtime = R::default();
         let servers = Servers::new(backoff, patience, runtime.seed());
-        let producer =
-            Self { inner: Arc::new(Inner::new(runtime, servers, connection)), tube, timeout: Timeout::Default };
+        let inner = Arc::new(Inner::new(runtime, servers, connection, (waiting, waiting_bytes)));
+        let producer = Self { inner, tube, timeout: Timeout::Default };
         for endpoint in endpoints {
             producer.add_server(endpoint.as_ref())?;
         }
@@ -142,7 +157,7 @@ impl<R: Runtime> Producer<R> {
     /// # Errors
     ///
     /// Those of `put` and [`Error::Argument`]; [`Error::UseRefused`] if the server refused the tube, so that the job is in another. When no server
-    /// takes it in time, what the last one failed with.
+    /// takes it in time, what the last one failed with; [`Error::Full`] if as many wait for one as [`ProducerConfig::waiting`] allows.
     pub async fn put<'b>(
         &self,
         priority: impl Argument<Priority>,
@@ -150,7 +165,7 @@ impl<R: Runtime> Producer<R> {
         ttr: impl Argument<Seconds>,
         body: impl Argument<Body<'b>>,
     ) -> Result<(Placed, PutOutcome), Error> {
-        self.place(None, Put::new(priority, delay, ttr, body)).await
+        self.put_on(None, &Put::new(priority, delay, ttr, body)).await
     }
 
     /// Puts a job where those with the same key go: on the same server, as long as that is healthy.
@@ -170,10 +185,40 @@ impl<R: Runtime> Producer<R> {
         ttr: impl Argument<Seconds>,
         body: impl Argument<Body<'b>>,
     ) -> Result<(Placed, PutOutcome), Error> {
-        self.place(Some(key.as_ref()), Put::new(priority, delay, ttr, body)).await
+        self.put_on(Some(key.as_ref()), &Put::new(priority, delay, ttr, body)).await
     }
 
-    /// Adds a server for all handles, or finds the one that is there. Servers are told apart, and keys hashed, by the one way in which an
+    /// Puts a job on the server whose turn it is, or the next that takes it, and returns once its last byte was flushed. What it returns is the
+    /// future of the reply, which may be dropped.
+    ///
+    /// A server that runs gets what was flushed, even if the producer is dropped then: a put as the last thing that a program does is done. A put
+    /// that was flushed is not repeated, and no other server is asked.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Producer::put`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::put`], but for what the server answers.
+    pub async fn send(&self, put: Put<'_>) -> Result<PlacedReply<R>, Error> {
+        self.send_to(None, &put).await
+    }
+
+    /// As [`Producer::send`], on the server where jobs with the same key go.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Producer::put`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::send`].
+    pub async fn send_keyed(&self, key: impl AsRef<[u8]>, put: Put<'_>) -> Result<PlacedReply<R>, Error> {
+        self.send_to(Some(key.as_ref()), &put).await
+    }
+
+    /// Adds a server for all handles, or finds the one that is there, which is tried again if it had refused to be connected to. Servers are told apart, and keys hashed, by the one way in which an
     /// [`Endpoint`](crate::Endpoint) is written: `localhost` is the same server as `localhost:11300`.
     ///
     /// # Errors
@@ -201,6 +246,12 @@ impl<R: Runtime> Producer<R> {
         lock(&self.inner.state).servers.is_healthy(id)
     }
 
+    /// Returns what a server that is not healthy failed with last.
+    #[must_use]
+    pub fn failure(&self, id: ServerId) -> Option<Error> {
+        self.inner.failure(id)
+    }
+
     /// Returns the client of a server, to look after a job that was put there: as `SharedClient`, the type of the binding. It has the connection
     /// that the producer puts on, and ends with it; ask for it again then. It connects with its first call if there is need.
     ///
@@ -211,7 +262,17 @@ impl<R: Runtime> Producer<R> {
         Ok(self.inner.client(id)?.into())
     }
 
-    async fn place(&self, key: Option<&[u8]>, put: Put<'_>) -> Result<(Placed, PutOutcome), Error> {
+    async fn put_on(&self, key: Option<&[u8]>, put: &Put<'_>) -> Result<(Placed, PutOutcome), Error> {
+        let (asked, outcome) = self.place::<Answered>(key, put).await?;
+        Ok((Placed { server: asked.server, id: outcome.id() }, outcome))
+    }
+
+    async fn send_to(&self, key: Option<&[u8]>, put: &Put<'_>) -> Result<PlacedReply<R>, Error> {
+        let (asked, reply) = self.place::<Flushed>(key, put).await?;
+        Ok(PlacedReply::new(asked, reply))
+    }
+
+    async fn place<D: Delivery<R>>(&self, key: Option<&[u8]>, put: &Put<'_>) -> Result<(Asked<R>, D::Out), Error> {
         let inner = &self.inner;
         let since = inner.runtime.now();
         let over = match self.timeout {
@@ -222,16 +283,23 @@ impl<R: Runtime> Producer<R> {
         loop {
             let now = inner.runtime.now();
             if over.is_some_and(|over| over <= now) {
-                return Err(last.unwrap_or_else(|| timed_out(&put, now.saturating_duration_since(since))));
+                return Err(last.unwrap_or_else(|| timed_out(put, now.saturating_duration_since(since))));
             }
             inner.start_probes(now);
             match inner.step(key, since, now)? {
-                Step::Ask(attempt) => match self.ask(attempt, over, put.clone()).await {
-                    (Next::Repeat, Err(error)) => last = Some(error),
-                    (_, result) => return result,
-                },
-                Step::Wait(until, seen) => inner.wait(over.map_or(until, |over| over.min(until)), seen).await,
-                Step::GiveUp => return Err(last.unwrap_or(Error::Closed { lost: Lost::NotSent })),
+                Step::Ask(attempt) => {
+                    let has_answered = attempt.has_answered;
+                    let asked = Asked::new(inner, attempt, over, self.timeout);
+                    match self.ask::<D>(&asked, has_answered, put).await {
+                        (Next::Repeat, Err(error)) => last = Some(error),
+                        (_, result) => return result.map(|out| (asked, out)),
+                    }
+                }
+                Step::Wait(until, seen) => {
+                    let until = over.map_or(until, |over| over.min(until));
+                    inner.wait(until, seen, body(put)).await?;
+                }
+                Step::GiveUp(failed) => return Err(last.or(failed).unwrap_or(Error::Closed { lost: Lost::NotSent })),
             }
         }
     }
@@ -240,58 +308,27 @@ impl<R: Runtime> Producer<R> {
     ///
     /// A connection has to have answered something before a put is sent on it: what a server that is silent from the beginning swallows would
     /// else be a job of which nobody knows.
-    async fn ask(
+    async fn ask<D: Delivery<R>>(
         &self,
-        attempt: Attempt<R>,
-        over: Option<Instant>,
-        put: Put<'_>,
-    ) -> (Next, Result<(Placed, PutOutcome), Error>) {
-        let Attempt { server, number, client, began, patience, has_answered } = attempt;
-        let inner = &self.inner;
-        // What is left of the time of the whole, and until the put is sent.
-        let limited = |now: Instant| {
-            let timeout = over.map_or(self.timeout, |over| {
-                Timeout::After(over.saturating_duration_since(now).max(Duration::from_nanos(1)))
-            });
-            let patience = patience.map(|patience| patience.saturating_sub(now.saturating_duration_since(began)));
-            (client.with_timeout(timeout), patience)
-        };
-        let mut result = Ok(());
+        asked: &Asked<R>,
+        has_answered: bool,
+        put: &Put<'_>,
+    ) -> (Next, Result<D::Out, Error>) {
         if !has_answered {
-            let (client, patience) = limited(began);
-            result = client.run_within(patience, None, ListTubeUsed::new()).await.map(drop);
-        }
-        let (mut result, was_sent) = match result {
-            Err(error) if error.command_error().is_none() => (Err(error), false),
-            _ => {
-                if !has_answered {
-                    inner.handle_answer(server, number);
-                }
-                let (client, patience) = limited(inner.runtime.now());
-                (client.run_within(patience, Some(&self.tube), put).await, true)
-            }
-        };
-        let now = inner.runtime.now();
-        let is_broken = client.is_closed();
-        let mut is_its_own = false;
-        if let (Err(error), false) = (&mut result, is_broken) {
-            // Nothing is known of a server that was not given its time.
-            let is_over = over.is_some_and(|over| over <= now);
-            let has_waited_its_turn =
-                matches!(error, Error::TimedOut { lost: Lost::NotSent, .. }) && client.is_connected();
-            is_its_own = breaks(error) && (is_over || has_waited_its_turn);
-            if let (Error::TimedOut { waited, .. }, Timeout::After(timeout), true) = (error, self.timeout, is_over) {
-                *waited = timeout;
+            let (client, patience) = asked.limited();
+            match client.run_within(patience, None, ListTubeUsed::new()).await {
+                Err(error) if error.command_error().is_none() => return asked.settle(Err(error), Stage::Connecting),
+                _ => self.inner.handle_answer(asked.server, asked.number),
             }
         }
-        let result = result.map_err(|error| if was_sent { error } else { error.with_lost(Lost::NotSent) });
-        let mut next = Next::Return;
-        if !is_its_own {
-            let has_ended = is_broken || result.as_ref().is_err_and(breaks);
-            next = inner.handle_result(server, result.as_ref().map(drop), began, now, has_ended.then_some(number));
-        }
-        (next, result.map(|outcome| (Placed { server, id: outcome.id() }, outcome)))
+        let (client, patience) = asked.limited();
+        let result = D::deliver(&client, patience, &self.tube, put).await;
+        asked.settle(result, D::STAGE)
     }
+}
+
+fn body(put: &Put<'_>) -> usize {
+    if let Subject::Body(bytes) = put.expect().about() { bytes } else { 0 }
 }
 
 fn timed_out(put: &Put<'_>, waited: Duration) -> Error {

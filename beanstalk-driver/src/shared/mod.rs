@@ -29,7 +29,6 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     fmt,
     future::poll_fn,
-    marker::PhantomData,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -44,10 +43,11 @@ use crate::{
     runtime::Runtime,
 };
 use beanstalk_proto::{
-    Argument, ArgumentError, Error, Expect, Instead, Job, Kind, Request, Sharing, TubeArg, TubeName, Wait,
+    Argument, ArgumentError, Error, Expect, Instead, Job, Kind, Reply, Request, Sharing, TubeArg, TubeName, Wait,
     client::{Config, Connection, Timeout},
 };
 use call::{Turn, Waiting};
+pub(crate) use state::copy_of;
 use state::{Clocks, Inner};
 
 /// A client that tasks share: cheap to clone, one clone for each task, or one for all.
@@ -164,7 +164,7 @@ impl<R: Runtime> SharedClient<R> {
     /// # Errors
     ///
     /// As [`SharedClient::call`], but for what the server answers.
-    pub async fn send<Q: Request + Clone>(&self, request: Q) -> Result<SharedReply<R, Q>, Error> {
+    pub async fn send<Q: Request + Clone>(&self, request: Q) -> Result<SharedReply<R, Q::Reply>, Error> {
         self.start(None, request).await
     }
 
@@ -177,7 +177,7 @@ impl<R: Runtime> SharedClient<R> {
         &self,
         tube: impl Argument<TubeArg<'_>>,
         request: Q,
-    ) -> Result<SharedReply<R, Q>, Error> {
+    ) -> Result<SharedReply<R, Q::Reply>, Error> {
         let tube = tube.into_argument().to_name()?;
         self.start(Some(tube), request).await
     }
@@ -250,14 +250,27 @@ impl<R: Runtime> SharedClient<R> {
         }
     }
 
-    async fn start<Q: Request + Clone>(&self, tube: Option<TubeName>, request: Q) -> Result<SharedReply<R, Q>, Error> {
-        let expect = request.expect();
-        check_shareable(&expect, tube.is_some())?;
-        let mut turn = Turn::new(&self.inner, &request, expect, self.timeout);
+    async fn start<Q: Request + Clone>(
+        &self,
+        tube: Option<TubeName>,
+        request: Q,
+    ) -> Result<SharedReply<R, Q::Reply>, Error> {
+        check_shareable(&request.expect(), tube.is_some())?;
+        self.start_within(None, tube.as_ref(), &request).await
+    }
+
+    /// Sends a request that is known to leave the connection as it is, unless that takes longer than `patience`, until it is flushed.
+    pub(crate) async fn start_within<Q: Request + Clone>(
+        &self,
+        patience: Option<Duration>,
+        tube: Option<&TubeName>,
+        request: &Q,
+    ) -> Result<SharedReply<R, Q::Reply>, Error> {
+        let mut turn = Turn::new(&self.inner, request, request.expect(), self.timeout).sent_within(patience);
         loop {
-            let mut waiting = turn.send(tube.as_ref(), &request).await?;
+            let mut waiting = turn.send(tube, request).await?;
             match waiting.flushed().await {
-                Ok(()) => return Ok(SharedReply { waiting, reply: PhantomData }),
+                Ok(()) => return Ok(SharedReply { waiting, decode: Waiting::decode::<Q> }),
                 Err(error) if turn.handle_failed(&error) == Next::Repeat => {}
                 Err(error) => return Err(error),
             }
@@ -286,29 +299,25 @@ impl<R: Runtime> Drop for SharedClient<R> {
 /// The future of the reply to a request that was flushed: see [`SharedClient::send`]. Dropping it abandons the request: its reply is dropped
 /// when it comes.
 #[must_use = "it is the future of the reply"]
-pub struct SharedReply<R: Runtime, Q> {
+pub struct SharedReply<R: Runtime, T> {
     waiting: Waiting<R>,
-    reply: PhantomData<fn() -> Q>,
+    decode: fn(&Waiting<R>, Reply) -> Result<T, Error>,
 }
 
-impl<R: Runtime, Q> fmt::Debug for SharedReply<R, Q> {
+impl<R: Runtime, T> fmt::Debug for SharedReply<R, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedReply").finish_non_exhaustive()
     }
 }
 
-impl<R: Runtime, Q> Unpin for SharedReply<R, Q> {}
+impl<R: Runtime, T> Unpin for SharedReply<R, T> {}
 
-impl<R: Runtime, Q: Request> Future for SharedReply<R, Q> {
-    type Output = Result<Q::Reply, Error>;
+impl<R: Runtime, T> Future for SharedReply<R, T> {
+    type Output = Result<T, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waiting = &mut self.get_mut().waiting;
-        match waiting.poll_reply(cx) {
-            Poll::Ready(Ok(reply)) => Poll::Ready(waiting.decode::<Q>(reply)),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
+        let Self { waiting, decode } = self.get_mut();
+        waiting.poll_reply(cx).map(|result| result.and_then(|reply| decode(waiting, reply)))
     }
 }
 

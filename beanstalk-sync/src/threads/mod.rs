@@ -12,6 +12,7 @@
 //! connections take place as if it were not there.
 
 mod evented;
+mod flushed;
 mod keeper;
 mod producer;
 mod shared;
@@ -35,6 +36,7 @@ use beanstalk_proto::{Error, Instant, Lost};
 
 use crate::{dial, transport::Stream};
 use evented::Evented;
+pub use flushed::Flushed;
 use keeper::Keeper;
 pub use producer::Producer;
 pub use shared::SharedClient;

@@ -6,9 +6,9 @@ use beanstalk_driver::{
     self as tasks, ProducerConfig,
     policy::{Placed, ServerId},
 };
-use beanstalk_proto::{Argument, Body, Error, Priority, PutOutcome, Seconds, TubeArg};
+use beanstalk_proto::{Argument, Body, Error, Priority, Put, PutOutcome, Seconds, TubeArg};
 
-use super::{SharedClient, Threads, wait::block_on};
+use super::{Flushed, SharedClient, Threads, wait::block_on};
 
 /// Puts jobs on several servers, from many threads: cheap to clone, one clone for each thread, or one for all.
 ///
@@ -20,6 +20,9 @@ use super::{SharedClient, Threads, wait::block_on};
 /// [out of memory](beanstalk_proto::CommandError::OutOfMemory) is passed over for a while, and its jobs go elsewhere. It is
 /// then connected to in a thread of its own, which costs no put any time, unless it is the only one. Only
 /// a job that may have arrived never goes twice: its put fails with [`Lost::Unknown`](beanstalk_proto::Lost::Unknown).
+///
+/// One that [refuses](Error::is_refusal) to be connected to, as it does not accept a token, say, is no outage: the put that met that fails with it.
+/// It is left alone from then on, until [`Producer::add_server`] is called with it again, or until no server is left that does not refuse.
 ///
 /// ```no_run
 /// use beanstalk_sync::Producer;
@@ -87,7 +90,8 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// As [`SharedClient::put_in`]. If no server takes it in time, what the last one failed with.
+    /// As [`SharedClient::put_in`]. If no server takes it in time, what the last one failed with; [`Error::Full`] if as many wait for one as
+    /// [`ProducerConfig::waiting`] allows.
     pub fn put<'a>(
         &self,
         priority: impl Argument<Priority>,
@@ -114,7 +118,29 @@ impl Producer {
         block_on(self.producer.put_keyed(key, priority, delay, ttr, body))
     }
 
-    /// Adds a server for all handles, or finds the one with this endpoint.
+    /// Puts a job on the server whose turn it is, or the next that takes it, and returns once its last byte was flushed. What it returns is for the
+    /// reply, and may be dropped.
+    ///
+    /// A server that runs gets what was flushed, even if the producer is dropped then: a put as the last thing that a program does is done. A put
+    /// that was flushed is not repeated, and no other server is asked.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::put`], but for what the server answers.
+    pub fn send(&self, put: Put<'_>) -> Result<Flushed<(Placed, PutOutcome)>, Error> {
+        block_on(self.producer.send(put)).map(Flushed::new)
+    }
+
+    /// As [`Producer::send`], on the server where jobs with the same key go.
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::send`].
+    pub fn send_keyed(&self, key: impl AsRef<[u8]>, put: Put<'_>) -> Result<Flushed<(Placed, PutOutcome)>, Error> {
+        block_on(self.producer.send_keyed(key, put)).map(Flushed::new)
+    }
+
+    /// Adds a server for all handles, or finds the one with this endpoint, which is tried again if it had refused to be connected to.
     ///
     /// # Errors
     ///
@@ -137,6 +163,12 @@ impl Producer {
     #[must_use]
     pub fn is_healthy(&self, id: ServerId) -> bool {
         self.producer.is_healthy(id)
+    }
+
+    /// Returns what a server that is not healthy failed with last.
+    #[must_use]
+    pub fn failure(&self, id: ServerId) -> Option<Error> {
+        self.producer.failure(id)
     }
 
     /// Returns the client of a server, to look after a job that was put there. It has the connection that the producer puts on, and ends with it;

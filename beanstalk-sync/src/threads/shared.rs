@@ -1,9 +1,9 @@
 //! The client for many threads: one server that they share.
 
 use beanstalk_driver::{self as tasks, ConnectOptions, policy::SharedConfig};
-use beanstalk_proto::Error;
+use beanstalk_proto::{Argument, Error, Request, TubeArg};
 
-use super::{Threads, wait::block_on};
+use super::{Flushed, Threads, wait::block_on};
 
 /// One server for many threads, for months: clone it freely. Concurrent calls go out together, on one connection, and are answered in turn.
 ///
@@ -73,6 +73,31 @@ impl SharedClient {
     /// [`Error::Argument`] if that is no endpoint, and for a first delay that is longer than the longest.
     pub fn new(endpoint: &str, shared: SharedConfig, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
         Ok(Self { shared: tasks::SharedClient::new(endpoint, shared, options)? })
+    }
+
+    /// Sends a request as `call` does, and returns once its last byte was flushed. What it returns is for the reply, and may be dropped. A
+    /// request that was flushed is not repeated.
+    ///
+    /// A server that runs gets what was flushed, even if the client is dropped then: a put as the last thing that a program does is done.
+    ///
+    /// # Errors
+    ///
+    /// As `call`, but for what the server answers.
+    pub fn send<R: Request<Reply: 'static> + Clone>(&self, request: R) -> Result<Flushed<R::Reply>, Error> {
+        block_on(self.shared.send(request)).map(Flushed::new)
+    }
+
+    /// Sends a request as `call_in` does, and returns once its last byte was flushed: see `send`.
+    ///
+    /// # Errors
+    ///
+    /// As `call_in`, but for what the server answers.
+    pub fn send_in<'tube, R: Request<Reply: 'static> + Clone>(
+        &self,
+        tube: impl Argument<TubeArg<'tube>>,
+        request: R,
+    ) -> Result<Flushed<R::Reply>, Error> {
+        block_on(self.shared.send_in(tube, request)).map(Flushed::new)
     }
 
     beanstalk_driver::client_methods!(shared by block_on);

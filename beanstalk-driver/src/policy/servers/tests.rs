@@ -153,6 +153,57 @@ fn without_patience_a_job_is_offered_to_all_that_are_healthy_and_waits_for_none(
     assert_eq!(servers.pick(None, at(0), at(2)), Pick::GiveUp);
 }
 
+/// As a server whose certificate is not accepted.
+fn refusal() -> Error {
+    Error::Protocol { error: beanstalk_proto::ProtocolError::Tls, lost: Lost::NotSent }
+}
+
+#[test]
+fn one_that_refuses_is_left_alone_until_it_is_added_again() {
+    let (mut servers, ids) = set(2);
+    assert_eq!(servers.handle_result(ids[0], Err(&refusal()), at(0), at(0)), Next::Return);
+    assert!(!servers.is_healthy(ids[0]) && !servers.all_refuse());
+    assert_eq!(servers.poll_probe(at(600_000)), None);
+    // Nor is it asked while the other is away: that will come back.
+    servers.handle_result(ids[1], Err(&UNKNOWN), at(600_000), at(600_000));
+    assert!(matches!(servers.pick(None, at(600_000), at(600_000)), Pick::WaitUntil(_)));
+    assert_eq!(pick(&mut servers, None, at(601_000)), ids[1]);
+    servers.handle_result(ids[1], Ok(()), at(601_000), at(601_000));
+    // A probe finds out whether somebody has put it right.
+    assert_eq!(servers.add("10.0.0.0:11300"), ids[0]);
+    assert_eq!(servers.poll_probe(at(601_000)), Some(ids[0]));
+    servers.handle_probed(ids[0], Err(&refusal()), at(601_000), at(601_001));
+    assert_eq!(servers.poll_probe(at(1_200_000)), None);
+    servers.add("10.0.0.0:11300");
+    assert_eq!(servers.poll_probe(at(1_200_000)), Some(ids[0]));
+    servers.handle_probed(ids[0], Ok(()), at(1_200_000), at(1_200_001));
+    assert!(servers.is_healthy(ids[0]));
+}
+
+#[test]
+fn where_all_refuse_jobs_that_were_there_give_up_and_later_ones_ask_again_after_a_delay() {
+    let (mut servers, ids) = set(2);
+    servers.handle_result(ids[0], Err(&refusal()), at(0), at(0));
+    servers.handle_result(ids[1], Err(&refusal()), at(0), at(0));
+    assert!(servers.all_refuse());
+    assert_eq!(servers.pick(None, at(0), at(1)), Pick::GiveUp);
+    assert_eq!(servers.poll_probe(at(600_000)), None);
+    // Delays have no lower bound.
+    match servers.pick(None, at(1), at(1)) {
+        Pick::WaitUntil(until) => assert!(until > at(1) && until <= at(1000)),
+        pick => assert!(matches!(pick, Pick::Server(_))),
+    }
+    let asked = pick(&mut servers, None, at(1000));
+    servers.handle_result(asked, Ok(()), at(1000), at(1000));
+    assert!(servers.is_healthy(asked) && !servers.all_refuse());
+    // An outage is one, though the server had refused before.
+    let other = if asked == ids[0] { ids[1] } else { ids[0] };
+    servers.add(if other == ids[0] { "10.0.0.0:11300" } else { "10.0.0.1:11300" });
+    assert_eq!(servers.poll_probe(at(2000)), Some(other));
+    servers.handle_probed(other, Err(&NOT_SENT), at(2000), at(2000));
+    assert_eq!(servers.poll_probe(at(600_000)), Some(other));
+}
+
 #[test]
 fn without_servers_it_gives_up_at_once() {
     assert_eq!(set(0).0.pick(None, at(0), at(0)), Pick::GiveUp);

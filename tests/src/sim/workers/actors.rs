@@ -61,7 +61,13 @@ pub(super) async fn producer(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
     let connection = config(&mut rng);
     let patience = Some(Duration::from_secs(rng.between(1, 4)));
     let mut tube = tube(&mut rng);
-    let settings = ProducerConfig { tube: tube.clone(), backoff: QUICK, patience, connection: connection.into() };
+    let settings = ProducerConfig {
+        tube: tube.clone(),
+        backoff: QUICK,
+        patience,
+        connection: connection.into(),
+        ..ProducerConfig::default()
+    };
     let mut producer = Producer::<Virtual>::with_config(cluster.addresses(), settings).expect("addresses");
     let clock = cluster.servers()[0].clone();
     let whose = format!("producer {number}");
@@ -108,7 +114,13 @@ pub(super) async fn producer(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
 pub(super) async fn steady_producer(cluster: Arc<Cluster>, mut rng: Rng) {
     let connection = config(&mut rng);
     let tube = tube(&mut rng);
-    let settings = ProducerConfig { tube: tube.clone(), backoff: QUICK, patience: None, connection: connection.into() };
+    let settings = ProducerConfig {
+        tube: tube.clone(),
+        backoff: QUICK,
+        patience: None,
+        connection: connection.into(),
+        ..ProducerConfig::default()
+    };
     let producer = Producer::<Virtual>::with_config(cluster.addresses(), settings).expect("addresses");
     for n in 0.. {
         if cluster.is_finishing() {

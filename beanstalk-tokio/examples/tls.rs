@@ -2,24 +2,21 @@
 //! HAProxy or the like. The certificate is made on the spot.
 //!
 //! ```text
-//! cargo run -p beanstalk-tokio --example tls
+//! cargo run -p beanstalk-tokio --features tls --example tls
 //! ```
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, io, sync::Arc};
 
 use beanstalk_server::EmbeddedServer;
-use beanstalk_tokio::Client;
+use beanstalk_tokio::{
+    Client, ConnectOptions, TlsOptions,
+    rustls::{ServerConfig, pki_types::PrivateKeyDer},
+};
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
 };
-use tokio_rustls::{
-    TlsAcceptor, TlsConnector,
-    rustls::{
-        ClientConfig, RootCertStore, ServerConfig,
-        pki_types::{CertificateDer, PrivateKeyDer, ServerName},
-    },
-};
+use tokio_rustls::TlsAcceptor;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -33,14 +30,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key)?;
     tokio::spawn(terminate_tls(listener, TlsAcceptor::from(Arc::new(config)), server.addr().to_string()));
 
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let name = ServerName::try_from("localhost")?;
-    let stream = connector(certificate)?.connect(name, stream).await?;
+    // Trusts this certificate and no other. The name is the endpoint's host, unless it is set.
+    let tls = TlsOptions::new().roots([certificate]).server_name("localhost");
+    let options = ConnectOptions::new().tls(tls);
+    let mut client = Client::connect_with(&format!("beanstalks://{address}"), options).await?;
 
     // From here on nothing is special.
-    let mut client = Client::from_stream(stream);
-    let id = client.put(0, 0, 60, "a secret on its way").await?.id();
+    let id = client.put(0, 0, 60, "a secret on its way").await?.inserted()?;
     let job = client.reserve().await?.job().ok_or("no job")?;
     println!("job {id}: {:?}", job.text()?);
     client.delete(job.id).await?;
@@ -48,16 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Trusts this certificate and no other.
-fn connector(certificate: CertificateDer<'static>) -> Result<TlsConnector, Box<dyn Error>> {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate)?;
-    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
 /// Takes TLS off every connection and passes it on.
-async fn terminate_tls(listener: TcpListener, acceptor: TlsAcceptor, to: String) -> std::io::Result<()> {
+async fn terminate_tls(listener: TcpListener, acceptor: TlsAcceptor, to: String) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let (acceptor, to) = (acceptor.clone(), to.clone());

@@ -21,6 +21,7 @@ pub mod front;
 pub mod hostile;
 pub mod kinds;
 mod known;
+pub mod path;
 pub mod peer;
 mod port;
 pub mod proxy;

@@ -9,6 +9,7 @@ pub mod killed;
 pub mod producers;
 pub mod sessions;
 pub mod shared;
+pub mod tally;
 pub mod upkeep;
 pub mod workers;
 
@@ -136,6 +137,7 @@ scenarios! {
         a_selection_that_was_dropped_is_undone
         patience_ends_with_why_there_is_no_connection
         without_reconnecting_a_broken_connection_ends_the_session
+        the_end_of_its_connection_can_be_awaited
     }
     producers {
         servers_take_turns_and_a_dead_one_is_passed_over
@@ -145,8 +147,8 @@ scenarios! {
         many_tasks_lose_no_job_while_a_server_dies_and_comes_back
     }
     shared {
-        every_put_is_accounted_for_though_its_server_is_restarted_all_the_time
         a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_told
+        the_end_of_a_client_can_be_awaited
     }
     upkeep {
         a_tube_is_cleared_by_state

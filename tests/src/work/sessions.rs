@@ -14,6 +14,8 @@ use beanstalk_driver::{
 };
 use beanstalk_proto::{CommandError, Error, Lost, TubeName, client::Config, stats::JobState};
 
+use smol::future::zip;
+
 use crate::daemon::Daemon;
 
 use super::{Adapter, Stand, restart, session};
@@ -162,4 +164,22 @@ pub(super) async fn without_reconnecting_a_broken_connection_ends_the_session<R:
     restart(&mut server);
     assert!(session.stats().await.unwrap_err().is_fatal());
     assert!(matches!(session.stats().await, Err(Error::Closed { lost: Lost::NotSent })));
+}
+
+pub(super) async fn the_end_of_its_connection_can_be_awaited<R: Adapter>(stand: Stand) {
+    let mut server = stand.server();
+    let mut session = super::session::<R>(&server).await;
+    session.list_tube_used().await.unwrap();
+    let ends = async {
+        R::pause(Duration::from_millis(20)).await;
+        server.kill();
+    };
+    let (error, ()) = zip(session.closed(), ends).await;
+    assert!(matches!(error, Error::Closed { .. } | Error::Io { .. }), "{error}");
+    assert!(session.is_closed() && !session.is_connected());
+    // There is none, so there is nothing to wait for.
+    session.closed().await;
+    restart(&mut server);
+    session.put(0, 0, 60, "x").await.unwrap().inserted().unwrap();
+    assert!(!session.is_closed());
 }

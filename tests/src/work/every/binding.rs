@@ -11,7 +11,7 @@ use std::{
 };
 
 use beanstalk_driver::{
-    self as tasks, HandlerResult, HeldJob, NextJob, ProducerConfig,
+    self as tasks, ConnectOptions, HandlerResult, HeldJob, NextJob, ProducerConfig,
     policy::{Backoff, Metrics, Placed, RetryPolicy, SessionConfig, Verdict, WorkerEvent},
 };
 use beanstalk_proto::{Command, Error, Job, Reply, client::Config};
@@ -19,7 +19,9 @@ use smol::channel::{Receiver, RecvError};
 
 use super::{
     super::Adapter,
+    crowd::Crowd,
     evil::Evil,
+    flushes::Flushes,
     session_uses::SessionUses,
     tubes::{Mail, Seen, archive, plain, send},
 };
@@ -121,7 +123,7 @@ pub(super) type Puts<'f> = &'f mut dyn FnMut(Duration, Result<Placed, Error>) ->
 pub(super) type Script<'f> = &'f mut dyn FnMut(Option<Result<Reply, Error>>) -> Option<Command>;
 
 /// A binding under test.
-pub trait Binding: SessionUses + 'static {
+pub trait Binding: SessionUses + Flushes + Crowd + 'static {
     /// How tests call it.
     const NAME: &'static str;
 
@@ -149,7 +151,7 @@ pub trait Binding: SessionUses + 'static {
     fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>);
 
     /// Sends commands in a session.
-    fn session(address: &str, session: SessionConfig, config: Config, script: Script<'_>);
+    fn session(address: &str, session: SessionConfig, options: impl Into<ConnectOptions>, script: Script<'_>);
 
     /// Sends commands by a shared client.
     fn shared(address: &str, script: Script<'_>);
@@ -275,9 +277,9 @@ impl<R: Adapter> Binding for Async<R> {
         });
     }
 
-    fn session(address: &str, session: SessionConfig, config: Config, script: Script<'_>) {
+    fn session(address: &str, session: SessionConfig, options: impl Into<ConnectOptions>, script: Script<'_>) {
         R::block_on(async {
-            let mut session = tasks::Session::<R>::new(address, session, config).expect("a session");
+            let mut session = tasks::Session::<R>::new(address, session, options).expect("a session");
             let mut result = None;
             while let Some(command) = script(result.take()) {
                 result = Some(session.call(command).await);
@@ -390,8 +392,8 @@ impl Binding for Blocking {
         }
     }
 
-    fn session(address: &str, session: SessionConfig, config: Config, script: Script<'_>) {
-        let mut session = beanstalk_sync::Session::new(address, session, config).expect("a session");
+    fn session(address: &str, session: SessionConfig, options: impl Into<ConnectOptions>, script: Script<'_>) {
+        let mut session = beanstalk_sync::Session::new(address, session, options).expect("a session");
         let mut result = None;
         while let Some(command) = script(result.take()) {
             result = Some(session.call(command));

@@ -3,13 +3,17 @@
 //! Each scenario is a blocking function, and a [`Binding`] runs what is asked of it in its own way.
 
 mod binding;
+mod crowd;
+mod dead_paths;
 mod events;
 mod evil;
+mod flushes;
 mod handlers;
 mod heartbeats;
 mod jobs;
 mod json;
 mod nodes;
+mod outages;
 mod pace;
 mod patience;
 mod peers;
@@ -94,6 +98,21 @@ scenarios! {
         sessions::what_a_session_has_flushed_is_done_though_it_is_dropped
         sessions::replies_to_what_a_session_has_sent_are_taken_in_any_order
         sessions::a_session_shows_the_end_of_its_connection_without_a_call
+        sessions::what_a_greeting_selects_is_known_to_a_session_on_every_connection
+        flushes::what_a_shared_client_has_flushed_is_done_though_all_of_it_is_dropped
+        flushes::replies_to_what_a_shared_client_has_flushed_are_taken_in_any_order
+        flushes::what_a_producer_has_flushed_is_done_though_it_is_dropped
+        flushes::replies_to_what_a_producer_has_flushed_are_taken_in_any_order
+        flushes::what_a_producer_has_flushed_is_put_on_no_other_server
+        outages::a_server_that_refuses_is_left_alone_by_a_producer_of_several
+        outages::where_all_servers_refuse_each_put_fails_at_once_and_the_next_one_tries_again
+        dead_paths::a_shared_client_gets_over_a_path_that_is_dead_for_a_while
+        dead_paths::a_session_gets_over_a_path_that_is_dead_for_a_while
+        dead_paths::a_producer_gets_over_a_path_that_is_dead_for_a_while
+        dead_paths::a_shared_client_leaves_a_connection_whose_server_vanished_without_a_word
+        dead_paths::a_session_leaves_a_connection_whose_server_vanished_without_a_word
+        dead_paths::a_producer_leaves_a_connection_whose_server_vanished_without_a_word
+        dead_paths::every_put_of_many_is_accounted_for_and_in_its_tube_though_the_server_is_restarted_all_the_time
     }
     peers {
         jobs::a_job_is_finished_and_the_next_reserved_in_one_write
@@ -111,5 +130,6 @@ scenarios! {
         patience::connecting_ends_with_the_patience_of_a_session
         patience::connecting_ends_with_the_patience_of_a_producer
         patience::a_put_waits_for_a_server_as_long_as_its_patience
+        outages::puts_that_wait_for_a_server_are_bounded_in_number_and_bytes
     }
 }

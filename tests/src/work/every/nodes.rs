@@ -3,7 +3,7 @@
 use std::{cell::RefCell, time::Duration};
 
 use beanstalk_driver::policy::{Backoff, SessionConfig};
-use beanstalk_proto::{Command, Reply};
+use beanstalk_proto::{Command, Reply, client::Config};
 use beanstalk_sync::Client;
 
 use super::{
@@ -28,7 +28,7 @@ pub(super) fn a_session_connects_to_the_node_that_worked_last<B: Binding>(stand:
     let config = SessionConfig { reconnect: Some(Backoff { first: delay, max: delay }), ..SessionConfig::default() };
     let put = || Command::Put { priority: 1.into(), delay: 0, ttr: 60, body: b"x".to_vec() };
     let mut step = 0;
-    B::session(&endpoint, config, Default::default(), &mut |result| {
+    B::session(&endpoint, config, Config::default(), &mut |result| {
         if let Some(result) = result {
             assert!(matches!(result, Ok(Reply::Inserted(_) | Reply::Ok(_))), "{result:?}");
         }

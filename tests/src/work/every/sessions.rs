@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_proto::{Error, JobId, Lost, client::Config, stats::JobState};
+use beanstalk_driver::{
+    ConnectOptions,
+    policy::{Backoff, SessionConfig},
+};
+use beanstalk_proto::{Command, Error, JobId, Lost, Reply, client::Config, stats::JobState};
 use beanstalk_sync::Client;
 
 use super::{
@@ -123,4 +127,37 @@ pub(super) fn a_session_shows_the_end_of_its_connection_without_a_call<B: Bindin
     let mut server = stand.server();
     let address = server.address();
     B::notice_the_end(&address, &mut || restart(&mut server)).unwrap();
+}
+
+pub(super) fn what_a_greeting_selects_is_known_to_a_session_on_every_connection<B: Binding>(stand: Stand) {
+    let mut server = stand.server();
+    let tube = |name: &str| name.parse().unwrap();
+    let options = ConnectOptions::new()
+        .greeting(Command::Use { tube: tube("greeted") })
+        .greeting(Command::Watch { tube: tube("greeted") })
+        .greeting(Command::Ignore { tube: tube("default") });
+    let delay = Duration::from_millis(5);
+    let settings = SessionConfig { reconnect: Some(Backoff { first: delay, max: delay }), ..SessionConfig::default() };
+    let mut replies = Vec::new();
+    let address = server.address();
+    B::session(&address, settings, options, &mut |result| {
+        replies.extend(result.map(|result| match result.unwrap() {
+            Reply::Using(tube) => tube.to_string(),
+            Reply::Ok(list) => String::from_utf8_lossy(&list).into_owned(),
+            reply => format!("{reply:?}"),
+        }));
+        match replies.len() {
+            0 => Some(Command::ListTubeUsed),
+            1 => Some(Command::Use { tube: tube("default") }),
+            2 => Some(Command::Watch { tube: tube("other") }),
+            3 => {
+                restart(&mut server);
+                Some(Command::ListTubeUsed)
+            }
+            4 => Some(Command::ListTubesWatched),
+            _ => None,
+        }
+    });
+    assert_eq!([&replies[0], &replies[1], &replies[3]], ["greeted", "default", "default"]);
+    assert_eq!(replies[4], "---\n- greeted\n- other\n");
 }

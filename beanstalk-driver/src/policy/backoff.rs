@@ -18,10 +18,13 @@ use beanstalk_proto::ArgumentError;
 
 /// How delays grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Backoff {
     /// The longest that the first delay can be: 100 ms unless changed. It doubles with each attempt.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub first: Duration,
     /// The longest that any delay can be: 10 s unless changed.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub max: Duration,
 }
 

@@ -32,6 +32,8 @@
 
 mod backoff;
 mod call;
+#[cfg(feature = "serde")]
+pub(crate) mod data;
 #[cfg(feature = "std")]
 mod guard;
 mod hash;

@@ -32,10 +32,13 @@ use beanstalk_proto::{ArgumentError, JobId, Seconds, stats::JobStats};
 /// The protocol knows delays in whole seconds only. Delays are computed to the nanosecond, jitter included, and rounded up in the end: one
 /// of 100 ms becomes 1 s, and only one of zero tries at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct RetryPolicy {
     /// The delay after the first failure: 1 s unless changed. It doubles with each.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub first: Duration,
     /// The longest delay: an hour unless changed.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub max: Duration,
     /// How much of a delay is left to chance, in percent: 20 unless changed, and 100 at most. So much is taken off at random, so that
     /// jobs which failed together are not all tried again together.

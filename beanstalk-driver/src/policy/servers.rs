@@ -43,6 +43,7 @@ use beanstalk_proto::{ArgumentError, CommandError, Error, Instant, JobId, Lost};
 
 /// Names a server of a set. A number is never used again within its set, even if its server is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ServerId(u64);
 
 impl fmt::Display for ServerId {
@@ -53,6 +54,7 @@ impl fmt::Display for ServerId {
 
 /// A job among several servers: ids are unique in one server only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Placed {
     /// The server that has it.
     pub server: ServerId,

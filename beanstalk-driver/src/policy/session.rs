@@ -63,6 +63,11 @@ impl SessionConfig {
 
 /// What happened to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 pub enum Event {
     /// There is a connection.
     Connected,
@@ -84,6 +89,7 @@ pub enum Event {
         /// How many attempts have failed in a row.
         attempt: u32,
         /// How long until the next.
+        #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
         delay: Duration,
     },
     /// There will be no other connection.

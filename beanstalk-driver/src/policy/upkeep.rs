@@ -43,6 +43,7 @@ pub(crate) use scan::Scanning;
 /// How far something is that goes through many jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Progress {
     /// How many jobs it is done with: those found, deleted, kicked, moved or restored.
     pub done: u64,

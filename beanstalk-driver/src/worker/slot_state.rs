@@ -139,6 +139,7 @@ enum Question {
 /// What the server told of a job, asked for once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct JobDetails {
     /// Which attempt this is, counted from 1, as the [`RetryPolicy`](crate::policy::RetryPolicy) counts: what failed before, and what
     /// was not finished in its time to run.
@@ -146,8 +147,10 @@ pub struct JobDetails {
     /// Its priority.
     pub priority: Priority,
     /// How long ago it was put, at the time the server was asked.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub age: Duration,
     /// How long it may be held without a touch.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub ttr: Duration,
     /// Its tube.
     pub tube: TubeName,

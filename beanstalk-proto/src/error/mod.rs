@@ -35,6 +35,7 @@ pub use crate::{
 
 /// What can have become of a request that got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Lost {
     /// It was not handed to the transport to its last byte, so it cannot have run: a retry duplicates nothing.
     NotSent,

@@ -34,6 +34,8 @@
 //! # Ok::<(), beanstalk_proto::stats::StatsError>(())
 //! ```
 
+#[cfg(feature = "serde")]
+mod data;
 mod error;
 mod extra;
 mod lines;
@@ -81,12 +83,17 @@ macro_rules! stats {
                 // What is left where the order is another, or there is a key that has no field.
                 for line in lines {
                     let (key, text) = lines::key_and_value(line)?;
-                    match key {
-                        $($key => value::read::<value::$codec>(&mut stats.$field, $key, text)?,)*
-                        _ => stats.extra.keep(key, text)?,
-                    }
+                    stats.take(key, text)?;
                 }
                 Ok(stats)
+            }
+
+            /// Takes what came for a key.
+            fn take(&mut self, key: &str, text: &[u8]) -> Result<(), StatsError> {
+                match key {
+                    $($key => value::read::<value::$codec>(&mut self.$field, $key, text),)*
+                    _ => self.extra.keep(key, text),
+                }
             }
 
             /// All keys and values that the server sent, as text: those that have a field, in the order of
@@ -108,6 +115,28 @@ macro_rules! stats {
                 out.extend_from_slice(lines::START);
                 $(value::write::<value::$codec>(self.$field.as_ref(), $key, dialect, out);)*
                 self.extra.encode(Self::KEYS, out);
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.iter().map(|(key, text)| {
+                    let is_text = match key {
+                        $($key => <value::$codec as value::Codec>::IS_TEXT,)*
+                        _ => true,
+                    };
+                    (key, data::Scalar { text, is_text })
+                }))
+            }
+        }
+
+        #[cfg(feature = "serde")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut stats = Self::default();
+                data::for_each(deserializer, |key, text| stats.take(key, text.as_bytes()))?;
+                Ok(stats)
             }
         }
 

@@ -17,6 +17,10 @@ pub(super) trait Codec {
     /// What it is, for the message about a value that is not.
     const EXPECTED: &'static str;
 
+    /// Whether it is text, and no number or truth value.
+    #[cfg(feature = "serde")]
+    const IS_TEXT: bool;
+
     /// Whether this release puts quotes around it.
     fn is_quoted(_dialect: Dialect) -> bool {
         false
@@ -64,7 +68,7 @@ pub(super) fn write<C: Codec>(value: Option<&C::Value>, key: &str, dialect: Dial
 /// Defines kinds of values: what each is here, what to call it where a text is none, how it is read and written, and which
 /// releases put quotes around it.
 macro_rules! codecs {
-    ($($(#[$doc:meta])* $name:ident: $value:ty = $expected:expr,
+    ($($(#[$doc:meta])* $name:ident: $value:ty = $expected:expr, is_text $is_text:literal,
        read($text:ident) $read:expr, write($given:ident, $out:ident) $write:expr $(, quoted($dialect:ident) $quoted:expr)?;)*) => {$(
         $(#[$doc])*
         pub(super) struct $name;
@@ -72,6 +76,8 @@ macro_rules! codecs {
         impl Codec for $name {
             type Value = $value;
             const EXPECTED: &'static str = $expected;
+            #[cfg(feature = "serde")]
+            const IS_TEXT: bool = $is_text;
 
             $(fn is_quoted($dialect: Dialect) -> bool {
                 $quoted
@@ -92,28 +98,28 @@ const TEXT: &str = "text in UTF-8";
 
 codecs! {
     /// A number.
-    Count: u64 = "a number that fits 64 bits",
+    Count: u64 = "a number that fits 64 bits", is_text false,
         read(text) number(text.as_bytes()),
         write(count, out) push_decimal(out, *count);
 
     /// A job's id.
-    Job: JobId = "a job id",
+    Job: JobId = "a job id", is_text false,
         read(text) Count::read(text).map(JobId),
         write(id, out) push_decimal(out, id.0);
 
     /// A job's priority.
-    Pri: Priority = "a number that fits 32 bits",
+    Pri: Priority = "a number that fits 32 bits", is_text false,
         read(text) Some(Priority(Count::read(text)?.try_into().ok()?)),
         write(priority, out) push_decimal(out, priority.0.into());
 
     /// Whole seconds. The server floors.
-    Seconds: Duration = "a number of seconds",
+    Seconds: Duration = "a number of seconds", is_text false,
         read(text) Count::read(text).map(Duration::from_secs),
         write(duration, out) push_decimal(out, duration.as_secs());
 
     /// Whole seconds until or since an instant. A negative number means that it is already past (or not yet reached), and
     /// so no time at all.
-    SecondsOrPast: Duration = Seconds::EXPECTED,
+    SecondsOrPast: Duration = Seconds::EXPECTED, is_text false,
         read(text) match text.strip_prefix('-') {
             Some(past) => Count::read(past).map(|_| Duration::ZERO),
             None => Seconds::read(text),
@@ -121,7 +127,7 @@ codecs! {
         write(duration, out) Seconds::write(duration, out);
 
     /// Seconds, a point, and six digits; one to nine are read.
-    Micros: Duration = "seconds with a decimal fraction",
+    Micros: Duration = "seconds with a decimal fraction", is_text false,
         read(text) read_fraction(text),
         write(duration, out) {
             push_decimal(out, duration.as_secs());
@@ -129,34 +135,34 @@ codecs! {
         };
 
     /// `true` or `false`.
-    Flag: bool = "true or false",
+    Flag: bool = "true or false", is_text false,
         read(text) text.parse().ok(),
         write(flag, out) out.extend_from_slice(if *flag { b"true" } else { b"false" });
 
     /// The name of a tube.
-    Tube: TubeName = "a tube name",
+    Tube: TubeName = "a tube name", is_text true,
         read(text) TubeName::from_bytes(text.as_bytes()).ok(),
         write(tube, out) out.extend_from_slice(tube.as_bytes()),
         quoted(dialect) Text::is_quoted(dialect);
 
     /// The state of a job: a word.
-    State: JobState = TEXT,
+    State: JobState = TEXT, is_text true,
         read(text) Some(JobState::from(text)),
         write(state, out) write_text(state.as_str(), out);
 
     /// Text that is never quoted.
-    BareText: Box<str> = TEXT,
+    BareText: Box<str> = TEXT, is_text true,
         read(text) Some(text.into()),
         write(text, out) write_text(text, out);
 
     /// Text that is quoted from 1.13 on.
-    Text: Box<str> = TEXT,
+    Text: Box<str> = TEXT, is_text true,
         read(text) Some(text.into()),
         write(text, out) write_text(text, out),
         quoted(dialect) dialect >= Dialect::V1_13;
 
     /// Text that is quoted by every release we speak as.
-    QuotedText: Box<str> = TEXT,
+    QuotedText: Box<str> = TEXT, is_text true,
         read(text) Some(text.into()),
         write(text, out) write_text(text, out),
         quoted(_dialect) true;

@@ -30,6 +30,7 @@ pub(crate) use self::{
 
 /// The number the server gave a job: unique in that server, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct JobId(pub u64);
 
 impl From<u64> for JobId {
@@ -63,6 +64,7 @@ impl FromStr for JobId {
 /// [`Priority::default`] is 1024, the first value the server no longer counts as "urgent" in its statistics; it
 /// leaves room on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Priority(pub u32);
 
 impl Priority {
@@ -169,6 +171,7 @@ impl From<Option<u64>> for Bound {
 /// assert_eq!(Seconds::from(Duration::from_millis(1500)).get(), 2);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "u64"))]
 pub struct Seconds(u64);
 
 impl Seconds {

@@ -7,6 +7,7 @@ use super::JobId;
 
 /// A job as the server hands it out: its id and its body, any bytes at all.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Job {
     /// The id, for `delete`, `release`, `bury`, `touch`.
     pub id: JobId,
@@ -70,6 +71,7 @@ impl fmt::Debug for Job {
 /// ```
 #[must_use = "the job may have been buried for lack of memory: look, or make that an error with `.inserted()?`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum PutOutcome {
     /// `INSERTED <id>`: the job is in the tube.
     Inserted(JobId),
@@ -108,6 +110,7 @@ impl PutOutcome {
 /// What became of a `release`.
 #[must_use = "the job may have been buried for lack of memory: look, or make that an error with `.released()?`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum ReleaseOutcome {
     /// `RELEASED`: the job is ready, or delayed.
     Released,
@@ -157,6 +160,7 @@ impl error::Error for Buried {}
 /// What came of waiting for a job.
 #[must_use = "a job that came is reserved until its time to run is over, and a job held already may be about to expire"]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Reserved {
     /// `RESERVED`: the job is this connection's until its time to run is over.
     Job(Job),

@@ -19,6 +19,7 @@ use super::{ArgumentError, TubeNameError, TubeNameRule};
 /// # Ok::<(), beanstalk_proto::TubeNameError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "String"))]
 pub struct TubeName(Box<str>);
 
 impl TubeName {

@@ -15,6 +15,7 @@ use beanstalk_proto::{
 
 /// A queue of a tube. Jobs that are held are in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Queue {
     /// Jobs that can be reserved.
     Ready,
@@ -58,6 +59,7 @@ impl Queue {
 /// A job that was looked at, and not reserved: by now it may be in another state, or gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FoundJob {
     /// Its id.
     pub id: JobId,

@@ -10,6 +10,11 @@ use beanstalk_proto::{JobId, Seconds, TubeName};
 /// What happened to a worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 pub enum WorkerEvent {
     /// Something happened to the connection to a server. All slots of a server count as one connection: it is made when the first of
     /// them has one, and lost when the first of these breaks.
@@ -43,6 +48,11 @@ pub enum WorkerEvent {
 /// Every job that was reserved ends as one of `Done`, `Retried`, `Buried`, `Moved`, `Lost` and `Returned`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
 pub enum JobEvent {
     /// It was reserved, and its handler begins.
     Reserved,
@@ -71,6 +81,7 @@ pub enum JobEvent {
     /// It was deleted.
     Done {
         /// How long its handler ran.
+        #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
         took: Duration,
     },
     /// It was released.
@@ -102,6 +113,7 @@ pub enum JobEvent {
 /// Why a job was buried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum BuryReason {
     /// Its handler chose [`Verdict::Bury`](super::Verdict::Bury).
     Handler,

@@ -11,6 +11,7 @@ use super::event::{BuryReason, JobEvent};
 /// be frozen. It counts as `lost` if it is not held for certain: its verdict was sent and not answered, so that it may
 /// have been carried out, or its connection had broken and the job was not taken back yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Metrics {
     /// Jobs that were reserved.
     pub reserved: u64,

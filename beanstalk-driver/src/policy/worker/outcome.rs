@@ -6,6 +6,7 @@ use beanstalk_proto::{Argument, Seconds};
 
 /// What a handler says of its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Verdict {
     /// It is done: `delete`.
     Done,

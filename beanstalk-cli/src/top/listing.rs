@@ -8,6 +8,8 @@ use beanstalk_sync::{
     stats::{JobState, JobStats},
 };
 
+use crate::verbs::tube::jobs;
+
 /// How much of a body is kept for the table.
 const PREFIX: usize = 200;
 /// How many jobs are listed at most.
@@ -181,9 +183,9 @@ impl Listing {
     pub(super) fn progress(&self) -> String {
         match self.scanned {
             Some((next, end)) if next <= end => {
-                format!("{} jobs with ids below {next} of {end}", self.found.len())
+                format!("{} with ids below {next} of {end}", jobs(self.found.len() as u64))
             }
-            Some(_) => format!("{} jobs", self.found.len()),
+            Some(_) => jobs(self.found.len() as u64),
             None => String::new(),
         }
     }

@@ -61,13 +61,22 @@ pub(crate) struct Printer<W: Write = io::BufWriter<io::StdoutLock<'static>>> {
     colour: bool,
     /// How many items of a list were printed one by one.
     items: usize,
+    /// What is printed of a table that comes in parts.
+    table: table::Columns,
     out: W,
 }
 
 impl Printer {
     pub(crate) fn stdout(form: Form, raw: bool, colour: Colour) -> Self {
         let out = io::stdout();
-        Self { form, raw, colour: colour.on(&out), items: 0, out: io::BufWriter::new(out.lock()) }
+        Self {
+            form,
+            raw,
+            colour: colour.on(&out),
+            items: 0,
+            table: table::Columns::default(),
+            out: io::BufWriter::new(out.lock()),
+        }
     }
 }
 
@@ -136,7 +145,7 @@ impl<W: Write> Printer<W> {
     pub(crate) fn list(&mut self, columns: &[&'static str], rows: &[Row]) -> io::Result<()> {
         match self.form {
             _ if self.raw && columns.contains(&"body") => rows.iter().try_for_each(|row| self.one(row)),
-            Form::Table => table::columns(&mut self.out, columns, rows, self.colour),
+            Form::Table => table::Columns::default().print(&mut self.out, columns, rows, self.colour),
             Form::Json => {
                 let rows: Vec<_> = rows.iter().map(Row::to_json).collect();
                 serde_json::to_writer_pretty(&mut self.out, &rows)?;
@@ -145,6 +154,11 @@ impl<W: Write> Printer<W> {
             Form::Jsonl => rows.iter().try_for_each(|row| self.json_line(row)),
             Form::Plain => rows.iter().try_for_each(|row| self.plain(row)),
         }
+    }
+
+    /// A part of a table, whatever the form: the heading stands before the first.
+    pub(crate) fn part(&mut self, columns: &[&'static str], rows: &[Row]) -> io::Result<()> {
+        self.table.print(&mut self.out, columns, rows, self.colour)
     }
 
     /// Bytes as they are, whatever the form.
@@ -182,7 +196,8 @@ mod tests {
     use super::*;
 
     fn printed(form: Form, raw: bool, print: impl FnOnce(&mut Printer<Vec<u8>>) -> io::Result<()>) -> String {
-        let mut printer = Printer { form, raw, colour: false, items: 0, out: Vec::new() };
+        let mut printer =
+            Printer { form, raw, colour: false, items: 0, table: table::Columns::default(), out: Vec::new() };
         print(&mut printer).expect("memory takes everything");
         String::from_utf8(printer.out).expect("it is text")
     }
@@ -212,6 +227,17 @@ mod tests {
         {
             assert_eq!(printed(form, false, |printer| printer.list(&["name", "ready"], &[])), expected);
         }
+    }
+
+    #[test]
+    fn a_table_in_parts_has_one_heading() {
+        let row = |name: &str, ready: u64| Row::new().with("name", name).with("ready", ready);
+        let table = printed(Form::Table, false, |printer| {
+            printer.part(&["name", "ready"], &[row("a", 5)])?;
+            printer.part(&["name", "ready"], &[row("mails", 1234)])?;
+            printer.part(&["name", "ready"], &[row("b", 6)])
+        });
+        assert_eq!(table, "name  ready\na         5\nmails   1234\nb          6\n");
     }
 
     #[test]

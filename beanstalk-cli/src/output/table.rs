@@ -24,30 +24,48 @@ pub(super) fn fields(out: &mut impl Write, row: &Row, colour: bool) -> io::Resul
     Ok(())
 }
 
-/// A heading and a line for each row; numbers to the right.
-pub(super) fn columns(out: &mut impl Write, columns: &[&str], rows: &[Row], colour: bool) -> io::Result<()> {
-    let cells: Vec<Vec<(Cow<'_, str>, &Value)>> = rows
-        .iter()
-        .map(|row| columns.iter().map(|column| row.get(column)).map(|value| (value.shown(), value)).collect())
-        .collect();
-    let widths: Vec<usize> = columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            cells.iter().filter_map(|row| row.get(at)).map(|(text, _)| width(text)).fold(column.len(), usize::max)
-        })
-        .collect();
-    let right: Vec<bool> = (0..columns.len())
-        .map(|at| cells.iter().any(|row| row.get(at).is_some_and(|(_, value)| value.is_number())))
-        .collect();
+/// A heading and a line for each row; numbers to the right. What does not fit into memory at once is printed in parts, of which a later one
+/// makes columns wider where it has to.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    /// How wide each is, and whether there are numbers in it. Empty before the heading.
+    widths: Vec<usize>,
+    right: Vec<bool>,
+}
 
-    let heading = if colour { HEADING } else { Style::new() };
-    line(out, columns.iter().map(|column| (*column, heading)), &widths, &right)?;
-    for row in &cells {
-        let row = row.iter().zip(columns).map(|((text, value), column)| (&**text, style_of(column, value, colour)));
-        line(out, row, &widths, &right)?;
+impl Columns {
+    pub(super) fn print(
+        &mut self,
+        out: &mut impl Write,
+        columns: &[&str],
+        rows: &[Row],
+        colour: bool,
+    ) -> io::Result<()> {
+        let cells: Vec<Vec<(Cow<'_, str>, &Value)>> = rows
+            .iter()
+            .map(|row| columns.iter().map(|column| row.get(column)).map(|value| (value.shown(), value)).collect())
+            .collect();
+        let begins = self.widths.is_empty();
+        if begins {
+            self.widths = columns.iter().map(|column| column.len()).collect();
+            self.right = vec![false; columns.len()];
+        }
+        for row in &cells {
+            for ((text, value), (widest, right)) in row.iter().zip(self.widths.iter_mut().zip(&mut self.right)) {
+                *widest = width(text).max(*widest);
+                *right |= value.is_number();
+            }
+        }
+        if begins {
+            let heading = if colour { HEADING } else { Style::new() };
+            line(out, columns.iter().map(|column| (*column, heading)), &self.widths, &self.right)?;
+        }
+        for row in &cells {
+            let row = row.iter().zip(columns).map(|((text, value), column)| (&**text, style_of(column, value, colour)));
+            line(out, row, &self.widths, &self.right)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn line<'a>(

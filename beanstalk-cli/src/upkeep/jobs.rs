@@ -31,6 +31,9 @@ pub(crate) struct Jobs {
     pick: Pick,
 }
 
+/// Rows of a table that are kept until it is known how wide they are.
+const PART: usize = 1000;
+
 const COLUMNS: [&str; 9] = ["id", "tube", "state", "pri", "age", "left", "reserves", "bytes", "body"];
 
 impl Jobs {
@@ -39,7 +42,7 @@ impl Jobs {
         let mut client = app.client()?;
         let bar = Bar::new("found");
         let mut jobs = scan(&mut client, options)?;
-        // Only a table needs all of them at once.
+        // A table is printed in parts, so that its columns fit what is in them.
         let (mut rows, mut found) = (Vec::new(), 0);
         let limit = self.limit.unwrap_or(usize::MAX);
         while found < limit {
@@ -50,14 +53,24 @@ impl Jobs {
                 found += 1;
                 let row = row(job);
                 match app.options.output {
-                    Form::Table if !app.options.raw => rows.push(row),
+                    Form::Table if !app.options.raw => {
+                        rows.push(row);
+                        if rows.len() == PART {
+                            app.printer.part(&COLUMNS, &rows)?;
+                            rows.clear();
+                        }
+                    }
                     _ => app.printer.item(&row)?,
                 }
             }
         }
         bar.end();
         match app.options.output {
-            Form::Table if !app.options.raw => app.printer.list(&COLUMNS, &rows)?,
+            Form::Table if !app.options.raw => {
+                if found == 0 || !rows.is_empty() {
+                    app.printer.part(&COLUMNS, &rows)?;
+                }
+            }
             _ => app.printer.end()?,
         }
         Ok(Exit::Done)

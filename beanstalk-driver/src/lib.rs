@@ -7,6 +7,7 @@
 //! | you want | look at |
 //! |---|---|
 //! | one connection on a stream of your own | [`Driver`], [`PollTransport`] |
+//! | a window of many requests on a connection that you drive | [`Pipeline`] |
 //! | one server that tasks share | [`SharedClient`] |
 //! | to outlive connections | [`Session`] |
 //! | to put on several servers | [`Producer`] |
@@ -138,7 +139,7 @@ pub use connect::{ConnectOptions, Connector, Greeting, Route};
 pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 #[cfg(feature = "tls")]
 pub use connect::{TlsOptions, TlsSession};
-pub use driver::{Block, CallAll, Driver, PollTransport, Reply};
+pub use driver::{Block, CallAll, Driver, Pipeline, PollTransport, Reply};
 #[cfg(feature = "std")]
 pub use producer::{PlacedReply, Producer, ProducerConfig};
 #[cfg(feature = "std")]

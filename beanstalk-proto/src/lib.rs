@@ -11,8 +11,7 @@
 //! | to be a server | [`server::Connection`] |
 //! | the commands | [`commands`]: [`Put`], [`Reserve`], [`Delete`], …; and [`Command`], which holds any of them |
 //! | a command that has no name here | [`Raw`], or a [`Request`] of your own |
-//! | many requests at once | [`client::Pipeline`] |
-//! | an adapter for another runtime; reconnecting, workers | the crate `beanstalk-driver` |
+//! | a window of many requests, an adapter for another runtime, reconnecting, workers | the crate `beanstalk-driver` |
 //! | statistics | [`stats`] |
 //!
 //! # The six steps
@@ -181,8 +180,8 @@ pub use command::Refused;
 #[doc(hidden)]
 pub use commands::*;
 pub use error::{
-    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Instead, Lost, ProtocolError, SendError, Subject,
-    TicketError, TubeNameError, TubeNameRule,
+    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Instead, Lost, ProtocolError, Subject, TicketError,
+    TubeNameError, TubeNameRule,
 };
 #[cfg(feature = "std")]
 pub use error::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError, TlsError};

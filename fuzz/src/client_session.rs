@@ -10,9 +10,7 @@ mod times;
 
 use std::{task::Poll, time::Duration};
 
-use beanstalk_proto::{
-    Command, Dialect, Error, Instant, Job, Kind, Lost, ProtocolError, Reply, SendError, client, server::Event,
-};
+use beanstalk_proto::{Command, Dialect, Error, Instant, Job, Kind, Lost, ProtocolError, Reply, client, server::Event};
 
 use self::times::Times;
 use crate::{
@@ -263,15 +261,15 @@ impl Session {
                 self.held.push(Held { ticket, kind, nth: self.sent, end });
                 self.sent += 1;
             }
-            Err(SendError::Protocol(error)) => assert_eq!(Some(&error), self.poisoned.as_ref().or(Some(&error))),
-            Err(SendError::Closed) => assert!(self.poisoned.is_none()),
-            Err(SendError::Full(_) | SendError::ReserveWaiting) => {
+            Err(Error::Protocol { error, .. }) => assert_eq!(Some(&error), self.poisoned.as_ref().or(Some(&error))),
+            Err(Error::Closed { .. }) => assert!(self.poisoned.is_none()),
+            Err(Error::Full(_) | Error::ReserveWaiting) => {
                 assert!(self.poisoned.is_none());
                 let full = self.held.len() >= self.limits.in_flight;
                 assert!(!adopts || full, "a reserve waits for nobody, and {command:?} does not take it over");
                 assert_eq!((self.client.queued(), self.client.in_flight()), (queued, in_flight), "refused, not undone");
             }
-            Err(error @ SendError::Argument(_)) => panic!("{error} for {command:?}"),
+            Err(error) => panic!("{error} for {command:?}"),
         }
     }
 
@@ -459,9 +457,9 @@ impl Session {
             self.feed(b"DELETED\r\n");
             let again = self.client.send(self.now, Command::Stats).expect_err("it is ended");
             match (again, &self.poisoned) {
-                (SendError::Protocol(error), Some(first)) => assert_eq!(error, *first),
-                (SendError::Protocol(_), None) => assert!(!self.eof),
-                (SendError::Closed, None) => assert!(self.eof),
+                (Error::Protocol { error, .. }, Some(first)) => assert_eq!(error, *first),
+                (Error::Protocol { .. }, None) => assert!(!self.eof),
+                (Error::Closed { .. }, None) => assert!(self.eof),
                 (other, first) => panic!("{other} after {first:?}"),
             }
         } else if !self.client.wants_transmit() {

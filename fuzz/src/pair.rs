@@ -11,7 +11,7 @@ mod answers;
 use std::{collections::VecDeque, task::Poll, time::Duration};
 
 use beanstalk_proto::{
-    Command, CommandError, Error, Instant, Job, JobId, Kind, Lost, Reply, SendError, client,
+    Command, CommandError, Error, Instant, Job, JobId, Kind, Lost, Reply, client,
     server::{self, Event},
 };
 
@@ -162,7 +162,7 @@ impl Pair {
                 self.tickets.push((ticket, Asked::Other(self.others.len())));
                 self.others.push((command, None));
             }
-            Err(SendError::ReserveWaiting | SendError::Full(_)) => {}
+            Err(Error::ReserveWaiting | Error::Full(_)) => {}
             Err(error) => panic!("{error}"),
         }
         assert!(self.client.in_flight() <= 2 * 50, "{} in flight", self.client.in_flight());

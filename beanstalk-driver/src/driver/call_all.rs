@@ -6,11 +6,8 @@ use core::{
     task::{Context, Poll, ready},
 };
 
-use super::{Driver, PollTransport};
-use beanstalk_proto::{
-    Error, Expect, Kind, Lost, Request,
-    client::{Pipeline, Timeout},
-};
+use super::{Driver, Pipeline, PollTransport};
+use beanstalk_proto::{Error, Expect, Kind, Lost, Request, client::Timeout};
 
 /// The results of many requests, in their order. Dropping it leaves the connection in sync.
 pub struct CallAll<'d, T: PollTransport, I: Iterator<Item: Request>> {

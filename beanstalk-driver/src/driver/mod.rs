@@ -5,6 +5,7 @@ mod claim;
 mod disconnect;
 mod io;
 mod link;
+mod pipeline;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{
@@ -20,9 +21,10 @@ use claim::Claim;
 pub(crate) use disconnect::Disconnect;
 pub use io::{Block, PollTransport};
 pub(crate) use link::Link;
+pub use pipeline::Pipeline;
 
 use beanstalk_proto::{
-    Error, Expect, Full, Instant, Job, Kind, Lost, Request, SendError,
+    Error, Expect, Full, Instant, Job, Kind, Lost, Request,
     client::{Connection, SendOptions, Ticket, Timeout},
 };
 
@@ -165,7 +167,7 @@ impl<T: PollTransport> Driver<T> {
         // From here to where both are claimed nothing is awaited, so both are abandoned or none. What is queued already is no reason to
         // part them.
         let second = match self.connection.check_send(&second.expect()) {
-            Err(refused) if !matches!(refused, SendError::Full(Full::Queued { .. })) => Err(refused.into()),
+            Err(refused) if !matches!(refused, Error::Full(Full::Queued { .. })) => Err(refused),
             _ => self.send_now(second),
         };
         self.timeout = Timeout::Default;
@@ -271,10 +273,7 @@ impl<T: PollTransport> Driver<T> {
     fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         let mut options = SendOptions::default().timeout(mem::take(&mut self.timeout));
         options.beyond_limits = self.connection.in_flight() > 0;
-        match self.connection.send_with(self.link.transport.now(), request, options) {
-            Ok(ticket) => Ok(ticket),
-            Err(refused) => refuse(refused),
-        }
+        self.connection.send_with(self.link.transport.now(), request, options)
     }
 
     #[inline(never)]
@@ -290,10 +289,7 @@ impl<T: PollTransport> Driver<T> {
             let until = timeout.map(|timeout| self.link.transport.now() + timeout);
             poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
         }
-        match self.connection.check_send(expect) {
-            Ok(()) => Ok(()),
-            Err(refused) => refuse(refused),
-        }
+        self.connection.check_send(expect)
     }
 
     /// Ready when sending makes sense, or no waiting will help. Requests that were abandoned take room until their
@@ -301,11 +297,11 @@ impl<T: PollTransport> Driver<T> {
     fn poll_room(&mut self, expect: &Expect, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let Self { connection, link, .. } = self;
         let room = link.poll(connection, until, cx, |connection| match connection.check_send(expect) {
-            Err(SendError::Full(_)) => !connection.wants_transmit() && !connection.awaits_reply(),
+            Err(Error::Full(_)) => !connection.wants_transmit() && !connection.awaits_reply(),
             _ => true,
         });
         let failed = match room {
-            Poll::Ready(Ok(())) if matches!(connection.check_send(expect), Err(SendError::ReserveWaiting)) => {
+            Poll::Ready(Ok(())) if matches!(connection.check_send(expect), Err(Error::ReserveWaiting)) => {
                 link.read_unread(connection, cx, |connection| connection.check_send(expect).is_ok())
             }
             Poll::Ready(moved) => moved,
@@ -360,11 +356,4 @@ impl<T: PollTransport, R> fmt::Debug for Reply<'_, T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Reply").field(&self.0.ticket).finish()
     }
-}
-
-/// Makes the result of a request that was not sent. What nearly always comes back shares no code with it, and so is moved less.
-#[cold]
-#[inline(never)]
-fn refuse<R>(refused: SendError) -> Result<R, Error> {
-    Err(refused.into())
 }

@@ -25,7 +25,7 @@ use crate::{
     runtime::{Alarm, Runtime},
 };
 use beanstalk_proto::{
-    Error, Expect, Instant, Lost, Reply, Request, SendError, Subject, TubeName,
+    Error, Expect, Instant, Lost, Reply, Request, Subject, TubeName,
     client::{Ticket, Timeout},
 };
 
@@ -167,12 +167,12 @@ impl<'c, R: Runtime> Turn<'c, R> {
             match (state.check_send(&self.expect), is_first) {
                 (Ok(()), true) => {
                     let Limits { reply, over, .. } = self.limits;
-                    return Poll::Ready(state.send(now, tube, request.clone(), reply, over).map_err(Error::from));
+                    return Poll::Ready(state.send(now, tube, request.clone(), reply, over));
                 }
-                (Ok(()), false) | (Err(SendError::Full(_)), _) => {}
+                (Ok(()), false) | (Err(Error::Full(_)), _) => {}
                 // The driver finds out next.
-                (Err(SendError::Closed | SendError::Protocol(_)), _) if self.outlives(state) => {}
-                (Err(error), _) => return Poll::Ready(Err(error.into())),
+                (Err(Error::Closed { .. } | Error::Protocol { .. }), _) if self.outlives(state) => {}
+                (Err(error), _) => return Poll::Ready(Err(error)),
             }
         }
         match (self.number, self.in_line) {

@@ -16,7 +16,7 @@ use crate::{
     runtime::{Runtime, lock},
 };
 use beanstalk_proto::{
-    CommandError, Error, Expect, Instant, Lost, Reply, Request, SendError, TlsError, TubeName, Use,
+    CommandError, Error, Expect, Instant, Lost, Reply, Request, TlsError, TubeName, Use,
     client::{Config, Connection, SendOptions, Ticket, TicketId, Timeout},
 };
 
@@ -315,7 +315,7 @@ impl State {
     }
 
     /// Why a request can't be sent that is like this.
-    pub(super) fn check_send(&self, expect: &Expect) -> Result<(), SendError> {
+    pub(super) fn check_send(&self, expect: &Expect) -> Result<(), Error> {
         self.link.connection.check_send(expect)
     }
 
@@ -328,7 +328,7 @@ impl State {
         request: Q,
         timeout: Timeout,
         until: Option<Instant>,
-    ) -> Result<Sent, SendError> {
+    ) -> Result<Sent, Error> {
         self.wake_driver();
         let link = &mut self.link;
         let now = link.clocks.transport_time(now);
@@ -394,16 +394,11 @@ impl Link {
         }
     }
 
-    fn send_now<Q: Request>(
-        &mut self,
-        now: Instant,
-        request: Q,
-        timeout: Timeout,
-    ) -> Result<Ticket<Q::Reply>, SendError> {
+    fn send_now<Q: Request>(&mut self, now: Instant, request: Q, timeout: Timeout) -> Result<Ticket<Q::Reply>, Error> {
         self.connection.send_with(now, request, SendOptions::default().timeout(timeout).beyond_limits())
     }
 
-    fn use_tube(&mut self, now: Instant, tube: &TubeName, timeout: Timeout) -> Result<Arc<Used>, SendError> {
+    fn use_tube(&mut self, now: Instant, tube: &TubeName, timeout: Timeout) -> Result<Arc<Used>, Error> {
         if let Some(used) = self.used.as_ref().filter(|used| used.tube == *tube) {
             return Ok(Arc::clone(used));
         }

@@ -11,6 +11,7 @@ mod both;
 mod cancel;
 mod executor;
 mod io;
+mod pipeline;
 mod reconnecting;
 mod replies;
 mod shared;

@@ -30,7 +30,6 @@
 mod claim;
 mod closing;
 mod config;
-mod pipeline;
 mod receive;
 mod reserve;
 mod send;
@@ -43,7 +42,6 @@ use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 pub use config::{Config, Limits, SendOptions, Timeout};
-pub use pipeline::Pipeline;
 pub use ticket::{Ticket, TicketId};
 
 use crate::{

@@ -21,7 +21,7 @@ use super::{
     slot::{Caller, Name, Patience, Sent, State, TooBig},
 };
 use crate::{
-    error::{SendError, Subject},
+    error::{Error, Subject},
     request::{Encoder, Expect, Request, Wait},
     table::{Kind, Reserve, ReserveWithTimeout, Touch},
     types::Job,
@@ -36,13 +36,13 @@ pub(super) enum Parked {
 
 impl Connection {
     /// Refuses what the server would not read, and finds the abandoned reserve that a new one can take over.
-    pub(super) fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, SendError> {
+    pub(super) fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, Error> {
         let mut adoptable = None;
         for (place, slot) in self.slots.pending_waits() {
             if slot.sent.owner == 0 && slot.is_reserve() && expect.is_reserve() {
                 adoptable = adoptable.or(Some(place));
             } else if slot.server_wait() == Wait::Forever {
-                return Err(SendError::ReserveWaiting);
+                return Err(Error::ReserveWaiting);
             }
         }
         Ok(adoptable)

@@ -8,7 +8,7 @@ use super::{
     slot::{Patience, Sent},
 };
 use crate::{
-    error::{Full, ProtocolError, SendError},
+    error::{Error, Full, Lost},
     request::{Encoder, Expect, Request},
     table::Kind,
     time::Instant,
@@ -25,10 +25,10 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// A [`SendError`]: an argument that cannot be said, a waiting `reserve`, a limit, or an ended connection. A waiting reserve's job, or
-    /// replies that make room, may be with the transport, unread.
+    /// [`Error::Argument`] for what cannot be said, [`Error::ReserveWaiting`], [`Error::Full`], and [`Error::Closed`] or [`Error::Protocol`] on a
+    /// connection that has ended or was sent `quit`. A waiting reserve's job, or replies that make room, may be with the transport, unread.
     #[inline(always)]
-    pub fn send<R: Request>(&mut self, now: Instant, request: R) -> Result<Ticket<R::Reply>, SendError> {
+    pub fn send<R: Request>(&mut self, now: Instant, request: R) -> Result<Ticket<R::Reply>, Error> {
         self.send_with(now, request, SendOptions::default())
     }
 
@@ -43,7 +43,7 @@ impl Connection {
         now: Instant,
         request: R,
         options: SendOptions,
-    ) -> Result<Ticket<R::Reply>, SendError> {
+    ) -> Result<Ticket<R::Reply>, Error> {
         let adoptable =
             if self.has_room() { None } else { self.check_closely(&request.expect(), options.beyond_limits)? };
         self.clock.set(now);
@@ -62,7 +62,7 @@ impl Connection {
         request: R,
         adoptable: Option<u64>,
         options: SendOptions,
-    ) -> Result<Claim, Box<SendError>> {
+    ) -> Result<Claim, Box<Error>> {
         // Asked for a second time, where it has to be checked closely: what nothing refers to needs no place in memory.
         let expect = request.expect();
         let patience = match options.timeout {
@@ -70,8 +70,10 @@ impl Connection {
             Timeout::None => Patience::ENDLESS,
             Timeout::After(timeout) => Patience::of(Some(timeout)),
         };
+        // What is here in no time depends on the transport, and on chance.
         if patience == Patience::NONE {
-            return Err(no_time());
+            let why = "no reply comes in no time; `None` waits as long as it takes";
+            return Err(self.refused(ArgumentError::setting("reply_timeout", why)));
         }
         let (queued, start) = (self.transmit.queued(), self.transmit.end());
         let mut encoder = Encoder::new(&mut self.transmit);
@@ -101,7 +103,7 @@ impl Connection {
     }
 
     #[cold]
-    fn refused(&mut self, error: impl Into<SendError>) -> Box<SendError> {
+    fn refused(&mut self, error: impl Into<Error>) -> Box<Error> {
         self.transmit.drop_pending();
         Box::new(error.into())
     }
@@ -119,7 +121,7 @@ impl Connection {
     ///
     /// As [`Connection::send`].
     #[inline]
-    pub fn check_send(&self, expect: &Expect) -> Result<(), SendError> {
+    pub fn check_send(&self, expect: &Expect) -> Result<(), Error> {
         if self.has_room() { Ok(()) } else { self.check_closely(expect, false).map(|_| ()) }
     }
 
@@ -133,11 +135,9 @@ impl Connection {
 
     /// Whether a request may be sent now, and which abandoned reserve it takes over.
     #[cold]
-    fn check_closely(&self, expect: &Expect, beyond_limits: bool) -> Result<Option<u64>, SendError> {
-        match (self.stream, &self.poison) {
-            (Stream::Open, _) => {}
-            (_, Some(error)) => return Err(ProtocolError::clone(error).into()),
-            (_, None) => return Err(SendError::Closed),
+    fn check_closely(&self, expect: &Expect, beyond_limits: bool) -> Result<Option<u64>, Error> {
+        if self.stream != Stream::Open {
+            return Err(self.end(Lost::NotSent).unwrap_or(Error::Closed { lost: Lost::NotSent }));
         }
         let adoptable = self.check_waiting(expect)?;
         if beyond_limits {
@@ -153,11 +153,4 @@ impl Connection {
             adoptable => Ok(adoptable),
         }
     }
-}
-
-/// What is here in no time depends on the transport, and on chance.
-#[cold]
-fn no_time() -> Box<SendError> {
-    let error = ArgumentError::setting("reply_timeout", "no reply comes in no time; `None` waits as long as it takes");
-    Box::new(error.into())
 }

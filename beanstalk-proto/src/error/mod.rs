@@ -21,7 +21,7 @@ use thiserror::Error;
 pub use self::connect::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError, TlsError};
 pub use self::{
     decode::DecodeError,
-    send::{Full, SendError, TicketError},
+    send::{Full, TicketError},
 };
 use crate::{
     reply::Reply,
@@ -319,17 +319,5 @@ impl From<ConnectError> for Error {
 impl From<GreetingError> for Error {
     fn from(error: GreetingError) -> Self {
         Self::Greeting(Box::new(error))
-    }
-}
-
-impl From<SendError> for Error {
-    fn from(error: SendError) -> Self {
-        match error {
-            SendError::Argument(error) => Self::Argument(error),
-            SendError::ReserveWaiting => Self::ReserveWaiting,
-            SendError::Full(full) => Self::Full(full),
-            SendError::Protocol(error) => Self::Protocol { error, lost: Lost::NotSent },
-            SendError::Closed => Self::Closed { lost: Lost::NotSent },
-        }
     }
 }

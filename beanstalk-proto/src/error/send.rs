@@ -1,11 +1,8 @@
-//! Why a request was not queued, and why a ticket has no answer.
+//! Which bound keeps a request from being queued, and why a ticket has no answer.
 
 use thiserror::Error;
 
-use crate::{
-    reply::ProtocolError,
-    types::{ArgumentError, Bytes},
-};
+use crate::types::Bytes;
 
 /// A bound of this client that a request would exceed. Take replies, or let the transport catch up, and try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
@@ -39,26 +36,6 @@ pub enum Full {
         /// The limit, in bytes.
         limit: usize,
     },
-}
-
-/// Why a request was not queued. Nothing was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SendError {
-    /// A value that the protocol cannot express.
-    #[error(transparent)]
-    Argument(#[from] ArgumentError),
-    /// A `reserve` without a timeout waits on this connection; the server would not read what is sent behind it.
-    #[error("a reserve waits on this connection, and the server reads nothing until it has its job")]
-    ReserveWaiting,
-    /// A limit is reached for the moment.
-    #[error(transparent)]
-    Full(#[from] Full),
-    /// The connection is desynchronised.
-    #[error(transparent)]
-    Protocol(#[from] ProtocolError),
-    /// The connection has ended, or `quit` was sent.
-    #[error("the connection is closed")]
-    Closed,
 }
 
 /// A ticket that this connection cannot answer. A mistake of the caller, not of the peer.

@@ -4,7 +4,6 @@ use std::task::Poll;
 
 use beanstalk_proto::{
     Command, Delete, Error, Kick, Lost, ProtocolError, Quit, Raw, Reply, Reserve, ReserveWithTimeout, Reserved,
-    SendError,
 };
 
 use crate::harness::{NOW, at, connection, feed, is_pending, reply, send, sent, written};
@@ -13,11 +12,11 @@ use crate::harness::{NOW, at, connection, feed, is_pending, reply, send, sent, w
 fn quit_is_answered_by_the_end_of_the_stream() {
     let (mut connection, mut ticket) = sent(Quit::new());
     assert!(is_pending(&mut connection, &mut ticket));
-    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Closed);
+    assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::Closed { lost: Lost::NotSent })));
     connection.received_eof();
     reply(&mut connection, &mut ticket).expect("that is what quit asks for");
     assert!(connection.is_ended());
-    let error = Error::from(connection.send(NOW, Delete::new(1)).unwrap_err());
+    let error = connection.send(NOW, Delete::new(1)).unwrap_err();
     assert!(matches!(error, Error::Closed { lost: Lost::NotSent }));
 }
 
@@ -27,7 +26,7 @@ fn quit_as_a_value_or_a_raw_line_ends_the_same_way() {
     connection.received_eof();
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reply::Closed);
     let (mut connection, mut ticket) = sent(Raw::new("quit"));
-    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Closed);
+    assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::Closed { lost: Lost::NotSent })));
     connection.received_eof();
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reply::Closed);
 }
@@ -76,7 +75,7 @@ fn closing_an_idle_connection_sends_quit_behind_what_is_queued() {
     connection.close(NOW);
     assert!(!connection.wants_half_close());
     assert_eq!(written(&mut connection), b"kick 1\r\nquit\r\n");
-    assert_eq!(connection.send(NOW, Kick::new(2)).unwrap_err(), SendError::Closed);
+    assert!(matches!(connection.send(NOW, Kick::new(2)), Err(Error::Closed { lost: Lost::NotSent })));
     feed(&mut connection, b"KICKED 1\r\n");
     connection.received_eof();
     assert_eq!(reply(&mut connection, &mut kick).unwrap(), 1);
@@ -89,7 +88,7 @@ fn closing_while_the_server_waits_closes_the_writing_half() {
     connection.close(NOW);
     assert!(connection.wants_half_close(), "it was not asked to quit");
     assert_eq!(connection.queued(), 0, "a quit would not be read");
-    assert_eq!(connection.send(NOW, Kick::new(2)).unwrap_err(), SendError::Closed);
+    assert!(matches!(connection.send(NOW, Kick::new(2)), Err(Error::Closed { lost: Lost::NotSent })));
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reserved::TimedOut);
 }

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, task::Poll, time::Duration};
 
 use beanstalk_proto::{
-    CommandError, Delete, Error, Instant, Request,
+    CommandError, Delete, Error, Full, Instant, Request,
     client::{Config, Connection, Limits, Ticket},
 };
 
@@ -82,6 +82,14 @@ pub(crate) fn is_pending<T>(connection: &mut Connection, ticket: &mut Ticket<T>)
 pub(crate) fn refusal<T: Debug>(connection: &mut Connection, ticket: &mut Ticket<T>) -> CommandError {
     let result = reply(connection, ticket);
     result.as_ref().err().and_then(Error::command_error).unwrap_or_else(|| panic!("{result:?} is not a refusal"))
+}
+
+/// The limit that must have kept a request from being queued.
+pub(crate) fn full<T: Debug>(sent: Result<T, Error>) -> Full {
+    match sent {
+        Err(Error::Full(full)) => full,
+        other => panic!("{other:?} and not refused for a limit"),
+    }
 }
 
 /// What a driver does when a reserve has taken over a slot and reading finds nothing: what comes now is for it.

@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use beanstalk_proto::{
     CommandError, Delete, Error, Kick, ListTubeUsed, Lost, Peek, PeekReady, ProtocolError, Put, Release, ReserveJob,
-    SendError, Stats, Use, Watch, client::Connection,
+    Stats, Use, Watch, client::Connection,
 };
 
 use crate::harness::{NOW, assert_in_step, connection, decode, feed, feed_early, refusal, reply, send, sent, written};
@@ -34,9 +34,8 @@ fn assert_poisoned(connection: &mut Connection, error: &ProtocolError) {
     connection.abort();
     for _ in 0..2 {
         let refused = connection.send(NOW, Delete::new(1)).unwrap_err();
-        assert_eq!(refused, SendError::Protocol(error.clone()), "it repeats itself");
-        let umbrella = Error::from(refused);
-        assert!(umbrella.is_fatal() && umbrella.lost() == Some(Lost::NotSent));
+        assert!(refused.is_fatal() && refused.lost() == Some(Lost::NotSent));
+        assert!(matches!(refused, Error::Protocol { error: again, .. } if again == *error), "it repeats itself");
     }
 }
 
@@ -52,7 +51,7 @@ fn a_reply_to_nothing_poisons() {
             feed(&mut connection, piece);
         }
         let error = ProtocolError::clone(match &connection.send(NOW, Stats::new()) {
-            Err(SendError::Protocol(error)) => error,
+            Err(Error::Protocol { error, .. }) => error,
             other => panic!("{other:?}"),
         });
         assert_eq!(shown(&error), "the server sent \"DELETED\" although nothing was asked");
@@ -68,7 +67,7 @@ fn a_second_reply_to_one_request_poisons_and_the_first_is_still_there() {
     reply(&mut connection, &mut ticket).expect("what came before the nonsense is good");
     let error = connection.send(NOW, Delete::new(2)).unwrap_err();
     assert!(
-        matches!(&error, SendError::Protocol(ProtocolError::Unsolicited { line }) if line.to_string() == "\"INSERTED 5\"")
+        matches!(&error, Error::Protocol { error: ProtocolError::Unsolicited { line }, .. } if line.to_string() == "\"INSERTED 5\"")
     );
 }
 
@@ -210,7 +209,7 @@ fn the_end_of_the_stream_at_any_byte_of_a_reply_is_a_closed_connection() {
                 Ok(_) | Err(Error::Command { .. }) if len == input.len() => {}
                 other => panic!("after {len} bytes: {other:?}"),
             }
-            assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Closed);
+            assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::Closed { lost: Lost::NotSent })));
         }
     }
 }

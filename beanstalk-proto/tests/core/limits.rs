@@ -2,11 +2,10 @@
 
 use beanstalk_proto::{
     Bury, Delete, Error, Full, JobId, Kick, ListTubes, Lost, Peek, PeekReady, ProtocolError, Put, Request, Reserve,
-    SendError,
     client::{Connection, Limits},
 };
 
-use crate::harness::{NOW, assert_in_step, decode, feed, limited, reply, send, written};
+use crate::harness::{NOW, assert_in_step, decode, feed, full, limited, reply, send, written};
 
 fn reply_limit(reply_body: usize) -> Connection {
     limited(Limits { reply_body, ..Limits::default() })
@@ -107,15 +106,15 @@ fn requests_in_flight_are_limited_until_replies_are_taken() {
     let mut connection = limited(Limits { in_flight: 2, ..Limits::default() });
     let mut first = send(&mut connection, Kick::new(1));
     let _second = send(&mut connection, Kick::new(2));
-    let full = SendError::Full(Full::InFlight { limit: 2 });
-    assert_eq!(connection.send(NOW, Kick::new(3)).unwrap_err(), full);
-    assert_eq!(connection.check_send(&Kick::new(3).expect()), Err(full.clone()));
+    let reached = Full::InFlight { limit: 2 };
+    assert_eq!(full(connection.send(NOW, Kick::new(3))), reached);
+    assert_eq!(full(connection.check_send(&Kick::new(3).expect())), reached);
     assert_eq!(written(&mut connection), b"kick 1\r\nkick 2\r\n");
     feed(&mut connection, b"KICKED 1\r\n");
-    assert_eq!(connection.send(NOW, Kick::new(3)).unwrap_err(), full, "the reply is here, but nobody took it");
+    assert_eq!(full(connection.send(NOW, Kick::new(3))), reached, "the reply is here, but nobody took it");
     reply(&mut connection, &mut first).unwrap();
     let _third = send(&mut connection, Kick::new(3));
-    let error = Error::from(full);
+    let error = Error::from(reached);
     assert!(!error.is_fatal() && error.lost() == Some(Lost::NotSent));
 }
 
@@ -124,15 +123,11 @@ fn bytes_queued_are_limited_until_they_are_written() {
     let mut connection = limited(Limits { queued: 30, ..Limits::default() });
     let _first = send(&mut connection, Put::of("hello"));
     assert_eq!(connection.queued(), 24);
-    let refused = connection.send(NOW, Put::of("hello")).unwrap_err();
-    assert_eq!(refused, SendError::Full(Full::Queued { bytes: 24, limit: 30 }));
+    assert_eq!(full(connection.send(NOW, Put::of("hello"))), Full::Queued { bytes: 24, limit: 30 });
     assert_eq!(connection.queued(), 24, "nothing of it was queued");
     connection.transmitted(20);
     let _second = send(&mut connection, Put::of("hello"));
-    assert_eq!(
-        connection.send(NOW, Delete::new(1)).unwrap_err(),
-        SendError::Full(Full::Queued { bytes: 28, limit: 30 })
-    );
+    assert_eq!(full(connection.send(NOW, Delete::new(1))), Full::Queued { bytes: 28, limit: 30 });
     assert_eq!(written(&mut connection), b"lo\r\nput 1024 0 60 5\r\nhello\r\n");
 }
 
@@ -140,7 +135,7 @@ fn bytes_queued_are_limited_until_they_are_written() {
 fn an_empty_queue_takes_a_single_request_of_any_length() {
     let mut connection = limited(Limits { queued: 10, ..Limits::default() });
     let _ticket = send(&mut connection, Put::of(vec![b'x'; 10_000]));
-    assert!(matches!(connection.send(NOW, Delete::new(1)), Err(SendError::Full(Full::Queued { limit: 10, .. }))));
+    assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::Full(Full::Queued { limit: 10, .. }))));
 }
 
 #[test]

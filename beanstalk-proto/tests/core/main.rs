@@ -23,7 +23,6 @@ mod limits;
 mod misuse;
 mod names;
 mod parking;
-mod pipeline;
 mod properties;
 mod raw;
 mod replies;

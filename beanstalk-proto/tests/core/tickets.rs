@@ -1,12 +1,13 @@
 //! Requests and replies match by order; tickets may be polled in any.
 
 use beanstalk_proto::{
-    Command, Delete, Error, Full, Kick, Peek, Put, ReserveWithTimeout, Reserved, SendError, Stats, TicketError, Watch,
+    Command, Delete, Error, Full, Kick, Peek, Put, ReserveWithTimeout, Reserved, Stats, TicketError, Watch,
     client::{Connection, Limits},
 };
 
 use crate::harness::{
-    NOW, assert_in_step, at, connection, decode, feed, is_pending, late, limited, refusal, reply, send, sent, written,
+    NOW, assert_in_step, at, connection, decode, feed, full, is_pending, late, limited, refusal, reply, send, sent,
+    written,
 };
 
 #[test]
@@ -130,7 +131,7 @@ fn replies_that_nobody_claims_are_limited() {
         feed(&mut connection, b"KICKED 1\r\n");
         drop(ticket);
     }
-    assert_eq!(connection.send(NOW, Kick::new(1)).unwrap_err(), SendError::Full(Full::InFlight { limit: 100 }));
+    assert_eq!(full(connection.send(NOW, Kick::new(1))), Full::InFlight { limit: 100 });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use beanstalk_proto::{
     ArgumentError, Command, Delete, Error, Instant, JobId, Kick, Lost, Peek, Put, Raw, Reply, Request, Reserve,
-    ReserveWithTimeout, Reserved, SendError, Subject,
+    ReserveWithTimeout, Reserved, Subject,
     client::{Config, Connection, SendOptions, Ticket, Timeout},
 };
 
@@ -197,7 +197,7 @@ fn a_timeout_of_zero_is_refused_and_nothing_is_queued() {
     let config = Config { reply_timeout: Some(Duration::ZERO), ..Config::default() };
     for (mut connection, options) in [(connection(), none), (Connection::new(config), SendOptions::default())] {
         let refused = connection.send_with(at(10), Kick::new(1), options);
-        assert!(matches!(refused, Err(SendError::Argument(ArgumentError::Setting { setting: "reply_timeout", .. }))));
+        assert!(matches!(refused, Err(Error::Argument(ArgumentError::Setting { setting: "reply_timeout", .. }))));
         assert!(!connection.wants_transmit() && connection.in_flight() == 0);
     }
 }

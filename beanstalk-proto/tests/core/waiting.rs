@@ -1,14 +1,13 @@
 //! What may be sent while the server waits in a reserve, and how an abandoned one is taken over.
 
 use beanstalk_proto::{
-    Command, Delete, Error, Full, Kick, Raw, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved,
-    SendError, Watch,
+    Command, Delete, Error, Full, Kick, Raw, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Watch,
     client::{Connection, Limits, Ticket},
 };
 
 use crate::harness::{
-    NOW, assert_in_step, at, connection, decode, feed, is_pending, late, limited, nothing_unread, reply, send, sent,
-    take_over, written,
+    NOW, assert_in_step, at, connection, decode, feed, full, is_pending, late, limited, nothing_unread, reply, send,
+    sent, take_over, written,
 };
 
 /// A connection whose `reserve` nobody waits for any more.
@@ -25,12 +24,11 @@ fn job(connection: &mut Connection, ticket: &mut Ticket<Reserved>) -> u64 {
 #[test]
 fn behind_a_waiting_reserve_nothing_is_sent() {
     let (mut connection, mut ticket) = sent(Reserve::new());
-    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
-    assert_eq!(connection.send(NOW, Reserve::new()).unwrap_err(), SendError::ReserveWaiting);
-    assert_eq!(connection.check_send(&Watch::new("a").expect()), Err(SendError::ReserveWaiting));
+    assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::ReserveWaiting)));
+    assert!(matches!(connection.send(NOW, Reserve::new()), Err(Error::ReserveWaiting)));
+    assert!(matches!(connection.check_send(&Watch::new("a").expect()), Err(Error::ReserveWaiting)));
     assert_eq!(connection.queued(), 0);
-    let error = Error::from(SendError::ReserveWaiting);
-    assert!(!error.is_fatal());
+    assert!(!Error::ReserveWaiting.is_fatal());
 
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
@@ -48,8 +46,8 @@ fn a_reserve_that_was_answered_no_longer_stands_in_the_way_although_its_reply_wa
 #[test]
 fn behind_an_abandoned_reserve_only_a_reserve_is_sent() {
     let mut connection = abandoned_reserve();
-    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
-    assert_eq!(connection.send(NOW, ReserveJob::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::ReserveWaiting)));
+    assert!(matches!(connection.send(NOW, ReserveJob::new(1)), Err(Error::ReserveWaiting)));
     assert!(connection.check_send(&Reserve::new().expect()).is_ok());
 }
 
@@ -140,7 +138,7 @@ fn timed_out_of_the_request_taken_over_sends_the_callers_own_under_the_same_tick
     let mut ticket = send(&mut connection, Reserve::new());
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(written(&mut connection), b"reserve\r\n");
-    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::ReserveWaiting);
+    assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::ReserveWaiting)));
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
 }
@@ -286,7 +284,7 @@ fn reserves_that_are_sent_again_stay_within_the_limit() {
     assert_eq!((connection.queued(), connection.in_flight()), (0, 1), "it takes over the other one");
     let mut second = send(&mut connection, ReserveWithTimeout::new(9));
     assert_eq!(written(&mut connection), b"reserve-with-timeout 9\r\n");
-    assert_eq!(connection.send(NOW, Delete::new(1)).unwrap_err(), SendError::Full(Full::InFlight { limit: 2 }));
+    assert_eq!(full(connection.send(NOW, Delete::new(1))), Full::InFlight { limit: 2 });
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!(written(&mut connection), b"reserve-with-timeout 8\r\n", "there is none to take over any more");
     assert_eq!(connection.in_flight(), 2);
@@ -305,16 +303,16 @@ fn late_tickets_that_nobody_polls_are_limited_too() {
         let _dropped = send(&mut connection, ReserveWithTimeout::new(0));
         connection.handle_timeout(NOW);
     }
-    let full = SendError::Full(Full::InFlight { limit: 2 });
-    assert_eq!(connection.send(NOW, ReserveWithTimeout::new(10)).unwrap_err(), full);
-    assert_eq!(connection.check_send(&Reserve::new().expect()), Err(full));
+    let reached = Full::InFlight { limit: 2 };
+    assert_eq!(full(connection.send(NOW, ReserveWithTimeout::new(10))), reached);
+    assert_eq!(full(connection.check_send(&Reserve::new().expect())), reached);
 }
 
 #[test]
 fn bad_arguments_are_refused_before_anything_is_taken_over() {
     let mut connection = abandoned_reserve();
     let error = connection.send(NOW, ReserveWithTimeout::new(1 << 31)).unwrap_err();
-    assert!(matches!(error, SendError::Argument(_)));
+    assert!(matches!(error, Error::Argument(_)));
     let mut ticket = take_over(&mut connection, Reserve::new());
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);

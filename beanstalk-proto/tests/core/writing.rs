@@ -1,7 +1,7 @@
 //! What goes out: whole requests, in order, whatever the transport takes at a time; and when a request counts as handed
 //! out.
 
-use beanstalk_proto::{ArgumentError, Delete, Kick, Put, SendError, Use, Watch, client::Connection};
+use beanstalk_proto::{ArgumentError, Delete, Error, Kick, Put, Use, Watch, client::Connection};
 
 use crate::harness::{NOW, Random, connection, feed, reply, send, written};
 
@@ -101,7 +101,7 @@ fn a_large_body_alone_may_be_cut_off_and_followed_anywhere() {
             if let Some(tube) = follow {
                 match connection.send(NOW, Watch::new(tube)) {
                     Ok(_) => expected.extend_from_slice(b"watch jobs\r\n"),
-                    Err(error) => assert!(matches!(error, SendError::Argument(_)), "{error}"),
+                    Err(error) => assert!(matches!(error, Error::Argument(_)), "{error}"),
                 }
             }
             assert_eq!(connection.queued(), expected.len(), "cut at {cut}, followed by {follow:?}");
@@ -118,10 +118,10 @@ fn a_refused_argument_leaves_the_queue_as_it_was() {
     let mut kick = send(&mut connection, Kick::new(1));
     connection.transmitted(2);
     let before = connection.transmit().collect::<Vec<_>>().concat();
-    assert!(matches!(connection.send(NOW, Watch::new("no good")), Err(SendError::Argument(ArgumentError::Tube(_)))));
+    assert!(matches!(connection.send(NOW, Watch::new("no good")), Err(Error::Argument(ArgumentError::Tube(_)))));
     assert!(matches!(
         connection.send(NOW, Put::of(vec![b'x'; 5000]).delay(std::time::Duration::MAX)),
-        Err(SendError::Argument(ArgumentError::TooManySeconds { .. }))
+        Err(Error::Argument(ArgumentError::TooManySeconds { .. }))
     ));
     assert_eq!(connection.transmit().collect::<Vec<_>>().concat(), before);
     assert_eq!((connection.queued(), connection.in_flight()), (before.len(), 1));

@@ -179,7 +179,7 @@ async fn own_loop(client: &mut Client) {
             let (at, asked) = (client.ask(link, &command), client.sim.now());
             match own.connection.send(own.stream.now(), command) {
                 Ok(ticket) => tickets.push((at, asked, ticket)),
-                Err(error) => client.told(link, at, asked, &Err(error.into())),
+                Err(error) => client.told(link, at, asked, &Err(error)),
             }
             own.check_limits(client);
         } else if !tickets.is_empty() {

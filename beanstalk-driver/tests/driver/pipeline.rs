@@ -1,13 +1,55 @@
 //! Many requests, one result each, in their order.
 
-use std::task::Poll;
+use std::{task::Poll, time::Duration};
 
+use beanstalk_driver::Pipeline;
 use beanstalk_proto::{
-    ArgumentError, Command, Error, JobId, Kick, Lost, Priority, ProtocolError, Put, Reply, TubeName, Watch,
-    client::{Connection, Limits, Pipeline},
+    ArgumentError, Command, Delete, Error, Instant, JobId, Kick, Lost, Priority, ProtocolError, Put, Reply, Reserve,
+    TubeName, Watch,
+    client::{Config, Connection, Limits},
 };
 
-use crate::harness::{NOW, assert_in_step, at, connection, feed, feed_early, late, limited, send, written};
+/// The time, where it does not matter.
+const NOW: Instant = Instant::ZERO;
+
+fn at(seconds: u64) -> Instant {
+    NOW + Duration::from_secs(seconds)
+}
+
+fn connection() -> Connection {
+    Connection::new(Config::default())
+}
+
+/// Takes everything that waits to be written, as a transport would.
+fn written(connection: &mut Connection) -> Vec<u8> {
+    let bytes = connection.transmit().collect::<Vec<_>>().concat();
+    connection.transmitted(bytes.len());
+    connection.flushed();
+    bytes
+}
+
+/// Gives the connection what the server sends when all that waits was written.
+fn feed(connection: &mut Connection, bytes: &[u8]) {
+    written(connection);
+    connection.receive(NOW, bytes);
+}
+
+/// What a driver does when something is due: it reads once, which finds nothing.
+fn late(connection: &mut Connection, now: Instant) {
+    connection.handle_timeout(now);
+    assert!(connection.wants_read(), "first a read is due");
+    connection.handle_timeout(now);
+    assert!(!connection.wants_read() && connection.poll_timeout().is_none_or(|at| at > now));
+}
+
+/// Proves that requests and replies still match: one more request gets its own answer.
+fn assert_in_sync(connection: &mut Connection) {
+    let mut ticket = connection.send(NOW, Delete::new(4711)).expect("there is room");
+    assert!(written(connection).ends_with(b"delete 4711\r\n"));
+    assert!(connection.poll_reply(&mut ticket).is_pending(), "an earlier reply is taken for this one's");
+    feed(connection, b"DELETED\r\n");
+    assert!(matches!(connection.poll_reply(&mut ticket), Poll::Ready(Ok(()))));
+}
 
 /// Answers every `kick n` with `KICKED n` and counts how many were in flight at most.
 fn run(connection: &mut Connection, pipeline: &mut Pipeline<impl Iterator<Item = Kick>>) -> (Vec<u64>, usize) {
@@ -59,7 +101,7 @@ fn what_the_driver_has_failed_with_is_given_once_and_not_for_each_request() {
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..3).map(Kick::new));
     pipeline.fill(&mut connection, NOW);
-    feed_early(&mut connection, b"DELETED\r\n");
+    connection.receive(NOW, b"DELETED\r\n");
     pipeline.fail();
     for _ in 0..3 {
         assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(Some(Err(Error::Closed { .. })))));
@@ -76,7 +118,7 @@ fn a_connection_with_less_room_than_the_window_is_enough() {
         Limits { queued: 1, ..Limits::default() },
         Limits { queued: 25, ..Limits::default() },
     ] {
-        let mut connection = limited(limits);
+        let mut connection = Connection::new(Config { limits, ..Config::default() });
         let mut pipeline = Pipeline::new((0..200).map(Kick::new));
         let (results, most) = run(&mut connection, &mut pipeline);
         assert!(results.iter().copied().eq(0..200), "{limits:?}");
@@ -96,7 +138,7 @@ fn what_waits_to_be_written_is_bounded_too() {
 #[test]
 fn a_long_queue_of_what_was_sent_before_does_not_end_it() {
     let mut connection = connection();
-    let large = send(&mut connection, Put::of(vec![b'x'; 600_000]));
+    let large = connection.send(NOW, Put::of(vec![b'x'; 600_000])).unwrap();
     connection.abandon(large);
     let mut pipeline = Pipeline::new((0..3).map(Kick::new));
     pipeline.fill(&mut connection, NOW);
@@ -123,7 +165,7 @@ fn a_refusal_or_a_bad_argument_stands_in_its_place_and_disturbs_no_other() {
     assert!(matches!(next(), Err(Error::Command { command: "watch", .. })));
     assert_eq!(next().unwrap(), 3);
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -132,7 +174,7 @@ fn after_a_fatal_error_the_rest_are_closed_each_with_its_own_lost() {
     let mut pipeline = Pipeline::new((0..70).map(Kick::new));
     pipeline.fill(&mut connection, NOW);
     connection.transmitted(b"kick 0\r\n".len() * 3);
-    feed_early(&mut connection, b"KICKED 0\r\nDELETED\r\n");
+    connection.receive(NOW, b"KICKED 0\r\nDELETED\r\n");
     let mut results = Vec::new();
     loop {
         pipeline.fill(&mut connection, NOW);
@@ -179,7 +221,7 @@ fn a_result_that_came_with_the_last_bytes_is_not_late() {
     assert!(matches!(timed_out, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown, .. })))));
     assert!(matches!(pipeline.poll_next(&mut connection), Poll::Ready(None)));
     feed(&mut connection, b"KICKED 6\r\n");
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -202,7 +244,9 @@ fn what_is_behind_a_reserve_is_held_back_until_it_has_its_job() {
 
 #[test]
 fn behind_somebody_elses_reserve_each_request_is_refused_in_its_place() {
-    let (mut connection, _reserve) = crate::harness::sent(beanstalk_proto::Reserve::new());
+    let mut connection = connection();
+    let _reserve = connection.send(NOW, Reserve::new()).unwrap();
+    written(&mut connection);
     let mut pipeline = Pipeline::new((0..3).map(Kick::new));
     for _ in 0..3 {
         pipeline.fill(&mut connection, NOW);
@@ -212,7 +256,7 @@ fn behind_somebody_elses_reserve_each_request_is_refused_in_its_place() {
 }
 
 #[test]
-fn a_pipeline_abandoned_half_way_leaves_the_connection_in_step() {
+fn a_pipeline_abandoned_half_way_leaves_the_connection_in_sync() {
     let mut connection = connection();
     let put = |n| Command::Put { priority: Priority(n), delay: 0, ttr: 1, body: vec![] };
     let mut pipeline = Pipeline::new((0..3).map(put).chain([Command::Use { tube: TubeName::default() }]));
@@ -222,7 +266,7 @@ fn a_pipeline_abandoned_half_way_leaves_the_connection_in_step() {
     pipeline.abandon(&mut connection);
     feed(&mut connection, b"RTED 2\r\nINSERTED 3\r\nUSING default\r\n");
     assert_eq!(connection.in_flight(), 0);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -272,5 +316,5 @@ fn a_result_that_did_not_come_in_time_is_skipped_and_the_next_still_matches() {
         assert!(matches!(result, Poll::Ready(Some(Err(Error::TimedOut { lost: Lost::Unknown, .. })))));
     }
     feed(&mut connection, b"ED 0\r\nKICKED 1\r\n");
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }

@@ -6,11 +6,9 @@ use core::{
     task::{Poll, ready},
 };
 
-use super::{Connection, SendOptions, Ticket, Timeout};
-use crate::{
-    error::{Error, Lost, SendError},
-    request::Request,
-    time::Instant,
+use beanstalk_proto::{
+    Error, Instant, Lost, Request,
+    client::{Connection, SendOptions, Ticket, Timeout},
 };
 
 /// Requests in flight at most; more gains nothing.
@@ -61,7 +59,7 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
             // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.
             let expect = request.expect();
             let room = connection.check_send(&expect);
-            if matches!(room, Err(SendError::Full(_) | SendError::ReserveWaiting)) && !self.entries.is_empty() {
+            if matches!(room, Err(Error::Full(_) | Error::ReserveWaiting)) && !self.entries.is_empty() {
                 self.held = Some(request);
                 return;
             }
@@ -74,8 +72,8 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
                     waited: connection.config().reply_timeout.unwrap_or_default(),
                     lost: Lost::NotSent,
                 }),
-                Ok(()) => connection.send_with(now, request, options).map_err(Error::from),
-                Err(refused) => Err(refused.into()),
+                Ok(()) => connection.send_with(now, request, options),
+                Err(refused) => Err(refused),
             };
             self.entries.push_back(match sent {
                 Ok(ticket) => Entry::Sent(ticket),

@@ -180,13 +180,13 @@ pub use command::Refused;
 #[doc(hidden)]
 pub use commands::*;
 pub use error::{
-    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Instead, Lost, ProtocolError, Subject, TicketError,
+    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, Subject, TicketError,
     TubeNameError, TubeNameRule,
 };
 #[cfg(feature = "std")]
 pub use error::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError, TlsError};
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
-pub use request::{Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, Sharing, TIMEOUT_FOREVER, Wait, encode};
+pub use request::{Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, TIMEOUT_FOREVER, Wait, encode};
 pub use table::Command;
 pub use time::Instant;
 pub use transmit::Segments;

@@ -23,6 +23,7 @@
 mod call;
 mod driver;
 mod line;
+mod sharing;
 mod state;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -43,7 +44,7 @@ use crate::{
     runtime::Runtime,
 };
 use beanstalk_proto::{
-    Argument, ArgumentError, Error, Expect, Instead, Job, Kind, Reply, Request, Sharing, TubeArg, TubeName, Wait,
+    Argument, Error, Job, Reply, Request, TubeArg, TubeName,
     client::{Config, Connection, Timeout},
 };
 use call::{Turn, Waiting};
@@ -140,7 +141,7 @@ impl<R: Runtime> SharedClient<R> {
     ///
     /// # Errors
     ///
-    /// [`ArgumentError::NotShareable`] if it waits or depends on a tube; everything that [`Error`] lists.
+    /// [`ArgumentError::NotShareable`](beanstalk_proto::ArgumentError::NotShareable) if it waits or depends on a tube; everything that [`Error`] lists.
     pub async fn call<Q: Request + Clone>(&self, request: Q) -> Result<Q::Reply, Error> {
         self.run(None, request).await
     }
@@ -228,7 +229,7 @@ impl<R: Runtime> SharedClient<R> {
     }
 
     async fn run<Q: Request + Clone>(&self, tube: Option<TubeName>, request: Q) -> Result<Q::Reply, Error> {
-        check_shareable(&request.expect(), tube.is_some())?;
+        sharing::check(&request.expect(), tube.is_some())?;
         self.run_within(None, tube.as_ref(), request).await
     }
 
@@ -255,7 +256,7 @@ impl<R: Runtime> SharedClient<R> {
         tube: Option<TubeName>,
         request: Q,
     ) -> Result<SharedReply<R, Q::Reply>, Error> {
-        check_shareable(&request.expect(), tube.is_some())?;
+        sharing::check(&request.expect(), tube.is_some())?;
         self.start_within(None, tube.as_ref(), &request).await
     }
 
@@ -319,17 +320,4 @@ impl<R: Runtime, T> Future for SharedReply<R, T> {
         let Self { waiting, decode } = self.get_mut();
         waiting.poll_reply(cx).map(|result| result.and_then(|reply| decode(waiting, reply)))
     }
-}
-
-fn check_shareable(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
-    let sharing = expect.kind().map_or(Sharing::AsIs, Kind::sharing);
-    let instead = match (sharing, expect.kind()) {
-        (Sharing::AsIs, _) if expect.waits() == Wait::No => return Ok(()),
-        (Sharing::InTube(_), _) if in_tube && expect.waits() == Wait::No => return Ok(()),
-        (Sharing::InTube(method), _) => Instead::InTube(method),
-        (_, Some(Kind::Use | Kind::ListTubeUsed)) => Instead::TubeOfEachCall,
-        (_, Some(Kind::Quit)) => Instead::Drop,
-        _ => Instead::Client,
-    };
-    Err(ArgumentError::NotShareable { command: expect.command(), instead })
 }

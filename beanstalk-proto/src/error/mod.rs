@@ -30,7 +30,7 @@ use crate::{
 };
 pub use crate::{
     reply::{CommandError, ProtocolError},
-    types::{ArgumentError, Excerpt, Instead, Subject, TubeNameError, TubeNameRule},
+    types::{ArgumentError, Excerpt, Subject, TubeNameError, TubeNameRule},
 };
 
 /// What can have become of a request that got no answer.

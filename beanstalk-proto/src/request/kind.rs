@@ -6,29 +6,6 @@ use crate::{
     types::Dialect,
 };
 
-/// How a command can be sent on a connection that several callers share, each with tubes of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Sharing {
-    /// It neither waits nor has to do with the connection's tubes.
-    AsIs,
-    /// It is about the tube in use: with a `use` ahead of it. A client that is shared has this method for it, which takes the tube first.
-    InTube(&'static str),
-    /// Not at all: it waits, or changes what the other callers rely on.
-    No,
-}
-
-macro_rules! sharing {
-    (as_is) => {
-        Sharing::AsIs
-    };
-    (no) => {
-        Sharing::No
-    };
-    ($in_tube:ident) => {
-        Sharing::InTube(stringify!($in_tube))
-    };
-}
-
 macro_rules! define_kinds {
     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
        $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $(Reply::$variant:ident $(($value:tt))? => $result:expr,)* }
@@ -52,12 +29,6 @@ macro_rules! define_kinds {
             /// How a line of this command begins, as a server matches it.
             pub(crate) const fn prefix(self) -> &'static str {
                 match self { $(Self::$name => $prefix),* }
-            }
-
-            /// Returns how it can be sent on a connection that several callers share.
-            #[must_use]
-            pub const fn sharing(self) -> Sharing {
-                match self { $(Self::$name => sharing!($shared)),* }
             }
 
             /// The replies that may answer it, general errors included.

@@ -42,7 +42,7 @@ use core::time::Duration;
 pub use args::TIMEOUT_FOREVER;
 pub(crate) use args::{Args, BadFormat, End};
 pub use encoder::Encoder;
-pub use kind::{Kind, Sharing};
+pub use kind::Kind;
 
 use crate::{
     error::{ArgumentError, CommandError, DecodeError},

@@ -135,7 +135,7 @@ pub enum ArgumentError {
         /// The command, as it is called on the wire.
         command: &'static str,
         /// What to call instead, and why.
-        instead: Instead,
+        instead: Box<str>,
     },
     /// A setting that makes no sense, or one that is missing.
     #[error("{setting}: {why}")]
@@ -155,36 +155,5 @@ impl ArgumentError {
     #[must_use]
     pub fn setting(setting: &'static str, why: impl Into<Box<str>>) -> Self {
         Self::Setting { setting, why: why.into() }
-    }
-}
-
-/// What to call instead of a request that a connection that tasks share does not take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Instead {
-    /// A method that brings the tube with it, by its name.
-    InTube(&'static str),
-    /// Nothing: it is about the tubes of a connection, and each call brings its own.
-    TubeOfEachCall,
-    /// A connection of one's own.
-    Client,
-    /// Nothing: the connection ends with its last handle.
-    Drop,
-}
-
-impl fmt::Display for Instead {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InTube(method) => {
-                write!(f, "it is about the tube in use, so call `{method}` with the tube, or `call_in`")
-            }
-            Self::TubeOfEachCall => f.write_str(
-                "the tube in use is that of each call, which the methods ending in `_in`, and `call_in`, take first",
-            ),
-            Self::Client => {
-                f.write_str("it waits, or is about the tubes that are watched, so call it on a `Client` or a `Session`")
-            }
-            Self::Drop => f.write_str("the connection ends when its last handle is dropped, so drop them"),
-        }
     }
 }

@@ -13,7 +13,7 @@ mod tube;
 use core::{fmt, str::FromStr, time::Duration};
 
 pub use self::{
-    argument::{ArgumentError, Instead, TubeNameError, TubeNameRule},
+    argument::{ArgumentError, TubeNameError, TubeNameRule},
     body::Body,
     dialect::Dialect,
     excerpt::Excerpt,

@@ -172,7 +172,8 @@ fn settle<T>(
             *unclaimed = unclaimed.saturating_sub(reply.body().map_or(0, <[u8]>::len));
             reply
         }
-        State::TooBig(TooBig { id, bytes, limit, .. }) => {
+        State::TooBig(too_big) => {
+            let TooBig { id, bytes, limit, .. } = *too_big;
             return Err(Error::ReplyTooBig { command: name().command, id, bytes, limit });
         }
         // While the connection goes on, so does the request: what of it waits to be written will be, and it may run after all.

@@ -142,8 +142,12 @@ impl Connection {
     fn head_arrived(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
         let written = self.transmit.written();
         match self.slots.next_pending() {
-            // All checks for nearly every reply that has no body.
+            // All checks for nearly every reply.
             Some(slot) if slot.direct.contains(head.kind) && slot.sent.end <= written => {
+                if head.kind.has_body() {
+                    self.body_follows(head, len);
+                    return Ok(());
+                }
                 mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
                 self.slots.answered();
                 self.reply_came();
@@ -170,16 +174,7 @@ impl Connection {
             return Err(early(slot, line, written));
         }
         if head.kind.has_body() {
-            let rest = self.framer.unread().get(len..).unwrap_or_default();
-            // Nearly always a small body came with its line, and nothing is unclaimed.
-            match rest.split_last_chunk() {
-                Some((body, b"\r\n")) if body.len() as u64 == head.bytes && self.over_limit(head.bytes).is_none() => {
-                    let (reply, whole) = (head.into_reply(&[], body.to_vec()), len.saturating_add(rest.len()));
-                    self.framer.consume(whole);
-                    self.answer(reply);
-                }
-                _ => self.body_begins(Shape::Known(head), head.bytes, len),
-            }
+            self.body_follows(head, len);
             return Ok(());
         }
         let reply = head.into_reply(name_in(line), Vec::new());
@@ -213,6 +208,21 @@ impl Connection {
         Ok(())
     }
 
+    /// Answers with the body that a line of this length has announced, or waits for it.
+    #[inline(never)]
+    fn body_follows(&mut self, head: Head, len: usize) {
+        let rest = self.framer.unread().get(len..).unwrap_or_default();
+        // Nearly always a small body came with its line, and nothing is unclaimed.
+        match rest.split_last_chunk() {
+            Some((body, b"\r\n")) if body.len() as u64 == head.bytes && self.over_limit(head.bytes).is_none() => {
+                let (reply, whole) = (head.into_reply(&[], body.to_vec()), len.saturating_add(rest.len()));
+                self.framer.consume(whole);
+                self.answer(reply);
+            }
+            _ => self.body_begins(Shape::Known(head), head.bytes, len),
+        }
+    }
+
     /// Waits for the body that a line of this length has announced.
     fn body_begins(&mut self, shape: Shape, bytes: u64, len: usize) {
         let over = self.over_limit(bytes);
@@ -243,7 +253,8 @@ impl Connection {
         }
         match (over, shape) {
             (Some(limit), shape) => {
-                self.answer_as(State::TooBig(TooBig { id: shape.id(), reserved: shape.is_reserved(), bytes, limit }));
+                let too_big = TooBig { id: shape.id(), reserved: shape.is_reserved(), bytes, limit };
+                self.answer_as(State::TooBig(too_big.into()));
             }
             (None, Shape::Known(head)) => self.answer(head.into_reply(&[], whole.bytes)),
             (None, Shape::Other(line)) => self.answer(Reply::Other(OtherReply::from_wire(line, Some(whole.bytes)))),

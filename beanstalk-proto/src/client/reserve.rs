@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Parked {
     Job(Job),
-    TooBig(TooBig),
+    TooBig(Box<TooBig>),
 }
 
 impl Connection {

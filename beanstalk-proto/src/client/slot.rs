@@ -46,7 +46,7 @@ pub(super) enum State {
     /// The reply is here.
     Answered(Reply),
     /// The reply is here, but its body was over a limit.
-    TooBig(TooBig),
+    TooBig(Box<TooBig>),
     /// The reply did not come in that time. Only beside the ring.
     Late(Duration),
     /// Nobody wants anything from this slot any more.
@@ -92,7 +92,7 @@ pub(super) struct Slot {
     pub(super) sent: Sent,
     pub(super) kind: Option<Kind>,
     pub(super) replies: ReplySet,
-    /// Those of them that are only a line and answer it with no other check; none, once somebody went away.
+    /// Those of them that answer it with no other check; none, once somebody went away.
     pub(super) direct: ReplySet,
     pub(super) wait: Wait,
     /// The job that it is about.
@@ -150,27 +150,37 @@ impl Slot {
         mem::forget(mem::replace(&mut self.state, State::Waiting));
         match (&expect.kind, &expect.other, &expect.subject) {
             (Some(kind), OtherReplies::None, Subject::None | Subject::Job(_) | Subject::Body(_))
-                if *kind != Kind::Quit && self.rare.is_none() =>
+                if *kind != Kind::Quit =>
             {
+                if self.rare.is_some() {
+                    self.forget_rare();
+                }
                 // A `put` could also be answered so that it is fatal.
-                let direct = if sent.body_at < sent.end { INSERTED } else { ReplySet::PLAIN };
-                self.direct = expect.replies.and(direct);
+                self.direct = expect.replies.and(match sent.body_at < sent.end {
+                    true => INSERTED,
+                    false if expect.echoed => ReplySet::PLAIN,
+                    false => ReplySet::PLAIN.or(ReplySet::BODIES),
+                });
                 mem::forget(expect);
             }
             _ => self.occupy_closely(expect),
         }
     }
 
-    /// As [`Slot::occupy`], for a request of which more has to be kept, or that comes after one.
+    /// Forgets what was kept of the request before. This and what follows are out of line, so that nearly always nothing refers to what a
+    /// request expects: it needs no place in memory then.
+    #[cold]
+    #[inline(never)]
+    fn forget_rare(&mut self) {
+        self.rare = None;
+    }
+
+    /// As [`Slot::occupy`], for a request of which more has to be kept.
     #[cold]
     fn occupy_closely(&mut self, expect: Expect) {
-        let Expect { command, kind, other, subject, .. } = expect;
-        let named = matches!(subject, Subject::Tube(_) | Subject::Line(_));
-        let plain = kind.is_some() && other == OtherReplies::None && !named;
-        let direct = plain && kind != Some(Kind::Quit) && self.sent.body_at == self.sent.end;
-        self.direct = if direct { self.replies.and(ReplySet::PLAIN) } else { ReplySet::EMPTY };
-        let rare = Rare { command: Some(command), other, about: subject, caller: None };
-        self.rare = if plain { None } else { Some(Box::new(rare)) };
+        let Expect { command, other, subject, .. } = expect;
+        self.direct = ReplySet::EMPTY;
+        self.rare = Some(Box::new(Rare { command: Some(command), other, about: subject, caller: None }));
     }
 
     /// Whether a reply with this line repeats what it has to.

@@ -209,9 +209,12 @@ impl ReplySet {
 
     /// The kinds that are no more than a line of a word and a number.
     pub(crate) const PLAIN: Self = {
-        let more = Self::of(&[ReplyKind::Reserved, ReplyKind::Found, ReplyKind::Ok, ReplyKind::Using]);
+        let more = Self::BODIES.or(Self::of(&[ReplyKind::Using]));
         Self(Self::ALL.0 & !more.0)
     };
+
+    /// The kinds that a body follows.
+    pub(crate) const BODIES: Self = Self::of(&[ReplyKind::Reserved, ReplyKind::Found, ReplyKind::Ok]);
 
     /// Whether a kind is in the set.
     #[must_use]

@@ -146,6 +146,38 @@ pub(crate) fn drain(rounds: usize) -> Result<String> {
     Ok(text)
 }
 
+/// Bodies of 16 MiB both ways, as fast as a bare socket moves them.
+pub(crate) fn large(rounds: usize) -> Result<String> {
+    let mut text = String::new();
+    for pin in BOTH {
+        eprint!("{}, {}", Work::Cycle16m, pin.title());
+        let cases = everybody(Work::Cycle16m, 20);
+        let measured = Rounds::measure(&cases, rounds, pin)?;
+        let title = format!("{}; {}", Work::Cycle16m.title(), pin.title());
+        let mut table = Table::new(&[
+            &title,
+            "MiB a second, both ways",
+            "speed / its floor",
+            "client CPU each",
+            "client CPU / its floor",
+        ]);
+        for (case, (job, _)) in cases.iter().enumerate() {
+            let floor = cases.iter().position(|(other, _)| other.contender == job.contender.floor()).unwrap_or(case);
+            let floor = if job.contender.is_ours() { floor } else { case };
+            table.row([
+                job.contender.title().to_owned(),
+                thousands(32.0 * measured.median(case, Sample::rate)),
+                format!("{:.2}", measured.ratio(case, floor, Sample::rate)),
+                time(measured.median(case, Sample::client_ns_each)),
+                format!("{:.2}", measured.ratio(case, floor, Sample::client_ns_each)),
+            ]);
+        }
+        text += &table.render();
+        text += "\n";
+    }
+    Ok(text)
+}
+
 /// Large bodies both ways through one pipeline, which jams whoever writes without reading.
 pub(crate) fn alternate(pairs: u64) -> Result<String> {
     let mut table =

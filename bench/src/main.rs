@@ -68,6 +68,8 @@ enum Measure {
     Drain,
     /// 60 KiB put and peek in turn through one pipeline
     Alternate,
+    /// 16 MiB put, reserved and deleted
+    Large,
     /// Our workers beside a loop of reserve and delete: at a steady rate, and flat out
     Worker,
     /// Behind a proxy that adds 1 ms each way
@@ -114,13 +116,14 @@ enum What {
 }
 
 impl Measure {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Counts,
         Self::Core,
         Self::Serial,
         Self::Pipeline,
         Self::Drain,
         Self::Alternate,
+        Self::Large,
         Self::Worker,
         Self::Latency,
         Self::Servers,
@@ -136,6 +139,7 @@ impl Measure {
             Self::Pipeline => "pipeline",
             Self::Drain => "drain",
             Self::Alternate => "alternate",
+            Self::Large => "large",
             Self::Worker => "worker",
             Self::Latency => "latency",
             Self::Servers => "servers",
@@ -154,6 +158,7 @@ impl Measure {
             Self::Pipeline => end_to_end::pipeline(rounds, pictures.as_deref())?,
             Self::Drain => end_to_end::drain(rounds)?,
             Self::Alternate => end_to_end::alternate(10_000)?,
+            Self::Large => end_to_end::large(rounds)?,
             Self::Worker => worker::report(rounds)?,
             Self::Latency => end_to_end::latency(rounds)?,
             Self::Servers => scale::servers(rounds)?,

@@ -59,6 +59,9 @@ impl Pin {
     }
 }
 
+/// The longest body that beanstalkd takes: 16 MiB.
+const MAX_JOB_SIZE: &str = "16777216";
+
 /// A running server; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -74,6 +77,9 @@ impl Server {
             Kind::Beanstalkd => command.arg(env::var("BEANSTALKD").unwrap_or_else(|_| "beanstalkd".to_owned())),
             Kind::Embedded => command.arg(env::current_exe()?).arg("serve"),
         };
+        if kind == Kind::Beanstalkd {
+            command.args(["-z", MAX_JOB_SIZE]);
+        }
         command.args(["-l", "127.0.0.1", "-p", &port.to_string()]);
         let child = command.stdin(Stdio::null()).spawn().context("could not start taskset and the server")?;
         let mut server = Self { child, port };

@@ -135,6 +135,8 @@ pub(crate) enum Work {
     DrainPipelined,
     /// Put and peek at 60 KiB in turn, all in one pipeline.
     Alternate,
+    /// Put, reserve and delete 16 MiB.
+    Cycle16m,
     /// Put 16 bytes over a connection that one task has to itself, though it could be shared.
     SharedOne,
     /// Put 16 bytes from 100 tasks over one connection.
@@ -163,6 +165,7 @@ impl Work {
             Self::PutPipelined => "put 16 B, pipelined",
             Self::DrainPipelined => "reserve, delete, pipelined",
             Self::Alternate => "put and peek 60 KiB, pipelined",
+            Self::Cycle16m => "put, reserve, delete 16 MiB",
             Self::SharedOne => "put 16 B from 1 task",
             Self::SharedHundred => "put 16 B from 100 tasks",
             Self::CoreParse => "parse a mixed reply",
@@ -188,6 +191,7 @@ impl Work {
                     | Self::PutPipelined
                     | Self::DrainPipelined
                     | Self::Alternate
+                    | Self::Cycle16m
                     | Self::SharedOne
                     | Self::SharedHundred
             )

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use beanstalk_sync::{Command, Delete, Put, Reply, Reserve};
 
-use super::wire::{BIG, DEPTH, PRIORITY, SMALL, TTR};
+use super::wire::{BIG, DEPTH, LARGE, PRIORITY, SMALL, TTR};
 
 #[derive(Debug)]
 pub(super) struct Client(beanstalk_sync::Client);
@@ -67,6 +67,17 @@ impl Client {
             }
             requests = deletes;
             left -= now;
+        }
+    }
+
+    /// Each body is what the reserve before has given, so that none is copied.
+    pub(super) fn cycle_large(&mut self, count: u64) {
+        let mut body = vec![b'x'; LARGE];
+        for _ in 0..count {
+            let _outcome = self.0.put(PRIORITY, 0, TTR, body).expect("put");
+            let job = self.0.reserve().expect("reserved").job().expect("a job");
+            self.0.delete(job.id).expect("deleted");
+            body = job.body;
         }
     }
 

@@ -149,7 +149,7 @@ macro_rules! serial {
     }};
 }
 
-/// The same for what is done with many commands in flight.
+/// The same for what each client does in its own way.
 macro_rules! pipelined {
     ($client:expr, $args:expr, [$($wait:tt)*]) => {{
         let (mut client, args) = ($client, $args);
@@ -159,7 +159,8 @@ macro_rules! pipelined {
             Work::DrainPaired => client.drain_paired(args.count)$($wait)*,
             Work::DrainPipelined => client.drain_pipelined(args.count)$($wait)*,
             Work::Alternate => client.alternate(args.count)$($wait)*,
-            work => bail!("{work} is not done with many commands in flight"),
+            Work::Cycle16m => client.cycle_large(args.count)$($wait)*,
+            work => bail!("{work} is done a command at a time"),
         }
         meter.stop(args.count);
     }};

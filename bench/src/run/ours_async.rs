@@ -71,6 +71,17 @@ macro_rules! ours_async {
                 }
             }
 
+            /// Each body is what the reserve before has given, so that none is copied.
+            pub(super) async fn cycle_large(&mut self, count: u64) {
+                let mut body = vec![b'x'; LARGE];
+                for _ in 0..count {
+                    let _outcome = self.0.put(PRIORITY, 0, TTR, body).await.expect("put");
+                    let job = self.0.reserve().await.expect("reserved").job().expect("a job");
+                    self.0.delete(job.id).await.expect("deleted");
+                    body = job.body;
+                }
+            }
+
             pub(super) async fn alternate(&mut self, count: u64) {
                 let mut results = self.0.call_all(alternating(count, &BIG));
                 while let Some(result) = results.next().await {
@@ -88,7 +99,7 @@ pub(super) mod on_tokio {
 
     use super::super::{
         Meter, RunArgs, Work, pipelined, serial, tokio_runtime,
-        wire::{BIG, DEPTH, PRIORITY, SMALL, TTR, alternating},
+        wire::{BIG, DEPTH, LARGE, PRIORITY, SMALL, TTR, alternating},
     };
 
     ours_async!(beanstalk_tokio);
@@ -137,7 +148,7 @@ pub(super) mod on_async_std {
 
     use super::super::{
         Meter, RunArgs, Work, pipelined, serial,
-        wire::{BIG, DEPTH, PRIORITY, SMALL, TTR, alternating},
+        wire::{BIG, DEPTH, LARGE, PRIORITY, SMALL, TTR, alternating},
     };
 
     ours_async!(beanstalk_async_std);

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 
-use super::wire::{self, BIG, DEPTH, OnJob, SMALL};
+use super::wire::{self, BIG, DEPTH, LARGE, OnJob, SMALL};
 
 #[derive(Debug)]
 pub(super) struct Client {
@@ -140,6 +140,22 @@ impl Client {
             }
             left -= now;
             held = now;
+        }
+    }
+
+    /// A large body both ways, from and to a buffer that is there.
+    pub(super) fn cycle_large(&mut self, count: u64) {
+        let request = wire::put(&vec![b'x'; LARGE]);
+        let mut reply = vec![0; LARGE + 64];
+        for _ in 0..count {
+            self.stream.write_all(&request).expect("written");
+            self.read();
+            self.write(wire::RESERVE);
+            let mut len = 0;
+            while len < wire::large_reply(&reply[..len]) {
+                len += self.stream.read(&mut reply[len..]).expect("read");
+            }
+            self.delete(wire::number(wire::digits(&reply)));
         }
     }
 

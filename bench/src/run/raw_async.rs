@@ -69,6 +69,22 @@ macro_rules! raw_async {
                 len
             }
 
+            /// A large body both ways, from and to a buffer that is there.
+            pub(super) async fn cycle_large(&mut self, count: u64) {
+                let request = wire::put(&vec![b'x'; LARGE]);
+                let mut reply = vec![0; LARGE + 64];
+                for _ in 0..count {
+                    self.stream.write_all(&request).await.expect("written");
+                    self.read().await;
+                    self.stream.write_all(wire::RESERVE).await.expect("written");
+                    let mut len = 0;
+                    while len < wire::large_reply(&reply[..len]) {
+                        len += self.stream.read(&mut reply[len..]).await.expect("read");
+                    }
+                    self.delete(wire::number(wire::digits(&reply))).await;
+                }
+            }
+
             pub(super) async fn put_pipelined(&mut self, count: u64) {
                 let batch = self.small.repeat(DEPTH);
                 let one = self.small.len();
@@ -98,7 +114,7 @@ pub(super) mod on_tokio {
 
     use super::super::{
         Meter, RunArgs, Work, serial, tokio_runtime,
-        wire::{self, BIG, DEPTH, OnJob, SMALL},
+        wire::{self, BIG, DEPTH, LARGE, OnJob, SMALL},
     };
 
     raw_async!(TcpStream);
@@ -106,9 +122,13 @@ pub(super) mod on_tokio {
     pub(in super::super) fn run(args: RunArgs) -> Result<()> {
         tokio_runtime()?.block_on(async {
             let mut client = Client::connect(args.port).await?;
-            if args.work == Work::PutPipelined {
+            if !args.work.is_serial() {
                 let meter = Meter::start(args.server);
-                client.put_pipelined(args.count).await;
+                match args.work {
+                    Work::PutPipelined => client.put_pipelined(args.count).await,
+                    Work::Cycle16m => client.cycle_large(args.count).await,
+                    work => bail!("{} does not do {work}", args.contender),
+                }
                 meter.stop(args.count);
                 return Ok(());
             }
@@ -129,7 +149,7 @@ pub(super) mod on_async_std {
 
     use super::super::{
         Meter, RunArgs, Work, serial,
-        wire::{self, BIG, DEPTH, OnJob, SMALL},
+        wire::{self, BIG, DEPTH, LARGE, OnJob, SMALL},
     };
 
     raw_async!(TcpStream);
@@ -137,9 +157,13 @@ pub(super) mod on_async_std {
     pub(in super::super) fn run(args: RunArgs) -> Result<()> {
         task::block_on(async {
             let mut client = Client::connect(args.port).await?;
-            if args.work == Work::PutPipelined {
+            if !args.work.is_serial() {
                 let meter = Meter::start(args.server);
-                client.put_pipelined(args.count).await;
+                match args.work {
+                    Work::PutPipelined => client.put_pipelined(args.count).await,
+                    Work::Cycle16m => client.cycle_large(args.count).await,
+                    work => bail!("{} does not do {work}", args.contender),
+                }
                 meter.stop(args.count);
                 return Ok(());
             }

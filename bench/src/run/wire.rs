@@ -13,6 +13,9 @@ pub(super) const SMALL: &[u8] = b"0123456789abcdef";
 /// A large body, under the server's usual limit of 65535 bytes.
 pub(super) static BIG: [u8; 60 * 1024] = [b'x'; 60 * 1024];
 
+/// What a client takes at most, unless it is set otherwise.
+pub(super) const LARGE: usize = 16 * 1024 * 1024;
+
 pub(super) const PRIORITY: u32 = 1024;
 /// Long enough that no job comes back while something is measured.
 pub(super) const TTR: u32 = 3600;
@@ -91,6 +94,12 @@ pub(super) fn number(digits: &[u8]) -> u64 {
 /// Whether the reply to a peek has arrived whole.
 pub(super) fn is_whole_peek(reply: &[u8]) -> bool {
     reply.len() > BIG.len() && reply.ends_with(b"\r\n")
+}
+
+/// How long the reply that begins so is, with a body of [`LARGE`]; more than has arrived while its line has not.
+pub(super) fn large_reply(reply: &[u8]) -> usize {
+    let line = reply.iter().take(64).position(|&byte| byte == b'\n');
+    line.map_or(usize::MAX, |line_end| line_end + 1 + LARGE + 2)
 }
 
 /// Makes so many small jobs ready, quickly.

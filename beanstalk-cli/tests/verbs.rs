@@ -4,18 +4,12 @@ mod support;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use support::verbs;
+
 /// Verbs that print what they are asked for in one form only, or run until they are stopped: tests of their own run them.
 const ONE_FORM: [&str; 6] = ["export", "top", "metrics", "work", "completions", "man"];
 /// Verbs that ask no server, or go on trying to connect until they are stopped. `import` fails as `put` does.
 const NO_SERVER: [&str; 6] = ["top", "work", "completions", "man", "import", "help"];
-
-/// The verbs, as `--help` lists them.
-fn verbs() -> Vec<String> {
-    let output = support::beanstalk(&["--help"]).output().expect("it runs");
-    let help = String::from_utf8(output.stdout).expect("it is text");
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    commands.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
-}
 
 /// What is known of a command line: its verb, the form that it asks for, whether its server exists, and what it exits with.
 fn cases() -> BTreeSet<(String, String, bool, u8)> {

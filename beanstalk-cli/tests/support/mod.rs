@@ -88,6 +88,14 @@ pub fn beanstalk(args: &[&str]) -> Command {
     command
 }
 
+/// The verbs, as `--help` lists them.
+pub fn verbs() -> Vec<String> {
+    let output = beanstalk(&["--help"]).output().expect("it runs");
+    let help = String::from_utf8(output.stdout).expect("it is text");
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    commands.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     let found = env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file());
     found.or_else(|| Some(PathBuf::from("/usr/sbin").join(name)).filter(|path| Path::is_file(path)))

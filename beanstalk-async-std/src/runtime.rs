@@ -3,10 +3,10 @@
 use std::{future::Future, time};
 
 use async_std::task;
-use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime, connect::connect};
 use beanstalk_proto::{Error, Instant};
 
-use crate::{client::Client, stream::Stream, transport::Transport};
+use crate::{dial::Dial, stream::Stream, transport::Transport};
 
 /// The runtime of async-std, which every program has.
 #[derive(Clone, Copy, Debug)]
@@ -24,14 +24,9 @@ impl Default for AsyncStd {
 impl Runtime for AsyncStd {
     type Handlers = Futures;
     type Transport = Transport<Stream>;
-    type Client = Client;
 
-    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Client, Error> {
-        Client::open(route, options).await
-    }
-
-    fn driver(client: &mut Client) -> &mut Driver<Transport<Stream>> {
-        &mut client.driver
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Driver<Transport<Stream>>, Error> {
+        connect::<Dial>(route, options).await
     }
 
     fn now(&self) -> Instant {

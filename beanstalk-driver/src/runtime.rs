@@ -57,18 +57,12 @@ pub trait Runtime: Default + Send + Sync + 'static {
     /// The stream and timer under its clients.
     type Transport: PollTransport + Send;
 
-    /// Its client: one connection.
-    type Client: Send;
-
     /// Connects, within the connect timeout of the options.
     fn connect(
         &self,
         route: &Route,
         options: &ConnectOptions,
-    ) -> impl Future<Output = Result<Self::Client, Error>> + Send;
-
-    /// What moves a client's bytes.
-    fn driver(client: &mut Self::Client) -> &mut Driver<Self::Transport>;
+    ) -> impl Future<Output = Result<Driver<Self::Transport>, Error>> + Send;
 
     /// What time it is.
     fn now(&self) -> Instant;
@@ -117,9 +111,9 @@ pub trait Runtime: Default + Send + Sync + 'static {
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Looks, without waiting, whether a connection on which nothing was done for a while has ended.
-pub(crate) async fn has_ended<R: Runtime>(client: &mut R::Client) -> bool {
+pub(crate) async fn has_ended<R: Runtime>(client: &mut Driver<R::Transport>) -> bool {
     R::pass().await;
-    R::driver(client).is_closed()
+    client.is_closed()
 }
 
 /// A timer that is set anew only when what it waits for has changed.

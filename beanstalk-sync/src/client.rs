@@ -1,6 +1,6 @@
 //! The blocking client: one connection.
 
-use beanstalk_driver::{ConnectOptions, Driver, Route};
+use beanstalk_driver::{ConnectOptions, Driver};
 use beanstalk_proto::{
     Error,
     client::{Config, Connection},
@@ -55,11 +55,7 @@ impl Client {
     ///
     /// As [`Client::connect`].
     pub fn connect_with(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
-        Self::open(&endpoint.parse()?, &options.into())
-    }
-
-    pub(crate) fn open(route: &Route, options: &ConnectOptions) -> Result<Self, Error> {
-        Ok(Self { driver: dial::connect(route, options)? })
+        Ok(Self { driver: dial::connect(&endpoint.parse()?, &options.into())? })
     }
 }
 

@@ -127,7 +127,6 @@ pub use beanstalk_proto::{
 };
 pub use call_all::CallAll;
 pub use client::Client;
-#[cfg(unix)]
 pub use dial::connector;
 pub use session::{JobHandle, Session};
 #[cfg(feature = "threads")]

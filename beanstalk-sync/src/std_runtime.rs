@@ -7,7 +7,7 @@ use beanstalk_proto::{Error, Instant};
 
 use crate::{
     blocking::{Blocking, block_on},
-    client::Client,
+    dial,
     transport::Stream,
 };
 
@@ -27,14 +27,9 @@ impl Default for Std {
 impl Runtime for Std {
     type Handlers = Functions;
     type Transport = Blocking<Stream>;
-    type Client = Client;
 
-    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Client, Error> {
-        Client::open(route, options)
-    }
-
-    fn driver(client: &mut Client) -> &mut Driver<Blocking<Stream>> {
-        &mut client.driver
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Driver<Blocking<Stream>>, Error> {
+        dial::connect(route, options)
     }
 
     fn now(&self) -> Instant {

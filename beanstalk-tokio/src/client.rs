@@ -1,13 +1,13 @@
 //! The client for one task: one connection.
 
-use beanstalk_driver::{ConnectOptions, Driver, Route};
+use beanstalk_driver::{ConnectOptions, Driver, connect::connect};
 use beanstalk_proto::{
     Error,
     client::{Config, Connection},
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{dial, stream::Stream, transport::Transport};
+use crate::{dial::Dial, stream::Stream, transport::Transport};
 
 /// One connection to a server. Every command of the protocol is a method.
 ///
@@ -71,11 +71,8 @@ impl Client {
     ///
     /// As [`Client::connect`].
     pub async fn connect_with(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
-        Self::open(&endpoint.parse()?, &options.into()).await
-    }
-
-    pub(crate) async fn open(route: &Route, options: &ConnectOptions) -> Result<Self, Error> {
-        Ok(Self { driver: dial::connect(route, options).await? })
+        let driver = connect::<Dial>(&endpoint.parse()?, &options.into()).await?;
+        Ok(Self { driver })
     }
 }
 

@@ -5,11 +5,11 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
+use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime, connect::connect};
 use beanstalk_proto::{Error, Instant};
 use tokio::{runtime::Handle, task, time};
 
-use crate::{client::Client, stream::Stream, transport::Transport};
+use crate::{dial::Dial, stream::Stream, transport::Transport};
 
 /// The tokio runtime that a task runs on.
 #[derive(Clone, Copy, Debug)]
@@ -27,14 +27,9 @@ impl Default for Tokio {
 impl Runtime for Tokio {
     type Handlers = Futures;
     type Transport = Transport<Stream>;
-    type Client = Client;
 
-    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Client, Error> {
-        Client::open(route, options).await
-    }
-
-    fn driver(client: &mut Client) -> &mut Driver<Transport<Stream>> {
-        &mut client.driver
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Driver<Transport<Stream>>, Error> {
+        connect::<Dial>(route, options).await
     }
 
     fn now(&self) -> Instant {

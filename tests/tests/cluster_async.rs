@@ -59,7 +59,7 @@ async fn script<R: Adapter>(tally: &Tally, addresses: &[String], handle: WorkerH
     let runtime = R::default();
     for address in addresses {
         let mut client = runtime.connect(&address.parse().unwrap(), &ConnectOptions::default()).await.unwrap();
-        let empty = tasks::wait_until_empty(R::driver(&mut client), TUBE, Some(LONG)).await.unwrap();
+        let empty = tasks::wait_until_empty(&mut client, TUBE, Some(LONG)).await.unwrap();
         assert!(empty, "{address} is not empty");
         let mut session = Session::<R>::connect(address).await.unwrap();
         for tube in session.list_tubes().await.unwrap() {

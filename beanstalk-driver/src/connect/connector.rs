@@ -1,22 +1,34 @@
 //! A way to a server that an application brings.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, boxed::Box, fmt, future::Future, io, pin::Pin, sync::Arc, time::Duration};
+
+use super::endpoint::Node;
 
 /// Connects in place of the sockets that a binding makes: through a tunnel or a proxy, say, or to a server in the same process. A
 /// binding's function `connector` makes one of a function that gives that runtime's streams; no other binding can use it.
 #[derive(Clone)]
 pub struct Connector(Arc<dyn Any + Send + Sync>);
 
+/// What a connector holds, for a dialer of streams `S`.
+type Connect<S> = Box<dyn Fn(Node, Option<Duration>) -> Connecting<S> + Send + Sync>;
+type Connecting<S> = Pin<Box<dyn Future<Output = io::Result<S>> + Send>>;
+
 impl Connector {
-    /// What a binding connects with.
-    pub fn new<F: Send + Sync + 'static>(connect: F) -> Self {
+    /// Makes one of a function that connects to a node within the time that is left, for the dialer of these streams.
+    pub fn new<S, C>(connect: impl Fn(Node, Option<Duration>) -> C + Send + Sync + 'static) -> Self
+    where
+        S: 'static,
+        C: Future<Output = io::Result<S>> + Send + 'static,
+    {
+        let connect: Connect<S> = Box::new(move |node, within| Box::pin(connect(node, within)));
         Self(Arc::new(connect))
     }
 
-    /// Returns what it was made of, if that is of this type.
-    #[must_use]
-    pub fn get<F: 'static>(&self) -> Option<&F> {
-        self.0.downcast_ref()
+    pub(super) async fn dial<S: 'static>(&self, node: &Node, within: Option<Duration>) -> io::Result<S> {
+        match self.0.downcast_ref::<Connect<S>>() {
+            Some(connect) => connect(node.clone(), within).await,
+            None => Err(io::Error::new(io::ErrorKind::InvalidInput, "the connector was made by another binding")),
+        }
     }
 }
 

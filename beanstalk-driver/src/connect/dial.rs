@@ -12,14 +12,24 @@
 //! [`connect`] decides what is tried and for how long. A binding brings a [`Dialer`]: how its runtime looks up a name, connects to
 //! one address, and waits, and the transport that it makes of a stream. A blocking one's futures are ready at once.
 
-use std::{format, future::Future, io, net::SocketAddr, string::ToString, time::Duration, vec::Vec};
+use std::{
+    format,
+    future::{Future, poll_fn},
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    string::ToString,
+    task::Poll,
+    time::Duration,
+    vec,
+    vec::Vec,
+};
 
 use beanstalk_proto::{ArgumentError, ConnectAttempt, ConnectError, ConnectPhase, Error, Lost, client::Connection};
 
 #[cfg(feature = "tls")]
 use super::tls::TlsSession;
 use super::{
-    connector::Connector,
     endpoint::{Endpoint, Node},
     greeting::Refusal,
     options::ConnectOptions,
@@ -34,7 +44,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 
 /// What is dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Target<'a> {
     /// TCP.
     Tcp(SocketAddr),
@@ -42,27 +51,30 @@ pub enum Target<'a> {
     Unix(&'a str),
 }
 
-/// How a runtime connects. What takes longer than it is allowed to fails with [`io::ErrorKind::TimedOut`].
-pub trait Dialer: Sync {
+/// How a runtime connects: each time with a dialer of its own.
+///
+/// What takes longer than `within` is given up, if it is pending; what blocks its thread instead has to keep to that itself, and fails with
+/// [`io::ErrorKind::TimedOut`].
+pub trait Dialer: Default + Sync {
     /// What it connects.
-    type Stream: Send;
+    type Stream: Send + 'static;
 
     /// What drives a connection over such a stream.
     type Transport: PollTransport;
 
     /// Makes a transport of a stream.
-    fn transport(&self, stream: Self::Stream) -> Self::Transport;
+    fn transport(stream: Self::Stream) -> Self::Transport;
 
-    /// The time since any fixed moment.
+    /// The time since this was made.
     fn elapsed(&self) -> Duration;
 
     /// Waits.
     fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Looks up the addresses of a host, which may be an address itself.
+    /// Looks up the addresses of a host by its name.
     fn resolve(
         &self,
-        host: &str,
+        name: &str,
         port: u16,
         within: Option<Duration>,
     ) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
@@ -71,18 +83,9 @@ pub trait Dialer: Sync {
     fn dial(
         &self,
         target: Target<'_>,
+        options: &ConnectOptions,
         within: Option<Duration>,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-
-    /// Connects in a way of the application's own.
-    fn dial_by(
-        &self,
-        _connector: &Connector,
-        _node: &Node,
-        _within: Option<Duration>,
-    ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
-        async { Err(io::Error::new(io::ErrorKind::Unsupported, "this dialer takes no connectors")) }
-    }
 
     /// Shakes hands for TLS, and makes a stream of what is said from then on.
     #[cfg(feature = "tls")]
@@ -106,11 +109,8 @@ pub trait Dialer: Sync {
 ///
 /// [`Error::Connect`] if there is no connection in time, [`Error::Greeting`] if a server refuses the greeting, and
 /// [`Error::Argument`] for options that cannot be used.
-pub async fn connect<D: Dialer>(
-    dialer: &D,
-    route: &Route,
-    options: &ConnectOptions,
-) -> Result<Driver<D::Transport>, Error> {
+pub async fn connect<D: Dialer>(route: &Route, options: &ConnectOptions) -> Result<Driver<D::Transport>, Error> {
+    let dialer = &D::default();
     let endpoint = route.endpoint();
     check(endpoint, options)?;
     let until = options.config.connect_timeout.map(|timeout| dialer.elapsed().saturating_add(timeout));
@@ -172,7 +172,7 @@ impl<D: Dialer> Search<'_, D> {
         let until = self.share(self.until, left);
         if let Some(connector) = &self.options.connector {
             let within = self.left(until);
-            return match self.dialer.dial_by(connector, node, within).await {
+            return match self.limit(within, connector.dial(node, within)).await {
                 Ok(stream) => self.establish(node, None, stream, until).await,
                 Err(error) => {
                     self.note(node, None, ConnectPhase::Connect, within, error);
@@ -197,7 +197,10 @@ impl<D: Dialer> Search<'_, D> {
 
     async fn resolve(&self, host: &str, port: u16, within: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
         is_up(within)?;
-        let addresses = self.dialer.resolve(host, port, within).await?;
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let addresses = self.limit(within, self.dialer.resolve(host, port, within)).await?;
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")));
         }
@@ -209,7 +212,7 @@ impl<D: Dialer> Search<'_, D> {
             let until = self.share(until, addresses.len().saturating_sub(n));
             let within = self.left(until);
             let dialled = match is_up(within) {
-                Ok(()) => self.dialer.dial(Target::Tcp(address), within).await,
+                Ok(()) => self.dial(Target::Tcp(address), within).await,
                 Err(error) => Err(error),
             };
             match dialled {
@@ -229,7 +232,7 @@ impl<D: Dialer> Search<'_, D> {
         let within = self.left(until);
         let (mut pause, longest) = PAUSES;
         loop {
-            match self.dialer.dial(Target::Unix(path), within).await {
+            match self.dial(Target::Unix(path), within).await {
                 Ok(stream) => return self.establish(node, None, stream, until).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
@@ -261,7 +264,7 @@ impl<D: Dialer> Search<'_, D> {
             true => {
                 let session = self.options.tls.clone().unwrap_or_default().begin(node)?;
                 let (within, progress) = (self.left(until), session.progress());
-                match self.dialer.secure(stream, session, within).await {
+                match self.limit(within, self.dialer.secure(stream, session, within)).await {
                     Ok(stream) => stream,
                     Err(error) => {
                         self.note(node, address, ConnectPhase::Tls, within, progress.explain(error));
@@ -270,7 +273,7 @@ impl<D: Dialer> Search<'_, D> {
                 }
             }
         };
-        let mut driver = Driver::new(Connection::new(self.options.config), self.dialer.transport(stream));
+        let mut driver = Driver::new(Connection::new(self.options.config), D::transport(stream));
         for greeting in &self.options.greeting {
             let within = self.left(until);
             let sent = match is_up(within) {
@@ -288,6 +291,21 @@ impl<D: Dialer> Search<'_, D> {
             }
         }
         Ok(Some(driver))
+    }
+
+    async fn dial(&self, target: Target<'_>, within: Option<Duration>) -> io::Result<D::Stream> {
+        self.limit(within, self.dialer.dial(target, self.options, within)).await
+    }
+
+    /// Gives up what is pending for longer than it may.
+    async fn limit<T>(&self, within: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let Some(within) = within else { return work.await };
+        let (mut work, mut late) = (pin!(work), pin!(self.dialer.pause(within)));
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Pending => late.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            done => done,
+        })
+        .await
     }
 
     /// Until when one attempt may take, if so many have to be made until then.

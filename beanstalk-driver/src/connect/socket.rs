@@ -8,7 +8,7 @@ use std::os::{
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
-    net::{IpAddr, Shutdown, SocketAddr, ToSocketAddrs},
+    net::{Shutdown, SocketAddr, ToSocketAddrs},
     process,
     time::Duration,
     vec::Vec,
@@ -133,12 +133,6 @@ pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         return addresses;
     }
     Ok((host, port).to_socket_addrs()?.collect())
-}
-
-/// The address that a host is, if it is not a name: that needs no looking up.
-#[must_use]
-pub fn literal(host: &str, port: u16) -> Option<SocketAddr> {
-    host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port))
 }
 
 /// The process that made a connection. One that is forked from it has the same connection, and must leave it alone: what it sent

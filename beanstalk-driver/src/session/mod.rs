@@ -11,6 +11,7 @@ mod sent;
 use crate::runtime::{Runtime, has_ended};
 use crate::{
     connect::{ConnectOptions, Endpoint, Route},
+    driver::Driver,
     observe, policy,
     policy::{Call, Event, IDLE, Next, Selection, SessionConfig, Step, Tubes},
 };
@@ -37,7 +38,7 @@ pub struct Session<R: Runtime> {
     route: Route,
     options: ConnectOptions,
     machine: policy::Session,
-    client: Option<R::Client>,
+    client: Option<Driver<R::Transport>>,
     on_event: Option<OnEvent>,
     /// When the last call ended.
     last: Instant,
@@ -158,7 +159,7 @@ impl<R: Runtime> Session<R> {
 
     /// Returns whether there is no connection now: looks at what is here, and waits for nothing. The next call makes one.
     pub fn is_closed(&mut self) -> bool {
-        if self.client.as_mut().is_some_and(|client| R::driver(client).is_closed()) {
+        if self.client.as_mut().is_some_and(Driver::is_closed) {
             self.lose(&Error::Closed { lost: Lost::NotSent });
             self.tell();
         }
@@ -172,7 +173,7 @@ impl<R: Runtime> Session<R> {
     /// Safe: nothing is lost by dropping the future.
     pub async fn closed(&mut self) -> Error {
         let Some(client) = &mut self.client else { return Error::Closed { lost: Lost::NotSent } };
-        let error = R::driver(client).closed().await;
+        let error = client.closed().await;
         self.lose(&error);
         self.tell();
         error
@@ -225,9 +226,8 @@ impl<R: Runtime> Session<R> {
             };
             self.dangling.clone_from(&selection);
             let attempt = call.attempt(&request, self.runtime.now());
-            let driver = R::driver(client);
-            driver.set_timeout(timeout);
-            let result = driver.call(attempt).await;
+            client.set_timeout(timeout);
+            let result = client.call(attempt).await;
             self.dangling = None;
             let next = self.settle(&mut call, result.as_ref().map(drop));
             match next {
@@ -312,7 +312,7 @@ impl<R: Runtime> Session<R> {
 
     async fn say(&mut self, command: Command) -> Result<(), Error> {
         match &mut self.client {
-            Some(client) => R::driver(client).call(command).await.map(drop),
+            Some(client) => client.call(command).await.map(drop),
             None => Err(Error::Closed { lost: Lost::NotSent }),
         }
     }

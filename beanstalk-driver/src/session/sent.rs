@@ -51,9 +51,8 @@ impl<R: Runtime> Session<R> {
             self.prepare(&call, &mut cause).await?;
             let Some(client) = &mut self.client else { return Err(Error::Closed { lost: Lost::NotSent }) };
             let attempt = call.attempt(&request, self.runtime.now());
-            let driver = R::driver(client);
-            driver.set_timeout(timeout);
-            match driver.send(attempt).await {
+            client.set_timeout(timeout);
+            match client.send(attempt).await {
                 Ok(ticket) => {
                     self.last = self.runtime.now();
                     return Ok(Sent { connection: self.connections(), ticket, call });
@@ -81,7 +80,7 @@ impl<R: Runtime> Session<R> {
         let (Some(client), true) = (&mut self.client, held) else {
             return Err(Error::Closed { lost: Lost::Unknown });
         };
-        let result = R::driver(client).reply(ticket).await;
+        let result = client.reply(ticket).await;
         // What was flushed is not repeated.
         let _next = self.settle(&mut call, result.as_ref().map(drop));
         result
@@ -91,7 +90,7 @@ impl<R: Runtime> Session<R> {
     pub fn abandon<T>(&mut self, sent: Sent<T>) {
         let held = sent.connection == self.connections();
         if let (Some(client), true) = (&mut self.client, held) {
-            R::driver(client).abandon(sent.ticket);
+            client.abandon(sent.ticket);
         }
     }
 }

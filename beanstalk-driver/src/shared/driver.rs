@@ -18,7 +18,7 @@ use std::io;
 
 use super::state::{Inner, State};
 use crate::{
-    driver::{Disconnect, Link, PollTransport},
+    driver::{Disconnect, Driver, Link, PollTransport},
     policy::{DriverStep, IDLE},
     runtime::{Alarm, Boxed, Runtime},
 };
@@ -48,9 +48,9 @@ pub(super) fn start<R: Runtime>(inner: &Arc<Inner<R>>) -> Result<(), Error> {
 }
 
 /// Starts the task of a client that has its first connection.
-pub(super) fn start_with<R: Runtime>(inner: &Arc<Inner<R>>, mut client: R::Client) {
+pub(super) fn start_with<R: Runtime>(inner: &Arc<Inner<R>>, mut client: Driver<R::Transport>) {
     let number = inner.with(|state| {
-        state.install(&inner.runtime, R::driver(&mut client));
+        state.install(&inner.runtime, &mut client);
         state.new_driver(R::current())
     });
     spawn(inner, number, Phase::Up(client, Mover::default()));
@@ -79,10 +79,11 @@ struct Task<R: Runtime> {
     alarm: Alarm,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one for each connection, and it is nearly always up")]
 enum Phase<R: Runtime> {
     Down,
-    Connecting(Boxed<Result<R::Client, Error>>),
-    Up(R::Client, Mover),
+    Connecting(Boxed<Result<Driver<R::Transport>, Error>>),
+    Up(Driver<R::Transport>, Mover),
 }
 
 impl<R: Runtime> Unpin for Task<R> {}
@@ -117,7 +118,7 @@ impl<R: Runtime> Future for Task<R> {
                 },
                 Phase::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                     Poll::Ready(Ok(mut client)) => {
-                        inner.with(|state| state.install(&inner.runtime, R::driver(&mut client)));
+                        inner.with(|state| state.install(&inner.runtime, &mut client));
                         this.phase = Phase::Up(client, Mover::default());
                         inner.report();
                     }
@@ -125,7 +126,7 @@ impl<R: Runtime> Future for Task<R> {
                     Poll::Pending => ready!(this.poll_wait(None, cx)),
                 },
                 Phase::Up(client, mover) => {
-                    let link = &mut R::driver(client).link;
+                    let link = &mut client.link;
                     match ready!(inner.with(|state| mover.poll(&inner, state, link, cx))) {
                         Ok(()) => {}
                         Err(Ok(())) if is_closing => return this.end(),

@@ -63,7 +63,7 @@ impl<R: Runtime> Inner<R> {
     }
 
     /// Connects, to the server that it has.
-    pub(super) async fn connect(&self) -> Result<R::Client, Error> {
+    pub(super) async fn connect(&self) -> Result<Driver<R::Transport>, Error> {
         match &self.server {
             Some(server) => self.runtime.connect(server, &self.options).await,
             None => Err(Error::Closed { lost: Lost::NotSent }),

@@ -26,6 +26,7 @@ use super::{
     state::SharedState,
 };
 use crate::{
+    driver::Driver,
     observe::SlotObserver,
     policy::{Action, Foreign, Outcome, Tubes, Verdict, Worker, WorkerEvent, describe_chain, guarded},
     runtime::{Alarm, Boxed, Runtime, lock},
@@ -70,8 +71,8 @@ struct Slot<R: Runtime> {
     slot_state: Arc<SlotState>,
     handlers: Arc<Handlers<R>>,
     machine: Worker,
-    client: Option<R::Client>,
-    io: Io<R::Client>,
+    client: Option<Driver<R::Transport>>,
+    io: Io<Driver<R::Transport>>,
     running: Option<Running>,
     /// What the last handler failed with.
     failure: Option<Foreign<BoxError>>,
@@ -260,7 +261,7 @@ impl<R: Runtime> Slot<R> {
 
     fn send(&mut self, command: Command, question: Option<Arc<Link>>) {
         let sent = match &mut self.client {
-            Some(client) => R::driver(client).start(command),
+            Some(client) => client.start(command),
             None => Err(Error::Closed { lost: Lost::NotSent }),
         };
         match (sent, question) {
@@ -274,7 +275,7 @@ impl<R: Runtime> Slot<R> {
     fn send_both(&mut self, first: Command, second: Command) {
         self.send(first, None);
         if let (Io::Calling(calling), Some(client)) = (&mut self.io, &mut self.client) {
-            calling.then = Some(R::driver(client).start(second));
+            calling.then = Some(client.start(second));
         }
     }
 
@@ -340,7 +341,7 @@ impl<R: Runtime> Slot<R> {
             }
             Io::Calling(calling) => {
                 let Some(client) = &mut self.client else { return false };
-                let Poll::Ready(result) = R::driver(client).poll_reply(&mut calling.ticket, cx) else { return false };
+                let Poll::Ready(result) = client.poll_reply(&mut calling.ticket, cx) else { return false };
                 let (question, then) = (calling.question.take(), calling.then.take());
                 let mut failed = None;
                 self.io = match then {
@@ -361,7 +362,7 @@ impl<R: Runtime> Slot<R> {
             }
             Io::Idle => {
                 let Some(client) = &mut self.client else { return false };
-                let Poll::Ready(error) = R::driver(client).poll_broken(cx) else { return false };
+                let Poll::Ready(error) = client.poll_broken(cx) else { return false };
                 self.client = None;
                 self.machine.handle_disconnected(&error, self.now());
             }

@@ -107,7 +107,6 @@ impl Virtual {
 impl Runtime for Virtual {
     type Handlers = Futures;
     type Transport = Wire;
-    type Client = Driver<Wire>;
 
     async fn connect(&self, _: &Route, options: &ConnectOptions) -> Result<Driver<Wire>, Error> {
         let mut world = self.world();
@@ -120,10 +119,6 @@ impl Runtime for Virtual {
             }
             None => Err(Error::Io { error: io::ErrorKind::ConnectionRefused.into(), lost: Lost::NotSent }),
         }
-    }
-
-    fn driver(client: &mut Driver<Wire>) -> &mut Driver<Wire> {
-        client
     }
 
     fn now(&self) -> Instant {

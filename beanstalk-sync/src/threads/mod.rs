@@ -60,17 +60,12 @@ impl Default for Threads {
 impl Runtime for Threads {
     type Handlers = Functions;
     type Transport = Evented<Stream>;
-    type Client = Driver<Evented<Stream>>;
 
-    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Self::Client, Error> {
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Driver<Self::Transport>, Error> {
         let (route, options) = (route.clone(), options.clone());
         // Looking up a name can't be broken off, and what is not awaited any more is left behind.
         let connected = elsewhere(move || dial::connect(&route, &options)).await.map_err(not_connected)?;
         connected?.try_map(Evented::new).map_err(not_connected)
-    }
-
-    fn driver(client: &mut Self::Client) -> &mut Driver<Evented<Stream>> {
-        client
     }
 
     fn now(&self) -> Instant {

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_driver::connect::{self, Dialer, Target, socket};
+use beanstalk_driver::{
+    ConnectOptions,
+    connect::{self, Dialer, Target, socket},
+};
 use beanstalk_proto::{
     Error, Job, Request,
     client::{Config, Ticket},
@@ -113,18 +116,23 @@ impl<S: smol::io::AsyncRead + smol::io::AsyncWrite + Unpin + Send + std::fmt::De
 
 /// Connects as an application on smol does: the crate's own `connect` uses sockets that it made itself.
 async fn connect_smol(endpoint: &str, config: Config) -> Result<beanstalk_async_std::Client<SmolStream>, Error> {
-    let dialer = SmolDialer(Instant::now());
-    Ok(connect::connect(&dialer, &endpoint.parse()?, &config.into()).await?.into())
+    Ok(connect::connect::<SmolDialer>(&endpoint.parse()?, &config.into()).await?.into())
 }
 
 /// Since when.
 struct SmolDialer(Instant);
 
+impl Default for SmolDialer {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
 impl Dialer for SmolDialer {
     type Stream = SmolStream;
     type Transport = beanstalk_async_std::Transport<SmolStream>;
 
-    fn transport(&self, stream: SmolStream) -> Self::Transport {
+    fn transport(stream: SmolStream) -> Self::Transport {
         beanstalk_async_std::Transport::new(stream)
     }
 
@@ -136,15 +144,15 @@ impl Dialer for SmolDialer {
         smol::Timer::after(pause).await;
     }
 
-    async fn resolve(&self, host: &str, port: u16, within: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
+    async fn resolve(&self, host: &str, port: u16, _: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
         let host = host.to_owned();
-        limit(within, smol::unblock(move || socket::lookup(&host, port))).await
+        smol::unblock(move || socket::lookup(&host, port)).await
     }
 
-    async fn dial(&self, target: Target<'_>, within: Option<Duration>) -> io::Result<SmolStream> {
+    async fn dial(&self, target: Target<'_>, _: &ConnectOptions, _: Option<Duration>) -> io::Result<SmolStream> {
         match target {
             Target::Tcp(address) => {
-                let stream = limit(within, smol::net::TcpStream::connect(address)).await?;
+                let stream = smol::net::TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
                 Ok(Box::new(stream))
             }
@@ -152,18 +160,6 @@ impl Dialer for SmolDialer {
                 let stream: smol::net::unix::UnixStream = smol::Async::new(socket::dial_unix(path)?)?.into();
                 Ok(Box::new(stream))
             }
-            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
-}
-
-async fn limit<T>(within: Option<Duration>, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let late = async {
-        match within {
-            Some(within) => smol::Timer::after(within).await,
-            None => smol::future::pending().await,
-        };
-        Err(io::ErrorKind::TimedOut.into())
-    };
-    smol::future::or(work, late).await
 }

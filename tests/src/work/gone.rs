@@ -23,18 +23,13 @@ impl<R: Adapter> Default for Dropping<R> {
 impl<R: Adapter> Runtime for Dropping<R> {
     type Handlers = Futures;
     type Transport = R::Transport;
-    type Client = R::Client;
 
     fn connect(
         &self,
         route: &Route,
         options: &ConnectOptions,
-    ) -> impl Future<Output = Result<R::Client, Error>> + Send {
+    ) -> impl Future<Output = Result<Driver<R::Transport>, Error>> + Send {
         self.0.connect(route, options)
-    }
-
-    fn driver(client: &mut R::Client) -> &mut Driver<R::Transport> {
-        R::driver(client)
     }
 
     fn now(&self) -> Instant {

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, ops::ControlFlow, pin::pin, task::Poll, time::Duration};
 
 use beanstalk_driver::{
-    ConnectOptions, Session, clear_tube, move_jobs,
+    ConnectOptions, Driver, Session, clear_tube, move_jobs,
     policy::{JobFilter, Queue, ScanOptions},
     scan, wait_until_empty,
 };
@@ -14,7 +14,7 @@ use crate::daemon::Daemon;
 
 use super::{Adapter, Stand, session};
 
-async fn client<R: Adapter>(server: &Daemon) -> R::Client {
+async fn client<R: Adapter>(server: &Daemon) -> Driver<R::Transport> {
     let route = server.address().parse().unwrap();
     R::default().connect(&route, &ConnectOptions::default()).await.unwrap()
 }
@@ -42,11 +42,11 @@ pub(super) async fn a_tube_is_cleared_by_state<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
     fill(&mut session).await;
-    assert_eq!(clear_tube(R::driver(&mut client), "t", &[Queue::Delayed]).await.unwrap(), 2);
+    assert_eq!(clear_tube(&mut client, "t", &[Queue::Delayed]).await.unwrap(), 2);
     assert_eq!(counts(&mut session, "t").await, [3, 0, 1]);
-    assert_eq!(clear_tube(R::driver(&mut client), "t", &Queue::ALL).await.unwrap(), 4);
+    assert_eq!(clear_tube(&mut client, "t", &Queue::ALL).await.unwrap(), 4);
     assert_eq!(counts(&mut session, "t").await, [0, 0, 0]);
-    assert_eq!(R::driver(&mut client).call(ListTubeUsed::new()).await.unwrap(), "default");
+    assert_eq!(client.call(ListTubeUsed::new()).await.unwrap(), "default");
 }
 
 pub(super) async fn jobs_move_between_servers_with_progress<R: Adapter>(stand: Stand) {
@@ -60,7 +60,7 @@ pub(super) async fn jobs_move_between_servers_with_progress<R: Adapter>(stand: S
         progress.push(so_far.done);
         ControlFlow::Continue(())
     });
-    let moved = move_jobs(R::driver(&mut from), "t", R::driver(&mut to), "u", jobs).await.unwrap();
+    let moved = move_jobs(&mut from, "t", &mut to, "u", jobs).await.unwrap();
     assert_eq!((moved, progress.last()), (6, Some(&6)));
     assert!(progress.is_sorted());
     assert_eq!(counts(&mut old, "t").await, [0, 0, 0]);
@@ -70,16 +70,16 @@ pub(super) async fn jobs_move_between_servers_with_progress<R: Adapter>(stand: S
 pub(super) async fn an_empty_tube_is_awaited<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let (mut session, mut client) = (session::<R>(&server).await, client::<R>(&server).await);
-    assert!(wait_until_empty(R::driver(&mut client), "nowhere", None).await.unwrap());
+    assert!(wait_until_empty(&mut client, "nowhere", None).await.unwrap());
     session.put(1, 0, 60, "x").await.unwrap().inserted().unwrap();
     let soon = Some(Duration::from_millis(50));
-    assert!(!wait_until_empty(R::driver(&mut client), "default", soon).await.unwrap());
+    assert!(!wait_until_empty(&mut client, "default", soon).await.unwrap());
     let work = async {
         let job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
         R::pause(Duration::from_millis(50)).await;
         job.delete().await.unwrap();
     };
-    let (empty, ()) = zip(wait_until_empty(R::driver(&mut client), "default", None), work).await;
+    let (empty, ()) = zip(wait_until_empty(&mut client, "default", None), work).await;
     assert!(empty.unwrap());
 }
 
@@ -119,10 +119,10 @@ pub(super) async fn a_move_that_is_dropped_anywhere_loses_nothing<R: Adapter>(st
         let (mut old, mut new) = (session::<R>(&one).await, session::<R>(&other).await);
         fill(&mut old).await;
         let before = bodies(&mut old).await;
-        let moved = polled(move_jobs(R::driver(&mut from), "t", R::driver(&mut to), "u", &Queue::ALL), times).await;
+        let moved = polled(move_jobs(&mut from, "t", &mut to, "u", &Queue::ALL), times).await;
         // What was abandoned is finished by the next call, and what is in flight then is known.
-        R::driver(&mut to).call(ListTubeUsed::new()).await.unwrap();
-        R::driver(&mut from).call(ListTubeUsed::new()).await.unwrap();
+        to.call(ListTubeUsed::new()).await.unwrap();
+        from.call(ListTubeUsed::new()).await.unwrap();
         let (left, there) = (bodies(&mut old).await, bodies(&mut new).await);
         let mut all = [left, there.clone()].concat();
         all.sort_unstable();
@@ -143,7 +143,7 @@ pub(super) async fn a_move_that_is_dropped_anywhere_loses_nothing<R: Adapter>(st
         while old.stats_tube("t").await.is_ok_and(|stats| stats.current_jobs_reserved != Some(0)) {
             R::pause(Duration::from_millis(1)).await;
         }
-        move_jobs(R::driver(&mut from), "t", R::driver(&mut to), "u", &Queue::ALL).await.unwrap();
+        move_jobs(&mut from, "t", &mut to, "u", &Queue::ALL).await.unwrap();
         let mut there = bodies(&mut new).await;
         there.dedup();
         assert_eq!(there, before, "moved on after {times} polls");
@@ -159,7 +159,7 @@ pub(super) async fn a_clear_that_is_dropped_anywhere_can_be_repeated<R: Adapter>
         times += 1;
         let mut client = client::<R>(&server).await;
         fill(&mut session).await;
-        let cleared = polled(clear_tube(R::driver(&mut client), "t", &Queue::ALL), times).await;
+        let cleared = polled(clear_tube(&mut client, "t", &Queue::ALL), times).await;
         if let Some(cleared) = cleared {
             assert_eq!((cleared.unwrap(), counts(&mut session, "t").await), (6, [0, 0, 0]));
             if dropped > 2 {
@@ -170,7 +170,7 @@ pub(super) async fn a_clear_that_is_dropped_anywhere_can_be_repeated<R: Adapter>
         }
         dropped += 1;
         // On the same connection, with replies that nobody waits for ahead.
-        clear_tube(R::driver(&mut client), "t", &Queue::ALL).await.unwrap();
+        clear_tube(&mut client, "t", &Queue::ALL).await.unwrap();
         assert_eq!(counts(&mut session, "t").await, [0, 0, 0]);
     }
     panic!("it was dropped only {dropped} times");
@@ -182,7 +182,7 @@ pub(super) async fn a_scan_goes_on_whenever_next_was_dropped<R: Adapter>(stand: 
     fill(&mut session).await;
     // A reply may be here at the first look, and then nothing is dropped: again, until something was.
     for _ in 0..ROUNDS {
-        let mut jobs = scan(R::driver(&mut client), ScanOptions::new().window(1)).await.unwrap();
+        let mut jobs = scan(&mut client, ScanOptions::new().window(1)).await.unwrap();
         let (mut ids, mut dropped) = (Vec::new(), 0);
         loop {
             match polled(jobs.next(), 1).await {

@@ -53,9 +53,8 @@ impl Default for Virtual {
 impl Runtime for Virtual {
     type Handlers = Futures;
     type Transport = Stream;
-    type Client = Driver<Stream>;
 
-    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Self::Client, Error> {
+    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Driver<Self::Transport>, Error> {
         let (address, config) = (route.endpoint(), options.config);
         let server = Cluster::number(&address.to_string());
         let sim = self.cluster.servers()[server].clone();
@@ -84,10 +83,6 @@ impl Runtime for Virtual {
             Some(stream) => Ok(Driver::new(Connection::new(config), stream)),
             None => Err(Error::Io { error: io::ErrorKind::ConnectionRefused.into(), lost }),
         }
-    }
-
-    fn driver(client: &mut Self::Client) -> &mut Driver<Stream> {
-        client
     }
 
     fn now(&self) -> Instant {

@@ -129,15 +129,14 @@ mod runtime;
 mod shared;
 mod stream;
 mod transport;
-mod upkeep;
 mod work;
 
 #[cfg(feature = "json")]
 pub use beanstalk_driver::Json;
 pub use beanstalk_driver::policy::SharedConfig;
 pub use beanstalk_driver::{
-    BoxError, CallAll, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter,
-    FromJob, Greeting, HandlerError, HandlerOutput, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
+    BoxError, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, FromJob,
+    Greeting, HandlerError, HandlerOutput, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
     policy::{
         Backoff, BuryReason, Event, ExportedJob, FoundJob, ImportError, JobEvent, JobFilter, Metrics, Placed, Progress,
         Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
@@ -156,13 +155,12 @@ pub use beanstalk_proto::{
     client::{Config, Limits, Ticket},
     stats,
 };
-pub use client::Client;
+pub use client::{CallAll, Client, Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 pub use dial::connector;
 pub use runtime::AsyncStd;
 pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
-pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 pub use work::{JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle};
 
 #[cfg(doctest)]

@@ -86,7 +86,7 @@
 //! # let address = server.addr().to_string();
 //! let mut client = smol::block_on(Client::connect(&address))?;
 //! smol::block_on(async {
-//!     // Or with every command as a method: `client_methods!(async over Transport)` in the `impl` above.
+//!     // Or with every command as a method: `command_methods! { (async) }` in the `impl` above, next to a method `call`.
 //!     let id = client.driver.call(beanstalk_proto::Put::of("hello")).await?.inserted()?;
 //!     assert_eq!(client.driver.call(beanstalk_proto::Peek::new(id)).await?.body, b"hello");
 //!     client.driver.disconnect().await
@@ -114,9 +114,9 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod binding;
 pub mod connect;
 mod driver;
-mod methods;
 #[cfg(feature = "std")]
 mod observe;
 pub mod policy;

@@ -6,7 +6,7 @@
 //! words: it matches by prefix, so `reserve-job ` is tried before `reserve`.
 
 /// Hands all rows of the command table to a macro, given by its path: for whoever emits something for each command, such as a binding
-/// its methods. The crate `beanstalk-driver` has that done, in `client_methods!`.
+/// its methods. The crate `beanstalk-driver` has that done, in `command_methods!`.
 ///
 /// A row reads: request struct, method name, word on the wire and (`match`) the prefix that the server looks for; the
 /// arguments, each with its kind; the Rust type of the reply and how to get there; every reply word that may answer

@@ -72,7 +72,7 @@ impl<T> Blocking<T> {
         (self.transport, self.epoch)
     }
 
-    pub(crate) const fn get_ref(&self) -> &T {
+    pub(crate) const fn stream(&self) -> &T {
         &self.transport
     }
 

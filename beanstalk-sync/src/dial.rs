@@ -32,7 +32,7 @@ pub(crate) fn connect(route: &Route, options: &ConnectOptions) -> Result<Driver<
 }
 
 /// Connects; since when.
-struct Dial(Instant);
+pub(crate) struct Dial(Instant);
 
 impl Default for Dial {
     fn default() -> Self {

@@ -91,7 +91,6 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod blocking;
-mod call_all;
 mod client;
 mod dial;
 mod session;
@@ -100,7 +99,6 @@ mod std_runtime;
 mod threads;
 mod timeout;
 mod transport;
-mod upkeep;
 
 #[cfg(feature = "json")]
 pub use beanstalk_driver::Json;
@@ -125,14 +123,12 @@ pub use beanstalk_proto::{
     client::{Config, Limits, Ticket},
     stats,
 };
-pub use call_all::CallAll;
-pub use client::Client;
+pub use client::{CallAll, Client, Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 pub use dial::connector;
 pub use session::{JobHandle, Session};
 #[cfg(feature = "threads")]
 pub use threads::{Flushed, HeldJob, Producer, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
 pub use transport::{Socket, Stream, Transport};
-pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 
 #[cfg(feature = "threads")]
 pub use beanstalk_driver::policy::SharedConfig;

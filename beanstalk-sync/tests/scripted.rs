@@ -86,7 +86,7 @@ fn a_call_that_moves_in_pieces_is_the_same_call() {
                     let mut client = client(pieces, fallible, pieces, reply);
                     assert_eq!(client.put(1, 0, 60, body.clone()).unwrap(), outcome, "{pieces:?}");
                     let line = format!("put 1 0 60 {}\r\n", body.len());
-                    assert_eq!(client.get_ref().written, [line.as_bytes(), &body, b"\r\n"].concat(), "{pieces:?}");
+                    assert_eq!(client.stream().written, [line.as_bytes(), &body, b"\r\n"].concat(), "{pieces:?}");
                 }
             }
         }
@@ -115,8 +115,8 @@ fn a_transport_that_fails_says_whether_the_request_can_have_run() {
 fn nothing_is_sent_behind_a_call_that_panicked() {
     for mut client in [client(&[Step::Panic], &[], &[], b""), client(&[], &[], &[Step::Panic], b"DELETED\r\n")] {
         assert!(catch_unwind(AssertUnwindSafe(|| client.delete(1))).is_err());
-        let written = client.get_ref().written.clone();
+        let written = client.stream().written.clone();
         assert!(matches!(client.delete(2), Err(Error::Closed { lost: Lost::NotSent })));
-        assert_eq!(client.get_ref().written, written);
+        assert_eq!(client.stream().written, written);
     }
 }

@@ -74,8 +74,7 @@ pub struct Session<P> {
 }
 
 impl<P: Peer> Session<P> {
-    // What `client_methods!(async over …)` emits, but for the calls themselves.
-    beanstalk_proto::command_table!(beanstalk_driver::__async_methods);
+    beanstalk_driver::command_methods! { (async) }
 
     /// See [`Peer::call`].
     pub async fn call<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {

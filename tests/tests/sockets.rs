@@ -221,7 +221,7 @@ mod tuned {
     pub(super) fn blocking() {
         let server = server();
         for (options, idle) in options() {
-            check(beanstalk_sync::Client::connect_with(server.address(), options).unwrap().get_ref(), idle);
+            check(beanstalk_sync::Client::connect_with(server.address(), options).unwrap().stream(), idle);
         }
     }
 

@@ -99,6 +99,15 @@ pub trait Dialer: Default + Sync {
     }
 }
 
+/// Connects to an endpoint: see [`connect`].
+///
+/// # Errors
+///
+/// As [`connect`], and [`Error::Argument`] if that is no endpoint.
+pub async fn open<D: Dialer>(endpoint: &str, options: ConnectOptions) -> Result<Driver<D::Transport>, Error> {
+    connect::<D>(&endpoint.parse()?, &options).await
+}
+
 /// Connects to the first node that can be connected to, in the order of the route. All of it together takes no longer than
 /// the connect timeout; `None` leaves that to the operating system.
 ///

@@ -20,7 +20,7 @@ mod tls;
 #[cfg(feature = "std")]
 pub use connector::Connector;
 #[cfg(feature = "std")]
-pub use dial::{Dialer, LEAST_SHARE, Target, connect};
+pub use dial::{Dialer, LEAST_SHARE, Target, connect, open};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 #[cfg(feature = "std")]
 pub use greeting::Greeting;

@@ -31,7 +31,7 @@ use beanstalk_proto::{
 /// A connection on a transport: the client of a binding, but for its methods' names.
 ///
 /// A binding implements [`PollTransport`] for its streams and timers, holds a driver, and emits the methods with
-/// [`client_methods!`](crate::client_methods). Every call is a future that drives the connection as far as its own reply:
+/// [`client!`](crate::client). Every call is a future that drives the connection as far as its own reply:
 ///
 /// ```text
 ///       ┌────────────────────────────────────────────────────────────┐

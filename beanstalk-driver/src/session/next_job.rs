@@ -28,7 +28,8 @@ impl<J> NextJob<J> {
         }
     }
 
-    fn map<K>(self, to: impl FnOnce(J) -> K) -> NextJob<K> {
+    /// Makes something else of the job, if it is one.
+    pub fn map<K>(self, to: impl FnOnce(J) -> K) -> NextJob<K> {
         match self {
             Self::Job(job) => NextJob::Job(to(job)),
             Self::DeadlineSoon => NextJob::DeadlineSoon,

@@ -14,7 +14,6 @@
 mod evented;
 mod flushed;
 mod keeper;
-mod producer;
 mod shared;
 mod task;
 mod wait;
@@ -38,8 +37,7 @@ use crate::{dial, transport::Stream};
 use evented::Evented;
 pub use flushed::Flushed;
 use keeper::Keeper;
-pub use producer::Producer;
-pub use shared::SharedClient;
+pub use shared::{Producer, SharedClient};
 use task::Task;
 pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
 

@@ -3,16 +3,14 @@
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
-    thread,
     time::Duration,
 };
 
 use beanstalk_proto::{
-    Error, Job, Request, Stats,
+    Error, Job, Request,
     client::{Config, Ticket},
 };
 use beanstalk_sync::Client;
-use smol::future;
 
 use super::{Both, Peer};
 
@@ -70,11 +68,7 @@ impl Peer for Blocking {
     }
 
     async fn closed(&mut self) -> Error {
-        while !self.0.is_closed() {
-            thread::sleep(Duration::from_millis(1));
-            future::yield_now().await;
-        }
-        self.0.call(Stats::new()).expect_err("it has ended")
+        self.0.closed()
     }
 
     async fn disconnect(self) -> Result<(), Error> {

@@ -53,7 +53,7 @@ pub trait Peer: Sized + 'static {
     /// Whether the connection has ended, as far as is known without waiting.
     fn is_closed(&mut self) -> bool;
 
-    /// Waits until it has, and returns what ended it. A blocking client, which has no such call, is asked again and again.
+    /// Waits until it has, and returns what ended it.
     async fn closed(&mut self) -> Error;
 
     /// Ends the connection in order.

@@ -62,7 +62,7 @@ impl Dialer for Dial {
 
     #[cfg(feature = "tls")]
     async fn secure(&self, stream: Stream, session: TlsSession, _: Option<Duration>) -> io::Result<Stream> {
-        stream.secure(session).await
+        stream.0.secure(session).await.map(Stream)
     }
 }
 

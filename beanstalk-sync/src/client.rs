@@ -5,7 +5,8 @@ use beanstalk_proto::Error;
 use crate::{
     blocking::{Blocking, block_on},
     dial::Dial,
-    transport::{Stream, Transport},
+    stream::Stream,
+    transport::Transport,
 };
 
 beanstalk_driver::client! {

@@ -20,7 +20,8 @@ use beanstalk_proto::Error;
 
 use crate::{
     blocking::{Blocking, block_on},
-    transport::{Stream, Transport},
+    stream::Stream,
+    transport::Transport,
 };
 
 /// The shortest timeout for connecting that the standard library takes.

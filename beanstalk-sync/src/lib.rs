@@ -95,6 +95,7 @@ mod client;
 mod dial;
 mod session;
 mod std_runtime;
+mod stream;
 #[cfg(feature = "threads")]
 mod threads;
 mod timeout;
@@ -126,9 +127,10 @@ pub use beanstalk_proto::{
 pub use client::{CallAll, Client, Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 pub use dial::connector;
 pub use session::{JobHandle, Session};
+pub use stream::Stream;
 #[cfg(feature = "threads")]
 pub use threads::{Flushed, HeldJob, Producer, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
-pub use transport::{Socket, Stream, Transport};
+pub use transport::{Socket, Transport};
 
 #[cfg(feature = "threads")]
 pub use beanstalk_driver::policy::SharedConfig;

@@ -8,7 +8,7 @@ use beanstalk_proto::{Error, Instant};
 use crate::{
     blocking::{Blocking, block_on},
     dial,
-    transport::Stream,
+    stream::Stream,
 };
 
 /// Blocks the thread.

@@ -14,6 +14,8 @@ mod options;
 mod route;
 #[cfg(feature = "sockets")]
 pub mod socket;
+#[cfg(feature = "sockets")]
+pub mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -1,42 +1,36 @@
 //! What the bindings ask of the operating system's sockets.
 
-#[cfg(unix)]
-use std::os::{
-    fd::{OwnedFd, RawFd},
-    unix::net::UnixStream,
-};
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
     net::{Shutdown, SocketAddr, ToSocketAddrs},
+    os::{
+        fd::{AsFd, OwnedFd, RawFd},
+        unix::net::UnixStream,
+    },
     process,
     time::Duration,
     vec::Vec,
 };
 
-#[cfg(unix)]
-use socket2::{Domain, SockAddr, Socket, Type};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 /// How often the operating system asks again whether the peer is still there, while there is no answer.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// With this a write to a peer that is gone is an error, and not a signal that ends a process which does not ignore it.
-#[cfg(all(unix, not(target_vendor = "apple")))]
+#[cfg(not(target_vendor = "apple"))]
 const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
 /// There it is a property of the socket, which it is made with.
-#[cfg(not(all(unix, not(target_vendor = "apple"))))]
-const NO_SIGNAL: i32 = nix::libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const NO_SIGNAL: i32 = 0;
 
 /// Sets what a connection over TCP has: `TCP_NODELAY`, since requests are written whole, and keepalive after so long.
 ///
 /// # Errors
 ///
 /// What the operating system says.
-pub fn tune<'s, S>(stream: &'s S, keepalive: Option<Duration>) -> io::Result<()>
-where
-    SockRef<'s>: From<&'s S>,
-{
+pub fn tune(stream: &impl AsFd, keepalive: Option<Duration>) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
     match keepalive {
@@ -55,10 +49,7 @@ where
 ///
 /// What the operating system says.
 #[inline]
-pub fn send<'s, S>(stream: &'s S, buf: &[u8]) -> io::Result<usize>
-where
-    SockRef<'s>: From<&'s S>,
-{
+pub fn send(stream: &impl AsFd, buf: &[u8]) -> io::Result<usize> {
     SockRef::from(stream).send_with_flags(buf, NO_SIGNAL)
 }
 
@@ -68,18 +59,12 @@ where
 ///
 /// What the operating system says.
 #[inline]
-pub fn send_vectored<'s, S>(stream: &'s S, bufs: &[IoSlice<'_>]) -> io::Result<usize>
-where
-    SockRef<'s>: From<&'s S>,
-{
+pub fn send_vectored(stream: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
     SockRef::from(stream).send_vectored_with_flags(bufs, NO_SIGNAL)
 }
 
 /// Whether a read would have to wait. Waits for nothing and reads nothing, at the cost of one system call.
-pub fn would_wait<'s, S>(stream: &'s S) -> bool
-where
-    SockRef<'s>: From<&'s S>,
-{
+pub fn would_wait(stream: &impl AsFd) -> bool {
     let flags = nix::libc::MSG_PEEK | nix::libc::MSG_DONTWAIT;
     let peeked = SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
     peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -90,10 +75,7 @@ where
 /// # Errors
 ///
 /// What the operating system says.
-pub fn set_nonblocking<'s, S>(stream: &'s S) -> io::Result<()>
-where
-    SockRef<'s>: From<&'s S>,
-{
+pub fn set_nonblocking(stream: &impl AsFd) -> io::Result<()> {
     SockRef::from(stream).set_nonblocking(true)
 }
 
@@ -102,10 +84,7 @@ where
 /// # Errors
 ///
 /// What the operating system says.
-pub fn shutdown_write<'s, S>(stream: &'s S) -> io::Result<()>
-where
-    SockRef<'s>: From<&'s S>,
-{
+pub fn shutdown_write(stream: &impl AsFd) -> io::Result<()> {
     SockRef::from(stream).shutdown(Shutdown::Write)
 }
 
@@ -114,7 +93,6 @@ where
 /// # Errors
 ///
 /// [`io::ErrorKind::WouldBlock`] if the server's queue is full, and whatever else the operating system says.
-#[cfg(unix)]
 pub fn dial_unix(path: &str) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -157,7 +135,6 @@ impl Maker {
 /// Closes a descriptor that a forked process has inherited, and does nothing else: the event queue that it is registered with is
 /// shared with the process that it was forked from, and taking it out there would take it out for both. What owns the
 /// descriptor must be forgotten.
-#[cfg(unix)]
 pub fn close_inherited(fd: RawFd) {
     // It can only fail if it is closed already.
     let _closed = nix::unistd::close(fd);

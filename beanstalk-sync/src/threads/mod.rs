@@ -33,7 +33,7 @@ use std::{
 use beanstalk_driver::{ConnectOptions, Driver, Functions, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost};
 
-use crate::{dial, transport::Stream};
+use crate::{dial, stream::Stream};
 use evented::Evented;
 pub use flushed::Flushed;
 use keeper::Keeper;

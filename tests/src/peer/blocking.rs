@@ -3,14 +3,16 @@
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 
 use beanstalk_proto::{
-    Error, Job, Request,
+    Error, Job, Request, Stats,
     client::{Config, Ticket},
 };
 use beanstalk_sync::Client;
+use smol::future;
 
 use super::{Both, Peer};
 
@@ -68,7 +70,11 @@ impl Peer for Blocking {
     }
 
     async fn closed(&mut self) -> Error {
-        self.0.closed()
+        while !self.0.is_closed() {
+            thread::sleep(Duration::from_millis(1));
+            future::yield_now().await;
+        }
+        self.0.call(Stats::new()).expect_err("it has ended")
     }
 
     async fn disconnect(self) -> Result<(), Error> {

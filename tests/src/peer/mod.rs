@@ -53,7 +53,8 @@ pub trait Peer: Sized + 'static {
     /// Whether the connection has ended, as far as is known without waiting.
     fn is_closed(&mut self) -> bool;
 
-    /// Waits until it has, and returns what ended it.
+    /// Waits until it has, and returns what ended it. A blocking client, whose call would keep a scenario from going on, is asked again and
+    /// again.
     async fn closed(&mut self) -> Error;
 
     /// Ends the connection in order.

@@ -1,0 +1,340 @@
+//! The streams that `connect` makes: sockets, streams of the application's own, and TLS over either.
+
+use std::{
+    fmt,
+    io::{self, IoSlice, Read, Write},
+    mem,
+    net::TcpStream,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+#[cfg(feature = "tls")]
+use beanstalk_driver::TlsSession;
+use beanstalk_driver::connect::socket;
+
+#[cfg(feature = "tls")]
+use crate::timeout::is_timeout;
+use crate::transport::{Socket, Transport};
+
+/// A stream that keeps to a deadline, with TLS or without: what [`Client::connect`](crate::Client::connect) connects with.
+///
+/// In a process that does not ignore `SIGPIPE`, a socket of one's own is best given to [`Client::from_stream`](crate::Client::from_stream)
+/// as a `Stream`: what this writes to a peer that is gone fails with an error, as everywhere, while a large body written by the socket
+/// itself brings the signal.
+#[derive(Debug)]
+pub struct Stream {
+    plain: Plain,
+    #[cfg(feature = "tls")]
+    tls: Option<Box<TlsSession>>,
+}
+
+/// What TLS is spoken over, if it is.
+#[derive(Debug)]
+struct Plain {
+    io: Io,
+    /// Until when reads and writes may take.
+    deadline: Option<Instant>,
+    /// There is one, or was.
+    bounded: bool,
+    read: Side,
+    write: Side,
+}
+
+enum Io {
+    Socket(Socket),
+    /// Behind a mutex that nobody locks, so that what can be sent can be shared, too.
+    Boxed(Mutex<Box<dyn Boxed>>, OwnedFd),
+}
+
+/// A stream of the application's own.
+trait Boxed: Transport + Send {}
+
+impl<T: Transport + Send> Boxed for T {}
+
+/// Reads, or writes.
+#[derive(Debug)]
+struct Side {
+    /// The timeout that was asked for.
+    timeout: Option<Duration>,
+    /// It has been used since the deadline was set, so that less is left.
+    used: bool,
+    /// The socket's timeout is another by now.
+    shortened: bool,
+}
+
+/// The descriptor of the socket, with TLS of the one below it.
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.plain.io {
+            Io::Socket(socket) => socket.as_fd(),
+            Io::Boxed(_, fd) => fd.as_fd(),
+        }
+    }
+}
+
+impl Stream {
+    /// Returns the socket, with TLS the one below it; `None` for a stream of the application's own.
+    #[must_use]
+    pub const fn socket(&self) -> Option<&Socket> {
+        match &self.plain.io {
+            Io::Socket(socket) => Some(socket),
+            Io::Boxed(..) => None,
+        }
+    }
+
+    /// Makes one of a stream of the application's own, which has a socket at its bottom.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's if there is no descriptor left for another handle of the socket.
+    pub fn boxed(stream: impl Transport + AsFd + Send + 'static) -> io::Result<Self> {
+        let fd = stream.as_fd().try_clone_to_owned()?;
+        Ok(Self::new(Io::Boxed(Mutex::new(Box::new(stream)), fd)))
+    }
+
+    const fn new(io: Io) -> Self {
+        Self {
+            plain: Plain { io, deadline: None, bounded: false, read: Side::NEW, write: Side::NEW },
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Shakes hands within this time, and speaks TLS from then on.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secure(mut self, session: TlsSession, within: Option<Duration>) -> io::Result<Self> {
+        let mut session = Box::new(session);
+        let deadline = within.and_then(|within| Instant::now().checked_add(within));
+        let timeout = within.map(|within| within.max(Duration::from_millis(1)));
+        self.plain.set_read_timeout(timeout)?;
+        self.plain.set_write_timeout(timeout)?;
+        self.plain.set_deadline(deadline);
+        loop {
+            match session.handshake(&mut self.plain) {
+                Ok(()) => break,
+                Err(error) if is_timeout(&error) => {
+                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // The client's own idea of the timeouts is that there are none yet.
+        self.plain.set_read_timeout(None)?;
+        self.plain.set_write_timeout(None)?;
+        self.plain.set_deadline(None);
+        self.tls = Some(session);
+        Ok(self)
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(socket: TcpStream) -> Self {
+        Self::new(Io::Socket(Socket::Tcp(socket)))
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(socket: UnixStream) -> Self {
+        Self::new(Io::Socket(Socket::Unix(socket)))
+    }
+}
+
+impl Side {
+    const NEW: Self = Self { timeout: None, used: false, shortened: false };
+
+    /// Before a read or write: does what has to be done to the socket's timeout, if something.
+    fn begin(
+        &mut self,
+        deadline: Option<Instant>,
+        socket: &Socket,
+        set: fn(&Socket, Option<Duration>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let first = !mem::replace(&mut self.used, true);
+        if !self.shortened && (first || deadline.is_none()) {
+            return Ok(());
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = match left {
+            Some(Duration::ZERO) if !first => return Err(io::ErrorKind::TimedOut.into()),
+            Some(left) if !first => Some(self.timeout.map_or(left, |timeout| timeout.min(left))),
+            _ => self.timeout,
+        };
+        self.shortened = timeout != self.timeout;
+        set(socket, timeout)
+    }
+
+    fn set(&mut self, timeout: Option<Duration>) {
+        (self.timeout, self.shortened) = (timeout, false);
+    }
+}
+
+impl Io {
+    #[inline(always)]
+    fn transport(&mut self) -> &mut dyn Transport {
+        match self {
+            Self::Socket(socket) => socket,
+            Self::Boxed(boxed, _) => &mut **boxed.get_mut().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+impl Plain {
+    #[inline(always)]
+    fn write_with(&mut self, write: impl FnOnce(&mut dyn Transport) -> io::Result<usize>) -> io::Result<usize> {
+        if let (Io::Socket(socket), true) = (&self.io, self.bounded) {
+            self.write.begin(self.deadline, socket, Socket::set_write_timeout)?;
+        }
+        write(self.io.transport())
+    }
+}
+
+impl Read for Plain {
+    #[inline(always)]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let (Io::Socket(socket), true) = (&self.io, self.bounded) {
+            self.read.begin(self.deadline, socket, Socket::set_read_timeout)?;
+        }
+        match &mut self.io {
+            Io::Socket(socket) => socket.read(buf),
+            io @ Io::Boxed(..) => io.transport().read(buf),
+        }
+    }
+}
+
+impl Write for Plain {
+    #[inline(always)]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_with(|io| io.write(buf))
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_with(|io| io.write_vectored(bufs))
+    }
+
+    #[inline(always)]
+    fn flush(&mut self) -> io::Result<()> {
+        self.io.transport().flush()
+    }
+}
+
+impl Transport for Plain {
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.io.transport().set_read_timeout(timeout)?;
+        self.read.set(timeout);
+        Ok(())
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.io.transport().set_write_timeout(timeout)?;
+        self.write.set(timeout);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        (self.deadline, self.bounded) = (deadline, true);
+        (self.read.used, self.write.used) = (false, false);
+        self.io.transport().set_deadline(deadline);
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.io.transport().shutdown_write()
+    }
+}
+
+/// Gives the call to TLS, if that is spoken.
+macro_rules! by_tls {
+    ($this:ident, $tls:ident => $call:expr) => {
+        #[cfg(feature = "tls")]
+        if let Some($tls) = &mut $this.tls {
+            return $call;
+        }
+    };
+}
+
+impl Read for Stream {
+    #[inline(always)]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        by_tls!(self, tls => tls.read(&mut self.plain, buf));
+        self.plain.read(buf)
+    }
+}
+
+impl Write for Stream {
+    #[inline(always)]
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        by_tls!(self, tls => tls.write(&mut self.plain, &[IoSlice::new(buf)]));
+        self.plain.write(buf)
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        by_tls!(self, tls => tls.write(&mut self.plain, bufs));
+        self.plain.write_vectored(bufs)
+    }
+
+    #[inline(always)]
+    fn flush(&mut self) -> io::Result<()> {
+        by_tls!(self, tls => tls.flush(&mut self.plain));
+        self.plain.flush()
+    }
+}
+
+impl Transport for Stream {
+    #[inline(always)]
+    fn is_socket(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return false;
+        }
+        matches!(self.plain.io, Io::Socket(_))
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.plain.set_read_timeout(timeout)
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.plain.set_write_timeout(timeout)
+    }
+
+    #[inline(always)]
+    fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.plain.set_deadline(deadline);
+    }
+
+    fn would_wait(&self) -> bool {
+        match &self.plain.io {
+            #[cfg(feature = "tls")]
+            // What came may be here already.
+            _ if self.tls.is_some() => false,
+            Io::Socket(socket) => socket::would_wait(socket),
+            Io::Boxed(..) => false,
+        }
+    }
+
+    /// Closes the writing half; with TLS the peer learns of it first.
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            tls.close(&mut self.plain)?;
+        }
+        self.plain.shutdown_write()
+    }
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(socket) => socket.fmt(f),
+            Self::Boxed(..) => f.write_str("Boxed"),
+        }
+    }
+}

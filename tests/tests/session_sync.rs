@@ -35,6 +35,21 @@ fn servers() -> impl Iterator<Item = Server> {
 }
 
 #[test]
+fn the_end_of_a_connection_can_be_waited_for() {
+    let _bound = watchdog::bound();
+    for server in servers() {
+        let (mut client, mut session) =
+            (Client::connect(server.address()).unwrap(), Session::connect(server.address()).unwrap());
+        assert!(!client.is_closed() && !session.is_closed());
+        let waiting = thread::spawn(move || [client.closed(), session.closed()]);
+        drop(server);
+        for error in waiting.join().unwrap() {
+            assert!(matches!(error, Error::Closed { .. } | Error::Io { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_session_that_connects_again_has_its_tubes_back() {
     let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {

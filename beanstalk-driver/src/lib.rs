@@ -114,6 +114,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod argument;
 mod binding;
 pub mod connect;
 mod driver;

@@ -113,19 +113,6 @@ macro_rules! __blocking_shared_commands {
     ($($rows:tt)*) => { $crate::__shared_commands! { (blocking) $($rows)* } };
 }
 
-/// The type that a method's argument turns into; see the table for the kinds.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __argument {
-    (pri) => { $crate::proto::Priority };
-    (secs) => { $crate::proto::Seconds };
-    (timeout) => { $crate::proto::Seconds };
-    (id) => { $crate::proto::JobId };
-    (bound) => { $crate::proto::Bound };
-    (tube $of:lifetime) => { $crate::proto::TubeArg<$of> };
-    (body $of:lifetime) => { $crate::proto::Body<$of> };
-}
-
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cancel_safety {

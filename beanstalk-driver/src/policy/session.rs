@@ -157,6 +157,8 @@ pub struct Session {
     link: Link,
     connections: u64,
     events: VecDeque<Event>,
+    /// How many of them [`Session::observe_event`] has returned.
+    observed: usize,
 }
 
 impl Session {
@@ -175,6 +177,7 @@ impl Session {
             link: Link::Down { retry_at: Instant::ZERO, refused: None },
             connections: 0,
             events: VecDeque::new(),
+            observed: 0,
         }
     }
 
@@ -331,7 +334,15 @@ impl Session {
 
     /// The next thing that happened. The last 64 are kept.
     pub fn poll_event(&mut self) -> Option<Event> {
+        self.observed = self.observed.saturating_sub(1);
         self.events.pop_front()
+    }
+
+    /// Returns each event once as well, and keeps it for [`poll_event`](Self::poll_event).
+    pub fn observe_event(&mut self) -> Option<&Event> {
+        let event = self.events.get(self.observed)?;
+        self.observed = self.observed.saturating_add(1);
+        Some(event)
     }
 
     /// The tubes that it uses and watches.
@@ -358,7 +369,7 @@ impl Session {
 
     fn tell(&mut self, event: Event) {
         if self.events.len() >= Self::MAX_EVENTS {
-            self.events.pop_front();
+            self.poll_event();
         }
         self.events.push_back(event);
     }

@@ -227,6 +227,11 @@ impl Shared {
         self.session.poll_event()
     }
 
+    /// Returns each event once as well, and keeps it for [`poll_event`](Self::poll_event).
+    pub fn observe_event(&mut self) -> Option<&Event> {
+        self.session.observe_event()
+    }
+
     /// Returns how many connections there were so far.
     #[must_use]
     pub const fn connections(&self) -> u64 {

@@ -329,15 +329,15 @@ impl<R: Runtime> Session<R> {
     }
 
     fn tell(&mut self) {
-        // Kept until somebody wants to know.
-        if self.on_event.is_none() && !observe::IS_ON {
-            return;
-        }
-        while let Some(event) = self.machine.poll_event() {
-            observe::connection(observe::Client::Session, Some(self.route.endpoint()), &event);
-            if let Some(on_event) = &mut self.on_event {
-                on_event(&event);
+        if observe::IS_ON {
+            while let Some(event) = self.machine.observe_event() {
+                observe::connection(observe::Client::Session, Some(self.route.endpoint()), event);
             }
+        }
+        // Kept until there is a listener.
+        let Some(on_event) = &mut self.on_event else { return };
+        while let Some(event) = self.machine.poll_event() {
+            on_event(&event);
         }
     }
 }

@@ -93,16 +93,15 @@ impl<R: Runtime> Inner<R> {
 
     /// Tells the listener what has happened. Without the lock, as it may call.
     pub(super) fn report(&self) {
-        let listener = lock(&self.listener).clone();
-        // Kept until somebody wants to know.
-        if listener.is_none() && !observe::IS_ON {
-            return;
-        }
-        while let Some(event) = self.with(|state| state.machine.poll_event()) {
-            observe::connection(observe::Client::Shared, self.server.as_ref().map(Route::endpoint), &event);
-            if let Some(listener) = &listener {
-                let _panicked = policy::guarded(|| listener(&event));
+        if observe::IS_ON {
+            while let Some(event) = self.with(|state| state.machine.observe_event().cloned()) {
+                observe::connection(observe::Client::Shared, self.server.as_ref().map(Route::endpoint), &event);
             }
+        }
+        // Kept until there is one.
+        let Some(listener) = lock(&self.listener).clone() else { return };
+        while let Some(event) = self.with(|state| state.machine.poll_event()) {
+            let _panicked = policy::guarded(|| listener(&event));
         }
     }
 }

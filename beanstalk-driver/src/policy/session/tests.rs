@@ -282,3 +282,22 @@ fn a_put_that_was_not_sent_is_repeated_and_a_delete_is_not() {
     let mut delete = Call::new(&Delete::new(1), at(0));
     assert_eq!(session.handle_result(&mut delete, Err(&NOT_SENT), at(0)), Next::Return);
 }
+
+#[test]
+fn whoever_observes_events_takes_none_from_the_listener() {
+    let mut session = connected(&SessionConfig::default());
+    let mut observed = Vec::new();
+    while let Some(event) = session.observe_event() {
+        observed.push(event.clone());
+    }
+    assert!(!observed.is_empty() && session.observe_event().is_none());
+    assert_eq!(session.poll_event().as_ref(), observed.first());
+    session.end();
+    assert_eq!(session.observe_event(), Some(&Event::Ended));
+    assert_eq!(events(&mut session).last(), Some(&Event::Ended));
+    // The oldest of too many go, observed or not.
+    for _ in 0..100 {
+        session.tell(Event::Connected);
+    }
+    assert_eq!(core::iter::from_fn(|| session.observe_event().cloned()).count(), Session::MAX_EVENTS);
+}

@@ -11,6 +11,7 @@ use beanstalk_server::EmbeddedServer;
 use crate::{
     bare::Bare,
     port,
+    raft::Cluster,
     server::{Backend, installed},
     temp::TempDir,
 };
@@ -31,6 +32,7 @@ pub struct Daemon {
 enum Running {
     Real(Child),
     Embedded(#[expect(dead_code, reason = "it runs until it is dropped")] EmbeddedServer),
+    Cluster(Cluster),
 }
 
 impl Daemon {
@@ -42,6 +44,9 @@ impl Daemon {
 
     /// Starts one. A real one that is durable keeps a binlog and syncs every write: what it acknowledged outlives it.
     pub fn start(backend: Backend, durable: bool) -> Self {
+        if backend == Backend::Cluster {
+            return Self { backend, port: 0, binlog: None, running: Some(Running::Cluster(Cluster::new())) };
+        }
         // Between finding a free port and listening on it somebody else may take it.
         for _ in 0..100 {
             let binlog = durable.then(|| TempDir::new().expect("a temporary directory"));
@@ -53,22 +58,35 @@ impl Daemon {
         panic!("no server listens");
     }
 
-    /// Where it listens.
+    /// Where it listens; all of its nodes, if there are several.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        match &self.running {
+            Some(Running::Cluster(cluster)) => cluster.endpoint(),
+            _ => format!("127.0.0.1:{}", self.port),
+        }
     }
 
     /// Kills it, with SIGKILL if it is real: it finishes nothing.
     pub fn kill(&mut self) {
-        if let Some(Running::Real(mut process)) = self.running.take() {
-            process.kill().expect("to be killed");
-            process.wait().expect("to have ended");
+        match &mut self.running {
+            // It keeps its addresses, and its jobs.
+            Some(Running::Cluster(cluster)) => return cluster.kill(),
+            Some(Running::Real(process)) => {
+                process.kill().expect("to be killed");
+                process.wait().expect("to have ended");
+            }
+            _ => {}
         }
+        self.running = None;
     }
 
     /// Starts it again where it was, and waits until it listens; `false` if its port is taken.
     pub fn restart(&mut self) -> bool {
         self.kill();
+        if let Some(Running::Cluster(cluster)) = &mut self.running {
+            cluster.restart();
+            return true;
+        }
         if self.backend != Backend::Real {
             let server = EmbeddedServer::builder().listen(self.address()).start();
             self.running = server.ok().map(Running::Embedded);

@@ -12,6 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
+
 use crate::{port, temp::TempDir};
 
 /// How long a node may take to be ready.
@@ -73,6 +78,12 @@ impl Node {
         self.process = Some(command.spawn().expect("beanstalkd-rs to start"));
     }
 
+    fn drain(&self) {
+        let process = self.process.as_ref().expect("it runs");
+        let pid = Pid::from_raw(process.id().try_into().expect("a process id"));
+        signal::kill(pid, Signal::SIGUSR1).expect("it to be signalled");
+    }
+
     fn wait_until_ready(&self) {
         let until = Instant::now() + PATIENCE;
         while !self.get("/readyz").is_some_and(|reply| reply.starts_with("HTTP/1.1 200")) {
@@ -115,6 +126,11 @@ impl Cluster {
     /// Starts one.
     #[allow(clippy::new_without_default, reason = "it is started, not defaulted")]
     pub fn new() -> Self {
+        Self::with_flags(&[])
+    }
+
+    /// Starts one, with these flags of each node.
+    pub fn with_flags(flags: &[&str]) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let peers: Vec<_> = (0..3).map(|_| local()).collect();
         let mut of_peers = String::new();
@@ -132,7 +148,8 @@ impl Cluster {
                 Node::configure(directory.path(), &format!("node-{id}"), "", &rest)
             })
             .collect();
-        nodes.iter_mut().for_each(|node| node.start(&["--cluster-init"]));
+        let flags = [&["--cluster-init"], flags].concat();
+        nodes.iter_mut().for_each(|node| node.start(&flags));
         nodes.iter().for_each(Node::wait_until_ready);
         Self { nodes, _directory: directory }
     }
@@ -140,6 +157,22 @@ impl Cluster {
     /// All nodes, as an endpoint.
     pub fn endpoint(&self) -> String {
         self.nodes.iter().map(Node::address).collect::<Vec<_>>().join(",")
+    }
+
+    /// Kills all nodes.
+    pub fn kill(&mut self) {
+        self.nodes.iter_mut().for_each(Node::kill);
+    }
+
+    /// Starts all nodes again that were killed, and waits until everybody is ready.
+    pub fn restart(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.start(&[]));
+        self.nodes.iter().for_each(Node::wait_until_ready);
+    }
+
+    /// Has every node take no more jobs.
+    pub fn drain(&self) {
+        self.nodes.iter().for_each(Node::drain);
     }
 
     /// Kills the leader and starts it again, and waits until there is one, and everybody is ready.

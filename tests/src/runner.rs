@@ -25,6 +25,12 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// Returns its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Sets whether it only runs when asked for.
     #[must_use]
     pub fn with_ignored_flag(self, ignored: bool) -> Self {
@@ -34,14 +40,14 @@ impl Trial {
 
 /// Every scenario for one client against every server.
 pub fn conformance<P: Peer>() -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for &backend in Backend::ALL {
-        for scenario in scenarios::all::<P>() {
-            let name = format!("{}::{}::{}::{}", P::NAME, backend.name(), scenario.module, scenario.name);
-            trials.push(on_stage(name, backend, scenario));
-        }
-    }
-    trials
+    Backend::ALL.iter().flat_map(|&backend| conformance_on::<P>(backend)).collect()
+}
+
+/// Every scenario for one client against one server.
+pub fn conformance_on<P: Peer>(backend: Backend) -> Vec<Trial> {
+    let scenarios = scenarios::all::<P>().into_iter();
+    let name = |scenario: &Scenario| format!("{}::{}::{}::{}", P::NAME, backend.name(), scenario.module, scenario.name);
+    scenarios.map(|scenario| on_stage(name(&scenario), backend, scenario)).collect()
 }
 
 /// The scenarios that need no client, against every server.

@@ -7,7 +7,7 @@ use std::{fmt, path::Path};
 
 use beanstalk_server::{EmbeddedServer, proto::Dialect};
 
-use crate::temp::TempDir;
+use crate::{raft::Cluster, temp::TempDir};
 pub use installed::installed;
 
 /// Which server.
@@ -19,10 +19,12 @@ pub enum Backend {
     Embedded,
     /// The embedded server speaking as beanstalkd 1.12.
     Embedded112,
+    /// Three nodes of beanstalkd-rs that are one queue, where they are [installed](crate::raft::installed).
+    Cluster,
 }
 
 impl Backend {
-    /// All of them.
+    /// Those that every suite runs against.
     pub const ALL: &'static [Self] = &[Self::Real, Self::Embedded, Self::Embedded112];
 
     /// How tests call it.
@@ -31,6 +33,7 @@ impl Backend {
             Self::Real => "beanstalkd",
             Self::Embedded => "embedded",
             Self::Embedded112 => "embedded-1.12",
+            Self::Cluster => "cluster",
         }
     }
 }
@@ -67,6 +70,7 @@ pub struct Server {
 enum Running {
     Real(real::Process),
     Embedded(EmbeddedServer),
+    Cluster(Cluster),
 }
 
 impl Server {
@@ -81,6 +85,12 @@ impl Server {
             }
             Backend::Embedded => embedded(Dialect::V1_13, options, socket.as_deref()),
             Backend::Embedded112 => embedded(Dialect::V1_12, options, socket.as_deref()),
+            Backend::Cluster => {
+                assert_eq!(options.place, Place::V4, "a cluster listens there only");
+                let size = options.max_job_size.map(|size| size.to_string());
+                let cluster = Cluster::with_flags(&size.iter().flat_map(|size| ["-z", size]).collect::<Vec<_>>());
+                (cluster.endpoint(), Running::Cluster(cluster))
+            }
         };
         Self { address, running, _directory: directory }
     }
@@ -95,6 +105,7 @@ impl Server {
         match &self.running {
             Running::Real(process) => process.drain(),
             Running::Embedded(server) => server.set_draining(true),
+            Running::Cluster(cluster) => cluster.drain(),
         }
     }
 }

@@ -55,9 +55,9 @@ impl Stage {
         Session { peer, sent: Rc::clone(&self.sent) }
     }
 
-    /// Connects without a client.
+    /// Connects without a client, to one node if there are several.
     pub fn bare(&self) -> Bare {
-        Bare::connect(self.server.address()).unwrap()
+        Bare::connect(self.server.address().split(',').next().unwrap_or_default()).unwrap()
     }
 
     /// Whether a typed request of this kind was sent. A request's struct is named as its kind.

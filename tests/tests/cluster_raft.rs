@@ -1,7 +1,8 @@
-//! Every binding against beanstalkd-rs: one node with TLS, client certificates and tokens, and a Raft cluster of three that loses its
-//! leader again and again. Ignored where there is none: see `beanstalk_tests::raft::installed`.
+//! Every binding against beanstalkd-rs: one node with TLS, client certificates and tokens, the conformance suite and what shared clients, sessions
+//! and producers promise against a Raft cluster of three, by way of the list of its nodes, and such a cluster that loses its leader again and again.
+//! Ignored where there is none: see `beanstalk_tests::raft::installed`.
 //!
-//! For ten seconds; `BEANSTALK_CHAOS_SECONDS=60` makes it a minute. Every put that was acknowledged must be worked on at least once, nothing
+//! The leader is lost for ten seconds; `BEANSTALK_CHAOS_SECONDS=60` makes it a minute. Every put that was acknowledged must be worked on at least once, nothing
 //! may be left at the end, and no call may take longer than it was given.
 
 use std::{
@@ -22,12 +23,14 @@ use beanstalk_driver::{
 };
 use beanstalk_sync::Client;
 use beanstalk_tests::{
+    Backend,
     front::Authority,
     kinds::{Failure, kinds},
+    peer::{self, Smol},
     raft::{Cluster, Node, installed},
     runner::{self, Trial, trial},
     temp::TempDir,
-    work::every::{Async, Binding, Blocking, Ending, Setup},
+    work::every::{self, Async, Binding, Blocking, Ending, Setup},
 };
 
 /// Longer than an election, and a put may wait through two.
@@ -49,8 +52,32 @@ fn main() -> ExitCode {
             trial(name, move || one_node(kind))
         })
         .collect();
+    trials.extend(on_a_cluster());
     trials.push(trial("every::the_leader_is_killed_again_and_again", the_leader_is_killed_again_and_again));
     runner::main(env!("CARGO_CRATE_NAME"), trials.into_iter().map(|trial| trial.with_ignored_flag(absent)).collect())
+}
+
+/// What is different with a cluster, or with beanstalkd-rs, and so not played.
+const DIFFERS: &[(&str, &str)] = &[
+    ("ipv6_and_unix_sockets_work_like_any_other", "it listens on TCP only, and here on 127.0.0.1"),
+    ("the_counters_of_a_server_count", "it counts connections late"),
+];
+
+/// What is played of the promises of shared clients, sessions and producers: the others kill single servers, count what one of them holds, or take
+/// its address for one place.
+const PROMISES: &[&str] = &["::commands::", "::sessions::", "::flushes::"];
+
+fn on_a_cluster() -> Vec<Trial> {
+    let mut trials = runner::conformance_on::<peer::Blocking>(Backend::Cluster);
+    trials.extend(runner::conformance_on::<peer::Tokio>(Backend::Cluster));
+    trials.extend(runner::conformance_on::<peer::AsyncStd>(Backend::Cluster));
+    trials.extend(runner::conformance_on::<Smol>(Backend::Cluster));
+    let mut promises = every::on::<Blocking>(Backend::Cluster);
+    promises.extend(every::on::<Async<beanstalk_tokio::Tokio>>(Backend::Cluster));
+    promises.extend(every::on::<Async<beanstalk_async_std::AsyncStd>>(Backend::Cluster));
+    trials.extend(promises.into_iter().filter(|trial| PROMISES.iter().any(|module| trial.name().contains(module))));
+    trials.retain(|trial| !DIFFERS.iter().any(|(scenario, _)| trial.name().ends_with(scenario)));
+    trials
 }
 
 /// Writes a certificate for `localhost` and its key; gives what a configuration has of them.

@@ -3,6 +3,7 @@
 //! Each scenario is a blocking function, and a [`Binding`] runs what is asked of it in its own way.
 
 mod binding;
+mod commands;
 mod crowd;
 mod dead_paths;
 mod events;
@@ -51,17 +52,20 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 macro_rules! scenarios {
     (servers { $($with:ident :: $name:ident)* } peers { $($without:ident :: $other:ident)* }) => {
+        /// The scenarios of one binding that play on servers, on this one.
+        pub fn on<B: Binding>(backend: Backend) -> Vec<Trial> {
+            let absent = backend == Backend::Real && server::installed().is_none();
+            vec![$({
+                let name = format!("{}::{}::{}::{}", B::NAME, backend.name(), stringify!($with), stringify!($name));
+                let play = move || $with::$name::<B>(Stand { backend });
+                runner::trial(name, play).with_ignored_flag(absent)
+            }),*]
+        }
+
         /// All scenarios for one binding: against every server, and against peers made up for the purpose.
         pub fn all<B: Binding>() -> Vec<Trial> {
-            let mut trials = Vec::new();
-            for backend in [Backend::Real, Backend::Embedded] {
-                let absent = backend == Backend::Real && server::installed().is_none();
-                $({
-                    let name = format!("{}::{}::{}::{}", B::NAME, backend.name(), stringify!($with), stringify!($name));
-                    let play = move || $with::$name::<B>(Stand { backend });
-                    trials.push(runner::trial(name, play).with_ignored_flag(absent));
-                })*
-            }
+            let mut trials = on::<B>(Backend::Real);
+            trials.extend(on::<B>(Backend::Embedded));
             $({
                 let name = format!("{}::{}::{}", B::NAME, stringify!($without), stringify!($other));
                 trials.push(runner::trial(name, $without::$other::<B>));
@@ -92,6 +96,8 @@ scenarios! {
         restarts::a_worker_hears_at_once_that_the_connection_under_a_running_handler_is_gone
         restarts::a_reserve_that_waits_goes_on_though_its_server_is_restarted
         restarts::a_shared_client_goes_on_though_its_server_is_restarted
+        commands::every_command_of_a_session_is_answered
+        commands::every_command_that_needs_no_tube_is_answered_to_a_shared_client
         nodes::a_session_connects_to_the_node_that_worked_last
         nodes::a_worker_spreads_its_connections_over_the_nodes_and_moves_them
         sessions::after_deadline_soon_a_touch_keeps_the_job_and_the_loop_goes_on

@@ -1,7 +1,7 @@
 //! Every command of the protocol, as a session sends it, and as a client that is shared does.
 
 use beanstalk_driver::policy::SessionConfig;
-use beanstalk_proto::{Command, Error, JobId, Kind, Reply, Sharing, client::Config};
+use beanstalk_proto::{Command, Error, JobId, Kind, Reply, ReplyKind, client::Config};
 use beanstalk_sync::Client;
 
 use super::{super::Stand, binding::Binding};
@@ -65,7 +65,7 @@ impl Player {
         if let Some(result) = result {
             let (line, word) = self.script[self.at];
             let reply = result.unwrap_or_else(|error| panic!("{line}: {error}"));
-            assert_eq!(reply.kind().map(|kind| kind.word()), Some(word), "{line}: {reply:?}");
+            assert_eq!(reply.kind().map(ReplyKind::word), Some(word), "{line}: {reply:?}");
             if let Reply::Inserted(id) = reply {
                 self.id = Some(id);
             }
@@ -88,6 +88,21 @@ fn has_all(script: Script, kinds: impl Fn(Kind) -> bool) {
     }
 }
 
+macro_rules! sharing {
+    ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($from:tt)* }
+       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
+        /// Whether a client that is shared sends it as it is.
+        fn needs_no_tube(kind: Kind) -> bool {
+            match kind {
+                $(Kind::$name => stringify!($shared) == "as_is",)*
+            }
+        }
+    };
+}
+
+beanstalk_proto::command_table!(sharing);
+
 pub(super) fn every_command_of_a_session_is_answered<B: Binding>(stand: Stand) {
     has_all(OF_A_SESSION, |_| true);
     let server = stand.server();
@@ -97,7 +112,7 @@ pub(super) fn every_command_of_a_session_is_answered<B: Binding>(stand: Stand) {
 }
 
 pub(super) fn every_command_that_needs_no_tube_is_answered_to_a_shared_client<B: Binding>(stand: Stand) {
-    has_all(OF_A_SHARED_CLIENT, |kind| kind.sharing() == Sharing::AsIs);
+    has_all(OF_A_SHARED_CLIENT, needs_no_tube);
     let server = stand.server();
     let id = Client::connect(&server.address()).unwrap().put(0, 0, 60, "x").unwrap().inserted().unwrap();
     let mut player = Player { script: OF_A_SHARED_CLIENT, at: 0, id: Some(id) };

@@ -1,6 +1,9 @@
 //! What a shutdown counts.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use beanstalk_driver::{
     connect::socket::names,
@@ -70,8 +73,12 @@ pub(super) fn a_job_in_hand_is_returned_though_the_server_is_frozen<B: Binding>(
 
 pub(super) fn a_job_whose_verdict_is_not_answered_is_lost<B: Binding>() {
     let (told, telling) = channel::bounded(1);
+    let reserved = AtomicBool::new(false);
     let server = Answering::start(move |line| match line.split(' ').next() {
-        Some("reserve-with-timeout") => Some("RESERVED 1 1\r\nx\r\n".to_string()),
+        Some("reserve-with-timeout") => {
+            // The next reserve comes right behind the delete.
+            (!reserved.swap(true, Ordering::SeqCst)).then(|| "RESERVED 1 1\r\nx\r\n".to_string())
+        }
         Some("delete") => {
             told.send_blocking(()).unwrap();
             None

@@ -14,6 +14,7 @@
 
 pub mod adapter;
 pub mod bare;
+pub mod compiler;
 pub mod daemon;
 pub mod differential;
 pub mod fire;

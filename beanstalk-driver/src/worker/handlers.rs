@@ -66,7 +66,8 @@ impl FromJob for HeldJob {
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "this handler returns `{Self}`",
-    note = "a handler returns `()`, `Verdict`, `Result<(), E>` or `Result<Verdict, E>`, an asynchronous one a future of one of these"
+    note = "a handler returns `()`, `Verdict`, `Result<(), E>` or `Result<Verdict, E>`, an asynchronous one a future of one of these",
+    note = "handlers of `beanstalk-sync` are functions, those of the other crates `async fn`s"
 )]
 pub trait HandlerOutput<Kind> {
     /// Returns what is to become of the job, or why its handler failed.

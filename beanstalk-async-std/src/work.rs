@@ -43,7 +43,7 @@ use crate::{AsyncStd, SharedClient};
 /// | [`run_handlers`](tasks::Worker::run_handlers) | does so with a handler for each tube |
 pub type Worker = tasks::Worker<AsyncStd>;
 
-/// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `handle`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
+/// Configures a [`Worker`]: `server`, `servers`, `tube`, `tubes`, `handle`, `handler_timeout`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`,
 /// `connection`, `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<AsyncStd>;
 

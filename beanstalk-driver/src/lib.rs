@@ -156,8 +156,8 @@ pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan,
 pub use worker::Json;
 #[cfg(feature = "std")]
 pub use worker::{
-    BoxError, Failure, FromJob, HandlerError, HandlerOutput, HandlerPanicked, HandlerResult, HeldJob, JobDetails,
-    Worker, WorkerBuilder, WorkerHandle,
+    BoxError, Failure, FromJob, HandlerError, HandlerOutput, HandlerPanicked, HandlerResult, HandlerTimedOut, HeldJob,
+    JobDetails, Worker, WorkerBuilder, WorkerHandle,
 };
 
 /// What [`TlsOptions`] takes.

@@ -111,7 +111,7 @@ pub use beanstalk_driver::{
         Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
-pub use beanstalk_driver::{Failure, HandlerPanicked, JobDetails};
+pub use beanstalk_driver::{Failure, HandlerPanicked, HandlerTimedOut, JobDetails};
 #[cfg(feature = "tls")]
 pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};

@@ -30,6 +30,7 @@ pub fn run(data: &[u8]) {
         dead_letters: (flags & 4 != 0).then(|| tube("dead")),
         reclaim: flags & 8 != 0,
         learns_first: flags & 16 != 0,
+        handler_timeout: (flags & 32 != 0).then_some(Duration::from_secs(3)),
         ..WorkerConfig::default()
     };
     let mut slot = Slot {
@@ -41,6 +42,8 @@ pub fn run(data: &[u8]) {
         connecting: false,
         awaited: Vec::new(),
         handler: None,
+        blocks: flags & 64 != 0,
+        left_running: false,
         finished: None,
         held: None,
         events: Metrics::default(),
@@ -69,6 +72,9 @@ struct Slot {
     awaited: Vec<Command>,
     /// The job whose handler runs.
     handler: Option<JobId>,
+    /// Handlers that are given up run on, and whether one does.
+    blocks: bool,
+    left_running: bool,
     /// The job whose handler has ended, and that was not finished since.
     finished: Option<JobId>,
     /// The job that this connection holds, as far as the server has told.
@@ -84,6 +90,9 @@ impl Slot {
         match source.below(16) {
             0..8 => self.answer(source),
             8 | 9 => {
+                if std::mem::take(&mut self.left_running) {
+                    self.worker.handle_returned();
+                }
                 if let Some(id) = self.handler.take() {
                     self.finished = Some(id);
                     let outcome = match source.below(6) {
@@ -240,15 +249,27 @@ impl Slot {
             Action::Send(command) => self.send(command),
             Action::SendBoth(verdict, reserve) => {
                 assert!(matches!(reserve, Command::ReserveWithTimeout { .. }), "{reserve:?} behind a verdict");
-                assert!(self.deadline.is_none(), "a reserve after a shutdown");
+                assert!(
+                    self.deadline.is_none() && !self.left_running,
+                    "a reserve after a shutdown, or beside a handler"
+                );
                 self.send(verdict);
                 self.awaited.push(reserve);
             }
             Action::Start(job) => {
-                assert!(self.handler.is_none(), "two handlers at once");
+                assert!(self.handler.is_none() && !self.left_running, "two handlers at once");
                 assert_eq!(self.held, Some(job.id), "a job that is not held");
                 assert_eq!(job.body, body(job.id));
                 (self.handler, self.finished) = (Some(job.id), None);
+            }
+            Action::GiveUp(after) => {
+                assert!(self.handler.is_some(), "there is no handler to give up");
+                self.finished = self.handler.take();
+                self.worker.handle_finished(Outcome::TimedOut(after), &self.server, &mut self.deferrals, self.now);
+                self.left_running = self.blocks;
+                if self.blocks {
+                    self.worker.handle_left_running();
+                }
             }
             Action::Decide { id, .. } => {
                 assert!(self.handler.is_none(), "asked about a job whose handler runs");
@@ -258,7 +279,8 @@ impl Slot {
             }
             Action::Wait(until) => {
                 assert!(until.is_none_or(|until| until > self.now), "it waits for what is past");
-                let busy = self.connecting || !self.awaited.is_empty() || self.handler.is_some();
+                let running = self.handler.is_some() || self.left_running;
+                let busy = self.connecting || !self.awaited.is_empty() || running;
                 assert!(until.is_some() || busy, "it waits for nothing, for ever");
             }
             Action::Close => {
@@ -268,7 +290,7 @@ impl Slot {
             Action::Stop => {
                 self.stopped = true;
                 self.broken();
-                (self.connected, self.handler) = (false, None);
+                (self.connected, self.handler, self.left_running) = (false, None, false);
             }
         }
     }
@@ -287,7 +309,8 @@ impl Slot {
                 assert_eq!(self.handler, Some(*id), "{command:?} for a job whose handler does not run");
             }
             Command::ReserveWithTimeout { .. } => {
-                assert!(self.handler.is_none() && self.held.is_none(), "a reserve while a job is in hand");
+                let running = self.handler.is_some() || self.left_running;
+                assert!(!running && self.held.is_none(), "a reserve while a job is in hand");
                 assert!(self.deadline.is_none(), "a reserve after a shutdown");
             }
             _ => {}

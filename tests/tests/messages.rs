@@ -248,6 +248,7 @@ fn each_event_of_a_job_names_the_job_and_says_what_happened() {
         (JobEvent::Reserved, "reserved"),
         (JobEvent::Failed { reason: "sending: refused".into() }, "failed: sending: refused"),
         (JobEvent::Panicked { reason: "no".into() }, "the handler panicked: no"),
+        (JobEvent::TimedOut { after: Duration::from_secs(90) }, "timed out: its handler ran for 90s"),
         (JobEvent::Malformed { reason: "no JSON".into() }, "malformed: no JSON"),
         (JobEvent::TooBig { bytes: 9, limit: 8 }, "too big: its body has 9 bytes, and the limit is 8"),
         (JobEvent::Done { took: Duration::from_millis(5) }, "done in 5ms"),

@@ -390,3 +390,38 @@ fn handlers_that_end_just_when_their_slot_is_taken_over_lose_nothing() {
     let (metrics, _) = worker.stop(LONG);
     assert_eq!((metrics.reserved, metrics.done, metrics.lost, metrics.reconnects), (JOBS, JOBS, 0, 0));
 }
+
+#[test]
+fn a_handler_that_has_taken_too_long_is_told_and_left_behind_at_the_deadline() {
+    let _bound = watchdog::bound();
+    let daemon = Daemon::start(Backend::Embedded, false);
+    let mut client = client_of(&daemon);
+    client.put(1, 0, 60, "asks").unwrap().inserted().unwrap();
+    client.put(2, 0, 60, "is stuck").unwrap().inserted().unwrap();
+    let (told, tells) = mpsc::channel();
+    let (go, going) = mpsc::channel::<()>();
+    let going = Mutex::new(going);
+    let retry = RetryPolicy { bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    let builder = worker_for(&daemon).retry(retry).handler_timeout(Duration::from_millis(100));
+    let worker = Running::start(builder, move |job| {
+        assert!(!job.is_timed_out() && !job.is_lost());
+        if job.text() == Ok("asks") {
+            while !job.is_timed_out() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            told.send((job.is_lost(), matches!(job.stats(), Err(Error::NotHeld { .. })))).unwrap();
+        } else {
+            let _ended = going.lock().unwrap().recv();
+        }
+        Ok(Verdict::Done)
+    });
+    assert_eq!(tells.recv(), Ok((true, true)));
+    // The second one never asks, nor returns.
+    while worker.handle.metrics().buried < 2 {
+        thread::sleep(Duration::from_millis(2));
+    }
+    let (metrics, took) = worker.stop(Duration::from_millis(500));
+    assert!(took >= Duration::from_millis(300), "it waits for the handler: {took:?}");
+    assert_eq!((metrics.reserved, metrics.timed_out, metrics.buried_failed, metrics.done), (2, 2, 2, 0));
+    drop(go);
+}

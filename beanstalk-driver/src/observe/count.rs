@@ -72,6 +72,7 @@ impl Slot {
             JobEvent::Reserved => return counter!(RESERVED, "server" => self.server.clone()).increment(1),
             JobEvent::Failed { .. } => return self.failed(tube, "error"),
             JobEvent::Panicked { .. } => return self.failed(tube, "panic"),
+            JobEvent::TimedOut { .. } => return self.failed(tube, "timeout"),
             JobEvent::Malformed { .. } => return self.failed(tube, "malformed"),
             JobEvent::TooBig { .. } => return self.failed(tube, "too_big"),
             JobEvent::Done { .. } => "done",

@@ -182,6 +182,7 @@ const fn is_last(event: &JobEvent) -> bool {
         JobEvent::Reserved
         | JobEvent::Failed { .. }
         | JobEvent::Panicked { .. }
+        | JobEvent::TimedOut { .. }
         | JobEvent::Malformed { .. }
         | JobEvent::TooBig { .. } => false,
     }

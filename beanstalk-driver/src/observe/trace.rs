@@ -41,6 +41,7 @@ pub(super) fn job(server: &Endpoint, id: JobId, event: &JobEvent) {
         JobEvent::Retried { .. } | JobEvent::Returned => Level::INFO,
         JobEvent::Failed { .. }
         | JobEvent::Panicked { .. }
+        | JobEvent::TimedOut { .. }
         | JobEvent::Malformed { .. }
         | JobEvent::TooBig { .. }
         | JobEvent::Buried { .. }

@@ -1,7 +1,7 @@
 //! What a handler may return, and what becomes of it if it fails.
 
 use alloc::{boxed::Box, string::String};
-use core::{error::Error, fmt};
+use core::{error::Error, fmt, time::Duration};
 
 use crate::{
     connect::Endpoint,
@@ -30,6 +30,7 @@ pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
     message = "a handler cannot return `{Self}`",
     label = "this handler returns `{Self}`",
     note = "a handler returns `()`, `Verdict`, `Result<(), E>` or `Result<Verdict, E>`, an asynchronous one a future of one of these",
+    note = "handlers of `beanstalk-sync` are functions, those of the other crates `async fn`s",
     note = "`E` implements `std::error::Error + Send + Sync + 'static`, or is `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` or `&str`"
 )]
 pub trait HandlerResult {
@@ -93,7 +94,7 @@ pub struct Failure<'a> {
     pub id: JobId,
     /// Which attempt this was, counted from 1.
     pub attempt: u64,
-    /// The handler's error; a [`HandlerPanicked`] if it panicked, and a text if its verdict was [`Verdict::Failed`].
+    /// The handler's error; a [`HandlerPanicked`] if it panicked, a [`HandlerTimedOut`] if it took too long, and a text if its verdict was [`Verdict::Failed`].
     pub error: &'a (dyn Error + Send + Sync + 'static),
     /// The job's statistics.
     pub stats: &'a JobStats,
@@ -110,6 +111,18 @@ impl fmt::Display for HandlerPanicked {
 }
 
 impl Error for HandlerPanicked {}
+
+/// A handler ran for longer than [`WorkerBuilder::handler_timeout`](super::WorkerBuilder::handler_timeout) allows, which is this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandlerTimedOut(pub Duration);
+
+impl fmt::Display for HandlerTimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the handler timed out after {:?}", self.0)
+    }
+}
+
+impl Error for HandlerTimedOut {}
 
 /// Returns whether an error, or one in its chain of sources, is that the body of this job is malformed.
 pub(super) fn is_malformed(id: JobId, error: &(dyn Error + 'static)) -> bool {

@@ -18,7 +18,7 @@ use crate::{
 };
 use beanstalk_proto::{Argument, ArgumentError, Error, TubeArg, TubeName};
 use handler::OnFailure;
-pub use handler::{BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult};
+pub use handler::{BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult, HandlerTimedOut};
 pub use handlers::{FromJob, HandlerOutput};
 use handlers::{Handler, Handlers};
 #[cfg(feature = "json")]
@@ -50,7 +50,7 @@ use state::{OnEvent, SharedState, Step};
 /// | level | events |
 /// |---|---|
 /// | `ERROR` | a server refused to be connected to; a slot ended unasked |
-/// | `WARN` | a job failed, its handler panicked, it is malformed or too big, was buried, moved to the tube for dead letters, or lost |
+/// | `WARN` | a job failed, its handler panicked or timed out, it is malformed or too big, was buried, moved to the tube for dead letters, or lost |
 /// | `INFO` | a connection was lost, or will be tried again; a job was released, or given back at the end of a shutdown |
 /// | `DEBUG` | a connection was made, its tubes are restored, it has ended; a job was reserved, or is done |
 ///
@@ -71,7 +71,7 @@ use state::{OnEvent, SharedState, Step};
 /// |---|---|---|---|
 /// | `beanstalk_jobs_reserved_total` | counter | | jobs that were reserved |
 /// | `beanstalk_jobs_finished_total` | counter | `tube`, `outcome`: `done`, `retried`, `buried`, `moved`, `lost`, `returned` | jobs that are no longer in hand |
-/// | `beanstalk_jobs_failed_total` | counter | `tube`, `reason`: `error`, `panic`, `malformed`, `too_big` | attempts that failed |
+/// | `beanstalk_jobs_failed_total` | counter | `tube`, `reason`: `error`, `panic`, `timeout`, `malformed`, `too_big` | attempts that failed |
 /// | `beanstalk_job_duration_seconds` | histogram, in seconds | `tube` | how long handlers ran, whatever they came to |
 /// | `beanstalk_jobs_running` | gauge | | handlers that run |
 /// | `beanstalk_worker_connections` | gauge | | connections that workers have |
@@ -350,6 +350,20 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
+    /// How long a handler may run: as long as it takes unless changed. When it has run for so long, its job has failed with
+    /// [`HandlerTimedOut`], which [`WorkerBuilder::on_failure`] and the [`RetryPolicy`] make of it what they make of any error.
+    ///
+    /// | a handler that is | | its slot |
+    /// |---|---|---|
+    /// | a future | is dropped | takes the next job |
+    /// | a function that blocks | runs on: [`HeldJob::is_timed_out`] is true, and what it returns changes nothing | takes the next job once it has returned |
+    ///
+    /// Its job is no longer touched, but released, buried or moved at once, so somebody else may get it while a function runs on.
+    pub fn handler_timeout(mut self, after: Duration) -> Self {
+        self.worker.handler_timeout = Some(after);
+        self
+    }
+
     /// How long to wait between attempts to connect.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.worker.backoff = backoff;
@@ -387,7 +401,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// # Errors
     ///
     /// [`Error::Argument`] for what is no address or no tube name, and for what no worker could work with: no servers, a
-    /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest, a tube without a handler beside
+    /// concurrency of 0, a `reserve_slice` of 0, a `handler_timeout` of zero, a first delay that is longer than the longest, a tube without a handler beside
     /// one that [has its own](WorkerBuilder::handle), a tube with two handlers.
     pub fn build(mut self) -> Result<W, Error> {
         if let Some(error) = self.error {

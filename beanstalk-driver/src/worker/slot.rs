@@ -17,10 +17,11 @@ use core::{
     future::{Future, poll_fn},
     mem,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use super::{
-    handler::{BoxError, Failure, HandlerPanicked, is_malformed},
+    handler::{BoxError, Failure, HandlerPanicked, HandlerTimedOut, is_malformed},
     handlers::{Handlers, Run},
     slot_state::{HeldJob, Link, SlotState},
     state::SharedState,
@@ -29,7 +30,7 @@ use crate::{
     driver::Driver,
     observe::SlotObserver,
     policy::{Action, Foreign, Outcome, Tubes, Verdict, Worker, WorkerEvent, describe_chain, guarded},
-    runtime::{Alarm, Boxed, Runtime, lock},
+    runtime::{Alarm, Boxed, HandlerKind, Runtime, lock},
 };
 use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
 
@@ -157,6 +158,13 @@ impl<R: Runtime> Slot<R> {
                 }
                 Action::Start(job) => {
                     self.start(job);
+                    continue;
+                }
+                Action::GiveUp(after) => {
+                    // It may have ended in time, and nobody has looked since.
+                    if !self.poll_handler(cx) {
+                        self.give_up(after);
+                    }
                     continue;
                 }
                 Action::Decide { id, attempt, stats } => {
@@ -294,7 +302,18 @@ impl<R: Runtime> Slot<R> {
     /// Whether the handler has ended.
     fn poll_handler(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(running) = &mut self.running else { return false };
-        let outcome = match guarded(|| running.handler.as_mut().poll(cx)) {
+        let polled = guarded(|| running.handler.as_mut().poll(cx));
+        if running.link.is_timed_out() {
+            if matches!(polled, Ok(Poll::Pending)) {
+                return false;
+            }
+            // What it comes to changes nothing.
+            drop(Foreign::new(polled));
+            self.running = None;
+            self.machine.handle_returned();
+            return true;
+        }
+        let outcome = match polled {
             Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(Ok(verdict))) => Outcome::Verdict(verdict),
             Ok(Poll::Ready(Err(error))) => {
@@ -308,10 +327,28 @@ impl<R: Runtime> Slot<R> {
             }
         };
         self.running = None;
+        self.finished(outcome);
+        true
+    }
+
+    fn finished(&mut self, outcome: Outcome) {
         self.observer.ended(&|| self.shared.runtime.now());
         let (now, deferrals) = (self.now(), &mut lock(&self.shared.deferrals));
         self.machine.handle_finished(outcome, self.slot_state.server(), deferrals, now);
-        true
+    }
+
+    /// The handler has run for as long as it may.
+    fn give_up(&mut self, after: Duration) {
+        self.failure = Some(Foreign::new(Box::new(HandlerTimedOut(after))));
+        if let Some(running) = &self.running {
+            running.link.time_out();
+        }
+        self.finished(Outcome::TimedOut(after));
+        if R::Handlers::BLOCKS && self.running.is_some() {
+            self.machine.handle_left_running();
+        } else {
+            self.running = None;
+        }
     }
 
     /// What becomes of a job whose handler has failed. A function that panics leaves it to the policy.

@@ -160,6 +160,7 @@ pub struct JobDetails {
 #[derive(Default)]
 pub(super) struct Link {
     lost: AtomicBool,
+    timed_out: AtomicBool,
     question: Mutex<Question>,
     details: Mutex<Option<JobDetails>>,
 }
@@ -167,6 +168,17 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// The job is finished without its handler.
+    pub(super) fn time_out(&self) {
+        self.timed_out.store(true, Ordering::Relaxed);
+        self.lose();
+        self.close();
+    }
+
+    pub(super) fn is_timed_out(&self) -> bool {
+        self.timed_out.load(Ordering::Relaxed)
     }
 
     pub(super) fn has_details(&self) -> bool {
@@ -226,11 +238,18 @@ impl HeldJob {
         self.slot_state.server()
     }
 
-    /// Whether the job is no longer held, since its connection broke: somebody else may have it by now, and what the
-    /// handler comes to changes nothing.
+    /// Whether the job is no longer held, since its connection broke or its handler has timed out: somebody else may have it by
+    /// now, and what the handler comes to changes nothing.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.link.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether its handler has run for longer than [`WorkerBuilder::handler_timeout`](super::WorkerBuilder::handler_timeout) allows. A
+    /// function that blocks should ask now and then, and return; a future is dropped.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        self.link.is_timed_out()
     }
 
     /// Whether the worker shuts down: the handler is dropped at the deadline.

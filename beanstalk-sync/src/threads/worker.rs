@@ -46,6 +46,7 @@ use super::{Threads, wait::block_on};
 /// | a slot is | a thread | a task |
 /// | a handler runs | on its slot's thread; once it has taken 20 ms, another thread looks after the slot | on its slot's task, and must not block |
 /// | a handler that still runs at the deadline of a shutdown | is left behind: its job is given back, [`HeldJob::is_lost`] is true, and what it returns changes nothing | is dropped |
+/// | a handler that has run for longer than `handler_timeout` | runs on: [`HeldJob::is_timed_out`] is true, what it returns changes nothing, and its slot takes no job until then | is dropped |
 /// | a name that is still looked up at the deadline | is left behind in its thread | is left behind in the runtime's |
 /// | [`Worker::run`] | blocks its thread, and can't be dropped | is a future |
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub struct Worker {
     worker: tasks::Worker<Threads>,
 }
 
-/// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `handle`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
+/// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `handle`, `handler_timeout`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
 /// `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
 pub type WorkerBuilder = tasks::WorkerBuilder<Threads, Worker>;
 
@@ -117,7 +118,14 @@ impl HeldJob {
         self.job.server()
     }
 
-    /// Returns whether it is held no more, because the connection broke or its time to run was over: somebody else may have it by
+    /// Returns whether its handler has run for longer than the builder's `handler_timeout` allows: its job has failed, what the handler
+    /// returns changes nothing, and its slot takes no other job until it returns. A handler that takes long should ask, and end early.
+    #[must_use]
+    pub fn is_timed_out(&self) -> bool {
+        self.job.is_timed_out()
+    }
+
+    /// Returns whether it is held no more, because the connection broke, its time to run was over or its handler has timed out: somebody else may have it by
     /// now, and what the handler returns changes nothing. A handler that takes long may ask, and end early.
     #[must_use]
     pub fn is_lost(&self) -> bool {

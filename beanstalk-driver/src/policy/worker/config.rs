@@ -1,6 +1,7 @@
 //! How a worker works.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::policy::{backoff::Backoff, retry::RetryPolicy};
 use beanstalk_proto::{ArgumentError, TubeName};
@@ -29,6 +30,8 @@ pub struct WorkerConfig {
     pub reserve_slice: u32,
     /// Whether the server is asked about each job before its handler begins, which depends on the job's tube.
     pub learns_first: bool,
+    /// How long a handler may run before its job has failed: as long as it takes unless changed.
+    pub handler_timeout: Option<Duration>,
     /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](crate::policy::Reclaim) says. Needs servers
     /// from 1.12 on.
     pub reclaim: bool,
@@ -45,6 +48,7 @@ impl Default for WorkerConfig {
             bury_malformed: true,
             reserve_slice: 10,
             learns_first: false,
+            handler_timeout: None,
             reclaim: false,
         }
     }
@@ -52,7 +56,7 @@ impl Default for WorkerConfig {
 
 impl WorkerConfig {
     /// Refuses what no worker could work with: no servers, no slots, reserves that don't wait, a first delay that is longer
-    /// than the longest.
+    /// than the longest, a handler timeout of zero.
     ///
     /// # Errors
     ///
@@ -67,6 +71,9 @@ impl WorkerConfig {
         if self.reserve_slice == 0 {
             let why = "a reserve of 0 seconds does not wait, so that jobs would be asked for once a second";
             return Err(ArgumentError::setting("reserve_slice", why));
+        }
+        if self.handler_timeout == Some(Duration::ZERO) {
+            return Err(ArgumentError::setting("handler_timeout", "no handler can end in no time"));
         }
         self.backoff.check("backoff")?;
         self.retry.check()

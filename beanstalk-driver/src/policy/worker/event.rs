@@ -66,6 +66,12 @@ pub enum JobEvent {
         /// What it panicked with.
         reason: String,
     },
+    /// Its handler had run for as long as it may, and was given up: what becomes of the job follows.
+    TimedOut {
+        /// How long handlers may run.
+        #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
+        after: Duration,
+    },
     /// Its handler failed as it could not decode the body, a [`MalformedJob`](beanstalk_proto::MalformedJob): what becomes of it follows.
     Malformed {
         /// The handler's error, with its chain of sources.
@@ -151,6 +157,7 @@ impl fmt::Display for JobEvent {
             Self::Reserved => f.write_str("reserved"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
             Self::Panicked { reason } => write!(f, "the handler panicked: {reason}"),
+            Self::TimedOut { after } => write!(f, "timed out: its handler ran for {after:?}"),
             Self::Malformed { reason } => write!(f, "malformed: {reason}"),
             Self::TooBig { bytes, limit } => {
                 write!(f, "too big: its body has {bytes} bytes, and the limit is {limit}")

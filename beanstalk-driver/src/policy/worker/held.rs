@@ -166,6 +166,14 @@ impl Held {
         }
     }
 
+    /// Since when its handler runs, if it does.
+    pub(super) const fn running_since(&self) -> Option<Instant> {
+        match self.run {
+            Run::Running { since } => Some(since),
+            _ => None,
+        }
+    }
+
     pub(super) const fn is_running(&self) -> bool {
         matches!(self.run, Run::Running { .. })
     }

@@ -32,10 +32,12 @@ pub struct Metrics {
     pub lost: u64,
     /// Jobs held at the deadline of a shutdown: given back, as closing the connection does.
     pub returned: u64,
-    /// Handlers that failed or panicked.
+    /// Handlers that failed, panicked or timed out.
     pub failed: u64,
     /// Handlers that panicked. Counted in `failed`, too.
     pub panicked: u64,
+    /// Handlers that ran for longer than they may. Counted in `failed`, too.
+    pub timed_out: u64,
     /// Handlers that failed as the body was malformed. Counted in `failed`, too.
     pub malformed: u64,
     /// Jobs whose body was over the client's limit: buried.
@@ -59,6 +61,7 @@ impl Metrics {
             (&mut self.returned, other.returned),
             (&mut self.failed, other.failed),
             (&mut self.panicked, other.panicked),
+            (&mut self.timed_out, other.timed_out),
             (&mut self.malformed, other.malformed),
             (&mut self.too_big, other.too_big),
             (&mut self.reconnects, other.reconnects),
@@ -76,6 +79,10 @@ impl Metrics {
             JobEvent::Panicked { .. } => {
                 bump(&mut self.failed);
                 bump(&mut self.panicked);
+            }
+            JobEvent::TimedOut { .. } => {
+                bump(&mut self.failed);
+                bump(&mut self.timed_out);
             }
             JobEvent::Malformed { .. } => {
                 bump(&mut self.failed);

@@ -38,6 +38,7 @@
 //! for one.
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use super::{
     retry::Deferrals,
@@ -70,6 +71,9 @@ pub struct Worker {
     reserve_slice: u32,
     reclaim: bool,
     learns_first: bool,
+    handler_timeout: Option<Duration>,
+    /// A handler runs on whose job was finished without it.
+    left_running: bool,
     session: Session,
     held: Option<Held>,
     awaited: Option<Awaited>,
@@ -109,6 +113,8 @@ impl Worker {
             reserve_slice: config.reserve_slice,
             reclaim: config.reclaim,
             learns_first: config.learns_first,
+            handler_timeout: config.handler_timeout,
+            left_running: false,
             session: Session::new(&session, Tubes::watching(config.tubes.iter().cloned()), seed),
             held: None,
             awaited: None,
@@ -143,6 +149,24 @@ impl Worker {
         if let Some(job) = self.held.as_mut().and_then(|held| held.start(self.learns_first, now)) {
             return Action::Start(job);
         }
+        let Some((after, at)) = self.handler_deadline() else { return self.next_action(now) };
+        if now >= at {
+            return Action::GiveUp(after);
+        }
+        match self.next_action(now) {
+            Action::Wait(until) => Action::Wait(Some(until.map_or(at, |until| until.min(at)))),
+            action => action,
+        }
+    }
+
+    /// How long the handler may run, and until when.
+    fn handler_deadline(&self) -> Option<(Duration, Instant)> {
+        let after = self.handler_timeout?;
+        Some((after, self.held.as_ref()?.running_since()? + after))
+    }
+
+    /// What to do but for the handler.
+    fn next_action(&mut self, now: Instant) -> Action {
         if self.awaited.is_some() || self.is_idle_until_the_handler_ends() {
             return Action::Wait(self.shutdown);
         }
@@ -221,6 +245,10 @@ impl Worker {
                 self.happened(id, JobEvent::Panicked { reason });
                 Verdict::Failed
             }
+            Outcome::TimedOut(after) => {
+                self.happened(id, JobEvent::TimedOut { after });
+                Verdict::Failed
+            }
         };
         match &mut self.held {
             Some(held) if held.hold == Hold::Lost => self.held = None,
@@ -232,6 +260,17 @@ impl Worker {
             }
             None => {}
         }
+    }
+
+    /// The handler that was given up runs on, as it blocks: its job is finished without it, and no further one is reserved until
+    /// [`Worker::handle_returned`].
+    pub const fn handle_left_running(&mut self) {
+        self.left_running = true;
+    }
+
+    /// The handler that ran on has returned.
+    pub const fn handle_returned(&mut self) {
+        self.left_running = false;
     }
 
     /// The function for failures has chosen: [`Verdict::Failed`] leaves it to the [`RetryPolicy`](super::RetryPolicy), and [`Verdict::RetryAfter`] counts
@@ -302,7 +341,8 @@ impl Worker {
 
     /// Whether a shutdown has nothing left to wait for.
     fn is_over(&self, now: Instant) -> bool {
-        self.is_past_deadline(now) || self.shutdown.is_some() && self.held.as_ref().is_none_or(Held::is_not_begun)
+        let is_idle = || !self.left_running && self.held.as_ref().is_none_or(Held::is_not_begun);
+        self.is_past_deadline(now) || self.shutdown.is_some() && is_idle()
     }
 
     fn is_past_deadline(&self, now: Instant) -> bool {
@@ -311,7 +351,7 @@ impl Worker {
 
     /// During a shutdown a connection is only made for a job that is worth it.
     fn is_idle_until_the_handler_ends(&self) -> bool {
-        self.shutdown.is_some() && self.is_job_lost()
+        self.shutdown.is_some() && (self.is_job_lost() || self.left_running && self.held.is_none())
     }
 
     fn stop(&mut self) {
@@ -344,7 +384,11 @@ impl Worker {
 
     /// What to do on a connection that is ready.
     fn work(&mut self, now: Instant) -> Action {
+        let may_reserve = self.shutdown.is_none() && now >= self.pause && !self.left_running;
         let Some(held) = &mut self.held else {
+            if self.left_running {
+                return Action::Wait(self.shutdown);
+            }
             if now < self.pause {
                 return self.wait(self.pause);
             }
@@ -352,7 +396,7 @@ impl Worker {
             return self.send(Awaited::Reserve, Command::ReserveWithTimeout { timeout: self.reserve_slice });
         };
         match held.next(&mut self.failures, now) {
-            Some(Next::Send(Awaited::Verdict, command)) if self.shutdown.is_none() && now >= self.pause => {
+            Some(Next::Send(Awaited::Verdict, command)) if may_reserve => {
                 (self.awaited, self.then) = (Some(Awaited::Verdict), Some(Awaited::Reserve));
                 self.reserving_since = now;
                 Action::SendBoth(command, Command::ReserveWithTimeout { timeout: self.reserve_slice })

@@ -1,6 +1,7 @@
 //! What a handler makes of its job.
 
 use alloc::string::String;
+use core::time::Duration;
 
 use beanstalk_proto::{Argument, Seconds};
 
@@ -48,6 +49,8 @@ pub enum Outcome {
     Malformed(String),
     /// A panic, and what it was raised with.
     Panicked(String),
+    /// It ran for as long as it may, which is so long.
+    TimedOut(Duration),
 }
 
 impl From<Verdict> for Outcome {

@@ -61,6 +61,7 @@ pub struct Setup {
     pub servers: Vec<String>,
     pub concurrency: usize,
     pub retry: RetryPolicy,
+    pub handler_timeout: Option<Duration>,
     pub reclaim: bool,
     pub bury_malformed: bool,
     pub backoff: Backoff,
@@ -76,6 +77,7 @@ impl Setup {
             servers: vec![server.to_string()],
             concurrency: 1,
             retry: RetryPolicy::default(),
+            handler_timeout: None,
             reclaim: false,
             bury_malformed: true,
             backoff: Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) },
@@ -127,6 +129,9 @@ pub trait Binding: SessionUses + Flushes + Crowd + 'static {
     /// How tests call it.
     const NAME: &'static str;
 
+    /// Whether a handler that is given up runs on until it returns.
+    const BLOCKS: bool;
+
     /// Runs a worker.
     fn work(setup: Setup) -> Running {
         Self::work_with(setup, |_, ending| ending.come())
@@ -172,6 +177,7 @@ impl<R: tasks::Runtime> Handle for tasks::WorkerHandle<R> {
 
 impl<R: Adapter> Binding for Async<R> {
     const NAME: &'static str = R::NAME;
+    const BLOCKS: bool = false;
 
     fn work_with<O: HandlerResult + Send + 'static>(
         setup: Setup,
@@ -180,7 +186,9 @@ impl<R: Adapter> Binding for Async<R> {
         let ((given, gives), (returns, returned)) = (mpsc::channel(), mpsc::channel());
         thread::spawn(move || {
             R::block_on(async {
-                let worker = tasks::Worker::<R>::builder()
+                let builder = tasks::Worker::<R>::builder();
+                let builder = setup.handler_timeout.into_iter().fold(builder, tasks::WorkerBuilder::handler_timeout);
+                let worker = builder
                     .servers(&setup.servers)
                     .tube("t")
                     .concurrency(setup.concurrency)
@@ -303,12 +311,15 @@ pub struct Blocking;
 
 impl Binding for Blocking {
     const NAME: &'static str = "sync";
+    const BLOCKS: bool = true;
 
     fn work_with<O: HandlerResult + Send + 'static>(
         setup: Setup,
         end: impl Fn(&Job, Ending) -> O + Send + Sync + 'static,
     ) -> Running {
-        let worker = beanstalk_sync::Worker::builder()
+        let builder = beanstalk_sync::Worker::builder();
+        let builder = setup.handler_timeout.into_iter().fold(builder, beanstalk_sync::WorkerBuilder::handler_timeout);
+        let worker = builder
             .servers(&setup.servers)
             .tube("t")
             .concurrency(setup.concurrency)

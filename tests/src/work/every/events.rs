@@ -24,10 +24,10 @@ use super::{
 };
 use crate::fire::restart;
 
-type Heard<T> = Arc<Mutex<Vec<T>>>;
+pub(super) type Heard<T> = Arc<Mutex<Vec<T>>>;
 
 /// Hears of what happens to jobs.
-fn of_jobs(setup: &mut Setup) -> Heard<(JobId, JobEvent)> {
+pub(super) fn of_jobs(setup: &mut Setup) -> Heard<(JobId, JobEvent)> {
     let heard = Heard::default();
     let hears = Arc::clone(&heard);
     setup.on_event = Box::new(move |event| {
@@ -43,7 +43,7 @@ fn of_jobs(setup: &mut Setup) -> Heard<(JobId, JobEvent)> {
     heard
 }
 
-fn of(heard: &Heard<(JobId, JobEvent)>, job: JobId) -> Vec<JobEvent> {
+pub(super) fn of(heard: &Heard<(JobId, JobEvent)>, job: JobId) -> Vec<JobEvent> {
     heard.lock().unwrap().iter().filter(|(id, _)| *id == job).map(|(_, event)| event.clone()).collect()
 }
 

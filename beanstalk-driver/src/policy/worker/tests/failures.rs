@@ -63,6 +63,68 @@ fn a_job_fails_thrice_is_buried_kicked_and_tried_again() {
 }
 
 #[test]
+fn a_handler_that_takes_too_long_has_failed_and_is_tried_again_and_buried_at_last() {
+    let timeout = Duration::from_secs(90);
+    let mut world = World::calm(&WorkerConfig { handler_timeout: Some(timeout), ..thrice() });
+    world.script([(3_600_000, Verdict::Done), (89_999, Verdict::Failed), (90_001, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(400_000));
+    let timed_out = || JobEvent::TimedOut { after: timeout };
+    let expected = [
+        [JobEvent::Reserved, timed_out(), retried(1, 1)],
+        [JobEvent::Reserved, failed(), retried(2, 2)],
+        [JobEvent::Reserved, timed_out(), buried(BuryReason::Failed { attempt: 3 })],
+    ];
+    assert_eq!(world.events(), expected.concat());
+    let job = &world.server.jobs[&id];
+    assert_eq!((job.state, job.timeouts), (State::Buried, 0), "it is kept alive until then");
+    let metrics = world.worker.metrics();
+    assert_eq!((metrics.failed, metrics.timed_out, metrics.retried, metrics.buried_failed), (3, 2, 2, 1));
+    let touches = world.sent.iter().filter(|(_, command)| matches!(command, Command::Touch { .. }));
+    assert!(touches.clone().count() > 9);
+    assert!(touches.map(|(when, _)| *when).all(|when| when < at(90_000 + 1100 + 90_000 + 2100 + 90_100)));
+}
+
+#[test]
+fn a_slot_whose_handler_blocks_beyond_its_time_takes_no_job_until_it_returns() {
+    let timeout = Duration::from_secs(1);
+    let mut world = World::calm(&WorkerConfig { handler_timeout: Some(timeout), ..thrice() });
+    world.blocks = true;
+    world.script([(60_000, Verdict::Done), (1, Verdict::Done)]);
+    let id = world.put(60, 7);
+    world.run_until(at(50_000));
+    // Its job is released by then, and nothing else is done.
+    assert_eq!(world.server.jobs[&id].state, State::Ready);
+    assert_eq!(world.sent_words()[1..], ["touch", "stats-job", "release"]);
+    world.run_until(at(59_900));
+    assert_eq!(world.sent_words().len(), 4);
+    world.run_until(at(61_000));
+    let took = done(1);
+    let expected = [
+        [JobEvent::Reserved, JobEvent::TimedOut { after: timeout }, retried(1, 1)].to_vec(),
+        [JobEvent::Reserved, took].to_vec(),
+    ];
+    assert_eq!(world.events(), expected.concat());
+    // A shutdown gives the next one until its deadline.
+    world.script([(60_000, Verdict::Done)]);
+    world.put(60, 7);
+    world.run_until(at(70_000));
+    world.shut_down(at(80_000));
+    assert_eq!(world.stopped, None);
+    world.run_until_stopped();
+    assert_eq!(world.stopped, Some(at(80_000)));
+    // And ends with it.
+    let mut world = World::calm(&WorkerConfig { handler_timeout: Some(timeout), ..thrice() });
+    world.blocks = true;
+    world.script([(30_000, Verdict::Done)]);
+    world.put(60, 7);
+    world.run_until(at(10_000));
+    world.shut_down(at(80_000));
+    world.run_until_stopped();
+    assert!(world.stopped.is_some_and(|stopped| stopped < at(31_000)), "{:?}", world.stopped);
+}
+
+#[test]
 fn what_a_handler_buries_what_is_too_big_and_what_finds_no_memory_are_told_apart() {
     let mut world = World::calm(&thrice());
     world.script([(1, Verdict::Bury)]);

@@ -26,7 +26,11 @@ fn jobs() -> impl Strategy<Value = alloc::vec::Vec<(u64, u32)>> {
 
 fn world(chances: Chances, jobs: &[(u64, u32)], reclaim: bool) -> World {
     let learns_first = chances.seed % 2 == 0;
-    let mut world = World::new(&WorkerConfig { reclaim, learns_first, ..WorkerConfig::default() }, chances);
+    let handler_timeout = (chances.seed % 3 == 0).then_some(Duration::from_secs(3));
+    let blocks = chances.seed % 5 < 2;
+    let config = WorkerConfig { reclaim, learns_first, handler_timeout, ..WorkerConfig::default() };
+    let mut world = World::new(&config, chances);
+    world.blocks = blocks;
     for &(ttr, priority) in jobs {
         world.put(ttr, priority);
     }

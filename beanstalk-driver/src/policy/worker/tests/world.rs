@@ -61,6 +61,9 @@ pub(super) struct World {
     /// What was sent with it, and is read after it.
     then: Option<Command>,
     handler: Option<(JobId, Instant, Outcome)>,
+    /// Handlers block, so those that are given up run on; and until when the last one does.
+    pub(super) blocks: bool,
+    left_running: Option<Instant>,
     outcomes: Vec<(u64, Outcome)>,
     /// What the function for failures chooses next, and for which attempts it was asked.
     pub(super) decisions: Vec<Verdict>,
@@ -85,6 +88,8 @@ impl World {
             flight: None,
             then: None,
             handler: None,
+            blocks: false,
+            left_running: None,
             outcomes: vec![],
             decisions: vec![],
             attempts: vec![],
@@ -172,7 +177,13 @@ impl World {
             Flight::Connecting(at) | Flight::Failing(at) | Flight::There(at, _) | Flight::Waiting(at) => *at,
             Flight::Back(at, _) | Flight::Breaking(at, _) => *at,
         });
-        let times = [flight, self.handler.as_ref().map(|(_, at, _)| *at), self.until, self.server.next_time()];
+        let times = [
+            flight,
+            self.handler.as_ref().map(|(_, at, _)| *at),
+            self.left_running,
+            self.until,
+            self.server.next_time(),
+        ];
         times.into_iter().flatten().min().map(|at| at.max(self.now))
     }
 
@@ -182,6 +193,9 @@ impl World {
         self.fly();
         if let Some((_, _, outcome)) = self.handler.take_if(|(_, at, _)| *at <= self.now) {
             self.worker.handle_finished(outcome, &self.address, &mut self.deferrals, self.now);
+        }
+        if self.left_running.take_if(|at| *at <= self.now).is_some() {
+            self.worker.handle_returned();
         }
         self.drain();
     }
@@ -264,6 +278,14 @@ impl World {
                     self.then = Some(second);
                 }
                 Action::Start(job) => self.start(&job),
+                Action::GiveUp(after) => {
+                    let (_, until, _) = self.handler.take().expect("a handler runs");
+                    self.worker.handle_finished(Outcome::TimedOut(after), &self.address, &mut self.deferrals, self.now);
+                    if self.blocks {
+                        self.left_running = Some(until);
+                        self.worker.handle_left_running();
+                    }
+                }
                 Action::Decide { attempt, .. } => {
                     let verdict = self.decisions.remove(0);
                     self.attempts.push(attempt);
@@ -304,7 +326,7 @@ impl World {
     }
 
     fn start(&mut self, job: &Job) {
-        assert!(self.handler.is_none(), "two handlers at once");
+        assert!(self.handler.is_none() && self.left_running.is_none(), "two handlers at once");
         let any = [Verdict::Done, Verdict::Failed, Verdict::Bury, Verdict::RetryAfter(1.into())];
         let (longest, which) = (self.chances.handler, self.random(4) as usize);
         let (millis, outcome) = match self.outcomes.is_empty() {

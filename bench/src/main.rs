@@ -72,6 +72,8 @@ enum Measure {
     Large,
     /// Our workers beside a loop of reserve and delete: at a steady rate, and flat out
     Worker,
+    /// What a job costs the same workers and loops, in counts that a busy machine does not change
+    WorkerCounts,
     /// Behind a proxy that adds 1 ms each way
     Latency,
     /// The embedded server beside beanstalkd
@@ -116,7 +118,7 @@ enum What {
 }
 
 impl Measure {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Counts,
         Self::Core,
         Self::Serial,
@@ -125,6 +127,7 @@ impl Measure {
         Self::Alternate,
         Self::Large,
         Self::Worker,
+        Self::WorkerCounts,
         Self::Latency,
         Self::Servers,
         Self::Load,
@@ -141,6 +144,7 @@ impl Measure {
             Self::Alternate => "alternate",
             Self::Large => "large",
             Self::Worker => "worker",
+            Self::WorkerCounts => "worker-counts",
             Self::Latency => "latency",
             Self::Servers => "servers",
             Self::Load => "load",
@@ -160,6 +164,7 @@ impl Measure {
             Self::Alternate => end_to_end::alternate(10_000)?,
             Self::Large => end_to_end::large(rounds)?,
             Self::Worker => worker::report(rounds)?,
+            Self::WorkerCounts => worker::counts()?,
             Self::Latency => end_to_end::latency(rounds)?,
             Self::Servers => scale::servers(rounds)?,
             Self::Load => scale::load(rounds)?,

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::{
+    counts,
     report::{Table, thousands, time},
     rounds::Rounds,
     run::Sample,
@@ -27,6 +28,27 @@ pub(crate) fn report(rounds: usize) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// Instructions, allocations and system calls of a job.
+pub(crate) fn counts() -> Result<String> {
+    let title = Work::Filled.title();
+    let mut table = Table::new(&[title, "instructions", "/ its own loop", "allocations", "system calls"]);
+    for (own_loop, worker) in PAIRS {
+        let floor = counts::count(own_loop, Work::Filled)?;
+        for (contender, how, count) in
+            [(own_loop, ", a loop", floor), (worker, "", counts::count(worker, Work::Filled)?)]
+        {
+            table.row([
+                format!("{}{how}", contender.title()),
+                thousands(count.instructions),
+                format!("{:.2}", count.instructions / floor.instructions),
+                format!("{:.2}", count.allocations),
+                format!("{:.2}", count.syscalls),
+            ]);
+        }
+    }
+    Ok(table.render())
 }
 
 fn one(work: Work, count: u64, rounds: usize, pin: Pin) -> Result<String> {

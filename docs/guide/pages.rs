@@ -38,6 +38,7 @@ pages! {
     recipes "recipes.md"
     faq "faq.md"
     moving "moving.md"
+    comparison "comparison.md"
 }
 
 #[test]

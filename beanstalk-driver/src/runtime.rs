@@ -8,8 +8,9 @@
 //!       └── Runtime: connect, sleep, spawn, what time it is
 //! ```
 //!
-//! An adapter implements [`Runtime`], and names these types with it: `type Worker = tasks::Worker<Tokio>`. One whose futures block their
-//! thread until they are ready needs no waker, and makes blocking sessions and producers.
+//! An adapter implements [`Runtime`], and emits types of its own around these: by [`worker!`](crate::worker),
+//! [`session!`](crate::session), [`producer!`](crate::producer) and [`shared_client!`](crate::shared_client). A runtime whose futures
+//! block their thread until they are ready needs no waker, and makes blocking sessions.
 
 use alloc::boxed::Box;
 use core::{

@@ -26,6 +26,7 @@ mod producer;
 mod session;
 mod shared;
 mod upkeep;
+mod worker;
 
 /// Emits methods, or functions.
 #[doc(hidden)]

@@ -2,105 +2,47 @@
 
 use std::{fmt, ops::Deref};
 
-use beanstalk_driver::{
-    self as tasks, BoxError, Endpoint, FromJob, Functions, HandlerOutput, JobDetails, policy::Metrics,
-};
+use beanstalk_driver::{self as tasks, BoxError, Endpoint, FromJob, JobDetails};
 use beanstalk_proto::{Error, Job, TubeName, stats::JobStats};
 
 use super::{Threads, wait::block_on};
 
-/// Runs a handler for every job that comes.
-///
-/// ```no_run
-/// use beanstalk_sync::{Error, HeldJob, Verdict, Worker};
-/// use std::time::Duration;
-///
-/// # fn main() -> Result<(), Error> {
-/// let worker = Worker::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
-///
-/// let handle = worker.handle();
-/// std::thread::spawn(move || {
-///     // … when a signal comes:
-///     handle.shutdown(Duration::from_secs(10));
-/// });
-///
-/// let metrics = worker.run(|job: HeldJob| {
-///     println!("sending {}", job.text()?);
-///     Ok::<_, std::str::Utf8Error>(Verdict::Done)
-/// });
-/// println!("{} mails sent", metrics.done);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// While a handler runs, its job is touched before its time to run is over, so it may take as long as it likes. A handler
-/// that fails or panics has its job released with a delay that grows with the job's own count of releases and timeouts,
-/// and at last buried: see [`RetryPolicy`](crate::RetryPolicy). Lost connections are made again, with their tubes.
-///
-/// # What differs from the asynchronous workers
-///
-/// Everything but this is the same on every binding, and comes from the same code:
-///
-/// | | here | tokio, async-std |
-/// |---|---|---|
-/// | a slot is | a thread | a task |
-/// | a handler runs | on its slot's thread; once it has taken 20 ms, another thread looks after the slot | on its slot's task, and must not block |
-/// | a handler that still runs at the deadline of a shutdown | is left behind: its job is given back, [`HeldJob::is_lost`] is true, and what it returns changes nothing | is dropped |
-/// | a handler that has run for longer than `handler_timeout` | runs on: [`HeldJob::is_timed_out`] is true, what it returns changes nothing, and its slot takes no job until then | is dropped |
-/// | a name that is still looked up at the deadline | is left behind in its thread | is left behind in the runtime's |
-/// | [`Worker::run`] | blocks its thread, and can't be dropped | is a future |
-#[derive(Debug)]
-pub struct Worker {
-    worker: tasks::Worker<Threads>,
-}
-
-/// Sets a [`Worker`] up: `server`, `servers`, `tube`, `tubes`, `handle`, `handler_timeout`, `concurrency`, `retry`, `backoff`, `reserve_slice`, `reclaim`, `connection`,
-/// `on_event`, `on_failure`, `dead_letters`, `bury_malformed`, and `build`.
-pub type WorkerBuilder = tasks::WorkerBuilder<Threads, Worker>;
-
-/// Stops a [`Worker`] (`shutdown`), counts what it does (`metrics`), and changes its servers while it runs (`add_server`,
-/// `remove_server`, `servers`). From any thread.
-pub type WorkerHandle = tasks::WorkerHandle<Threads>;
-
-impl From<tasks::Worker<Threads>> for Worker {
-    fn from(worker: tasks::Worker<Threads>) -> Self {
-        Self { worker }
-    }
-}
-
-impl Worker {
-    /// Returns a builder with nothing set: it needs a server at least.
-    pub fn builder() -> WorkerBuilder {
-        WorkerBuilder::default()
-    }
-
-    /// Returns what controls and observes it, from any thread.
-    #[must_use]
-    pub fn handle(&self) -> WorkerHandle {
-        self.worker.handle()
-    }
-
-    /// Works until it is shut down, and returns what was done. The handler is called in the threads of the slots, several at
-    /// a time if there are several.
+beanstalk_driver::worker! {
+    (blocking by block_on) on Threads;
+    /// ```no_run
+    /// use beanstalk_sync::{Error, HeldJob, Verdict, Worker};
+    /// use std::time::Duration;
     ///
-    /// It returns as soon as every slot has finished, and at the deadline of the shutdown in any case: connections are
-    /// closed then, which gives back what they held, and handlers that still run are left behind. Such a handler learns of it from
-    /// [`HeldJob::is_lost`].
-    pub fn run<O>(self, handler: impl Fn(HeldJob) -> O + Send + Sync + 'static) -> Metrics
-    where
-        O: HandlerOutput<Functions> + 'static,
-    {
-        block_on(self.worker.run(move |job| handler(HeldJob { job })))
-    }
-
-    /// Works until it is shut down, with the handlers that the builder was given by `handle`, and returns what was done.
+    /// # fn main() -> Result<(), Error> {
+    /// let worker = Worker::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
     ///
-    /// # Errors
+    /// let handle = worker.handle();
+    /// std::thread::spawn(move || {
+    ///     // … when a signal comes:
+    ///     handle.shutdown(Duration::from_secs(10));
+    /// });
     ///
-    /// [`Error::Argument`] if it was given none.
-    pub fn run_handlers(self) -> Result<Metrics, Error> {
-        block_on(self.worker.run_handlers())
-    }
+    /// let metrics = worker.run(|job: HeldJob| {
+    ///     println!("sending {}", job.text()?);
+    ///     Ok::<_, std::str::Utf8Error>(Verdict::Done)
+    /// });
+    /// println!("{} mails sent", metrics.done);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # What differs from the asynchronous workers
+    ///
+    /// Everything but this is the same on every binding, and comes from the same code:
+    ///
+    /// | | here | tokio, async-std |
+    /// |---|---|---|
+    /// | a slot is | a thread | a task |
+    /// | a handler runs | on its slot's thread; once it has taken 20 ms, another thread looks after the slot | on its slot's task, and must not block |
+    /// | a handler that still runs at the deadline of a shutdown | is left behind: its job is given back, [`HeldJob::is_lost`] is true, and what it returns changes nothing | is dropped |
+    /// | a handler that has run for longer than [`handler_timeout`](WorkerBuilder::handler_timeout) | runs on: [`HeldJob::is_timed_out`] is true, what it returns changes nothing, and its slot takes no job until then | is dropped |
+    /// | a name that is still looked up at the deadline | is left behind in its thread | is left behind in the runtime's |
+    /// | [`Worker::run`] | blocks its thread, and can't be dropped | is a future |
 }
 
 /// The job that a worker's handler works on: its id and body, by way of [`Job`], and where it came from.
@@ -165,6 +107,12 @@ impl HeldJob {
     /// As [`HeldJob::stats`].
     pub fn tube(&self) -> Result<TubeName, Error> {
         block_on(self.job.tube())
+    }
+}
+
+impl From<tasks::HeldJob> for HeldJob {
+    fn from(job: tasks::HeldJob) -> Self {
+        Self { job }
     }
 }
 

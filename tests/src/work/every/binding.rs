@@ -165,6 +165,16 @@ pub trait Binding: SessionUses + Flushes + Crowd + 'static {
 /// An asynchronous one.
 pub struct Async<R>(PhantomData<R>);
 
+impl Handle for beanstalk_sync::WorkerHandle {
+    fn shutdown(&self, within: Duration) {
+        beanstalk_sync::WorkerHandle::shutdown(self, within);
+    }
+
+    fn metrics(&self) -> Metrics {
+        beanstalk_sync::WorkerHandle::metrics(self)
+    }
+}
+
 impl<R: tasks::Runtime> Handle for tasks::WorkerHandle<R> {
     fn shutdown(&self, within: Duration) {
         tasks::WorkerHandle::shutdown(self, within);

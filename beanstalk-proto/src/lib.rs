@@ -177,7 +177,7 @@ mod types;
 
 pub use command::Refused;
 // Documented in the module, so that the index shows the types that everything else is about first.
-#[doc(hidden)]
+#[doc(no_inline)]
 pub use commands::*;
 pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, Subject, TicketError,
@@ -218,9 +218,10 @@ pub mod commands {
     };
 }
 
-/// What emitted code needs by absolute path.
-#[doc(hidden)]
-pub mod __private {
+/// The vector of the crate `alloc`, by a path that is there with std and without: for code that is emitted from the
+/// [table of commands](command_table).
+pub mod vec {
+    #[doc(no_inline)]
     pub use alloc::vec::Vec;
 }
 

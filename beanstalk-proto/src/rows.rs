@@ -296,7 +296,7 @@ macro_rules! command_table {
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
         #[doc(alias = "list-tubes-watched")]
         ListTubesWatched list_tubes_watched "list-tubes-watched" match "list-tubes-watched"
-        -> $crate::__private::Vec<$crate::TubeName> {
+        -> $crate::vec::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared no
         example "client.list_tubes_watched()";
@@ -319,7 +319,7 @@ macro_rules! command_table {
         ///
         /// [`Stats`](beanstalk_proto::Error::Stats) if the list is not one of tube names.
         #[doc(alias = "list-tubes")]
-        ListTubes list_tubes "list-tubes" match "list-tubes" -> $crate::__private::Vec<$crate::TubeName> {
+        ListTubes list_tubes "list-tubes" match "list-tubes" -> $crate::vec::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared as_is
         example "client.list_tubes()";

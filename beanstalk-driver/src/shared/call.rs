@@ -371,20 +371,15 @@ impl<R: Runtime> Drop for Waiting<R> {
 #[derive(Default)]
 struct Watch {
     alarm: Alarm,
-    /// When to look next; `None` until the first poll.
+    /// When to look next; `None` as long as the driver can be relied upon.
     next: Option<Instant>,
     /// How often the driver had been polled when it was looked at last.
     polls: u64,
-    /// Whether the driver can be relied upon.
-    is_idle: bool,
 }
 
 impl Watch {
     /// Ready once it is `until` and the driver has not said so, or once a driver that can't be replaced stands still.
     fn poll<R: Runtime>(&mut self, inner: &Arc<Inner<R>>, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_idle {
-            return Poll::Pending;
-        }
         let period = if inner.server.is_some() { Some(STALLED) } else { inner.config().reply_timeout };
         loop {
             let now = inner.runtime.now();
@@ -395,8 +390,8 @@ impl Watch {
                 let current = R::current();
                 let (polls, runtime) = inner.with(|state| (state.driver.polls, state.driver.runtime));
                 self.polls = polls;
-                self.is_idle = current.is_none() || inner.server.is_some() && runtime == current;
-                if self.is_idle {
+                // Asked again each time that this is polled: another that takes over may run elsewhere, and wakes all who wait.
+                if current.is_none() || inner.server.is_some() && runtime == current {
                     return Poll::Pending;
                 }
             }

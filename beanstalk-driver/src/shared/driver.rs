@@ -50,8 +50,9 @@ pub(super) fn start<R: Runtime>(inner: &Arc<Inner<R>>) -> Result<(), Error> {
 /// Starts the task of a client that has its first connection.
 pub(super) fn start_with<R: Runtime>(inner: &Arc<Inner<R>>, mut client: Driver<R::Transport>) {
     let number = inner.with(|state| {
-        state.install(&inner.runtime, &mut client);
-        state.new_driver(R::current())
+        let number = state.new_driver(R::current());
+        state.install(number, &inner.runtime, &mut client);
+        number
     });
     spawn(inner, number, Phase::Up(client, Mover::default()));
 }
@@ -118,16 +119,23 @@ impl<R: Runtime> Future for Task<R> {
                 },
                 Phase::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                     Poll::Ready(Ok(mut client)) => {
-                        inner.with(|state| state.install(&inner.runtime, &mut client));
-                        this.phase = Phase::Up(client, Mover::default());
-                        inner.report();
+                        // Whoever has taken over meanwhile makes a connection of its own. This one's task ends at the next turn.
+                        if inner.with(|state| state.install(this.number, &inner.runtime, &mut client)) {
+                            this.phase = Phase::Up(client, Mover::default());
+                            inner.report();
+                        }
                     }
                     Poll::Ready(Err(error)) => this.lose(error),
                     Poll::Pending => ready!(this.poll_wait(None, cx)),
                 },
                 Phase::Up(client, mover) => {
                     let link = &mut client.link;
-                    match ready!(inner.with(|state| mover.poll(&inner, state, link, cx))) {
+                    let moved = inner.with(|state| match state.driver.number == this.number {
+                        true => mover.poll(&inner, state, link, cx),
+                        // Since it was looked at above; the connection is another's.
+                        false => Poll::Ready(Ok(())),
+                    });
+                    match ready!(moved) {
                         Ok(()) => {}
                         Err(Ok(())) if is_closing => return this.end(),
                         Err(end) => this.lose(end.err().unwrap_or(Error::Closed { lost: Lost::Unknown })),
@@ -184,6 +192,10 @@ impl<R: Runtime> Drop for Task<R> {
                 state.driver.waker = None;
                 if !state.machine.has_ended() {
                     state.disconnected(Error::Closed { lost: Lost::Unknown }, inner.runtime.now());
+                }
+                // Nobody starts another to end what is to be ended.
+                if state.is_closing() {
+                    state.end();
                 }
             }
         });

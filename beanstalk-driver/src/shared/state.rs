@@ -242,11 +242,21 @@ impl State {
         number
     }
 
-    /// Makes this client's connection the current one, and leaves the client without it.
-    pub(super) fn install<R: Runtime, T: PollTransport>(&mut self, runtime: &R, driver: &mut Driver<T>) {
+    /// Makes this client's connection the current one, and leaves the client without it. Returns whether it has: unless this task was
+    /// replaced.
+    pub(super) fn install<R: Runtime, T: PollTransport>(
+        &mut self,
+        task: u64,
+        runtime: &R,
+        driver: &mut Driver<T>,
+    ) -> bool {
+        if self.driver.number != task {
+            return false;
+        }
         let closed = ended(*driver.connection.config());
         let connection = mem::replace(&mut driver.connection, closed);
         self.connected(connection, Clocks::of(runtime, &driver.link.transport), runtime.now());
+        true
     }
 
     pub(super) fn connected(&mut self, connection: Connection, clocks: Clocks, now: Instant) {

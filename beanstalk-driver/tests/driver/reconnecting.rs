@@ -13,7 +13,11 @@ use beanstalk_proto::{
     client::{Config, Limits, Timeout},
 };
 
-use crate::{executor::settle, virtual_runtime::Virtual, wire::Wire};
+use crate::{
+    executor::settle,
+    virtual_runtime::{Virtual, elsewhere},
+    wire::Wire,
+};
 
 type Shared = beanstalk_driver::SharedClient<Virtual>;
 type Call<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
@@ -288,6 +292,26 @@ fn whoever_calls_starts_the_driver_where_it_is_gone() {
 }
 
 #[test]
+fn a_driver_that_came_to_stand_still_on_another_runtime_is_replaced_by_who_waited_before() {
+    let runtime = Virtual::default();
+    let (client, wire) = connected(&runtime, config());
+    wire.hang_up();
+    runtime.run();
+    let mut here = peek(&client, 1);
+    assert!(is_waiting(&mut here));
+    runtime.shut_down();
+    let mut there = peek(&client, 2);
+    elsewhere(|| assert!(is_waiting(&mut there), "it starts the driver, which is not polled"));
+    assert!(is_waiting(&mut here));
+    runtime.advance(Duration::from_secs(1));
+    assert!(is_waiting(&mut here));
+    assert_eq!(runtime.tasks(), 2, "another takes over");
+    runtime.offer();
+    pass(&runtime, DELAY);
+    assert_eq!(answer(&runtime, &mut here).unwrap().id, JobId(1));
+}
+
+#[test]
 fn a_call_whose_driver_nobody_polls_is_over_in_time() {
     let wire = Wire::new();
     let runtime = Virtual::by(&wire);
@@ -355,6 +379,21 @@ fn a_client_that_is_disconnected_ends_in_order_for_all_its_handles() {
     assert!(wire.world().closed, "the server has read the quit");
     assert!(matches!(result(&mut peek(&client, 1)), Err(Error::Closed { lost: Lost::NotSent })));
     assert_eq!(runtime.tasks(), 0);
+}
+
+#[test]
+fn a_client_that_is_disconnected_ends_with_the_runtime_of_its_task() {
+    let runtime = Virtual::default();
+    let (client, wire) = connected(&runtime, config());
+    wire.world().silent = true;
+    let mut over = pin!(client.disconnect());
+    assert!(settle(over.as_mut()).is_none());
+    let mut call = peek(&client, 1);
+    assert!(is_waiting(&mut call));
+    runtime.shut_down();
+    assert!(settle(over).is_some(), "it waits for a task that is gone");
+    assert!(matches!(result(&mut call), Err(Error::Closed { .. })));
+    assert!(client.is_closed() && runtime.tasks() == 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A runtime of virtual time, whose connections are wires.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     future::Future,
     io,
@@ -14,6 +15,19 @@ use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
 use crate::{executor::settle, wire::Wire};
+
+thread_local! {
+    /// The name of the runtime on which what is polled runs.
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Does something on another runtime.
+pub(crate) fn elsewhere<T>(act: impl FnOnce() -> T) -> T {
+    let here = CURRENT.replace(1);
+    let done = act();
+    CURRENT.set(here);
+    done
+}
 
 /// One handle of it.
 #[derive(Clone)]
@@ -131,6 +145,10 @@ impl Runtime for Virtual {
 
     fn seed(&self) -> u64 {
         7
+    }
+
+    fn current() -> Option<u64> {
+        Some(CURRENT.get())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -95,7 +95,20 @@ impl Call {
     /// The error of a call that is given up, because of this if it is known.
     #[must_use]
     pub fn given_up(&self, cause: Option<Error>) -> Error {
-        cause.unwrap_or(Error::Closed { lost: self.lost }).with_lost(self.lost)
+        self.fails_with(cause.unwrap_or(Error::Closed { lost: self.lost }).with_lost(self.lost))
+    }
+
+    /// The error of the whole call, whose last attempt failed with this: it does not count as not sent if an earlier attempt may have run.
+    #[must_use]
+    pub fn fails_with(&self, error: Error) -> Error {
+        if self.lost == Lost::NotSent || error.lost() != Some(Lost::NotSent) {
+            return error;
+        }
+        match error.with_lost(Lost::Unknown) {
+            // That there was no connection, say. Of what only reads it is of no interest whether it has run.
+            error if error.lost() == Some(Lost::NotSent) && self.kind == Some(Kind::Put) => unknown(error),
+            error => error,
+        }
     }
 
     pub(super) fn repeat(&self) -> Repeat {
@@ -166,6 +179,16 @@ impl<R: Request> Request for Attempt<R> {
     fn decode(reply: Reply) -> Result<R::Reply, DecodeError> {
         R::decode(reply)
     }
+}
+
+/// An error that always means that nothing was sent, of a request that may have run before.
+fn unknown(error: Error) -> Error {
+    let lost = Lost::Unknown;
+    #[cfg(feature = "std")]
+    let unknown = Error::Io { error: std::io::Error::other(error), lost };
+    #[cfg(not(feature = "std"))]
+    let (unknown, _) = (Error::Closed { lost }, error);
+    unknown
 }
 
 /// Whether a connection must be dropped after this error: it is broken, or nobody knows when it will answer.

@@ -231,7 +231,7 @@ impl<R: Runtime> Session<R> {
             self.dangling = None;
             let next = self.settle(&mut call, result.as_ref().map(drop));
             match next {
-                Next::Return => return result,
+                Next::Return => return result.map_err(|error| call.fails_with(error)),
                 Next::Repeat => cause = result.err(),
             }
         }

@@ -92,7 +92,8 @@ impl<'c, R: Runtime> Turn<'c, R> {
         tube: Option<&TubeName>,
         request: &Q,
     ) -> Result<Waiting<R>, Error> {
-        let Sent { link, ticket, used } = poll_fn(|cx| self.poll(tube, request, cx)).await?;
+        let sent = poll_fn(|cx| self.poll(tube, request, cx)).await;
+        let Sent { link, ticket, used } = sent.map_err(|error| self.fails_with(error))?;
         Ok(Waiting {
             inner: Arc::clone(self.inner),
             link,
@@ -109,6 +110,11 @@ impl<'c, R: Runtime> Turn<'c, R> {
     pub(super) fn handle_failed(&mut self, error: &Error) -> Next {
         let now = self.inner.runtime.now();
         self.inner.with(|state| state.machine.handle_broken_off(&mut self.call, error, now))
+    }
+
+    /// The call's error, if this attempt failed with that and was the last.
+    pub(super) fn fails_with(&self, error: Error) -> Error {
+        self.call.fails_with(error)
     }
 
     fn poll<Q: Request + Clone>(

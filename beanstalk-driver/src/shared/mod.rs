@@ -246,7 +246,7 @@ impl<R: Runtime> SharedClient<R> {
             match poll_fn(|cx| waiting.poll_reply(cx)).await {
                 Ok(reply) => return waiting.decode::<Q>(reply),
                 Err(error) if turn.handle_failed(&error) == Next::Repeat => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(turn.fails_with(error)),
             }
         }
     }
@@ -273,7 +273,7 @@ impl<R: Runtime> SharedClient<R> {
             match waiting.flushed().await {
                 Ok(()) => return Ok(SharedReply { waiting, decode: Waiting::decode::<Q> }),
                 Err(error) if turn.handle_failed(&error) == Next::Repeat => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(turn.fails_with(error)),
             }
         }
     }

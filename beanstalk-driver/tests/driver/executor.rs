@@ -63,3 +63,37 @@ pub(crate) fn cut_after<F: Future>(polls: usize, future: F) -> Option<F::Output>
         Poll::Pending => None,
     })
 }
+
+/// A future with a waker of its own.
+pub(crate) struct Asleep<'f, T> {
+    future: Pin<Box<dyn Future<Output = T> + 'f>>,
+    flag: Arc<Flag>,
+}
+
+impl<'f, T> Asleep<'f, T> {
+    /// Polls it once, and it waits.
+    pub(crate) fn new(future: impl Future<Output = T> + 'f) -> Self {
+        let mut asleep = Self { future: Box::pin(future), flag: Arc::default() };
+        assert!(asleep.poll().is_none(), "it does not wait");
+        asleep
+    }
+
+    /// Whether something has woken it since it was polled.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.flag.0.load(Ordering::SeqCst)
+    }
+
+    /// Polls it, which it was woken for.
+    pub(crate) fn wake_up(&mut self) -> Option<T> {
+        assert!(self.is_woken(), "nothing has woken it");
+        self.poll()
+    }
+
+    fn poll(&mut self) -> Option<T> {
+        self.flag.0.store(false, Ordering::SeqCst);
+        match poll_once(self.future.as_mut(), &Waker::from(Arc::clone(&self.flag))) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        }
+    }
+}

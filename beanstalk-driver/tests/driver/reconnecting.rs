@@ -14,7 +14,7 @@ use beanstalk_proto::{
 };
 
 use crate::{
-    executor::settle,
+    executor::{Asleep, settle},
     virtual_runtime::{Virtual, elsewhere},
     wire::Wire,
 };
@@ -168,6 +168,34 @@ fn what_was_sent_when_the_connection_broke_is_repeated_only_if_that_is_safe() {
         assert_eq!(next.count(Kind::Put), usize::from(repeat_puts));
         assert_eq!(next.count(Kind::Delete), 0);
     }
+}
+
+#[test]
+fn a_put_that_may_have_run_is_not_reported_as_not_sent_by_a_later_attempt() {
+    let runtime = Virtual::default();
+    let wire = runtime.offer();
+    let endless = Config { reply_timeout: None, ..Config::default() };
+    let config = config().repeat_puts(true);
+    let client = Shared::on(runtime.clone(), "queue".parse().unwrap(), config, endless).unwrap();
+    wire.world().silent = true;
+    let mut call = put(&client, "a");
+    assert!(is_waiting(&mut call));
+    runtime.run();
+    assert!(is_waiting(&mut call), "it has sent");
+    pass(&runtime, PATIENCE - 5 * DELAY);
+    let next = runtime.offer();
+    next.world().capacity = 0;
+    wire.hang_up();
+    runtime.run();
+    assert!(is_waiting(&mut call));
+    pass(&runtime, 2 * DELAY);
+    assert!(is_waiting(&mut call), "its second attempt waits to be written");
+    pass(&runtime, 10 * DELAY);
+    next.hang_up();
+    runtime.run();
+    let error = result(&mut call).unwrap_err();
+    assert_eq!((wire.count(Kind::Use), next.count(Kind::Use)), (1, 0), "the put behind it may have been read");
+    assert!(matches!(error, Error::Closed { lost: Lost::Unknown }), "{error:?}");
 }
 
 #[test]
@@ -441,6 +469,52 @@ fn a_listener_hears_of_connections_and_may_call_or_panic() {
         panic!("{heard:?}")
     };
     assert_eq!(rest, [Event::Connected, Event::Restored]);
+}
+
+/// A client on its first connection, which has only so much room.
+fn limited(runtime: &Virtual, limits: Limits) -> (Shared, Wire) {
+    let wire = runtime.offer();
+    let client =
+        Shared::on(runtime.clone(), "queue".parse().unwrap(), config(), Config { limits, ..Config::default() })
+            .unwrap();
+    answer(runtime, &mut peek(&client, 0)).unwrap();
+    (client, wire)
+}
+
+#[test]
+fn who_is_first_in_line_is_woken_when_there_is_room_and_nobody_before_or_behind() {
+    let runtime = Virtual::default();
+    let (client, wire) = limited(&runtime, Limits { in_flight: 1, ..Limits::default() });
+    wire.world().silent = true;
+    let mut sent = Asleep::new(client.call(Peek::new(1)));
+    let (mut first, second) = (Asleep::new(client.call(Peek::new(2))), Asleep::new(client.call(Peek::new(3))));
+    runtime.run();
+    assert!(!first.is_woken(), "a request is in flight, and there is room for one");
+    wire.speak();
+    runtime.run();
+    assert!(!first.is_woken(), "its reply was not claimed");
+    assert_eq!(sent.wake_up().unwrap().unwrap().id, JobId(1));
+    assert!(!second.is_woken());
+    assert!(first.wake_up().is_none());
+    runtime.run();
+    assert_eq!(first.wake_up().unwrap().unwrap().id, JobId(2));
+    assert!(second.is_woken());
+}
+
+#[test]
+fn who_is_first_in_line_is_woken_when_what_was_queued_is_written_and_not_before() {
+    let runtime = Virtual::default();
+    let (client, wire) = limited(&runtime, Limits { queued: b"peek 1\r\n".len(), ..Limits::default() });
+    wire.world().capacity = 0;
+    let (_sent, mut first) = (Asleep::new(client.call(Peek::new(1))), Asleep::new(client.call(Peek::new(2))));
+    runtime.run();
+    assert!(!first.is_woken(), "as much is queued as may be");
+    wire.world().capacity = usize::MAX;
+    wire.advance(Duration::ZERO);
+    runtime.run();
+    assert!(first.wake_up().is_none());
+    runtime.run();
+    assert_eq!(first.wake_up().unwrap().unwrap().id, JobId(2));
 }
 
 #[test]

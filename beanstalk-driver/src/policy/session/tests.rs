@@ -171,6 +171,35 @@ fn a_server_that_answers_nothing_is_asked_ever_more_rarely_until_it_answers() {
 }
 
 #[test]
+fn a_connection_without_an_answer_proves_itself_by_lasting_longer_than_the_longest_delay() {
+    let backoff = Backoff { first: Duration::from_secs(1), max: Duration::from_secs(4) };
+    for (lasts, attempt) in [(4000, 2), (4001, 1)] {
+        let mut session = connected(&SessionConfig { reconnect: Some(backoff), ..SessionConfig::default() });
+        session.handle_lost(&UNKNOWN, at(0));
+        session.handle_connected(at(10_000));
+        events(&mut session);
+        session.handle_lost(&UNKNOWN, at(10_000 + lasts));
+        assert!(
+            matches!(events(&mut session)[..], [_, Event::Retrying { attempt: told, .. }] if told == attempt),
+            "{lasts} ms"
+        );
+    }
+}
+
+#[test]
+fn what_may_have_run_before_is_not_reported_as_not_sent_whatever_ends_it() {
+    let session = connected(&SessionConfig::default());
+    let mut call = Call::new(&Put::of("x"), at(0)).repeat_puts(true);
+    assert_eq!(call.fails_with(NOT_SENT).lost(), Some(Lost::NotSent));
+    assert_eq!(session.handle_broken_off(&mut call, &UNKNOWN, at(1)), Next::Repeat);
+    for error in [NOT_SENT, UNKNOWN, Error::ReserveWaiting] {
+        assert_eq!(call.fails_with(error).lost(), Some(Lost::Unknown));
+    }
+    let refused = Error::Command { command: "put", subject: Subject::None, error: CommandError::Draining };
+    assert_eq!(call.fails_with(refused).lost(), None, "the server has answered");
+}
+
+#[test]
 fn what_the_session_cannot_name_is_never_repeated() {
     let mut session = connected(&SessionConfig::default());
     let mut call = Call::new(&Raw::new("freeze 1"), at(0));

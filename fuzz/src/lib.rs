@@ -20,6 +20,7 @@ pub mod pair;
 pub mod reply_decode;
 pub mod reply_roundtrip;
 pub mod server_session;
+pub mod shared_client;
 pub mod stats_decode;
 pub mod worker_slot;
 
@@ -43,6 +44,7 @@ pub const TARGETS: &[Target] = &[
     ("reply_decode", reply_decode::run),
     ("reply_roundtrip", reply_roundtrip::run),
     ("server_session", server_session::run_all_ways),
+    ("shared_client", shared_client::run),
     ("stats_decode", stats_decode::run),
     ("worker_slot", worker_slot::run),
 ];

@@ -252,8 +252,9 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     // Any schedule will do: that bytes move as a rule is all that counts.
     for n in 0..8_u8 {
         let mut dice = Dice::of(&[n]);
-        let schedule = (0..120).map(|_| u8::try_from(dice.below(130)).expect("below 130")).collect();
-        add("driver_io", &format!("schedule-{n}"), schedule);
+        let schedule: Vec<u8> = (0..120).map(|_| u8::try_from(dice.below(130)).expect("below 130")).collect();
+        add("driver_io", &format!("schedule-{n}"), schedule.clone());
+        add("shared_client", &format!("schedule-{n}"), schedule);
     }
 
     for (n, text) in [

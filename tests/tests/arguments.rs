@@ -1,7 +1,7 @@
 //! What can be given as an argument, on every kind of client: what must compile does so here, and what does not compile says
 //! what to write instead.
 
-use std::time::Duration;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use beanstalk_driver::policy::Verdict;
 use beanstalk_proto::{
@@ -17,6 +17,10 @@ macro_rules! compiles {
         async fn $name(client: &mut $client, producer: &mut $producer, stats: ServerStats) -> Result<(), beanstalk_proto::Error> {
             client.put(4294967295, 4294967295, 4294967295, "text")$($await)*?.inserted()?;
             client.put(Priority(0), Duration::from_millis(1), Seconds::try_from(60_u64)?, b"bytes")$($await)*?.inserted()?;
+            client.put(0, 0, 60, [1_u8, 2])$($await)*?.inserted()?;
+            client.put(0, 0, 60, Box::<[u8]>::from([1, 2]))$($await)*?.inserted()?;
+            client.put(0, 0, 60, Arc::<[u8]>::from([1, 2]))$($await)*?.inserted()?;
+            client.put(0, 0, 60, Cow::Borrowed("text"))$($await)*?.inserted()?;
             let _job = client.reserve_with_timeout(2147483647)$($await)*?.job();
             client.delete(18446744073709551615)$($await)*?;
             client.release(1, 4294967295, 4294967295)$($await)*?.released()?;

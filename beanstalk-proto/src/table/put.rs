@@ -17,6 +17,24 @@ impl<'a> Put<'a> {
         Self::new(Priority::default(), Seconds::ZERO, 60, body)
     }
 
+    /// A job whose body is this value in JSON, and the defaults.
+    ///
+    /// ```
+    /// use beanstalk_proto::{ArgumentError, Put};
+    ///
+    /// let put = Put::json(&("ann", 4))?.ttr(120);
+    /// assert_eq!(&put.body[..], b"[\"ann\",4]");
+    /// # Ok::<(), ArgumentError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::json`].
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<Self, crate::types::ArgumentError> {
+        Body::json(value).map(Self::of)
+    }
+
     /// Sets how urgent the job is; 0 is the most urgent.
     #[must_use]
     pub fn priority(mut self, priority: impl Argument<Priority>) -> Self {

@@ -1,6 +1,8 @@
 //! Bodies on their way out.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::ops::Deref;
 
 /// A job body on its way out: borrowed, or owned and then moved to the transport without being copied.
@@ -43,7 +45,7 @@ impl Deref for Body<'_> {
     }
 }
 
-/// Bytes or text, whatever it is kept in.
+/// Bytes or text, whatever it is kept in: a slice, a `Vec`, an array, a `Box`, an `Arc`, a `Bytes` of the crate `bytes`.
 impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Body<'a> {
     fn from(bytes: &'a T) -> Self {
         Self::Borrowed(bytes.as_ref())
@@ -68,5 +70,67 @@ impl<'a> From<Cow<'a, [u8]>> for Body<'a> {
             Cow::Borrowed(bytes) => Self::Borrowed(bytes),
             Cow::Owned(bytes) => Self::Owned(bytes),
         }
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for Body<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Self::Owned(text.into_bytes()),
+        }
+    }
+}
+
+impl From<Box<[u8]>> for Body<'_> {
+    fn from(bytes: Box<[u8]>) -> Self {
+        Self::Owned(bytes.into_vec())
+    }
+}
+
+/// The bytes are copied: others may hold them, too.
+#[cfg(target_has_atomic = "ptr")]
+impl From<Arc<[u8]>> for Body<'_> {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        Self::Owned(bytes.to_vec())
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Body<'_> {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::Owned(bytes.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_made_of_whatever_bytes_are_kept_in() {
+        let (owned, borrowed) = (Body::Owned(b"text".to_vec()), Body::Borrowed(b"text"));
+        let shared: Arc<[u8]> = Arc::from(*b"text");
+        let boxed: Box<[u8]> = Box::from(*b"text");
+        let place = boxed.as_ptr();
+        let of_borrowed = [
+            Body::from("text"),
+            Body::from(b"text"),
+            Body::from(&b"text"[..]),
+            Body::from(&shared),
+            Body::from(&boxed),
+            Body::from(Cow::Borrowed("text")),
+            Body::from(Cow::Borrowed(&b"text"[..])),
+        ];
+        assert!(of_borrowed.iter().all(|body| *body == borrowed), "{of_borrowed:?}");
+        assert_eq!(Body::from(boxed).as_ptr(), place, "it moves");
+        let of_owned = [
+            Body::from(String::from("text")),
+            Body::from(b"text".to_vec()),
+            Body::from(*b"text"),
+            Body::from(shared.clone()),
+            Body::from(Cow::<str>::Owned(String::from("text"))),
+            Body::from(Cow::<[u8]>::Owned(b"text".to_vec())),
+        ];
+        assert!(of_owned.iter().all(|body| *body == owned), "{of_owned:?}");
     }
 }

@@ -83,7 +83,7 @@ fn a_large_owned_body_is_written_from_its_own_allocation_and_a_borrowed_one_is_n
     let _second = send(&mut connection, Put::of(body));
     assert!(connection.transmit().any(|segment| segment.as_ptr() == at), "moved, not copied");
     written(&mut connection);
-    let _third = send(&mut connection, Put::of(&[b'x'; 100_000]));
+    let _third = send(&mut connection, Put::of(&[b'x'; 100_000][..]));
     assert_eq!(connection.transmit().count(), 1);
 }
 

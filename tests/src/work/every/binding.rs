@@ -64,6 +64,7 @@ pub struct Setup {
     pub handler_timeout: Option<Duration>,
     pub reclaim: bool,
     pub bury_malformed: bool,
+    pub dead_letters: Option<&'static str>,
     pub backoff: Backoff,
     pub config: Config,
     pub on_event: Box<dyn Fn(&WorkerEvent) + Send + Sync>,
@@ -80,6 +81,7 @@ impl Setup {
             handler_timeout: None,
             reclaim: false,
             bury_malformed: true,
+            dead_letters: None,
             backoff: Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) },
             config: Config::default(),
             on_event: Box::new(|_| {}),
@@ -198,6 +200,7 @@ impl<R: Adapter> Binding for Async<R> {
             R::block_on(async {
                 let builder = tasks::Worker::<R>::builder();
                 let builder = setup.handler_timeout.into_iter().fold(builder, tasks::WorkerBuilder::handler_timeout);
+                let builder = setup.dead_letters.into_iter().fold(builder, tasks::WorkerBuilder::dead_letters);
                 let worker = builder
                     .servers(&setup.servers)
                     .tube("t")
@@ -329,6 +332,7 @@ impl Binding for Blocking {
     ) -> Running {
         let builder = beanstalk_sync::Worker::builder();
         let builder = setup.handler_timeout.into_iter().fold(builder, beanstalk_sync::WorkerBuilder::handler_timeout);
+        let builder = setup.dead_letters.into_iter().fold(builder, beanstalk_sync::WorkerBuilder::dead_letters);
         let worker = builder
             .servers(&setup.servers)
             .tube("t")

@@ -21,6 +21,7 @@ use super::{
     binding::{Binding, Deed, Ending, Setup},
     eventually,
     evil::Evil,
+    peers::{Answering, obliging},
 };
 use crate::fire::restart;
 
@@ -91,6 +92,47 @@ pub(super) fn everything_that_happens_to_a_job_is_reported<B: Binding>(stand: St
     let too_big = JobEvent::TooBig { bytes: 1001, limit: 1000 };
     assert_eq!(of(&heard, big), [reserved.clone(), too_big, buried(BuryReason::TooBig)]);
     assert_eq!(of(&heard, stuck), [reserved, JobEvent::Returned]);
+}
+
+pub(super) fn a_job_that_has_failed_for_good_is_moved_to_the_tube_for_dead_letters<B: Binding>(stand: Stand) {
+    let server = stand.server();
+    let mut client = Client::connect(&server.address()).unwrap();
+    client.use_tube("t").unwrap();
+    let mut setup = Setup::new(&server.address());
+    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    setup.dead_letters = Some("dead");
+    let heard = of_jobs(&mut setup);
+    setup.handler = Box::new(|_| Ending::Error(Evil::Plain("no such thing")).into());
+    let worker = B::work(setup);
+    let id = client.put(7, 0, 90, "x").unwrap().id();
+    eventually("it is moved", || worker.handle.metrics().moved == 1);
+    worker.stop(LONG);
+    client.use_tube("dead").unwrap();
+    let dead = client.peek_ready().unwrap();
+    let failed = JobEvent::Failed { reason: "no such thing".to_string() };
+    let moved = JobEvent::Moved { tube: "dead".parse().unwrap(), id: dead.id };
+    assert_eq!(of(&heard, id), [JobEvent::Reserved, failed, moved]);
+    let stats = client.stats_job(dead.id).unwrap();
+    assert_eq!((stats.pri, stats.ttr, dead.text()), (Some(7.into()), Some(Duration::from_secs(90)), Ok("x")));
+    assert!(client.stats_job(id).is_err(), "it is in one tube");
+}
+
+pub(super) fn a_job_that_the_server_has_no_memory_to_release_is_reported_as_buried<B: Binding>() {
+    let is_first = AtomicBool::new(true);
+    let server = Answering::start(move |line| match line.split(' ').next() {
+        Some("reserve-with-timeout") => is_first.swap(false, Relaxed).then(|| "RESERVED 1 1\r\nx\r\n".to_string()),
+        Some("stats-job") => Some("OK 17\r\n---\nid: 1\npri: 7\n\r\n".to_string()),
+        Some("release") => Some("BURIED\r\n".to_string()),
+        _ => obliging(line),
+    });
+    let mut setup = Setup::new(&server.address);
+    let heard = of_jobs(&mut setup);
+    setup.handler = Box::new(|_| Ending::Verdict(Verdict::RetryAfter(5.into())).into());
+    let worker = B::work(setup);
+    eventually("it is buried", || worker.handle.metrics().buried == 1);
+    let metrics = worker.stop(Duration::ZERO);
+    assert_eq!((metrics.buried, metrics.buried_out_of_memory, metrics.retried), (1, 1, 0));
+    assert_eq!(of(&heard, JobId(1)), [JobEvent::Reserved, JobEvent::Buried { reason: BuryReason::OutOfMemory }]);
 }
 
 pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itself<B: Binding>(stand: Stand) {

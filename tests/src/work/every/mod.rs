@@ -90,6 +90,7 @@ scenarios! {
         json::a_value_travels_as_json_and_a_malformed_body_is_buried_at_once_unless_told_otherwise
         heartbeats::a_job_outlives_its_ttr_though_its_handler_blocks
         events::everything_that_happens_to_a_job_is_reported
+        events::a_job_that_has_failed_for_good_is_moved_to_the_tube_for_dead_letters
         events::a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itself
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
         pace::a_silent_server_stalls_no_put_while_another_is_healthy
@@ -123,6 +124,7 @@ scenarios! {
         dead_paths::every_put_of_many_is_accounted_for_and_in_its_tube_though_the_server_is_restarted_all_the_time
     }
     peers {
+        events::a_job_that_the_server_has_no_memory_to_release_is_reported_as_buried
         jobs::a_job_is_finished_and_the_next_reserved_in_one_write
         tubes::a_tube_without_a_handler_or_with_two_is_refused_by_the_builder
         sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin

@@ -71,5 +71,6 @@ pub use upkeep::{
 };
 pub use waiting::Waiting;
 pub use worker::{
-    Action, BuryReason, JobEvent, Metrics, Outcome, Presence, SlotPresence, Verdict, Worker, WorkerConfig, WorkerEvent,
+    Action, BuryReason, Demand, JobEvent, Metrics, Outcome, Permit, Presence, SlotPresence, Stage, Verdict, Worker,
+    WorkerConfig, WorkerEvent,
 };

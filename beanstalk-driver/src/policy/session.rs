@@ -274,6 +274,19 @@ impl Session {
         }
     }
 
+    /// The connection was closed from here, though nothing is wrong with it. The next one is made after a delay all the same, which grows
+    /// until the server has answered something.
+    pub(super) fn handle_closed(&mut self, now: Instant) {
+        if matches!(self.link, Link::Restoring { .. } | Link::Up { .. }) {
+            self.link = Link::Down { retry_at: now + self.delays.next_delay(), refused: None };
+        }
+    }
+
+    /// Whether requests go through.
+    pub(super) const fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up { .. })
+    }
+
     /// What came of a call: remembers tubes, notices a broken connection (drop it then), and says whether to repeat it.
     ///
     /// A reply that did not come in time counts as a broken connection: nobody could tell a slow server from one that

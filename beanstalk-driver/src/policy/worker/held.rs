@@ -174,8 +174,17 @@ impl Held {
         }
     }
 
+    /// Whether the server has to be asked about it before it is handed over.
+    pub(super) fn is_to_be_learned(&self) -> bool {
+        self.hold == Hold::Ours && self.is_not_begun() && self.facts.is_none()
+    }
+
     pub(super) const fn is_running(&self) -> bool {
         matches!(self.run, Run::Running { .. })
+    }
+
+    pub(super) const fn is_finished(&self) -> bool {
+        matches!(self.run, Run::Finished(_))
     }
 
     pub(super) const fn is_not_begun(&self) -> bool {
@@ -274,12 +283,11 @@ impl Held {
         let id = self.id;
         match (self.hold, &self.run) {
             (Hold::Lost, _) => None,
-            (Hold::Ours, Run::Waiting(_)) => Some(Next::Send(Awaited::Learn, Command::StatsJob { id })),
             (Hold::Missing, _) => {
                 Some(Next::Send(Awaited::Reclaim, self.reclaim.poll_command(self.claim.as_ref()?, now)))
             }
             (Hold::Ours, Run::Finished(_)) => self.finish(failures),
-            (Hold::Ours, Run::Running { .. }) => match self.heartbeat.poll_beat(now)? {
+            (Hold::Ours, Run::Waiting(_) | Run::Running { .. }) => match self.heartbeat.poll_beat(now)? {
                 Beat::Touch => Some(Next::Send(Awaited::Touch, Command::Touch { id })),
                 Beat::Learn => Some(Next::Send(Awaited::Learn, Command::StatsJob { id })),
             },

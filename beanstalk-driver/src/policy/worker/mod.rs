@@ -50,19 +50,23 @@ use beanstalk_proto::{Command, Error, Instant, JobId, stats::JobStats};
 
 mod action;
 mod config;
+mod demand;
 mod event;
 mod held;
 mod metrics;
 mod outcome;
+mod permit;
 mod replies;
 
 pub use action::Action;
 use action::Awaited;
 pub use config::WorkerConfig;
+pub use demand::Demand;
 pub use event::{BuryReason, JobEvent, Presence, SlotPresence, WorkerEvent};
 use held::{Failures, Held, Hold, Next};
 pub use metrics::Metrics;
 pub use outcome::{Outcome, Verdict};
+pub use permit::{Permit, Stage};
 
 /// One slot of a worker, as a state machine.
 #[derive(Clone, Debug)]
@@ -85,6 +89,8 @@ pub struct Worker {
     reserving_since: Instant,
     /// No reserve until then.
     pause: Instant,
+    /// Whether it may reserve, or let the job in hand begin.
+    permit: Permit,
     shutdown: Option<Instant>,
     stopped: bool,
     /// The server refused to be connected to.
@@ -122,6 +128,7 @@ impl Worker {
             closing: false,
             reserving_since: Instant::ZERO,
             pause: Instant::ZERO,
+            permit: Permit::Go,
             shutdown: None,
             stopped: false,
             refused: false,
@@ -143,10 +150,15 @@ impl Worker {
             self.stop();
             return Action::Stop;
         }
+        if self.permit == Permit::GiveBack && self.stage() == Stage::Holding {
+            self.give_back(now);
+        }
         if core::mem::take(&mut self.closing) {
             return Action::Close;
         }
-        if let Some(job) = self.held.as_mut().and_then(|held| held.start(self.learns_first, now)) {
+        let (may_begin, learns_first) = (self.permit == Permit::Go, self.learns_first);
+        let begins = self.held.as_mut().filter(|_| may_begin).and_then(|held| held.start(learns_first, now));
+        if let Some(job) = begins {
             return Action::Start(job);
         }
         let Some((after, at)) = self.handler_deadline() else { return self.next_action(now) };
@@ -169,6 +181,9 @@ impl Worker {
     fn next_action(&mut self, now: Instant) -> Action {
         if self.awaited.is_some() || self.is_idle_until_the_handler_ends() {
             return Action::Wait(self.shutdown);
+        }
+        if let (None, Permit::Wait(until)) = (&self.held, self.permit) {
+            return until.map_or(Action::Wait(self.shutdown), |until| self.wait(until));
         }
         match self.session.step(now, now) {
             Step::Ready => self.work(now),
@@ -233,6 +248,7 @@ impl Worker {
                 Verdict::Failed
             }
             Outcome::Verdict(verdict) => verdict,
+            Outcome::GivenBack => return self.give_back(now),
             Outcome::Failed(reason) => {
                 self.happened(id, JobEvent::Failed { reason });
                 Verdict::Failed
@@ -384,7 +400,8 @@ impl Worker {
 
     /// What to do on a connection that is ready.
     fn work(&mut self, now: Instant) -> Action {
-        let may_reserve = self.shutdown.is_none() && now >= self.pause && !self.left_running;
+        let may_reserve =
+            self.shutdown.is_none() && now >= self.pause && !self.left_running && self.permit == Permit::Go;
         let Some(held) = &mut self.held else {
             if self.left_running {
                 return Action::Wait(self.shutdown);
@@ -395,6 +412,10 @@ impl Worker {
             self.reserving_since = now;
             return self.send(Awaited::Reserve, Command::ReserveWithTimeout { timeout: self.reserve_slice });
         };
+        if self.learns_first && held.is_to_be_learned() {
+            let id = held.id();
+            return self.send(Awaited::Learn, Command::StatsJob { id });
+        }
         match held.next(&mut self.failures, now) {
             Some(Next::Send(Awaited::Verdict, command)) if may_reserve => {
                 (self.awaited, self.then) = (Some(Awaited::Verdict), Some(Awaited::Reserve));
@@ -403,10 +424,11 @@ impl Worker {
             }
             Some(Next::Send(awaited, command)) => self.send(awaited, command),
             Some(Next::Decide { id, attempt, stats }) => Action::Decide { id, attempt, stats },
-            None => match held.heartbeat.due() {
-                Some(due) if held.hold == Hold::Ours => self.wait(due),
-                _ => Action::Wait(self.shutdown),
-            },
+            None => {
+                let due = held.heartbeat.due().filter(|_| held.hold == Hold::Ours);
+                let times = [due, self.permit.until(), self.shutdown];
+                Action::Wait(times.into_iter().flatten().min())
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub enum Outcome {
     Panicked(String),
     /// It ran for as long as it may, which is so long.
     TimedOut(Duration),
+    /// Nothing: the job is given back by closing the connection, and its counts stay what they are.
+    GivenBack,
 }
 
 impl From<Verdict> for Outcome {

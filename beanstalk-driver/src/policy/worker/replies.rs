@@ -92,7 +92,7 @@ impl Worker {
             }
             match &mut self.held {
                 // A server short of memory may have some again before the ttr is over.
-                Some(held) if matches!(awaited, Awaited::Touch | Awaited::Learn) && held.is_running() => {
+                Some(held) if matches!(awaited, Awaited::Touch | Awaited::Learn) && !held.is_finished() => {
                     return held.heartbeat.handle_refused(now);
                 }
                 // It is held, and can neither be kept nor finished: closing gives it to somebody who may have more luck.

@@ -76,7 +76,7 @@ async fn run(options: &Options) -> Result<bool, Failure> {
     let tube = format!("cluster-{}", process::id());
 
     let board = Arc::new(Board::default());
-    let worker = Worker::builder().servers(&addresses).tube(&tube).concurrency(4).build()?;
+    let worker = Worker::builder().servers(&addresses).tube(&tube).concurrency_per_server(4).build()?;
     let (handle, shown) = (worker.handle(), Arc::clone(&board));
     let working = spawn(worker.run(move |job| {
         let bar = shown.bar(&job.server().to_string());

@@ -56,6 +56,7 @@
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
 //! | a worker that reconnects, touches, retries and shuts down | a [`Worker`] |
+//! | jobs one by one, owned and kept alive, as a stream | a [`Consumer`] |
 //! | a client that outlives its connections | a [`Session`] |
 //! | to put on several servers | a [`Producer`] |
 //! | to empty a tube, or move its jobs | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
@@ -134,6 +135,7 @@ mod work;
 #[cfg(feature = "json")]
 pub use beanstalk_driver::Json;
 pub use beanstalk_driver::policy::SharedConfig;
+pub use beanstalk_driver::{Acker, ConsumerJob};
 pub use beanstalk_driver::{
     BoxError, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, FromJob,
     Greeting, HandlerError, HandlerOutput, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
@@ -161,7 +163,7 @@ pub use runtime::AsyncStd;
 pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
-pub use work::{JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle};
+pub use work::{Consumer, ConsumerBuilder, JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

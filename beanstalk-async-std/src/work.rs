@@ -1,5 +1,6 @@
 //! Staying connected and getting work done: the core's workers, sessions and producers, on this runtime.
 
+use beanstalk_driver::ConsumerJob;
 use beanstalk_proto::Error;
 
 use crate::{AsyncStd, HeldJob, SharedClient};
@@ -30,6 +31,33 @@ beanstalk_driver::worker! {
     /// Handlers run on the slots' tasks. What blocks a thread belongs in `spawn_blocking`, or the heartbeat has no chance.
     ///
     /// A handler that still runs at the deadline of a shutdown is dropped.
+}
+
+beanstalk_driver::consumer! {
+    (async) on AsyncStd;
+    /// A consumer is a `futures_core::Stream`, too.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use beanstalk_async_std::{Consumer, Error};
+    ///
+    /// # async fn example() -> Result<(), Error> {
+    /// let consumer = Consumer::builder().server("localhost:11300").tube("emails").concurrency(4).build()?;
+    /// while let Some(job) = consumer.next_timeout(Duration::from_secs(60)).await {
+    ///     // On a task of its own, if it takes longer: up to four jobs are held at a time.
+    ///     let Ok(address) = job.text() else {
+    ///         job.bury().await?;
+    ///         continue;
+    ///     };
+    ///     println!("sending to {address}");
+    ///     job.delete().await?;
+    /// }
+    /// // Nothing has come for a minute.
+    /// consumer.shutdown(Duration::from_secs(10)).await;
+    /// # Ok(())
+    /// # }
+    /// ```
 }
 
 beanstalk_driver::session! { (async) on AsyncStd; }

@@ -156,9 +156,13 @@ pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan,
 pub use worker::Json;
 #[cfg(feature = "std")]
 pub use worker::{
-    BoxError, Failure, FromJob, HandlerError, HandlerOutput, HandlerPanicked, HandlerResult, HandlerTimedOut, HeldJob,
-    JobDetails, Worker, WorkerBuilder, WorkerHandle,
+    Acker, BoxError, Consumer, ConsumerBuilder, ConsumerJob, Failure, FromJob, HandlerError, HandlerOutput,
+    HandlerPanicked, HandlerResult, HandlerTimedOut, HeldJob, JobDetails, Worker, WorkerBuilder, WorkerHandle,
 };
+
+/// What a consumer is.
+#[cfg(feature = "stream")]
+pub use futures_core::Stream;
 
 /// What [`TlsOptions`] takes.
 #[cfg(feature = "tls")]

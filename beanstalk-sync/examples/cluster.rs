@@ -75,7 +75,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     let tube = format!("cluster-{}", process::id());
 
     let board = Arc::new(Board::default());
-    let worker = Worker::builder().servers(&addresses).tube(&tube).concurrency(2).build()?;
+    let worker = Worker::builder().servers(&addresses).tube(&tube).concurrency_per_server(2).build()?;
     let (handle, shown) = (worker.handle(), Arc::clone(&board));
     let working = thread::spawn(move || {
         worker.run(move |job: HeldJob| {

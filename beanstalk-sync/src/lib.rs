@@ -34,6 +34,7 @@
 //! | to put and look from many threads | one [`SharedClient`], cloned |
 //! | to stay connected | [`Session`] and its [`JobHandle`]s |
 //! | jobs worked on, and the rest taken care of | [`Worker`] |
+//! | jobs one by one, owned and kept alive | [`Consumer`] |
 //! | to put jobs on several servers | [`Producer`] |
 //! | a tube emptied, kicked, moved, or waited for | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
 //! | to look at every job, without reserving any | [`scan`] |
@@ -129,7 +130,10 @@ pub use dial::connector;
 pub use session::{JobHandle, Session};
 pub use stream::Stream;
 #[cfg(feature = "threads")]
-pub use threads::{Flushed, HeldJob, Producer, SharedClient, Threads, Worker, WorkerBuilder, WorkerHandle};
+pub use threads::{
+    Consumer, ConsumerBuilder, ConsumerJob, Flushed, HeldJob, Producer, SharedClient, Threads, Worker, WorkerBuilder,
+    WorkerHandle,
+};
 pub use transport::{Socket, Transport};
 
 #[cfg(feature = "threads")]

@@ -28,6 +28,7 @@ macro_rules! bindings {
                 refused(Worker::builder().servers(NOBODY).tube("t").build(), "servers: there is none to take jobs from");
                 let builder = || Worker::builder().server(SERVER);
                 refused(builder().concurrency(0).build(), "concurrency: 0 jobs at a time are none at all");
+                refused(builder().concurrency_per_server(0).build(), "concurrency_per_server: 0 jobs at a time are none at all");
                 refused(builder().reserve_slice(0).build(), "reserve_slice: a reserve of 0 seconds does not wait, so that jobs would be asked for once a second");
                 refused(builder().backoff(UPSIDE_DOWN).build(), "backoff: the first delay, 2s, is longer than the longest, 1.5s");
                 let retry = RetryPolicy { first: Duration::from_secs(9), max: Duration::from_secs(8), ..RetryPolicy::default() };

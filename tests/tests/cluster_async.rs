@@ -81,7 +81,7 @@ fn under_fire<R: Adapter>(durable: bool) -> BTreeSet<u64> {
         daemons
     });
     let metrics = R::block_on(async {
-        let builder = Worker::<R>::builder().servers(&addresses).tube(TUBE).concurrency(2).backoff(QUICK);
+        let builder = Worker::<R>::builder().servers(&addresses).tube(TUBE).concurrency_per_server(2).backoff(QUICK);
         let worker = builder.build().unwrap();
         let (handle, seen) = (worker.handle(), Arc::clone(&tally));
         let work = worker.run(move |job: HeldJob| {

@@ -45,7 +45,8 @@ fn under_fire(durable: bool) -> BTreeSet<u64> {
     let addresses: Vec<_> = daemons.iter().map(Daemon::address).collect();
     let tally = Arc::new(Tally::new("sync", durable));
 
-    let worker = Worker::builder().servers(&addresses).tube(TUBE).concurrency(2).backoff(QUICK).build().unwrap();
+    let worker =
+        Worker::builder().servers(&addresses).tube(TUBE).concurrency_per_server(2).backoff(QUICK).build().unwrap();
     let (handle, seen) = (worker.handle(), Arc::clone(&tally));
     let working = thread::spawn(move || {
         worker.run(move |job| {

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 
 use beanstalk_async_std::AsyncStd;
+use beanstalk_sync::Threads;
 use beanstalk_tests::{
     runner,
     work::{
@@ -18,6 +19,9 @@ use beanstalk_tokio::Tokio;
 fn main() -> ExitCode {
     let mut trials = work::all::<Tokio>();
     trials.extend(work::all::<AsyncStd>());
+    trials.extend(work::consumers::<Threads>());
+    trials.extend(work::consumers::<Tokio>());
+    trials.extend(work::consumers::<AsyncStd>());
     trials.extend(every::all::<Blocking>());
     trials.extend(every::all::<Async<Tokio>>());
     trials.extend(every::all::<Async<AsyncStd>>());

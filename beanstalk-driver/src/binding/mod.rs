@@ -22,6 +22,7 @@
 
 mod client;
 mod commands;
+mod consumer;
 mod producer;
 mod session;
 mod shared;

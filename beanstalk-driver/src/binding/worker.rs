@@ -191,9 +191,19 @@ macro_rules! __builder_methods {
                 Self(self.0.handler_timeout(after))
             }
 
-            /// Sets how many jobs of each server are worked on at a time, each with a connection of its own: 1 unless changed.
-            fn concurrency(self, slots: usize) -> Self {
-                Self(self.0.concurrency(slots))
+            /// Sets how many jobs are worked on at a time, of all servers together: no limit unless changed.
+            ///
+            /// Servers that have jobs take turns, and an empty one keeps nobody waiting. With several servers, one of them may have
+            /// handed over a job that is beyond the limit: it is kept alive for a second, for a place that becomes free meanwhile, and
+            /// else given back by closing its connection.
+            fn concurrency(self, jobs: usize) -> Self {
+                Self(self.0.concurrency(jobs))
+            }
+
+            /// Sets how many jobs of each server are worked on at a time, each with a connection of its own: unless changed, as many as
+            /// [`concurrency`](Self::concurrency) allows, and 1 if that is not set either.
+            fn concurrency_per_server(self, jobs: usize) -> Self {
+                Self(self.0.concurrency_per_server(jobs))
             }
 
             /// Sets what becomes of jobs that fail.
@@ -270,8 +280,11 @@ macro_rules! __builder_methods {
                 Self(self.0.connection(options))
             }
 
-            /// Calls this with what happens, where the slots run: it should be quick. What happens to the connections of one server is
-            /// reported in order, one event at a time.
+            /// Calls this with what happens, where the slots run. What happens to the connections of one server is reported in order, one
+            /// event at a time.
+            ///
+            /// It should be quick, and hand over what takes longer: its slot does nothing meanwhile, no heartbeat either, and while it is
+            /// called with an event of a connection, no other slot of the same server gets past an event of its own connection.
             fn on_event(self, on_event: impl Fn(&$crate::policy::WorkerEvent) + Send + Sync + 'static) -> Self {
                 Self(self.0.on_event(on_event))
             }

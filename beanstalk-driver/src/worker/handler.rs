@@ -124,6 +124,18 @@ impl fmt::Display for HandlerTimedOut {
 
 impl Error for HandlerTimedOut {}
 
+/// The owner of a job has dropped it.
+#[derive(Debug)]
+pub(super) struct GivenBack;
+
+impl fmt::Display for GivenBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the job was dropped")
+    }
+}
+
+impl Error for GivenBack {}
+
 /// Returns whether an error, or one in its chain of sources, is that the body of this job is malformed.
 pub(super) fn is_malformed(id: JobId, error: &(dyn Error + 'static)) -> bool {
     chain(error).filter_map(|error| error.downcast_ref::<MalformedBody>()).any(|body| body.id() == id)

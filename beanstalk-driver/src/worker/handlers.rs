@@ -127,6 +127,8 @@ impl<R> fmt::Debug for Handler<R> {
 pub(super) enum Handlers<R> {
     One(Handler<R>),
     ByTube(BTreeMap<TubeName, Handler<R>>),
+    /// None: a consumer's jobs go to the calls that wait for them.
+    Calls,
 }
 
 impl<R: Runtime> Handlers<R> {
@@ -135,6 +137,7 @@ impl<R: Runtime> Handlers<R> {
         let handler = match self {
             Self::One(handler) => Some(handler),
             Self::ByTube(handlers) => tube.and_then(|tube| handlers.get(tube)),
+            Self::Calls => None,
         };
         match (handler, tube) {
             (Some(Handler(run)), _) => run(runtime, job, span),

@@ -3,6 +3,9 @@
 use alloc::{boxed::Box, collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::{fmt, future::poll_fn, marker::PhantomData, mem, task::Poll, time::Duration};
 
+mod calls;
+mod consumer;
+mod hand;
 mod handler;
 mod handlers;
 #[cfg(feature = "json")]
@@ -17,6 +20,8 @@ use crate::{
     policy::{Backoff, Metrics, RetryPolicy, Verdict, WorkerConfig, WorkerEvent},
 };
 use beanstalk_proto::{Argument, ArgumentError, Error, TubeArg, TubeName};
+pub use consumer::{Consumer, ConsumerBuilder};
+pub use hand::{Acker, ConsumerJob};
 use handler::OnFailure;
 pub use handler::{BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult, HandlerTimedOut};
 pub use handlers::{FromJob, HandlerOutput};
@@ -24,7 +29,7 @@ use handlers::{Handler, Handlers};
 #[cfg(feature = "json")]
 pub use json::Json;
 pub use slot_state::{HeldJob, JobDetails};
-use state::{OnEvent, SharedState, Step};
+use state::{Concurrency, OnEvent, SharedState, Step};
 
 /// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
 ///
@@ -175,7 +180,8 @@ impl<R: Runtime> Drop for Abort<'_, R> {
 #[must_use]
 pub struct WorkerBuilder<R: Runtime, W = Worker<R>> {
     servers: Vec<Endpoint>,
-    concurrency: usize,
+    concurrency: Option<usize>,
+    concurrency_per_server: Option<usize>,
     worker: WorkerConfig,
     connection: ConnectOptions,
     on_event: Option<OnEvent>,
@@ -189,7 +195,8 @@ impl<R: Runtime, W> Default for WorkerBuilder<R, W> {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
-            concurrency: 1,
+            concurrency: None,
+            concurrency_per_server: None,
             worker: WorkerConfig::default(),
             connection: ConnectOptions::default(),
             on_event: None,
@@ -203,10 +210,11 @@ impl<R: Runtime, W> Default for WorkerBuilder<R, W> {
 
 impl<R: Runtime, W> fmt::Debug for WorkerBuilder<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { servers, concurrency, worker, .. } = self;
+        let Self { servers, concurrency, concurrency_per_server, worker, .. } = self;
         f.debug_struct("WorkerBuilder")
             .field("servers", servers)
             .field("concurrency", concurrency)
+            .field("concurrency_per_server", concurrency_per_server)
             .field("worker", worker)
             .finish_non_exhaustive()
     }
@@ -288,9 +296,20 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         tubes.into_iter().fold(self, Self::tube)
     }
 
-    /// How many jobs of each server are worked on at a time, each with a connection of its own: 1 unless changed.
-    pub fn concurrency(mut self, slots: usize) -> Self {
-        self.concurrency = slots;
+    /// Sets how many jobs are worked on at a time, of all servers together: no limit unless changed.
+    ///
+    /// Servers that have jobs take turns, and an empty one keeps nobody waiting. With several servers, one of them may have handed
+    /// over a job that is beyond the limit: it is kept alive for a second, for a handler that ends meanwhile, and else given back by closing its
+    /// connection.
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.concurrency = Some(jobs);
+        self
+    }
+
+    /// Sets how many jobs of each server are worked on at a time, each with a connection of its own: unless changed, as many as
+    /// [`concurrency`](Self::concurrency) allows, and 1 if that is not set either.
+    pub fn concurrency_per_server(mut self, jobs: usize) -> Self {
+        self.concurrency_per_server = Some(jobs);
         self
     }
 
@@ -389,8 +408,11 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
-    /// Is called with what happens, on the slots' tasks: it should be quick. What happens to the connections of one server is
-    /// reported in order, one event at a time.
+    /// Is called with what happens, on the slots' tasks. What happens to the connections of one server is reported in order, one
+    /// event at a time.
+    ///
+    /// It should be quick, and hand over what takes longer: its slot does nothing meanwhile, no heartbeat either, and while it is
+    /// called with an event of a connection, no other slot of the same server gets past an event of its own connection.
     pub fn on_event(mut self, on_event: impl Fn(&WorkerEvent) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Box::new(on_event));
         self
@@ -407,13 +429,16 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        self.worker.check(self.servers.len(), self.concurrency)?;
+        let (total, per_server) = (self.concurrency, self.concurrency_per_server);
+        self.worker.check(self.servers.len(), total, per_server)?;
+        let most = total.unwrap_or(usize::MAX);
+        let concurrency = Concurrency { total, per_server: per_server.or(total).unwrap_or(1).min(most) };
         let is_unhandled = |tube: &&TubeName| !self.handlers.is_empty() && !self.handlers.contains_key(*tube);
         if let Some(tube) = self.worker.tubes.iter().find(is_unhandled) {
             return Err(ArgumentError::setting("handle", format!("the tube {tube} has no handler")).into());
         }
         self.worker.learns_first = self.handlers.len() > 1;
-        let shared = SharedState::new(self.connection, self.worker, self.concurrency, self.on_event, self.on_failure);
+        let shared = SharedState::new(self.connection, self.worker, concurrency, self.on_event, self.on_failure);
         self.servers.into_iter().for_each(|server| shared.add_server(server));
         Ok(Worker { shared: Arc::new(shared), handlers: self.handlers }.into())
     }

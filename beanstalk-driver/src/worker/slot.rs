@@ -21,7 +21,8 @@ use core::{
 };
 
 use super::{
-    handler::{BoxError, Failure, HandlerPanicked, HandlerTimedOut, is_malformed},
+    hand::{ConsumerJob, Hand, SlotHand},
+    handler::{BoxError, Failure, GivenBack, HandlerPanicked, HandlerTimedOut, is_malformed},
     handlers::{Handlers, Run},
     slot_state::{HeldJob, Link, SlotState},
     state::SharedState,
@@ -75,6 +76,8 @@ struct Slot<R: Runtime> {
     client: Option<Driver<R::Transport>>,
     io: Io<Driver<R::Transport>>,
     running: Option<Running>,
+    /// The job in hand is somebody's own.
+    hand: Option<SlotHand>,
     /// What the last handler failed with.
     failure: Option<Foreign<BoxError>>,
     alarm: Alarm,
@@ -94,7 +97,9 @@ pub(super) fn run<R: Runtime>(
         let machine = Worker::new(&shared.worker, shared.runtime.seed()).greeted(fresh);
         let observer = SlotObserver::new(slot_state.server(), slot_state.tube.as_ref());
         let (client, io, running, failure, alarm) = (None, Io::Idle, None, None, Alarm::default());
-        let mut slot = Slot { shared, slot_state, handlers, machine, client, io, running, failure, alarm, observer };
+        let hand = None;
+        let mut slot =
+            Slot { shared, slot_state, handlers, machine, client, io, running, hand, failure, alarm, observer };
         poll_fn(|cx| slot.poll(cx)).await;
         ending.stopped_as_told();
     }
@@ -141,8 +146,14 @@ impl<R: Runtime> Slot<R> {
                 self.machine.handle_shutdown(deadline);
             }
             // The machine knows of no question, so it is asked for nothing meanwhile.
-            let is_free = !self.is_answering() || shutdown.is_some_and(|deadline| self.now() >= deadline);
-            let action = if is_free { self.machine.poll_action(self.now()) } else { Action::Wait(shutdown) };
+            let now = self.now();
+            let is_free = !self.is_answering() || shutdown.is_some_and(|deadline| now >= deadline);
+            let action = if is_free {
+                self.machine.handle_permit(self.shared.permit(&self.slot_state, self.machine.stage(), now));
+                self.machine.poll_action(now)
+            } else {
+                Action::Wait(shutdown)
+            };
             let until = match action {
                 Action::Connect => {
                     self.connect();
@@ -227,10 +238,14 @@ impl<R: Runtime> Slot<R> {
             });
         }
         while let Some((id, event)) = self.machine.poll_job_event() {
+            let hand = self.hand.take_if(|_| event.is_end()).map(|hand| (hand, event.clone()));
             if self.shared.listens() {
                 let server = self.slot_state.server().clone();
                 let event = WorkerEvent::Job { server, id, event };
                 self.observer.report(&event, || self.shared.emit(&event));
+            }
+            if let Some((hand, event)) = hand {
+                hand.end(event);
             }
         }
         self.observer.state(self.client.is_some(), self.running.is_some());
@@ -263,8 +278,19 @@ impl<R: Runtime> Slot<R> {
         }
         let tube = self.slot_state.tube.as_ref().or_else(|| stats.and_then(|stats| stats.tube.as_ref()));
         let job = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
-        let handler = self.handlers.run(&self.shared.runtime, job, tube, span);
+        let handler = match &*self.handlers {
+            Handlers::Calls => self.hand_out(job),
+            handlers => handlers.run(&self.shared.runtime, job, tube, span),
+        };
         self.running = Some(Running { id, link, handler });
+    }
+
+    /// Gives the job to whoever waits for one.
+    fn hand_out(&mut self, job: HeldJob) -> Run {
+        let hand = Arc::<Hand>::default();
+        self.hand = Some(SlotHand(Arc::clone(&hand)));
+        self.shared.calls.deliver(ConsumerJob::new(job, Arc::clone(&hand)), &self.shared);
+        Box::pin(hand.outcome())
     }
 
     fn send(&mut self, command: Command, question: Option<Arc<Link>>) {
@@ -316,6 +342,7 @@ impl<R: Runtime> Slot<R> {
         let outcome = match polled {
             Ok(Poll::Pending) => return false,
             Ok(Poll::Ready(Ok(verdict))) => Outcome::Verdict(verdict),
+            Ok(Poll::Ready(Err(error))) if error.is::<GivenBack>() => Outcome::GivenBack,
             Ok(Poll::Ready(Err(error))) => {
                 let (reason, malformed) = (describe_chain(&*error), is_malformed(running.id, &*error));
                 self.failure = Some(Foreign::new(error));

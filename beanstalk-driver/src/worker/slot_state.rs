@@ -23,6 +23,8 @@ use beanstalk_proto::{Error, Instant, Job, Priority, TubeName, stats::JobStats};
 pub(super) struct SlotState {
     pub(super) route: Route,
     pub(super) slot: usize,
+    /// What [`Demand`](crate::policy::Demand) calls it.
+    pub(super) number: u64,
     /// The tube of every job, if the worker watches only one.
     pub(super) tube: Option<TubeName>,
     presence: Arc<Mutex<Presence>>,
@@ -43,8 +45,14 @@ struct State {
 }
 
 impl SlotState {
-    pub(super) fn new(route: Route, slot: usize, tube: Option<TubeName>, presence: Arc<Mutex<Presence>>) -> Self {
-        Self { route, slot, tube, presence, state: Mutex::default() }
+    pub(super) fn new(
+        route: Route,
+        slot: usize,
+        number: u64,
+        tube: Option<TubeName>,
+        presence: Arc<Mutex<Presence>>,
+    ) -> Self {
+        Self { route, slot, number, tube, presence, state: Mutex::default() }
     }
 
     pub(super) const fn server(&self) -> &Endpoint {
@@ -83,7 +91,7 @@ impl SlotState {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         let waker = lock(&self.state).slot.clone();
         waker.into_iter().for_each(Waker::wake);
     }
@@ -358,5 +366,37 @@ impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { job, slot_state, .. } = self;
         f.debug_struct("HeldJob").field("job", job).field("server", slot_state.server()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc, thread};
+
+    #[test]
+    fn events_of_a_server_are_reported_in_order_though_a_listener_is_slow() {
+        let presence = Arc::new(Mutex::new(Presence::new(2)));
+        let slot = |slot| {
+            let route = Route::beginning_at("queue:11300".parse().unwrap(), slot);
+            SlotState::new(route, slot, 0, None, Arc::clone(&presence))
+        };
+        let (first, second) = (slot(0), slot(1));
+        let told = Mutex::new(vec![]);
+        let ((listening, listens), (reported, reports)) = (mpsc::channel(), mpsc::channel());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                first.report(Event::Connected, move |_| {
+                    listening.send(()).unwrap();
+                    // The other slot has all the time it needs, if it could get past this.
+                    assert!(reports.recv_timeout(Duration::from_millis(200)).is_err(), "the second event comes first");
+                    lock(&told).push("connected");
+                });
+            });
+            listens.recv().unwrap();
+            second.report(Event::Lost { reason: "it is gone".into() }, |_| lock(&told).push("lost"));
+            let _over = reported.send(());
+        });
+        assert_eq!(*lock(&told), ["connected", "lost"]);
     }
 }

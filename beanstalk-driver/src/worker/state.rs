@@ -1,15 +1,19 @@
 //! What a worker's slots and handles share: which servers there are, what became of slots that have ended, when to stop.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use core::{task::Waker, time::Duration};
+use core::{
+    sync::atomic::{AtomicBool, Ordering},
+    task::Waker,
+    time::Duration,
+};
 use std::sync::Mutex;
 
-use super::{handler::OnFailure, slot_state::SlotState};
+use super::{calls::Calls, handler::OnFailure, slot_state::SlotState};
 use crate::runtime::{Runtime, lock};
 use crate::{
     connect::{ConnectOptions, Endpoint, Route},
     observe,
-    policy::{Deferrals, Metrics, Presence, WorkerConfig, WorkerEvent, guarded},
+    policy::{Deferrals, Demand, Metrics, Permit, Presence, Stage, WorkerConfig, WorkerEvent, guarded},
 };
 use beanstalk_proto::Instant;
 
@@ -19,16 +23,30 @@ pub(super) struct SharedState<R> {
     pub(super) runtime: R,
     pub(super) connection: ConnectOptions,
     pub(super) worker: WorkerConfig,
-    concurrency: usize,
+    concurrency: Concurrency,
     on_event: Option<OnEvent>,
     pub(super) on_failure: Option<OnFailure>,
     pub(super) deferrals: Mutex<Deferrals>,
+    /// Who waits for a job, if this is a consumer's.
+    pub(super) calls: Calls,
+    /// Asked by all slots, if they share anything.
+    demand: Mutex<Demand>,
+    is_shared: AtomicBool,
     state: Mutex<State>,
+}
+
+/// How many jobs are worked on at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Concurrency {
+    pub(super) total: Option<usize>,
+    pub(super) per_server: usize,
 }
 
 #[derive(Default)]
 struct State {
     servers: Vec<Endpoint>,
+    /// How many servers were added so far.
+    added: u64,
     /// Slots that have not ended, of servers that were removed too.
     slots: Vec<Arc<SlotState>>,
     /// Those of them that do not run yet.
@@ -50,11 +68,10 @@ impl<R: Runtime> SharedState<R> {
     pub(super) fn new(
         connection: ConnectOptions,
         worker: WorkerConfig,
-        concurrency: usize,
+        concurrency: Concurrency,
         on_event: Option<OnEvent>,
         on_failure: Option<OnFailure>,
     ) -> Self {
-        let concurrency = concurrency.max(1);
         Self {
             runtime: R::default(),
             connection,
@@ -63,6 +80,9 @@ impl<R: Runtime> SharedState<R> {
             on_event,
             on_failure,
             deferrals: Mutex::default(),
+            calls: Calls::default(),
+            demand: Mutex::new(Demand::new(concurrency.total, false)),
+            is_shared: AtomicBool::new(concurrency.total.is_some()),
             state: Mutex::default(),
         }
     }
@@ -77,11 +97,15 @@ impl<R: Runtime> SharedState<R> {
         if state.shutdown.is_some() || state.servers.contains(&address) {
             return;
         }
-        let presence = Arc::new(Mutex::new(Presence::new(self.concurrency)));
-        for slot in 0..self.concurrency {
+        let slots = self.concurrency.per_server;
+        let presence = Arc::new(Mutex::new(Presence::new(slots)));
+        let server = state.added;
+        state.added = server.saturating_add(1);
+        for slot in 0..slots {
+            let number = lock(&self.demand).add_slot(server);
             // Each begins at another node, if there are several.
             let route = Route::beginning_at(address.clone(), slot);
-            let slot_state = Arc::new(SlotState::new(route, slot, tube.clone(), Arc::clone(&presence)));
+            let slot_state = Arc::new(SlotState::new(route, slot, number, tube.clone(), Arc::clone(&presence)));
             state.slots.push(Arc::clone(&slot_state));
             state.new.push(slot_state);
         }
@@ -130,6 +154,7 @@ impl<R: Runtime> SharedState<R> {
         state.shutdown = Some(state.shutdown.map_or(deadline, |earlier| earlier.min(deadline)));
         let slots = state.slots.clone();
         drop(state);
+        self.calls.close();
         slots.iter().for_each(|slot_state| slot_state.shut_down(of_slots));
         self.wake();
     }
@@ -164,6 +189,7 @@ impl<R: Runtime> SharedState<R> {
         slots.retain(|slot_state| {
             let over = slot_state.is_ended();
             if over {
+                lock(&self.demand).remove_slot(slot_state.number, now);
                 ended.merge(&slot_state.metrics());
                 if slot_state.is_refused() {
                     refused = true;
@@ -173,6 +199,8 @@ impl<R: Runtime> SharedState<R> {
             }
             !over
         });
+        let woken = lock(&self.demand).poll_wakes();
+        slots.iter().filter(|slot_state| woken.contains(&slot_state.number)).for_each(|slot_state| slot_state.wake());
         if refused && servers.is_empty() && slots.is_empty() && state.new.is_empty() {
             return Step::End;
         }
@@ -186,6 +214,45 @@ impl<R: Runtime> SharedState<R> {
             }
             deadline => Step::Wait(deadline),
         }
+    }
+
+    /// Jobs are reserved only for calls that wait for them, from now on.
+    pub(super) fn await_calls(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
+        self.set_waiting(0);
+    }
+
+    /// So many calls wait for a job.
+    pub(super) fn set_waiting(&self, calls: usize) {
+        let mut demand = lock(&self.demand);
+        demand.set_waiting(calls, self.runtime.now());
+        let woken = demand.poll_wakes();
+        drop(demand);
+        self.wake_slots(&woken);
+    }
+
+    /// Returns whether a slot may go on, which is at this.
+    pub(super) fn permit(&self, slot: &SlotState, stage: Stage, now: Instant) -> Permit {
+        if !self.is_shared.load(Ordering::Relaxed) {
+            return Permit::Go;
+        }
+        let mut demand = lock(&self.demand);
+        let permit = demand.poll_permit(slot.number, stage, now);
+        let woken = demand.poll_wakes();
+        drop(demand);
+        self.wake_slots(&woken);
+        permit
+    }
+
+    fn wake_slots(&self, numbers: &[u64]) {
+        if numbers.is_empty() {
+            return;
+        }
+        let state = lock(&self.state);
+        let slots = state.slots.iter().filter(|slot_state| numbers.contains(&slot_state.number));
+        let slots = slots.cloned().collect::<Vec<_>>();
+        drop(state);
+        slots.iter().for_each(|slot_state| slot_state.wake());
     }
 
     /// Something has changed that `run` should know of.

@@ -11,6 +11,7 @@
 //! A short job costs no change of threads, and while a long one runs its slot is looked after: heartbeats, shutdowns and broken
 //! connections take place as if it were not there.
 
+mod consumer;
 mod evented;
 mod flushed;
 mod keeper;
@@ -34,12 +35,13 @@ use beanstalk_driver::{ConnectOptions, Driver, Functions, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost};
 
 use crate::{dial, stream::Stream};
+pub use consumer::ConsumerJob;
 use evented::Evented;
 pub use flushed::Flushed;
 use keeper::Keeper;
 pub use shared::{Producer, SharedClient};
 use task::Task;
-pub use worker::{HeldJob, Worker, WorkerBuilder, WorkerHandle};
+pub use worker::{Consumer, ConsumerBuilder, HeldJob, Worker, WorkerBuilder, WorkerHandle};
 
 /// The runtime of threads: each task has one of its own.
 #[derive(Clone, Debug)]

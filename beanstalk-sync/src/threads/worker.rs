@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref};
 use beanstalk_driver::{self as tasks, BoxError, Endpoint, FromJob, JobDetails};
 use beanstalk_proto::{Error, Job, TubeName, stats::JobStats};
 
-use super::{Threads, wait::block_on};
+use super::{Threads, consumer::ConsumerJob, wait::block_on};
 
 beanstalk_driver::worker! {
     (blocking by block_on) on Threads;
@@ -43,6 +43,28 @@ beanstalk_driver::worker! {
     /// | a handler that has run for longer than [`handler_timeout`](WorkerBuilder::handler_timeout) | runs on: [`HeldJob::is_timed_out`] is true, what it returns changes nothing, and its slot takes no job until then | is dropped |
     /// | a name that is still looked up at the deadline | is left behind in its thread | is left behind in the runtime's |
     /// | [`Worker::run`] | blocks its thread, and can't be dropped | is a future |
+}
+
+beanstalk_driver::consumer! {
+    (blocking by block_on) on Threads;
+    /// ```no_run
+    /// use beanstalk_sync::{Consumer, Error};
+    /// use std::{thread, time::Duration};
+    ///
+    /// # fn main() -> Result<(), Error> {
+    /// let consumer = Consumer::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
+    /// while let Some(job) = consumer.next_timeout(Duration::from_secs(60)) {
+    ///     // Up to four jobs are held at a time.
+    ///     thread::spawn(move || {
+    ///         println!("sending {}", job.text().unwrap_or("something that is not text"));
+    ///         job.delete()
+    ///     });
+    /// }
+    /// // Nothing has come for a minute.
+    /// consumer.shutdown(Duration::from_secs(10));
+    /// # Ok(())
+    /// # }
+    /// ```
 }
 
 /// The job that a worker's handler works on: its id and body, by way of [`Job`], and where it came from.

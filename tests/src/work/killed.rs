@@ -75,7 +75,7 @@ pub(super) async fn what_was_acknowledged_is_done_though_servers_are_killed_all_
     }
     let addresses: Vec<String> = servers.iter().map(Daemon::address).collect();
     let done = Arc::new(Mutex::new(HashSet::new()));
-    let worker = Worker::<R>::builder().servers(&addresses).concurrency(2).backoff(QUICK).build().unwrap();
+    let worker = Worker::<R>::builder().servers(&addresses).concurrency_per_server(2).backoff(QUICK).build().unwrap();
     let (handle, note) = (worker.handle(), Arc::clone(&done));
     let work = worker.run(move |job: HeldJob| {
         let note = Arc::clone(&note);

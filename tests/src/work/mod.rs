@@ -2,6 +2,7 @@
 //!
 //! Servers here can be killed and started again at the same address.
 
+pub mod consumers;
 pub mod crowd;
 pub mod every;
 pub mod gone;
@@ -16,6 +17,8 @@ pub mod workers;
 use std::time::{Duration, Instant};
 
 use beanstalk_driver::{self as tasks, Futures, Runtime};
+
+use consumers::Host;
 
 use crate::{
     Backend,
@@ -90,14 +93,14 @@ async fn eventually<R: Adapter>(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 macro_rules! scenarios {
-    ($($module:ident { $($name:ident)* })*) => {
-        /// All scenarios for one runtime, against every server.
-        pub fn all<R: Adapter>() -> Vec<Trial> {
+    ($all:ident<$host:ident> $($module:ident { $($name:ident)* })*) => {
+        /// All of these scenarios for one runtime, against every server.
+        pub fn $all<R: $host>() -> Vec<Trial> {
             let mut trials = Vec::new();
             for backend in [Backend::Real, Backend::Embedded] {
                 $($({
-                    let name = format!("{}::{}::{}::{}", R::NAME, backend.name(), stringify!($module), stringify!($name));
-                    let play = move || R::block_on($module::$name::<R>(Stand { backend }));
+                    let name = format!("{}::{}::{}::{}", <R as $host>::NAME, backend.name(), stringify!($module), stringify!($name));
+                    let play = move || <R as $host>::block_on($module::$name::<R>(Stand { backend }));
                     let absent = backend == Backend::Real && server::installed().is_none();
                     trials.push(runner::trial(name, play).with_ignored_flag(absent));
                 })*)*
@@ -108,6 +111,23 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    consumers<Host>
+    consumers {
+        nothing_is_reserved_while_nobody_waits
+        what_comes_when_its_call_is_gone_is_the_next_ones_or_given_back
+        a_call_that_is_dropped_with_its_job_gives_it_back
+        held_jobs_are_kept_alive_and_finished_anywhere
+        a_job_ends_as_its_owner_decides
+        several_servers_are_consumed_and_restarts_survived
+        a_shutdown_lets_jobs_in_hand_be_finished_until_its_deadline
+        a_consumer_that_is_dropped_leaves_the_jobs_in_hand_to_be_finished
+        a_consumer_is_a_stream
+        a_job_framework_runs_on_it
+    }
+}
+
+scenarios! {
+    all<Adapter>
     workers {
         a_job_outlives_its_ttr_while_its_handler_runs
         a_handler_that_errs_or_panics_is_retried_and_then_buried_with_its_priority

@@ -256,7 +256,8 @@ pub(super) async fn all_servers_are_worked_for_and_a_dead_one_disturbs_nobody<R:
     for n in 0..200 {
         put.insert(client.put(1, 0, 60, n.to_string()).await.unwrap().id());
     }
-    let builder = worker::<R>(&full).servers([empty.address(), dead.address(), full.address()]).concurrency(2);
+    let builder =
+        worker::<R>(&full).servers([empty.address(), dead.address(), full.address()]).concurrency_per_server(2);
     let worker = builder.build().unwrap();
     let handle = worker.handle();
     assert_eq!(handle.servers().len(), 3, "a server that is named twice is one");

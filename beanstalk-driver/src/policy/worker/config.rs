@@ -61,12 +61,19 @@ impl WorkerConfig {
     /// # Errors
     ///
     /// [`ArgumentError::Setting`], which names the setting.
-    pub fn check(&self, servers: usize, concurrency: usize) -> Result<(), ArgumentError> {
+    pub fn check(
+        &self,
+        servers: usize,
+        concurrency: Option<usize>,
+        concurrency_per_server: Option<usize>,
+    ) -> Result<(), ArgumentError> {
         if servers == 0 {
             return Err(ArgumentError::setting("servers", "there is none to take jobs from"));
         }
-        if concurrency == 0 {
-            return Err(ArgumentError::setting("concurrency", "0 jobs at a time are none at all"));
+        for (setting, jobs) in [("concurrency", concurrency), ("concurrency_per_server", concurrency_per_server)] {
+            if jobs == Some(0) {
+                return Err(ArgumentError::setting(setting, "0 jobs at a time are none at all"));
+            }
         }
         if self.reserve_slice == 0 {
             let why = "a reserve of 0 seconds does not wait, so that jobs would be asked for once a second";

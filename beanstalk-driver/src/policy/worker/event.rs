@@ -112,8 +112,24 @@ pub enum JobEvent {
     },
     /// What its handler comes to changes nothing: the connection broke, or its time to run was over.
     Lost,
-    /// It was held when the time of a shutdown was over, and given back.
+    /// It was given back: it was held when the time of a shutdown was over, it was beyond what was wanted, or its owner has dropped it.
     Returned,
+}
+
+impl JobEvent {
+    /// Whether the worker is done with the job.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::Done { .. }
+                | Self::Retried { .. }
+                | Self::Buried { .. }
+                | Self::Moved { .. }
+                | Self::Lost
+                | Self::Returned
+        )
+    }
 }
 
 /// Why a job was buried.
@@ -169,7 +185,7 @@ impl fmt::Display for JobEvent {
             Self::Buried { reason } => write!(f, "buried: {reason}"),
             Self::Moved { tube, id } => write!(f, "moved to the tube {tube}, as job {id}"),
             Self::Lost => f.write_str("lost: its connection broke, or its time to run was over"),
-            Self::Returned => f.write_str("given back, as the time of the shutdown is over"),
+            Self::Returned => f.write_str("given back"),
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct Metrics {
     /// Jobs whose verdict was not carried out, as far as the slot knows: the connection broke, the ttr ran out, or the reply
     /// to the verdict did not come before the deadline of a shutdown.
     pub lost: u64,
-    /// Jobs held at the deadline of a shutdown: given back, as closing the connection does.
+    /// Jobs given back by closing the connection: held at the deadline of a shutdown, beyond what was wanted, or dropped by their owner.
     pub returned: u64,
     /// Handlers that failed, panicked or timed out.
     pub failed: u64,

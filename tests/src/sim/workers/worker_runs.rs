@@ -140,7 +140,7 @@ pub(super) async fn run_workers(cluster: Arc<Cluster>, mut rng: Rng) {
         if servers.len() > 1 && rng.one_in(4) {
             servers.swap_remove(rng.index(servers.len()));
         }
-        let builder = Worker::builder().servers(&servers).concurrency(rng.between(1, 2) as usize);
+        let builder = Worker::builder().servers(&servers).concurrency_per_server(rng.between(1, 2) as usize);
         let builder =
             builder.reclaim(rng.one_in(2)).reserve_slice(rng.between(1, 6) as u32).connection(config(&mut rng));
         let hired = hire(&cluster, builder, some_tubes(&mut rng));
@@ -193,7 +193,7 @@ pub(super) async fn run_last_worker(cluster: Arc<Cluster>) {
     while !cluster.is_finishing() || cluster.busy.load(Ordering::Relaxed) > 0 {
         cluster.sleep(Duration::from_millis(50)).await;
     }
-    let builder = Worker::builder().servers(cluster.addresses()).concurrency(2);
+    let builder = Worker::builder().servers(cluster.addresses()).concurrency_per_server(2);
     let hired = hire(&cluster, builder, all_tubes());
     let (handle, owner) = (hired.handle.clone(), hired.owner);
     cluster.handles().push((owner, handle.clone()));
@@ -227,7 +227,7 @@ pub(super) fn is_empty(cluster: &Cluster) -> bool {
 
 /// A worker for one server's death: two slots on each server, and handlers that are quick. Gives how to stop it.
 pub(super) fn steady(cluster: &Arc<Cluster>) -> (impl Future<Output = ()> + use<>, WorkerHandle<Virtual>) {
-    let builder = Worker::builder().servers(cluster.addresses()).concurrency(2).reserve_slice(2);
+    let builder = Worker::builder().servers(cluster.addresses()).concurrency_per_server(2).reserve_slice(2);
     let connection = beanstalk_proto::client::Config {
         connect_timeout: Some(Duration::from_secs(1)),
         reply_timeout: Some(Duration::from_secs(2)),

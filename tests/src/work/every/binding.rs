@@ -59,7 +59,10 @@ impl From<Ending> for Deed {
 /// A worker to be run.
 pub struct Setup {
     pub servers: Vec<String>,
+    /// Of each server.
     pub concurrency: usize,
+    /// Of all servers together.
+    pub limit: Option<usize>,
     pub retry: RetryPolicy,
     pub handler_timeout: Option<Duration>,
     pub reclaim: bool,
@@ -77,6 +80,7 @@ impl Setup {
         Self {
             servers: vec![server.to_string()],
             concurrency: 1,
+            limit: None,
             retry: RetryPolicy::default(),
             handler_timeout: None,
             reclaim: false,
@@ -199,12 +203,13 @@ impl<R: Adapter> Binding for Async<R> {
         thread::spawn(move || {
             R::block_on(async {
                 let builder = tasks::Worker::<R>::builder();
+                let builder = setup.limit.into_iter().fold(builder, tasks::WorkerBuilder::concurrency);
                 let builder = setup.handler_timeout.into_iter().fold(builder, tasks::WorkerBuilder::handler_timeout);
                 let builder = setup.dead_letters.into_iter().fold(builder, tasks::WorkerBuilder::dead_letters);
                 let worker = builder
                     .servers(&setup.servers)
                     .tube("t")
-                    .concurrency(setup.concurrency)
+                    .concurrency_per_server(setup.concurrency)
                     .retry(setup.retry)
                     .reclaim(setup.reclaim)
                     .bury_malformed(setup.bury_malformed)
@@ -331,12 +336,13 @@ impl Binding for Blocking {
         end: impl Fn(&Job, Ending) -> O + Send + Sync + 'static,
     ) -> Running {
         let builder = beanstalk_sync::Worker::builder();
+        let builder = setup.limit.into_iter().fold(builder, beanstalk_sync::WorkerBuilder::concurrency);
         let builder = setup.handler_timeout.into_iter().fold(builder, beanstalk_sync::WorkerBuilder::handler_timeout);
         let builder = setup.dead_letters.into_iter().fold(builder, beanstalk_sync::WorkerBuilder::dead_letters);
         let worker = builder
             .servers(&setup.servers)
             .tube("t")
-            .concurrency(setup.concurrency)
+            .concurrency_per_server(setup.concurrency)
             .retry(setup.retry)
             .reclaim(setup.reclaim)
             .bury_malformed(setup.bury_malformed)

@@ -13,6 +13,7 @@ mod handlers;
 mod heartbeats;
 mod jobs;
 mod json;
+mod limits;
 mod nodes;
 mod outages;
 mod pace;
@@ -92,6 +93,7 @@ scenarios! {
         events::everything_that_happens_to_a_job_is_reported
         events::a_job_that_has_failed_for_good_is_moved_to_the_tube_for_dead_letters
         events::a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itself
+        limits::a_limit_holds_over_all_servers_and_each_has_its_turn
         shutdowns::jobs_in_hand_when_the_time_is_over_are_returned
         pace::a_silent_server_stalls_no_put_while_another_is_healthy
         restarts::a_session_that_was_idle_notices_before_a_put_that_its_server_was_restarted

@@ -1,0 +1,294 @@
+//! A job in the hands of whoever took it from a consumer.
+
+use alloc::{boxed::Box, sync::Arc};
+use core::{
+    fmt,
+    future::{Future, poll_fn},
+    mem,
+    ops::Deref,
+    task::{Poll, Waker},
+};
+use std::{sync::Mutex, thread};
+
+use super::{
+    handler::{BoxError, GivenBack, HandlerError, HandlerPanicked},
+    slot_state::HeldJob,
+};
+use crate::{
+    policy::{JobEvent, Verdict},
+    runtime::lock,
+};
+use beanstalk_proto::{Argument, Error, JobId, Lost, ReleaseOutcome, Seconds};
+
+type Outcome = Result<Verdict, BoxError>;
+
+/// What a job and its slot share.
+#[derive(Default)]
+pub(super) struct Hand(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// What its owner has made of it, until the slot takes that.
+    outcome: Option<Outcome>,
+    slot: Option<Waker>,
+    /// How it ended.
+    end: Option<JobEvent>,
+    owner: Option<Waker>,
+}
+
+impl Hand {
+    /// Waits for what the owner makes of the job.
+    pub(super) fn outcome(self: Arc<Self>) -> impl Future<Output = Outcome> + Send + 'static {
+        poll_fn(move |cx| {
+            let mut state = lock(&self.0);
+            match state.outcome.take() {
+                Some(outcome) => Poll::Ready(outcome),
+                None => {
+                    state.slot = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    fn decide(&self, outcome: Outcome) {
+        let mut state = lock(&self.0);
+        state.outcome = Some(outcome);
+        let slot = state.slot.take();
+        drop(state);
+        slot.into_iter().for_each(Waker::wake);
+    }
+
+    /// The job has ended so, for its slot.
+    fn end(&self, event: JobEvent) {
+        let mut state = lock(&self.0);
+        state.end.get_or_insert(event);
+        let owner = state.owner.take();
+        drop(state);
+        owner.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The slot's end of a [`Hand`]: however the slot ends, the owner learns of it.
+pub(super) struct SlotHand(pub(super) Arc<Hand>);
+
+impl SlotHand {
+    pub(super) fn end(&self, event: JobEvent) {
+        self.0.end(event);
+    }
+}
+
+impl Drop for SlotHand {
+    fn drop(&mut self) {
+        self.0.end(JobEvent::Lost);
+    }
+}
+
+/// A job that [`Consumer::next`](super::Consumer::next) gave, owned: it may be moved to another task or thread, and be finished in any
+/// order with others.
+///
+/// It is a [`HeldJob`], and by that a [`Job`](beanstalk_proto::Job). It is touched before its time to run is over for as long as
+/// this is there. What becomes of it:
+///
+/// | | the server's command |
+/// |---|---|
+/// | [`delete`](Self::delete) | `delete` |
+/// | [`release`](Self::release) | `release`, with the priority that it has |
+/// | [`bury`](Self::bury) | `bury`, with the priority that it has |
+/// | [`fail`](Self::fail) | `release` or `bury`, as the [`RetryPolicy`](crate::policy::RetryPolicy) decides |
+/// | dropping it | none: its connection is closed, which gives it back at once, with its priority, and none of its counts moves |
+/// | dropping it as its thread panics | as [`fail`](Self::fail) |
+///
+/// After a drop its slot connects again after a [`Backoff`](crate::policy::Backoff), which grows while no job of the slot is
+/// finished: so a job that everybody drops does not go round without a pause.
+#[must_use = "a job that is dropped is given back"]
+#[derive(Debug)]
+pub struct ConsumerJob {
+    job: HeldJob,
+    acker: Acker,
+}
+
+impl ConsumerJob {
+    pub(super) fn new(job: HeldJob, hand: Arc<Hand>) -> Self {
+        Self { acker: Acker { id: job.id, hand: Some(hand) }, job }
+    }
+
+    /// Returns the job and what finishes it, apart: as where a framework keeps the one and gives the other away.
+    pub fn split(self) -> (HeldJob, Acker) {
+        (self.job, self.acker)
+    }
+
+    /// Deletes the job: it is done.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped once it was polled, the job is deleted all the same. One that was never polled is a job dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if its connection had broken, its time to run was over, or the time of a shutdown: nothing was
+    /// sent. [`Error::Closed`] with [`Lost::Unknown`] if one of these came about before the server's reply: it may be deleted.
+    pub async fn delete(self) -> Result<(), Error> {
+        self.acker.delete().await
+    }
+
+    /// Releases the job with the priority that it has: it is ready again after this delay. It does not count as a failure.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ConsumerJob::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ConsumerJob::delete`].
+    pub async fn release(self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
+        self.acker.release(delay).await
+    }
+
+    /// Buries the job with the priority that it has.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ConsumerJob::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ConsumerJob::delete`].
+    pub async fn bury(self) -> Result<(), Error> {
+        self.acker.bury().await
+    }
+
+    /// Leaves it to the [`RetryPolicy`](crate::policy::RetryPolicy) what becomes of the job, as it failed with this error: it is released
+    /// with a delay that grows with each failure, and at last buried or moved to the tube for dead letters. Events have the error's
+    /// chain of sources.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`ConsumerJob::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ConsumerJob::delete`].
+    pub async fn fail(self, error: impl HandlerError) -> Result<(), Error> {
+        self.acker.fail(error).await
+    }
+}
+
+impl Deref for ConsumerJob {
+    type Target = HeldJob;
+
+    fn deref(&self) -> &HeldJob {
+        &self.job
+    }
+}
+
+/// What finishes a job of a consumer, apart from the job: see [`ConsumerJob::split`]. Dropping it is dropping the job.
+#[must_use = "a job that is dropped is given back"]
+pub struct Acker {
+    id: JobId,
+    /// None once it is decided what becomes of it.
+    hand: Option<Arc<Hand>>,
+}
+
+impl Acker {
+    /// Deletes the job: it is done.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped once it was polled, the job is deleted all the same. One that was never polled is a job dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotHeld`] if its connection had broken, its time to run was over, or the time of a shutdown: nothing was
+    /// sent. [`Error::Closed`] with [`Lost::Unknown`] if one of these came about before the server's reply: it may be deleted.
+    pub async fn delete(self) -> Result<(), Error> {
+        self.finish(Ok(Verdict::Done)).await.map(drop)
+    }
+
+    /// Releases the job with the priority that it has: it is ready again after this delay. It does not count as a failure.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Acker::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Acker::delete`].
+    pub async fn release(self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
+        let verdict = Verdict::RetryAfter(delay.into_argument());
+        Ok(match self.finish(Ok(verdict)).await? {
+            JobEvent::Buried { .. } => ReleaseOutcome::Buried,
+            _ => ReleaseOutcome::Released,
+        })
+    }
+
+    /// Buries the job with the priority that it has.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Acker::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Acker::delete`].
+    pub async fn bury(self) -> Result<(), Error> {
+        self.finish(Ok(Verdict::Bury)).await.map(drop)
+    }
+
+    /// Leaves it to the [`RetryPolicy`](crate::policy::RetryPolicy) what becomes of the job, as it failed with this error: it is released
+    /// with a delay that grows with each failure, and at last buried or moved to the tube for dead letters. Events have the error's
+    /// chain of sources.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Acker::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Acker::delete`].
+    pub async fn fail(self, error: impl HandlerError) -> Result<(), Error> {
+        self.finish(Err(error.into_boxed())).await.map(drop)
+    }
+
+    /// Hands the decision to the slot, and waits for what comes of it.
+    async fn finish(mut self, outcome: Outcome) -> Result<JobEvent, Error> {
+        let id = self.id;
+        let Some(hand) = self.hand.take() else { return Err(Error::NotHeld { id }) };
+        if lock(&hand.0).end.is_some() {
+            hand.decide(outcome);
+            return Err(Error::NotHeld { id });
+        }
+        hand.decide(outcome);
+        let event = poll_fn(|cx| {
+            let mut state = lock(&hand.0);
+            match state.end.take() {
+                Some(event) => Poll::Ready(event),
+                None => {
+                    state.owner = Some(cx.waker().clone());
+                    Poll::Pending
+                }
+            }
+        });
+        match event.await {
+            JobEvent::Returned => Err(Error::NotHeld { id }),
+            JobEvent::Lost => Err(Error::Closed { lost: Lost::Unknown }),
+            event => Ok(event),
+        }
+    }
+}
+
+impl Drop for Acker {
+    fn drop(&mut self) {
+        let Some(hand) = mem::take(&mut self.hand) else { return };
+        hand.decide(Err(match thread::panicking() {
+            true => Box::new(HandlerPanicked("it was dropped by a panic".into())),
+            false => Box::new(GivenBack),
+        }));
+    }
+}
+
+impl fmt::Debug for Acker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acker").field("id", &self.id).finish_non_exhaustive()
+    }
+}

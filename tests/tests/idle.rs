@@ -1,14 +1,14 @@
-//! A worker on threads that has nothing to do does nothing. A binary of its own, as it counts what all threads of the process do.
+//! Workers and consumers on threads that have nothing to do do nothing. A binary of its own, as it counts what all threads of the process do.
 #![cfg(target_os = "linux")]
 
 use std::{
     fs,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use beanstalk_sync::{Client, HeldJob, Verdict, Worker};
+use beanstalk_sync::{Client, Consumer, HeldJob, Verdict, Worker};
 use beanstalk_tests::{Backend, Options, Server, watchdog};
 
 const SLOTS: usize = 4;
@@ -42,10 +42,39 @@ fn waits_at_rest() -> u64 {
     }
 }
 
+/// One after the other, as both count all threads.
 #[test]
-fn an_idle_worker_and_one_with_a_long_job_only_wait() {
+fn idle_workers_and_consumers_and_those_with_a_long_job_only_wait() {
     let _bound = watchdog::bound();
     let server = Server::start(Backend::Embedded, Options::default());
+    a_worker(&server);
+    a_consumer(&server);
+}
+
+fn a_consumer(server: &Server) {
+    let mut client = Client::connect(server.address()).unwrap();
+    let builder = Consumer::builder().server(server.address()).concurrency(SLOTS).reserve_slice(3600);
+    let consumer = Arc::new(builder.build().unwrap());
+    let mut put = || client.put(1, 0, 600, "x").unwrap().inserted().unwrap();
+    for _ in 0..20 {
+        put();
+        consumer.next().unwrap().delete().unwrap();
+    }
+    assert!(waits() > 20, "the threads are found");
+    assert_eq!(waits_at_rest(), 0, "nobody waits for a job");
+    put();
+    let job = consumer.next().unwrap();
+    assert_eq!(waits_at_rest(), 0, "a job is held, with a heartbeat now and then");
+    let waiting = Arc::clone(&consumer);
+    let waiting = thread::spawn(move || waiting.next().unwrap().delete());
+    assert_eq!(waits_at_rest(), 0, "somebody waits");
+    put();
+    waiting.join().unwrap().unwrap();
+    job.delete().unwrap();
+    assert_eq!(consumer.shutdown(Duration::from_secs(60)).done, 22);
+}
+
+fn a_worker(server: &Server) {
     let mut client = Client::connect(server.address()).unwrap();
     let worker = Worker::builder().server(server.address()).concurrency(SLOTS).reserve_slice(3600).build().unwrap();
     let handle = worker.handle();

@@ -1,4 +1,4 @@
-//! Workers, sessions and producers over servers that die and networks that go wrong, in virtual time.
+//! Workers, consumers, sessions and producers over servers that die and networks that go wrong, in virtual time.
 //!
 //! `BEANSTALK_SIM_SEEDS` says how many seeds to run, `BEANSTALK_SIM_SEED` with which to begin; a failure names its own.
 
@@ -37,6 +37,8 @@ fn whatever_dies_no_job_is_lost_or_deleted_unprocessed_and_every_shutdown_ends_i
         (sum.unknown, seeds / 5),
         (sum.repeated, seeds),
         (sum.touched, seeds),
+        (sum.given_up, seeds / 5),
+        (sum.pipelined, seeds),
         (sum.outages, seeds),
         (sum.ended, 2 * seeds),
         (sum.died, seeds / 5),

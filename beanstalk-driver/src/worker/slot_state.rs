@@ -370,6 +370,7 @@ impl fmt::Debug for HeldJob {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 mod tests {
     use super::*;
     use std::{sync::mpsc, thread};
@@ -382,7 +383,7 @@ mod tests {
             SlotState::new(route, slot, 0, None, Arc::clone(&presence))
         };
         let (first, second) = (slot(0), slot(1));
-        let told = Mutex::new(vec![]);
+        let told = &Mutex::new(vec![]);
         let ((listening, listens), (reported, reports)) = (mpsc::channel(), mpsc::channel());
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -390,13 +391,13 @@ mod tests {
                     listening.send(()).unwrap();
                     // The other slot has all the time it needs, if it could get past this.
                     assert!(reports.recv_timeout(Duration::from_millis(200)).is_err(), "the second event comes first");
-                    lock(&told).push("connected");
+                    lock(told).push("connected");
                 });
             });
             listens.recv().unwrap();
-            second.report(Event::Lost { reason: "it is gone".into() }, |_| lock(&told).push("lost"));
+            second.report(Event::Lost { reason: "it is gone".into() }, |_| lock(told).push("lost"));
             let _over = reported.send(());
         });
-        assert_eq!(*lock(&told), ["connected", "lost"]);
+        assert_eq!(*lock(told), ["connected", "lost"]);
     }
 }

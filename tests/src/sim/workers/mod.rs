@@ -1,4 +1,4 @@
-//! Workers, sessions and producers over several servers that die and come back, on networks that go wrong, in virtual time,
+//! Workers, consumers, sessions and producers over several servers that die and come back, on networks that go wrong, in virtual time,
 //! from one seed.
 //!
 //! ```text
@@ -13,6 +13,9 @@
 //! What must hold, whatever happens:
 //!
 //! - a job that was acknowledged is done, or buried because somebody said so, or died with a server that remembers nothing;
+//! - none is finished more often than somebody came to an end with it, and what its owner was told is deleted is;
+//! - a job that failed is released until it has failed often enough, and then buried;
+//! - no more handlers run, and no more jobs are held, than the limit over all servers allows;
 //! - none is deleted, released or buried unless its handler (or a session's user) came to that first, and none is deleted
 //!   on a connection that did not reserve it;
 //! - none is put twice, nor put after all when its producer was told that it is not;
@@ -26,6 +29,7 @@
 
 mod actors;
 mod cluster;
+mod consumer_runs;
 pub mod dead;
 mod runtime;
 mod tally;
@@ -93,6 +97,9 @@ fn play(seed: u64, tell: bool) -> Result<Run, String> {
     }
     for number in 0..rng.below(3) {
         tasks.add(None, busy(&cluster, actors::session(Arc::clone(&cluster), rng.fork(), number)));
+    }
+    for _ in 0..rng.below(3) {
+        tasks.add(None, busy(&cluster, consumer_runs::run_consumers(Arc::clone(&cluster), rng.fork())));
     }
     for _ in 0..rng.between(1, 2) {
         tasks.add(None, busy(&cluster, worker_runs::run_workers(Arc::clone(&cluster), rng.fork())));

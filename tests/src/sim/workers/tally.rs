@@ -20,6 +20,9 @@ use super::{
     cluster::Owner,
 };
 
+/// A job is buried when it has failed so often.
+pub(super) const BURY_AFTER: u64 = 4;
+
 /// What a handler, or the holder of a job, decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
@@ -58,7 +61,20 @@ struct Page {
     deleted: u64,
     released: u64,
     buried: u64,
+    timeouts: u64,
     died: bool,
+}
+
+impl Page {
+    /// How often a server has carried out what somebody said.
+    const fn finished(&self) -> u64 {
+        self.deleted + self.released + self.buried
+    }
+
+    /// How often somebody came to an end with it.
+    const fn said(&self) -> u64 {
+        self.done + self.retry + self.bury + self.failed
+    }
 }
 
 /// Somebody who runs jobs in slots.
@@ -94,6 +110,10 @@ pub struct Counts {
     pub touched: u64,
     /// Jobs that expired because a connection was not good.
     pub expired: u64,
+    /// Jobs that the retry policy has buried.
+    pub given_up: u64,
+    /// Jobs that were reserved together with what finished the one before.
+    pub pipelined: u64,
     /// Servers that died.
     pub outages: u64,
     /// Workers that were shut down, or dropped.
@@ -115,6 +135,8 @@ impl Counts {
             (&mut self.died, other.died),
             (&mut self.touched, other.touched),
             (&mut self.expired, other.expired),
+            (&mut self.given_up, other.given_up),
+            (&mut self.pipelined, other.pipelined),
             (&mut self.outages, other.outages),
             (&mut self.ended, other.ended),
         ];
@@ -131,6 +153,8 @@ pub(super) struct Tally {
     jobs: BTreeMap<Vec<u8>, Page>,
     workers: BTreeMap<Owner, WorkerPage>,
     links: BTreeMap<(usize, LinkId), Owner>,
+    /// When a job was last deleted on a link.
+    deleted: BTreeMap<(usize, LinkId), Instant>,
     pub(super) counts: Counts,
     pub(super) violation: Option<String>,
 }
@@ -189,6 +213,11 @@ impl Tally {
             Said::Bury => &mut page.bury,
             Said::Failed => &mut page.failed,
         } += 1;
+    }
+
+    /// Whether the server has deleted it.
+    pub(super) fn is_deleted(&self, body: &[u8]) -> bool {
+        self.jobs.get(body).is_some_and(|page| page.deleted > 0)
     }
 
     /// Notes a worker.
@@ -293,6 +322,8 @@ impl Tally {
             }
             EffectKind::Reserved => {
                 page.reserved_on.insert((server, effect.link));
+                let at_once = self.deleted.get(&(server, effect.link)) == Some(&world.now);
+                self.counts.pipelined += u64::from(at_once);
                 None
             }
             EffectKind::Touched => {
@@ -301,7 +332,11 @@ impl Tally {
             }
             EffectKind::Deleted => {
                 page.deleted += 1;
+                self.deleted.insert((server, effect.link), world.now);
                 match () {
+                    () if page.finished() > page.said() => {
+                        Some("was finished more often than somebody said".to_string())
+                    }
                     () if page.done == 0 => Some("was deleted, and nobody had done it".to_string()),
                     () if !page.reserved_on.contains(&(server, effect.link)) => {
                         Some("was deleted by its number alone".to_string())
@@ -311,15 +346,34 @@ impl Tally {
             }
             EffectKind::Released => {
                 page.released += 1;
-                (page.released > page.retry + page.failed).then(|| "was released, and nobody had said so".to_string())
+                match () {
+                    () if page.released > page.retry + page.failed => {
+                        Some("was released, and nobody had said so".into())
+                    }
+                    () if page.finished() > page.said() => Some("was finished more often than somebody said".into()),
+                    // All releases were the policy's then.
+                    () if page.retry == 0 && page.released + page.timeouts >= BURY_AFTER => {
+                        Some(format!("has failed {} times, and was released", page.released + page.timeouts))
+                    }
+                    () => None,
+                }
             }
             EffectKind::Buried => {
                 page.buried += 1;
                 let unreadable = effect.body.len() > super::SMALL_LIMIT;
-                let so = page.buried > page.bury + page.failed && !unreadable;
-                so.then(|| "was buried, and nobody had said so".to_string())
+                self.counts.given_up += u64::from(page.bury == 0 && !unreadable);
+                match () {
+                    () if unreadable => None,
+                    () if page.buried > page.bury + page.failed => Some("was buried, and nobody had said so".into()),
+                    () if page.finished() > page.said() => Some("was finished more often than somebody said".into()),
+                    () if page.bury == 0 && page.released + page.timeouts + 1 < BURY_AFTER => {
+                        Some(format!("was buried after {} failures", page.released + page.timeouts + 1))
+                    }
+                    () => None,
+                }
             }
             EffectKind::Expired(since) => {
+                page.timeouts += 1;
                 self.counts.expired += u64::from(is_worker);
                 let good = is_worker && world.was_good_since(effect.link, *since);
                 good.then(|| format!("expired on link {} of server {server}, which was good", effect.link))

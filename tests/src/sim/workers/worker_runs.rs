@@ -1,7 +1,10 @@
 //! Those who run workers: one after the other, each for a while, and in the end one that does whatever is left.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,7 @@ use super::{
     actors::{QUICK, all_tubes, some_tubes},
     cluster::{Cluster, Owner, config},
     runtime::Virtual,
-    tally::Said,
+    tally::{BURY_AFTER, Said},
 };
 
 /// How long handlers run, and what becomes of it.
@@ -27,6 +30,13 @@ enum Temper {
     Any,
     /// Quick, and always done.
     Quick,
+    /// Quick, and done if anything can be.
+    Last,
+}
+
+/// Whether a job fails whoever works on it.
+pub(super) fn always_fails(body: &[u8]) -> bool {
+    body.iter().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte)) % 12 == 0
 }
 
 /// A worker, and how the rest of the world calls it.
@@ -35,15 +45,21 @@ struct Hired {
     handle: WorkerHandle<Virtual>,
     owner: Owner,
     tubes: Vec<TubeName>,
+    /// How many handlers may run at a time.
+    limit: usize,
+}
+
+/// What becomes of jobs that fail, for everybody.
+pub(super) fn retry() -> RetryPolicy {
+    let bury_after = std::num::NonZeroU32::new(BURY_AFTER as u32);
+    RetryPolicy { max: Duration::from_secs(4), bury_after, ..RetryPolicy::default() }
 }
 
 fn hire(cluster: &Cluster, builder: WorkerBuilder<Virtual>, tubes: Vec<TubeName>) -> Hired {
-    let policy =
-        RetryPolicy { max: Duration::from_secs(4), bury_after: std::num::NonZeroU32::new(4), ..RetryPolicy::default() };
-    let worker = builder.tubes(&tubes).retry(policy).backoff(QUICK).build().expect("a worker");
+    let worker = builder.tubes(&tubes).retry(retry()).backoff(QUICK).build().expect("a worker");
     let owner = cluster.last_owner();
     cluster.tally().worker(owner);
-    Hired { handle: worker.handle(), worker, owner, tubes }
+    Hired { handle: worker.handle(), worker, owner, tubes, limit: usize::MAX }
 }
 
 impl Hired {
@@ -52,13 +68,36 @@ impl Hired {
         let (owner, tubes, cluster) = (self.owner, Arc::new(self.tubes), Arc::clone(cluster));
         let ended = Ended { cluster: Arc::clone(&cluster), owner };
         let of_handler = Arc::clone(&cluster);
+        let (running, limit) = (Arc::new(AtomicUsize::new(0)), self.limit);
         self.worker
             .run(move |job| {
                 let (cluster, tubes) = (Arc::clone(&of_handler), Arc::clone(&tubes));
-                async move { handle_job(&cluster, &job, &tubes, temper).await }
+                let runs = Runs::new(&running);
+                async move {
+                    if runs.0.load(Ordering::Relaxed) > limit {
+                        cluster.tally().violate(format!("more than {limit} handlers of worker {owner} run at a time"));
+                    }
+                    handle_job(&cluster, &job, &tubes, temper).await
+                }
             })
             .await;
         drop(ended);
+    }
+}
+
+/// One of the handlers that run.
+struct Runs(Arc<AtomicUsize>);
+
+impl Runs {
+    fn new(running: &Arc<AtomicUsize>) -> Self {
+        running.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(running))
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -86,7 +125,7 @@ async fn handle_job(
     cluster.tally().begin(&job.body, tubes, cluster.now());
     let mut rng = cluster.rng().fork();
     let takes = match (temper, rng.below(40)) {
-        (Temper::Quick, _) => rng.below(20),
+        (Temper::Quick | Temper::Last, _) => rng.below(20),
         // Only a shutdown ends this one.
         (_, 0) => 3_600_000,
         (_, 1..5) => rng.below(15_000),
@@ -109,6 +148,10 @@ async fn handle_job(
         cluster.tally().said(&job.body, said);
     };
     match (temper, rng.below(20)) {
+        (Temper::Any | Temper::Last, _) if always_fails(&job.body) => {
+            said(Said::Failed);
+            Err("it never works".to_string())
+        }
         (Temper::Any, 0 | 1) => {
             said(Said::Retry);
             Ok(Verdict::RetryAfter((rng.below(3) as u32).into()))
@@ -143,7 +186,9 @@ pub(super) async fn run_workers(cluster: Arc<Cluster>, mut rng: Rng) {
         let builder = Worker::builder().servers(&servers).concurrency_per_server(rng.between(1, 2) as usize);
         let builder =
             builder.reclaim(rng.one_in(2)).reserve_slice(rng.between(1, 6) as u32).connection(config(&mut rng));
-        let hired = hire(&cluster, builder, some_tubes(&mut rng));
+        let limit = rng.one_in(2).then(|| rng.between(1, 3) as usize);
+        let builder = limit.into_iter().fold(builder, WorkerBuilder::concurrency);
+        let hired = Hired { limit: limit.unwrap_or(usize::MAX), ..hire(&cluster, builder, some_tubes(&mut rng)) };
         let (handle, owner) = (hired.handle.clone(), hired.owner);
         cluster.handles().push((owner, handle.clone()));
         let dropped = rng.one_in(4);
@@ -208,7 +253,7 @@ pub(super) async fn run_last_worker(cluster: Arc<Cluster>) {
         cluster.tally().shut_down(owner, asked + Duration::from_secs(10));
         handle.shutdown(Duration::from_secs(10));
     };
-    zip(hired.run(&cluster, Temper::Quick), order).await;
+    zip(hired.run(&cluster, Temper::Last), order).await;
     let took = cluster.now().saturating_duration_since(asked);
     if !took.is_zero() {
         cluster.tally().violate(format!("a worker with nothing to do took {took:?} to end"));

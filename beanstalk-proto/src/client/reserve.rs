@@ -12,7 +12,7 @@
 //!               send it, for what is left of its time
 //! ```
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::{mem, time::Duration};
 
 use super::{

@@ -28,6 +28,7 @@ pages! {
     how_beanstalkd_thinks "how-beanstalkd-thinks.md"
     producers "producers.md"
     workers "workers.md"
+    typed_jobs "typed-jobs.md"
     servers "servers.md"
     tls "tls.md"
     testing "testing.md"

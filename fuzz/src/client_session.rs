@@ -351,7 +351,10 @@ impl Session {
     }
 
     fn poll(&mut self, at: usize) {
-        let Poll::Ready(result) = self.client.poll_reply(&mut self.held[at].ticket) else {
+        let ready = self.client.is_ready(self.held[at].ticket.id());
+        let polled = self.client.poll_reply(&mut self.held[at].ticket);
+        assert_eq!(polled.is_ready(), ready, "it is taken for ready, and is not, or the other way round");
+        let Poll::Ready(result) = polled else {
             assert!(self.poisoned.is_none() && !self.eof, "it waits for what never comes");
             assert!(!self.times.known || !self.times.is_late(self.held[at].nth), "it is late, and still waits");
             return;

@@ -185,7 +185,10 @@ impl Pair {
             return;
         }
         let at = source.below(self.tickets.len());
-        if let Poll::Ready(result) = self.client.poll_reply(&mut self.tickets[at].0) {
+        let ready = self.client.is_ready(self.tickets[at].0.id());
+        let polled = self.client.poll_reply(&mut self.tickets[at].0);
+        assert_eq!(polled.is_ready(), ready, "it is taken for ready, and is not, or the other way round");
+        if let Poll::Ready(result) = polled {
             let (mut ticket, asked) = self.tickets.swap_remove(at);
             assert!(matches!(self.client.poll_reply(&mut ticket), Poll::Ready(Err(Error::Ticket(_)))), "a reply twice");
             self.check(result, &asked);

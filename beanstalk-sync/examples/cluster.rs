@@ -86,7 +86,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     });
 
     let backoff = Backoff { first: Duration::from_millis(50), max: Duration::from_millis(400) };
-    let config = ProducerConfig { tube: tube.parse()?, backoff, ..ProducerConfig::default() };
+    let config = ProducerConfig::default().tube(tube.parse()?).backoff(backoff);
     let producer = Producer::with_config(&addresses, config)?;
     let start = Instant::now();
     for n in 0..options.jobs {

@@ -18,7 +18,7 @@ use beanstalk_driver::connect::socket;
 /// [`io::ErrorKind::TimedOut`], not earlier, and has moved no byte.
 ///
 /// A stream that reads and writes the stream under it once for each of its own reads and writes passes the timeouts on. One that may
-/// do so several times for one, as TLS does to fill a record, also passes the deadline on, to a [`Stream`] at the bottom: without it each
+/// do so several times for one, as TLS does to fill a record, also passes the deadline on, to a [`Stream`](crate::Stream) at the bottom: without it each
 /// of the inner reads may take the whole timeout, and a peer that sends a byte at a time keeps the call waiting for as long as it likes.
 ///
 /// ```

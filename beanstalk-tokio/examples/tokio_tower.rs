@@ -49,7 +49,7 @@ async fn main() -> Result<(), BoxError> {
         .server(server.addr())
         .tube("pages")
         .concurrency(4)
-        .retry(RetryPolicy { bury_after: std::num::NonZeroU32::new(1), ..RetryPolicy::default() })
+        .retry(RetryPolicy::default().bury_after(std::num::NonZeroU32::new(1)))
         .on_event(move |event| {
             if let WorkerEvent::Job { event: event @ (Done { .. } | Buried { .. }), id, .. } = event {
                 println!("job {id}: {event}");

@@ -80,8 +80,8 @@ pub fn kinds() -> Vec<Kind> {
 /// Without waiting for another connection, if what the first attempt does is what counts.
 fn session_config(attempts: Attempts) -> SessionConfig {
     match attempts {
-        Attempts::Few => SessionConfig { reconnect: None, ..SessionConfig::default() },
-        Attempts::Many => SessionConfig { patience: Some(Duration::from_secs(600)), ..SessionConfig::default() },
+        Attempts::Few => SessionConfig::default().reconnect(None),
+        Attempts::Many => SessionConfig::default().patience(Some(Duration::from_secs(600))),
     }
 }
 
@@ -134,7 +134,7 @@ fn blocking() -> Vec<Kind> {
             Ok(Session::new(endpoint, session_config(attempts), options)?.put(0, 0, 60, "x").map(drop)?)
         }),
         kind("Producer", |endpoint, connection, attempts| {
-            let config = ProducerConfig { connection, patience: patience(attempts), ..ProducerConfig::default() };
+            let config = ProducerConfig::default().connection(connection).patience(patience(attempts));
             Ok(Producer::with_config([endpoint], config)?.put(0, 0, 60, "x").map(drop)?)
         }),
         kind("Worker", |endpoint, options, _| {
@@ -180,7 +180,7 @@ mod asynchronous {
                     }),
                     kind("Producer", |endpoint, connection, attempts| {
                         let patience = patience(attempts);
-                        let config = ProducerConfig { connection, patience, ..ProducerConfig::default() };
+                        let config = ProducerConfig::default().connection(connection).patience(patience);
                         <$peer>::block_on(async {
                             Ok(Producer::with_config([endpoint], config)?.put(0, 0, 60, "x").await.map(drop)?)
                         })

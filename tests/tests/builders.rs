@@ -31,7 +31,7 @@ macro_rules! bindings {
                 refused(builder().concurrency_per_server(0).build(), "concurrency_per_server: 0 jobs at a time are none at all");
                 refused(builder().reserve_slice(0).build(), "reserve_slice: a reserve of 0 seconds does not wait, so that jobs would be asked for once a second");
                 refused(builder().backoff(UPSIDE_DOWN).build(), "backoff: the first delay, 2s, is longer than the longest, 1.5s");
-                let retry = RetryPolicy { first: Duration::from_secs(9), max: Duration::from_secs(8), ..RetryPolicy::default() };
+                let retry = RetryPolicy::default().first(Duration::from_secs(9)).max(Duration::from_secs(8));
                 refused(builder().retry(retry).build(), "retry: the first delay, 9s, is longer than the longest, 8s");
                 assert!(builder().build().is_ok() && builder().concurrency(1).reserve_slice(1).build().is_ok());
             }
@@ -39,7 +39,7 @@ macro_rules! bindings {
             #[test]
             fn a_producer_that_could_not_put_is_not_built() {
                 refused(Producer::new(NOBODY), "servers: there is none to put jobs on");
-                let config = ProducerConfig { backoff: UPSIDE_DOWN, ..ProducerConfig::default() };
+                let config = ProducerConfig::default().backoff(UPSIDE_DOWN);
                 refused(Producer::with_config([SERVER], config), "backoff: the first delay, 2s, is longer than the longest, 1.5s");
                 assert!(Producer::new([SERVER]).is_ok());
             }
@@ -52,7 +52,7 @@ macro_rules! bindings {
 
             #[test]
             fn a_session_that_could_not_reconnect_is_not_made() {
-                let config = SessionConfig { reconnect: Some(UPSIDE_DOWN), ..SessionConfig::default() };
+                let config = SessionConfig::default().reconnect(Some(UPSIDE_DOWN));
                 let session = Session::new(SERVER, config, Config::default());
                 refused(session, "reconnect: the first delay, 2s, is longer than the longest, 1.5s");
                 assert!(Session::new(SERVER, SessionConfig::default(), Config::default()).is_ok());

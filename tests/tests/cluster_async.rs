@@ -31,7 +31,7 @@ const QUICK: Backoff = Backoff { first: Duration::from_millis(10), max: Duration
 
 /// One of two producers.
 async fn produce<R: Adapter>(tally: &Tally, addresses: &[String], producer: u64) {
-    let config = ProducerConfig { backoff: QUICK, tube: TUBE.parse().unwrap(), ..ProducerConfig::default() };
+    let config = ProducerConfig::default().backoff(QUICK).tube(TUBE.parse().unwrap());
     let servers = Producer::<R>::with_config(addresses, config).unwrap();
     let names: HashMap<ServerId, String> = servers.servers().collect();
     let mut next = Instant::now();

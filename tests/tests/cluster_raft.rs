@@ -161,12 +161,7 @@ fn worker<B: Binding>(endpoint: &str, tally: &Arc<Tally>) -> beanstalk_tests::wo
 
 fn producer<B: Binding>(endpoint: String, tally: Arc<Tally>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        let config = ProducerConfig {
-            tube: "t".parse().unwrap(),
-            backoff: backoff(),
-            patience: Some(PATIENCE),
-            ..ProducerConfig::default()
-        };
+        let config = ProducerConfig::default().tube("t".parse().unwrap()).backoff(backoff()).patience(Some(PATIENCE));
         B::put(&[endpoint], config, &mut |took, placed| {
             match placed {
                 Ok(placed) => drop(tally.acknowledged.lock().unwrap().insert(placed.id.0)),

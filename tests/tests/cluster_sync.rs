@@ -22,7 +22,7 @@ const QUICK: Backoff = Backoff { first: Duration::from_millis(10), max: Duration
 const PRODUCERS: u64 = 2;
 
 fn produce(tally: &Tally, addresses: &[String], producer: u64) {
-    let config = ProducerConfig { backoff: QUICK, tube: TUBE.parse().unwrap(), ..ProducerConfig::default() };
+    let config = ProducerConfig::default().backoff(QUICK).tube(TUBE.parse().unwrap());
     let servers = Producer::with_config(addresses, config).unwrap();
     let names: HashMap<ServerId, String> = servers.servers().collect();
     for n in 0.. {

@@ -79,7 +79,7 @@ fn a_job_framework_runs_on_it() {
     for n in 0..30 {
         client.put(1, 0, 60, n.to_string()).unwrap().inserted().unwrap();
     }
-    let retry = RetryPolicy { first: Duration::ZERO, ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().first(Duration::ZERO);
     let builder = Consumer::builder().server(server.address()).concurrency(4).retry(retry);
     let consumer = Arc::new(builder.build().unwrap());
     let (running, handle) = (Arc::clone(&consumer), consumer.handle());
@@ -109,7 +109,7 @@ fn a_job_framework_runs_on_it() {
 fn a_job_is_finished_in_each_way_on_any_thread() {
     let _bound = watchdog::bound();
     let (server, mut client) = server();
-    let retry = RetryPolicy { bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().bury_after(NonZeroU32::new(1));
     let consumer = Consumer::builder().server(server.address()).retry(retry).build().unwrap();
     assert!(consumer.next_timeout(Duration::from_millis(10)).is_none(), "there is none");
     let id = client.put(3, 0, 60, "x").unwrap().id();

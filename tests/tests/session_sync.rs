@@ -25,7 +25,7 @@ use beanstalk_tests::{
 const QUICK: Backoff = Backoff { first: Duration::from_millis(10), max: Duration::from_millis(100) };
 
 fn session_to(address: &str) -> Session {
-    let config = SessionConfig { reconnect: Some(QUICK), ..SessionConfig::default() };
+    let config = SessionConfig::default().reconnect(Some(QUICK));
     Session::new(address, config, Config::default()).unwrap()
 }
 
@@ -80,7 +80,7 @@ fn a_session_waits_for_its_server_no_longer_than_its_patience() {
     let _bound = watchdog::bound();
     let refusing = RefusingPort::new();
     let address = refusing.address();
-    let config = SessionConfig { reconnect: Some(QUICK), patience: Some(Duration::from_millis(300)) };
+    let config = SessionConfig::default().reconnect(Some(QUICK)).patience(Some(Duration::from_millis(300)));
     let mut session = Session::new(&address, config, Config::default()).unwrap();
     let start = Instant::now();
     let error = session.stats().unwrap_err();
@@ -93,7 +93,7 @@ fn a_session_waits_for_its_server_no_longer_than_its_patience() {
 fn a_session_that_does_not_reconnect_ends_with_its_connection() {
     let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {
-        let config = SessionConfig { reconnect: None, ..SessionConfig::default() };
+        let config = SessionConfig::default().reconnect(None);
         let mut session = Session::new(&daemon.address(), config, Config::default()).unwrap();
         session.list_tubes().unwrap();
         daemon.kill();
@@ -264,7 +264,7 @@ fn a_producer_gives_up_with_what_the_last_server_said() {
     let _bound = watchdog::bound();
     for server in servers() {
         server.drain();
-        let config = ProducerConfig { patience: Some(Duration::from_millis(200)), ..ProducerConfig::default() };
+        let config = ProducerConfig::default().patience(Some(Duration::from_millis(200)));
         let producer = Producer::with_config([server.address()], config).unwrap();
         let error = producer.put(1, 0, 60, "x").unwrap_err();
         assert_eq!(error.command_error(), Some(CommandError::Draining));

@@ -33,6 +33,7 @@ use beanstalk_proto::{ArgumentError, JobId, Seconds, stats::JobStats};
 /// of 100 ms becomes 1 s, and only one of zero tries at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// The delay after the first failure: 1 s unless changed. It doubles with each.
     #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
@@ -68,6 +69,34 @@ pub enum Failed {
 }
 
 impl RetryPolicy {
+    /// Sets the delay after the first failure. It doubles with each.
+    #[must_use]
+    pub const fn first(mut self, first: Duration) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// Sets the longest delay.
+    #[must_use]
+    pub const fn max(mut self, max: Duration) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// Sets how much of a delay is left to chance, in percent, 100 at most.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: u8) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// Sets the failure after which a job is buried; `None` buries none.
+    #[must_use]
+    pub fn bury_after(mut self, bury_after: impl Into<Option<NonZeroU32>>) -> Self {
+        self.bury_after = bury_after.into();
+        self
+    }
+
     /// Refuses a first delay that is longer than the longest, and more than 100 percent of jitter.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ impl fmt::Display for ServerId {
 /// A job among several servers: ids are unique in one server only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Placed {
     /// The server that has it.
     pub server: ServerId,

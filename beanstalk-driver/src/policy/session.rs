@@ -35,6 +35,7 @@ pub const IDLE: Duration = Duration::from_millis(100);
 
 /// How a session behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SessionConfig {
     /// How long to wait between attempts to connect. `None` does not reconnect: what breaks the connection ends the
     /// session.
@@ -51,6 +52,20 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
+    /// Sets how long to wait between attempts to connect; `None` does not reconnect.
+    #[must_use]
+    pub fn reconnect(mut self, reconnect: impl Into<Option<Backoff>>) -> Self {
+        self.reconnect = reconnect.into();
+        self
+    }
+
+    /// Sets how long a call waits for a connection and repeats what was broken off; `None` waits as long as it takes.
+    #[must_use]
+    pub fn patience(mut self, patience: impl Into<Option<Duration>>) -> Self {
+        self.patience = patience.into();
+        self
+    }
+
     /// Refuses a first delay that is longer than the longest.
     ///
     /// # Errors
@@ -68,6 +83,7 @@ impl SessionConfig {
     derive(serde::Serialize, serde::Deserialize),
     serde(tag = "kind", rename_all = "snake_case")
 )]
+#[non_exhaustive]
 pub enum Event {
     /// There is a connection.
     Connected,

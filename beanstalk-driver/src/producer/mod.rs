@@ -31,6 +31,7 @@ use links::{Inner, Step};
 
 /// How a [`Producer`] puts.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ProducerConfig {
     /// The tube to put into: `default` unless changed.
     pub tube: TubeName,
@@ -60,6 +61,43 @@ impl Default for ProducerConfig {
             waiting_bytes,
             connection: ConnectOptions::default(),
         }
+    }
+}
+
+impl ProducerConfig {
+    /// Sets the tube to put into.
+    #[must_use]
+    pub fn tube(mut self, tube: TubeName) -> Self {
+        self.tube = tube;
+        self
+    }
+
+    /// Sets how long a server that failed is left alone.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Sets how long a put waits until it is sent; `None` waits as long as it takes.
+    #[must_use]
+    pub fn patience(mut self, patience: impl Into<Option<Duration>>) -> Self {
+        self.patience = patience.into();
+        self
+    }
+
+    /// Sets how many puts may wait while no server is healthy, and how many bytes of bodies they may have.
+    #[must_use]
+    pub fn waiting(mut self, puts: usize, bytes: usize) -> Self {
+        (self.waiting, self.waiting_bytes) = (puts, bytes);
+        self
+    }
+
+    /// Sets how each connection is made.
+    #[must_use]
+    pub fn connection(mut self, connection: impl Into<ConnectOptions>) -> Self {
+        self.connection = connection.into();
+        self
     }
 }
 

@@ -206,12 +206,11 @@ pub(super) async fn held_jobs_are_kept_alive_and_finished_anywhere<R: Host>(stan
 pub(super) async fn a_job_ends_as_its_owner_decides<R: Host>(stand: Stand) {
     let server = stand.server();
     let mut client = client(&server);
-    let retry = RetryPolicy {
-        first: Duration::from_secs(3600),
-        max: Duration::from_secs(3600),
-        jitter: 0,
-        bury_after: NonZeroU32::new(2),
-    };
+    let retry = RetryPolicy::default()
+        .first(Duration::from_secs(3600))
+        .max(Duration::from_secs(3600))
+        .jitter(0)
+        .bury_after(NonZeroU32::new(2));
     let consumer = consumer::<R>(&server).retry(retry).build().unwrap();
     let id = put(&mut client, "x");
     let mut state = |id| {
@@ -397,7 +396,7 @@ pub(super) async fn a_job_framework_runs_on_it<R: Host>(stand: Stand) {
     for n in 0..JOBS {
         put(&mut clients[n % 2], &n.to_string());
     }
-    let retry = RetryPolicy { first: Duration::ZERO, ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().first(Duration::ZERO);
     let builder = consumer::<R>(&servers[0]).server(&servers[1].address()).retry(retry);
     let consumer = Arc::new(builder.concurrency(8).build().unwrap());
     let done = Arc::new(Mutex::new(Vec::new()));

@@ -85,12 +85,8 @@ async fn until<R: Runtime>(runtime: &R, what: &str, mut is_so: impl FnMut() -> b
 /// Lets tasks put on servers, which keep their jobs through a restart if they are durable.
 pub async fn run<R: Runtime>(mut servers: [Daemon; 3], is_durable: bool) {
     let connection = Config { reply_timeout: Some(WAIT), ..Config::default() };
-    let config = ProducerConfig {
-        backoff: BACKOFF,
-        patience: Some(WAIT),
-        connection: ConnectOptions::from(connection),
-        ..ProducerConfig::default()
-    };
+    let config =
+        ProducerConfig::default().backoff(BACKOFF).patience(Some(WAIT)).connection(ConnectOptions::from(connection));
     let producer = Producer::<R>::with_config(servers.iter().map(Daemon::address), config).unwrap();
     let (tally, runtime) = (Arc::new(Tally::default()), R::default());
     for task in 0..TASKS {

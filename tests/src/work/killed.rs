@@ -86,7 +86,7 @@ pub(super) async fn what_was_acknowledged_is_done_though_servers_are_killed_all_
         }
     });
     let script = async {
-        let config = ProducerConfig { backoff: QUICK, ..ProducerConfig::default() };
+        let config = ProducerConfig::default().backoff(QUICK);
         let producer = Producer::<R>::with_config(&addresses, config).unwrap();
         let (mut acknowledged, mut unknown) = (HashSet::new(), 0);
         for round in 0..ROUNDS {

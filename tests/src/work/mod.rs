@@ -60,6 +60,13 @@ impl Adapter for beanstalk_async_std::AsyncStd {
     }
 }
 
+/// What a worker counts that has counted this and nothing else.
+pub fn counted(set: impl FnOnce(&mut tasks::policy::Metrics)) -> tasks::policy::Metrics {
+    let mut metrics = tasks::policy::Metrics::default();
+    set(&mut metrics);
+    metrics
+}
+
 /// Where a test's servers come from.
 #[derive(Clone, Copy, Debug)]
 pub struct Stand {

@@ -14,7 +14,7 @@ use super::{Adapter, Stand, restart, session};
 
 fn producer<R: Adapter>(servers: &[Daemon]) -> Producer<R> {
     let backoff = Backoff { first: Duration::from_secs(600), max: Duration::from_secs(600) };
-    let config = ProducerConfig { backoff, patience: Some(Duration::ZERO), ..ProducerConfig::default() };
+    let config = ProducerConfig::default().backoff(backoff).patience(Some(Duration::ZERO));
     Producer::with_config(servers.iter().map(Daemon::address), config).unwrap()
 }
 

@@ -26,7 +26,7 @@ fn quick<R: Adapter>(server: &Daemon, config: SessionConfig) -> Session<R> {
 
 fn quickly() -> SessionConfig {
     let reconnect = Some(Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) });
-    SessionConfig { reconnect, ..SessionConfig::default() }
+    SessionConfig::default().reconnect(reconnect)
 }
 
 fn sorted(mut tubes: Vec<TubeName>) -> Vec<TubeName> {
@@ -148,7 +148,7 @@ pub(super) async fn patience_ends_with_why_there_is_no_connection<R: Adapter>(st
     server.kill();
     assert!(matches!(Session::<R>::connect(&server.address()).await, Err(Error::Connect(_))));
     assert!(matches!(Session::<R>::connect("no endpoint").await, Err(Error::Argument(_))));
-    let config = SessionConfig { patience: Some(Duration::from_millis(200)), ..quickly() };
+    let config = quickly().patience(Some(Duration::from_millis(200)));
     let mut session = quick::<R>(&server, config);
     for _ in 0..2 {
         assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Connect(_))));
@@ -159,7 +159,7 @@ pub(super) async fn patience_ends_with_why_there_is_no_connection<R: Adapter>(st
 
 pub(super) async fn without_reconnecting_a_broken_connection_ends_the_session<R: Adapter>(stand: Stand) {
     let mut server = stand.server();
-    let mut session = quick::<R>(&server, SessionConfig { reconnect: None, ..SessionConfig::default() });
+    let mut session = quick::<R>(&server, SessionConfig::default().reconnect(None));
     session.stats().await.unwrap();
     restart(&mut server);
     assert!(session.stats().await.unwrap_err().is_fatal());

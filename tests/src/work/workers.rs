@@ -65,7 +65,7 @@ pub(super) async fn a_handler_that_errs_or_panics_is_retried_and_then_buried_wit
     let errs = client.put(7, 0, 60, "errs").await.unwrap().id();
     let panics = client.put(8, 0, 60, "panics").await.unwrap().id();
     let told = Arc::new(Mutex::new(Vec::new()));
-    let retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(3));
     let tell = Arc::clone(&told);
     let builder = worker::<R>(&server).retry(retry).on_event(move |event| match event {
         WorkerEvent::Job { id, event: JobEvent::Failed { reason }, .. } => {
@@ -364,7 +364,7 @@ pub(super) async fn a_handler_knows_the_attempt_and_the_server_is_asked_once<R: 
     let mut client = session::<R>(&server).await;
     client.use_tube("t").await.unwrap();
     client.put(5, 0, 60, "x").await.unwrap().inserted().unwrap();
-    let retry = RetryPolicy { first: Duration::ZERO, ..RetryPolicy::default() };
+    let retry = RetryPolicy::default().first(Duration::ZERO);
     let worker = worker::<R>(&server).tube("u").retry(retry).build().unwrap();
     let (handle, (seen, sees)) = (worker.handle(), channel::bounded(3));
     let before = client.stats().await.unwrap().cmd_stats_job;

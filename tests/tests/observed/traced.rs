@@ -20,7 +20,7 @@ fn fields(fields: &[(&'static str, &str)]) -> Fields {
 /// A worker of tube `t` whose jobs do what their body says, twice at most.
 fn setup(server: &str) -> (Setup, channel::Sender<()>) {
     let mut setup = Setup::new(server);
-    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(2), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(2));
     let (go, going) = channel::bounded::<()>(1);
     let address = server.to_string();
     setup.handler = Box::new(move |job| {

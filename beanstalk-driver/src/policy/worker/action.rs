@@ -18,8 +18,8 @@ pub enum Action {
     SendBoth(Command, Command),
     /// Let the handler begin; then [`Worker::handle_finished`](super::Worker::handle_finished).
     Start(Job),
-    /// The handler has run for as long as it may: drop it, or let it know; then [`Worker::handle_finished`] with this outcome, and
-    /// [`Worker::handle_left_running`] if it runs on.
+    /// The handler has run for as long as it may: drop it, or let it know; then [`Worker::handle_finished`](super::Worker::handle_finished) with this outcome, and
+    /// [`Worker::handle_left_running`](super::Worker::handle_left_running) if it runs on.
     GiveUp(Duration),
     /// Ask the function for failures what becomes of the job; then [`Worker::handle_decision`](super::Worker::handle_decision).
     Decide {

@@ -139,7 +139,7 @@ impl JobEvent {
 pub enum BuryReason {
     /// Its handler chose [`Verdict::Bury`](super::Verdict::Bury).
     Handler,
-    /// It failed, and the [`RetryPolicy`](super::RetryPolicy) or [`Worker`](super::Worker)'s function for failures chose so.
+    /// It failed, and the [`RetryPolicy`](crate::policy::RetryPolicy) or [`Worker`](super::Worker)'s function for failures chose so.
     Failed {
         /// Which attempt this was, counted from 1.
         attempt: u64,

@@ -12,6 +12,7 @@ use super::event::{BuryReason, JobEvent};
 /// have been carried out, or its connection had broken and the job was not taken back yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
+#[non_exhaustive]
 pub struct Metrics {
     /// Jobs that were reserved.
     pub reserved: u64,

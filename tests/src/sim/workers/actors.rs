@@ -61,13 +61,8 @@ pub(super) async fn producer(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
     let connection = config(&mut rng);
     let patience = Some(Duration::from_secs(rng.between(1, 4)));
     let mut tube = tube(&mut rng);
-    let settings = ProducerConfig {
-        tube: tube.clone(),
-        backoff: QUICK,
-        patience,
-        connection: connection.into(),
-        ..ProducerConfig::default()
-    };
+    let settings =
+        ProducerConfig::default().tube(tube.clone()).backoff(QUICK).patience(patience).connection(connection);
     let mut producer = Producer::<Virtual>::with_config(cluster.addresses(), settings).expect("addresses");
     let clock = cluster.servers()[0].clone();
     let whose = format!("producer {number}");
@@ -114,13 +109,7 @@ pub(super) async fn producer(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
 pub(super) async fn steady_producer(cluster: Arc<Cluster>, mut rng: Rng) {
     let connection = config(&mut rng);
     let tube = tube(&mut rng);
-    let settings = ProducerConfig {
-        tube: tube.clone(),
-        backoff: QUICK,
-        patience: None,
-        connection: connection.into(),
-        ..ProducerConfig::default()
-    };
+    let settings = ProducerConfig::default().tube(tube.clone()).backoff(QUICK).patience(None).connection(connection);
     let producer = Producer::<Virtual>::with_config(cluster.addresses(), settings).expect("addresses");
     for n in 0.. {
         if cluster.is_finishing() {
@@ -158,7 +147,7 @@ pub(super) async fn session(cluster: Arc<Cluster>, mut rng: Rng, number: u64) {
     let server = rng.index(cluster.servers().len());
     let (reclaim, cancels_reserves) = (rng.one_in(2), rng.one_in(2));
     let patience = Some(Duration::from_secs(rng.between(1, 4)));
-    let settings = SessionConfig { reconnect: Some(QUICK), patience };
+    let settings = SessionConfig::default().reconnect(Some(QUICK)).patience(patience);
     let config = beanstalk_proto::client::Config { limits: Default::default(), ..config(&mut rng) };
     let session = Session::<Virtual>::new(&Cluster::address(server), settings, config).expect("an address");
     let mut session = session.reclaim_jobs(reclaim);

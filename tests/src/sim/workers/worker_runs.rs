@@ -52,7 +52,7 @@ struct Hired {
 /// What becomes of jobs that fail, for everybody.
 pub(super) fn retry() -> RetryPolicy {
     let bury_after = std::num::NonZeroU32::new(BURY_AFTER as u32);
-    RetryPolicy { max: Duration::from_secs(4), bury_after, ..RetryPolicy::default() }
+    RetryPolicy::default().max(Duration::from_secs(4)).bury_after(bury_after)
 }
 
 fn hire(cluster: &Cluster, builder: WorkerBuilder<Virtual>, tubes: Vec<TubeName>) -> Hired {

@@ -42,12 +42,12 @@ impl Settings {
     }
 
     fn session(&self) -> SessionConfig {
-        SessionConfig { reconnect: Some(self.backoff), patience: Some(self.patience) }
+        SessionConfig::default().reconnect(Some(self.backoff)).patience(Some(self.patience))
     }
 
     fn producer(&self) -> ProducerConfig {
         let (backoff, patience, connection) = (self.backoff, Some(self.patience), self.options.clone());
-        ProducerConfig { backoff, patience, connection, ..ProducerConfig::default() }
+        ProducerConfig::default().backoff(backoff).patience(patience).connection(connection)
     }
 }
 

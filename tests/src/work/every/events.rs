@@ -53,7 +53,7 @@ pub(super) fn everything_that_happens_to_a_job_is_reported<B: Binding>(stand: St
     let mut client = Client::connect(&server.address()).unwrap();
     client.use_tube("t").unwrap();
     let mut setup = Setup::new(&server.address());
-    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(2), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(2));
     setup.config = Config {
         limits: beanstalk_proto::client::Limits { reply_body: 1000, ..Default::default() },
         ..Config::default()
@@ -99,7 +99,7 @@ pub(super) fn a_job_that_has_failed_for_good_is_moved_to_the_tube_for_dead_lette
     let mut client = Client::connect(&server.address()).unwrap();
     client.use_tube("t").unwrap();
     let mut setup = Setup::new(&server.address());
-    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(1));
     setup.dead_letters = Some("dead");
     let heard = of_jobs(&mut setup);
     setup.handler = Box::new(|_| Ending::Error(Evil::Plain("no such thing")).into());

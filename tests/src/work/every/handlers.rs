@@ -28,7 +28,7 @@ pub(super) fn whatever_a_handler_or_listener_does_the_slot_goes_on<B: Binding>(s
     let mut client = Client::connect(&server.address()).unwrap();
     client.use_tube("t").unwrap();
     let mut setup = Setup::new(&server.address());
-    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(1));
     setup.on_event = Box::new(|_| panic::resume_unwind(Box::new(Payload(3))));
     setup.handler = Box::new(|job| {
         match job.text() {
@@ -82,7 +82,7 @@ fn one<B: Binding, O: HandlerResult + Send + 'static>(
     let mut client = Client::connect(server).unwrap();
     client.use_tube("t").unwrap();
     let mut setup = Setup::new(server);
-    setup.retry = RetryPolicy { bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().bury_after(NonZeroU32::new(1));
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let reported = Arc::clone(&reasons);
     setup.on_event = Box::new(move |event| {

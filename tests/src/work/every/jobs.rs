@@ -124,7 +124,7 @@ pub(super) fn a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_se
     let runs = Arc::new(AtomicU64::new(0));
     let mut setup = Setup::new(&server.address());
     setup.concurrency = 2;
-    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(3), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(3));
     let count = Arc::clone(&runs);
     setup.handler = Box::new(move |_| {
         match count.fetch_add(1, Ordering::Relaxed) {

@@ -44,7 +44,7 @@ fn run<B: Binding, O: beanstalk_driver::HandlerResult + Send + 'static>(
     client.use_tube("t").unwrap();
     let mut setup = Setup::new(server);
     setup.bury_malformed = bury_malformed;
-    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(2), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(2));
     let mail = Mail { to: "ann".into(), copies: 4 };
     client.put(1, 0, 60, Body::json(&mail).unwrap()).unwrap().inserted().unwrap();
     let bad = client.put(2, 0, 60, "{\"to\":\"ann\"}").unwrap().id();

@@ -25,7 +25,7 @@ pub(super) fn a_session_connects_to_the_node_that_worked_last<B: Binding>(stand:
     let (first, second) = (RefCell::new(stand.server()), RefCell::new(stand.server()));
     let endpoint = list(&[&first.borrow(), &second.borrow()]);
     let delay = Duration::from_millis(5);
-    let config = SessionConfig { reconnect: Some(Backoff { first: delay, max: delay }), ..SessionConfig::default() };
+    let config = SessionConfig::default().reconnect(Some(Backoff { first: delay, max: delay }));
     let put = || Command::Put { priority: 1.into(), delay: 0, ttr: 60, body: b"x".to_vec() };
     let mut step = 0;
     B::session(&endpoint, config, Config::default(), &mut |result| {

@@ -19,7 +19,7 @@ fn front(server: &str, token: &'static str) -> Front {
 
 fn config(patience: Duration) -> ProducerConfig {
     let connection = ConnectOptions::new().token("open-sesame");
-    ProducerConfig { backoff: DELAY, patience: Some(patience), connection, ..ProducerConfig::default() }
+    ProducerConfig::default().backoff(DELAY).patience(Some(patience)).connection(connection)
 }
 
 pub(super) fn a_server_that_refuses_is_left_alone_by_a_producer_of_several<B: Binding>(stand: Stand) {
@@ -59,12 +59,11 @@ pub(super) fn puts_that_wait_for_a_server_are_bounded_in_number_and_bytes<B: Bin
     let nobody = RefusingPort::new();
     // Out from the first put to the end.
     let long = Backoff { first: Duration::from_secs(600), max: Duration::from_secs(600) };
-    let config = |waiting, waiting_bytes| ProducerConfig {
-        backoff: long,
-        patience: Some(Duration::from_millis(400)),
-        waiting,
-        waiting_bytes,
-        ..ProducerConfig::default()
+    let config = |waiting, waiting_bytes| {
+        ProducerConfig::default()
+            .backoff(long)
+            .patience(Some(Duration::from_millis(400)))
+            .waiting(waiting, waiting_bytes)
     };
     let full = |results: Vec<Result<(), Error>>| {
         let errors: Vec<_> = results.into_iter().map(Result::unwrap_err).collect();

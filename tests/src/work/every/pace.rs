@@ -66,13 +66,11 @@ pub(super) fn a_silent_server_stalls_no_put_while_another_is_healthy<B: Binding>
     // Its backlog takes connections, and nobody answers; until somebody does.
     let mut silent = Some(TcpListener::bind("127.0.0.1:0").unwrap());
     let address = silent.as_ref().unwrap().local_addr().unwrap().to_string();
-    let config = ProducerConfig {
-        // Not the default one, so that it is told first, and no put has to fail.
-        tube: TubeName::new("t").unwrap(),
-        backoff: Backoff { first: Duration::from_millis(10), max: Duration::from_millis(10) },
-        connection: Config { reply_timeout: Some(STALL), ..Config::default() }.into(),
-        ..ProducerConfig::default()
-    };
+    let config = ProducerConfig::default()
+        // Not the default one, so that it is set first, and no put has to fail.
+        .tube(TubeName::new("t").unwrap())
+        .backoff(Backoff { first: Duration::from_millis(10), max: Duration::from_millis(10) })
+        .connection(Config { reply_timeout: Some(STALL), ..Config::default() });
     let (mut puts, mut stalls, mut first, until) = (0, 0, None, Instant::now() + LONG);
     B::put(&[healthy.address(), address], config, &mut |took, placed| {
         assert!(Instant::now() < until, "the server is not asked again");

@@ -27,7 +27,7 @@ fn check(start: Instant, result: Result<(), Error>) {
 
 pub(super) fn connecting_ends_with_the_patience_of_a_session<B: Binding>() {
     let nobody = Silent::new();
-    let session = SessionConfig { patience: Some(PATIENCE), ..SessionConfig::default() };
+    let session = SessionConfig::default().patience(Some(PATIENCE));
     let start = Instant::now();
     B::session(&nobody.address().to_string(), session, config(), &mut |result| match result {
         None => Some(Command::ListTubes),
@@ -39,8 +39,7 @@ pub(super) fn connecting_ends_with_the_patience_of_a_session<B: Binding>() {
 }
 
 fn put<B: Binding>(address: String, backoff: Backoff) {
-    let config =
-        ProducerConfig { patience: Some(PATIENCE), backoff, connection: config().into(), ..ProducerConfig::default() };
+    let config = ProducerConfig::default().patience(Some(PATIENCE)).backoff(backoff).connection(config());
     let mut result = Ok(());
     let start = Instant::now();
     B::put(&[address], config, &mut |_, placed| {

@@ -28,7 +28,7 @@ const AT_ONCE: Duration = Duration::from_millis(900);
 
 fn quickly() -> SessionConfig {
     let delay = Duration::from_millis(5);
-    SessionConfig { reconnect: Some(Backoff { first: delay, max: delay }), ..SessionConfig::default() }
+    SessionConfig::default().reconnect(Some(Backoff { first: delay, max: delay }))
 }
 
 /// What a session's calls come to, one after the other; before each something happens.
@@ -146,7 +146,7 @@ pub(super) fn what_broke_a_replay_is_what_the_call_fails_with<B: Binding>() {
         // The backlog takes the connections that follow, and says nothing.
         listener
     });
-    let config = SessionConfig { patience: Some(Duration::from_millis(300)), ..quickly() };
+    let config = quickly().patience(Some(Duration::from_millis(300)));
     let connection = Config { reply_timeout: Some(Duration::from_millis(100)), ..Config::default() };
     let mut listener = None;
     let meanwhile = || {

@@ -79,7 +79,7 @@ macro_rules! session_uses {
 
         fn ask_with_timeout(address: &str, config: Config, timeout: Option<Duration>) -> [Result<(), Error>; 2] {
             $block_on(async {
-                let settings = SessionConfig { reconnect: None, ..SessionConfig::default() };
+                let settings = SessionConfig::default().reconnect(None);
                 let mut session = <$session>::new(address, settings, config).expect("a session");
                 let first = session.timeout(timeout).list_tube_used()$($await)*.map(drop);
                 [first, session.list_tube_used()$($await)*.map(drop)]

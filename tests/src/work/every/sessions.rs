@@ -137,7 +137,7 @@ pub(super) fn what_a_greeting_selects_is_known_to_a_session_on_every_connection<
         .greeting(Command::Watch { tube: tube("greeted") })
         .greeting(Command::Ignore { tube: tube("default") });
     let delay = Duration::from_millis(5);
-    let settings = SessionConfig { reconnect: Some(Backoff { first: delay, max: delay }), ..SessionConfig::default() };
+    let settings = SessionConfig::default().reconnect(Some(Backoff { first: delay, max: delay }));
     let mut replies = Vec::new();
     let address = server.address();
     B::session(&address, settings, options, &mut |result| {

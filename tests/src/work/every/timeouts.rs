@@ -30,7 +30,7 @@ pub(super) fn a_handler_that_takes_too_long_is_given_up_tried_again_and_buried_a
     let mut client = Client::connect(&server.address()).unwrap();
     client.use_tube("t").unwrap();
     let mut setup = Setup::new(&server.address());
-    setup.retry = RetryPolicy { first: Duration::ZERO, bury_after: NonZeroU32::new(2), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(2));
     setup.handler_timeout = Some(TIMEOUT);
     let heard = of_jobs(&mut setup);
     let (go, going) = channel::bounded::<()>(1);

@@ -49,7 +49,7 @@ pub(super) fn each_tube_has_a_handler_of_its_own_with_types_of_its_own<B: Bindin
     let server = stand.server();
     let mut client = Client::connect(&server.address()).unwrap();
     let mut setup = Setup::new(&server.address());
-    setup.retry = RetryPolicy { bury_after: NonZeroU32::new(1), ..RetryPolicy::default() };
+    setup.retry = RetryPolicy::default().bury_after(NonZeroU32::new(1));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&heard);
     setup.on_event = Box::new(move |event| match event {

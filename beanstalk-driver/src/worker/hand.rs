@@ -262,7 +262,7 @@ impl Acker {
         let event = poll_fn(|cx| {
             let mut state = lock(&hand.0);
             match state.end.take() {
-                Some(event) => Poll::Ready(event),
+                Some(event) => Poll::Ready((event, state.outcome.take())),
                 None => {
                     state.owner = Some(cx.waker().clone());
                     Poll::Pending
@@ -270,9 +270,10 @@ impl Acker {
             }
         });
         match event.await {
-            JobEvent::Returned => Err(Error::NotHeld { id }),
-            JobEvent::Lost => Err(Error::Closed { lost: Lost::Unknown }),
-            event => Ok(event),
+            // The slot has not taken the decision: the job was lost, or its time over, before.
+            (_, Some(_)) | (JobEvent::Returned, _) => Err(Error::NotHeld { id }),
+            (JobEvent::Lost, None) => Err(Error::Closed { lost: Lost::Unknown }),
+            (event, None) => Ok(event),
         }
     }
 }
@@ -290,5 +291,39 @@ impl Drop for Acker {
 impl fmt::Debug for Acker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acker").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
+mod tests {
+    use super::*;
+    use core::{pin::pin, task::Context};
+
+    /// What its owner has sent, and has the slot know or not, comes to this.
+    fn deleted(taken: bool, end: JobEvent) -> Poll<Result<(), Error>> {
+        let hand = Arc::<Hand>::default();
+        let slot = SlotHand(Arc::clone(&hand));
+        let acker = Acker { id: JobId(7), hand: Some(Arc::clone(&hand)) };
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut delete = pin!(acker.delete());
+        assert!(delete.as_mut().poll(&mut cx).is_pending());
+        if taken {
+            assert!(matches!(pin!(hand.outcome()).poll(&mut cx), Poll::Ready(Ok(Verdict::Done))));
+        }
+        slot.end(end);
+        delete.poll(&mut cx)
+    }
+
+    #[test]
+    fn what_the_slot_did_without_its_owner_is_no_success_of_the_owners() {
+        let retried = || JobEvent::Retried { attempt: 1, delay: Seconds::ZERO };
+        let done = || JobEvent::Done { took: core::time::Duration::ZERO };
+        assert!(matches!(deleted(true, done()), Poll::Ready(Ok(()))));
+        // Its time was over, and it is being released, when its owner deletes it.
+        assert!(matches!(deleted(false, retried()), Poll::Ready(Err(Error::NotHeld { id: JobId(7) }))));
+        // Its connection broke before the slot got to it: nothing was sent.
+        assert!(matches!(deleted(false, JobEvent::Lost), Poll::Ready(Err(Error::NotHeld { id: JobId(7) }))));
+        assert!(matches!(deleted(true, JobEvent::Lost), Poll::Ready(Err(Error::Closed { lost: Lost::Unknown }))));
     }
 }

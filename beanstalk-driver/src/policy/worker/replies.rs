@@ -90,12 +90,16 @@ impl Worker {
             if about_the_job && error.command_error() == Some(CommandError::NotFound) {
                 return self.lose_job();
             }
+            let learns_first = self.learns_first;
+            let is_beat = |held: &Held| match awaited {
+                Awaited::Learn if learns_first && held.is_to_be_learned() => false,
+                Awaited::Touch | Awaited::Learn => !held.is_finished(),
+                _ => false,
+            };
             match &mut self.held {
                 // A server short of memory may have some again before the ttr is over.
-                Some(held) if matches!(awaited, Awaited::Touch | Awaited::Learn) && !held.is_finished() => {
-                    return held.heartbeat.handle_refused(now);
-                }
-                // It is held, and can neither be kept nor finished: closing gives it to somebody who may have more luck.
+                Some(held) if is_beat(held) => return held.heartbeat.handle_refused(now),
+                // It is held, and can neither be kept, begun nor finished: closing gives it to somebody who may have more luck.
                 _ => self.lose_job(),
             }
         }

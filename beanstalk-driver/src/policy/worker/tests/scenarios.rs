@@ -261,6 +261,22 @@ fn a_verdict_that_the_server_refuses_to_carry_out_gives_the_job_back() {
     assert_eq!(world.server.jobs[&id].state, State::Deleted);
 }
 
+#[test]
+fn a_server_that_tells_nothing_of_a_job_before_its_handler_begins_is_not_asked_on_and_on() {
+    let mut worker = Worker::new(&WorkerConfig { learns_first: true, ..config() }, 1);
+    assert_eq!(worker.poll_action(at(0)), Action::Connect);
+    worker.handle_connected(at(0));
+    assert!(matches!(worker.poll_action(at(0)), Action::Send(Command::ReserveWithTimeout { .. })));
+    worker.handle_reply(Ok(Reply::Reserved(Job { id: JobId(3), body: Vec::new() })), at(1));
+    assert_eq!(worker.poll_action(at(1)), Action::Send(Command::StatsJob { id: JobId(3) }));
+    let (subject, error) = (Subject::Job(JobId(3)), CommandError::OutOfMemory);
+    worker.handle_reply(Err(Error::Command { command: "stats-job", subject, error }), at(2));
+    // It is given back, and the next connection comes after a delay.
+    assert_eq!(worker.poll_action(at(2)), Action::Close);
+    assert!(matches!(worker.poll_action(at(2)), Action::Wait(Some(until)) if until > at(2)));
+    assert_eq!(worker.metrics(), Metrics { reserved: 1, lost: 1, ..Metrics::default() });
+}
+
 /// A slot that has connected and sent its first reserve.
 fn reserving() -> Worker {
     let mut worker = Worker::new(&config(), 1);

@@ -17,7 +17,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 
 /// A socket that [`Client::connect`](crate::Client::connect) has connected, or that is [made](TryFrom) of one of async-std's.
 ///
-/// Closing one of async-std's own sockets does not tell the peer so, and writing a large body to one whose peer is gone brings the
+/// Closing one of async-std's own sockets does not end the stream for the peer, and writing a large body to one whose peer is gone brings the
 /// signal `SIGPIPE` to a process that does not ignore it. Neither is so with this, so an async-std socket that was connected
 /// elsewhere is best given to [`Client::from_stream`](crate::Client::from_stream) as a `Stream`.
 #[derive(Debug)]

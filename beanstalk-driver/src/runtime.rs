@@ -74,7 +74,7 @@ pub trait Runtime: Default + Send + Sync + 'static {
     /// Lets a task run, to its end.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
-    /// Returns the future of what a handler comes to, which its slot polls in turns with its connection. Dropping it gives the handler up.
+    /// Returns the future of a handler's outcome, which its slot polls alternately with its connection. Dropping it gives the handler up.
     ///
     /// The default is the handler itself. A runtime whose handlers block their thread runs the handler where it keeps nobody from polling the
     /// slot, and panics in this future with what the handler panicked with.

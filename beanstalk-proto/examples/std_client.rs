@@ -44,7 +44,7 @@ impl Client {
         }
     }
 
-    /// How long the transport may block. To a socket, zero means for ever.
+    /// How long the transport may block. To a socket, a timeout of zero means none.
     fn patience(&self) -> Option<Duration> {
         let at = if self.connection.wants_read() { Some(Instant::ZERO) } else { self.connection.poll_timeout() };
         at.map(|at| at.saturating_duration_since(self.now()).max(Duration::from_millis(1)))

@@ -114,7 +114,7 @@ impl Framer {
     }
 
     /// Takes note of `n` bytes that were written to what [`Framer::receive_buf`] has lent last. `false` if it has lent less, or
-    /// was told already; then nothing has happened.
+    /// this was reported already; then nothing has happened.
     #[inline]
     #[must_use]
     pub(crate) fn received(&mut self, n: usize) -> bool {

@@ -4,7 +4,7 @@ use core::{ops::Add, time::Duration};
 
 /// A point in time: nanoseconds since a moment the caller chose.
 ///
-/// The core has no clock. Whoever drives it says what time it is, from `std::time::Instant`, a timer of a
+/// The core has no clock. Its driver passes the time in, from `std::time::Instant`, a timer of a
 /// microcontroller, or a test's imagination. Arithmetic saturates: 2^64 ns are 584 years.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);

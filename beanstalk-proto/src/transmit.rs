@@ -107,7 +107,7 @@ impl Transmit {
         self.handed_out().wrapping_sub(self.taken as u64)
     }
 
-    /// How many bytes were queued and not written, be it that they were taken.
+    /// How many bytes were queued and not written, including those that were taken.
     pub(crate) const fn unwritten(&self) -> usize {
         self.queued.wrapping_add(self.taken)
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A producer puts one job per file, pipelined; workers reserve, read, delete. A file that cannot be read is buried, and
-//! its reason is told at the end. Every file is accounted for, and the totals are those of `find` and `wc`.
+//! its reason is printed at the end. Every file is accounted for, and the totals are those of `find` and `wc`.
 
 use std::{
     collections::BTreeMap,
@@ -153,7 +153,7 @@ struct Tally {
     buried: Mutex<BTreeMap<u64, (String, String)>>,
 }
 
-/// Puts a job for each file, and then one for each worker that tells it to stop. Gives how many files were queued.
+/// Puts a job for each file, and then one for each worker that stops it. Returns how many files were queued.
 fn produce(
     address: &str,
     tube: &str,

@@ -81,7 +81,7 @@ pub trait Transport: Read + Write {
         let _ = deadline;
     }
 
-    /// Whether a read would have to wait, if the stream can tell without one: the shortest timeout of a socket is a tick of the kernel's
+    /// Whether a read would have to wait, if the stream knows without one: the shortest timeout of a socket is a tick of the kernel's
     /// clock. The default is `false`, and it is read to find out.
     fn would_wait(&self) -> bool {
         false

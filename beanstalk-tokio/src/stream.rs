@@ -81,8 +81,8 @@ impl AsFd for Socket {
 }
 
 impl Socket {
-    /// Reads what is here. If that does not fill the buffer there is no more, and the runtime is told so: as its own reads do,
-    /// this saves the system call that would find nothing. But it does that only where the system tells of what comes later
+    /// Reads what is here. If that does not fill the buffer there is no more, and that is reported to the runtime: as its own reads do,
+    /// this saves the system call that would find nothing. But it does that only where the system signals what comes later
     /// whether or not a read has found nothing before, as `epoll` does.
     #[inline(never)]
     fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {

@@ -19,12 +19,12 @@ macro_rules! producer {
         /// Each clone has a tube of its own; servers, their health and connections are shared. There is one connection to each server, on
         /// which the puts of all go out together.
         ///
-        /// Healthy servers take turns, or a key says where jobs belong that should stay together. A server that can't be reached, is
+        /// Healthy servers take turns, or a key chooses the server of jobs that should stay together. A server that can't be reached, is
         /// [draining](crate::CommandError::Draining) or [out of memory](crate::CommandError::OutOfMemory) is passed over for a while, and
         /// its jobs go elsewhere. It is then connected to beside the puts, which costs none of them any time, unless it is the only one. A
         /// put that may have arrived is never repeated: it fails, and its [`lost`](Error::lost) is [`Unknown`](crate::Lost::Unknown).
         ///
-        /// One that [refuses](Error::is_refusal) to be connected to, as it does not accept a token, say, is no outage: the put that met that
+        /// One that [refuses](Error::is_refusal) to be connected to, for example as it does not accept a token, is no outage: the put that met that
         /// fails with it. It is left alone from then on, until [`Producer::add_server`] is called with it again, or until no server is left
         /// that does not refuse.
         ///
@@ -90,7 +90,7 @@ macro_rules! producer {
                     self.0.use_tube(tube)
                 }
 
-                /// Returns a handle of the same producer whose puts take no longer than this all told: waiting for a server, for a
+                /// Returns a handle of the same producer whose puts take no longer than this in all: waiting for a server, for a
                 /// connection and for their turn, and for the reply. With `None` the reply has as long as it takes.
                 ///
                 /// A put that is over before its server is late by [`Config::reply_timeout`](crate::Config::reply_timeout) fails alone: the
@@ -175,7 +175,7 @@ macro_rules! producer {
                 } then sent { $crate::__flush!($mode sent) }
 
                 /// Adds a server for all handles, or finds the one that is there, which is tried again if it had refused to be connected to.
-                /// Servers are told apart, and keys hashed, by the one way in which an [`Endpoint`](crate::Endpoint) is written: `localhost` is the same server as `localhost:11300`.
+                /// Servers are distinguished, and keys hashed, by the one way in which an [`Endpoint`](crate::Endpoint) is written: `localhost` is the same server as `localhost:11300`.
                 ///
                 /// # Errors
                 ///

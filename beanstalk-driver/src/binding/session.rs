@@ -242,7 +242,7 @@ macro_rules! session {
 
         impl JobHandle<'_> {
             $crate::__methods! { $mode
-                /// Returns the session, for other commands: putting a job that follows from this one, say.
+                /// Returns the session, for other commands, for example to put a job that follows from this one.
                 fn session(&mut self) -> &mut Session {
                     self.session
                 }

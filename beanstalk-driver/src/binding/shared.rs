@@ -43,8 +43,8 @@ macro_rules! shared_client {
         ///
         /// Calls that were sent when the connection broke are repeated if that is safe: what only reads always, a put if it cannot have run
         /// (or always, with [`SharedConfig::repeat_puts`](crate::SharedConfig)), what is about a job by its id never. The others fail at
-        /// once, with [`Unknown`](crate::Lost::Unknown). A reply that does not come in its time breaks the connection, as nobody can tell a
-        /// slow server from one that has vanished.
+        /// once, with [`Unknown`](crate::Lost::Unknown). A reply that does not come in its time breaks the connection, as a slow server cannot be
+        /// distinguished from one that has vanished.
         ///
         /// # How much at once
         ///
@@ -94,7 +94,7 @@ macro_rules! shared_client {
                     Ok(Self { shared: $crate::SharedClient::new(endpoint, shared, options)? })
                 }
 
-                /// Returns a handle of the same client whose calls take no longer than this all told: waiting for a connection, for their
+                /// Returns a handle of the same client whose calls take no longer than this in all: waiting for a connection, for their
                 /// turn and for the reply. With `None` the reply has as long as it takes.
                 ///
                 /// Without this a call waits for a connection and its turn as long as [`SharedConfig::patience`](crate::SharedConfig), and

@@ -22,7 +22,7 @@ macro_rules! worker {
         ///
         /// If the connection breaks meanwhile, the server gives the job to somebody else: it is lost to this worker, unless
         /// [`WorkerBuilder::reclaim`] has it taken back. What the handler comes to then changes nothing, and it is run to its end, so
-        /// handlers must bear that a job is done twice. [`HeldJob::is_lost`] tells them.
+        /// handlers must bear that a job is done twice. [`HeldJob::is_lost`] shows it.
         ///
         $($doc)*
         #[must_use = "a worker works while it is run"]

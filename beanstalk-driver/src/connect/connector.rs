@@ -4,7 +4,7 @@ use std::{any::Any, boxed::Box, fmt, future::Future, io, pin::Pin, sync::Arc, ti
 
 use super::endpoint::Node;
 
-/// Connects in place of the sockets that a binding makes: through a tunnel or a proxy, say, or to a server in the same process. A
+/// Connects in place of the sockets that a binding makes: for example through a tunnel or a proxy, or to a server in the same process. A
 /// binding's function `connector` makes one of a function that gives that runtime's streams; no other binding can use it.
 #[derive(Clone)]
 pub struct Connector(Arc<dyn Any + Send + Sync>);

@@ -236,7 +236,7 @@ impl<D: Dialer> Search<'_, D> {
         Ok(None)
     }
 
-    /// The operating system tells nobody who does not block when the queue of a Unix socket has room.
+    /// The operating system has no event for the queue of a Unix socket having room: only a call that blocks learns of it.
     async fn unix(&mut self, node: &Node, path: &str, until: Option<Duration>) -> Connected<D> {
         let within = self.left(until);
         let (mut pause, longest) = PAUSES;

@@ -12,7 +12,7 @@ use core::{fmt, net::Ipv6Addr, str::FromStr};
 
 use beanstalk_proto::{ArgumentError, Error};
 
-/// The port that beanstalkd listens on unless it is told otherwise.
+/// The port that beanstalkd listens on unless started with another.
 pub const DEFAULT_PORT: u16 = 11300;
 const DEFAULT_HOST: &str = "localhost";
 

@@ -29,7 +29,7 @@ const NO_SIGNAL: i32 = 0;
 ///
 /// # Errors
 ///
-/// What the operating system says.
+/// The operating system's.
 pub fn tune(stream: &impl AsFd, keepalive: Option<Duration>) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
@@ -47,7 +47,7 @@ pub fn tune(stream: &impl AsFd, keepalive: Option<Duration>) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What the operating system says.
+/// The operating system's.
 #[inline]
 pub fn send(stream: &impl AsFd, buf: &[u8]) -> io::Result<usize> {
     SockRef::from(stream).send_with_flags(buf, NO_SIGNAL)
@@ -57,7 +57,7 @@ pub fn send(stream: &impl AsFd, buf: &[u8]) -> io::Result<usize> {
 ///
 /// # Errors
 ///
-/// What the operating system says.
+/// The operating system's.
 #[inline]
 pub fn send_vectored(stream: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
     SockRef::from(stream).send_vectored_with_flags(bufs, NO_SIGNAL)
@@ -74,7 +74,7 @@ pub fn would_wait(stream: &impl AsFd) -> bool {
 ///
 /// # Errors
 ///
-/// What the operating system says.
+/// The operating system's.
 pub fn set_nonblocking(stream: &impl AsFd) -> io::Result<()> {
     SockRef::from(stream).set_nonblocking(true)
 }
@@ -83,7 +83,7 @@ pub fn set_nonblocking(stream: &impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// What the operating system says.
+/// The operating system's.
 pub fn shutdown_write(stream: &impl AsFd) -> io::Result<()> {
     SockRef::from(stream).shutdown(Shutdown::Write)
 }
@@ -92,7 +92,7 @@ pub fn shutdown_write(stream: &impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::WouldBlock`] if the server's queue is full, and whatever else the operating system says.
+/// [`io::ErrorKind::WouldBlock`] if the server's queue is full, and any other error of the operating system.
 pub fn dial_unix(path: &str) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
@@ -104,7 +104,7 @@ pub fn dial_unix(path: &str) -> io::Result<UnixStream> {
 ///
 /// # Errors
 ///
-/// What the operating system says.
+/// The operating system's.
 pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     #[cfg(feature = "test-names")]
     if let Some(addresses) = names::find(host, port) {

@@ -48,7 +48,7 @@ impl Disconnect {
         }
     }
 
-    /// Lets TLS say goodbye. The server is gone already, so that this fails is no news.
+    /// Lets TLS send its `close_notify`. The server is gone already, so a failure of this is ignored.
     fn close<T: PollTransport>(
         &self,
         link: &mut Link<T>,

@@ -202,7 +202,7 @@ impl<T: PollTransport> Link<T> {
         Ok(Wrote::All)
     }
 
-    /// A server that refuses to read on may still have answered: takes that before the failure to write is told.
+    /// A server that refuses to read on may still have answered: takes that before the failure to write is reported.
     #[cold]
     fn read_out(&mut self, connection: &mut Connection, cx: &mut Context<'_>) {
         while !connection.is_ended() {

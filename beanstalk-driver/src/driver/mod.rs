@@ -130,7 +130,7 @@ impl<T: PollTransport> Driver<T> {
     ///
     /// # Errors
     ///
-    /// All of [`Error`] but what the server answers. What is late by then, [`Driver::reply`] says.
+    /// All of [`Error`] but what the server answers. [`Driver::reply`] reports what is late by then.
     pub async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         self.make_room(request.expect()).await?;
         let mut claim = self.claim(request)?;
@@ -153,8 +153,8 @@ impl<T: PollTransport> Driver<T> {
     /// # Errors
     ///
     /// What kept the first from being sent; then nothing was. If it is only the second that was kept back, its own result
-    /// says so.
-    #[allow(clippy::type_complexity, reason = "two results, either of which says what became of its own request")]
+    /// is that error.
+    #[allow(clippy::type_complexity, reason = "two results, one for each request")]
     pub async fn call_both<A: Request, B: Request>(
         &mut self,
         first: A,
@@ -218,7 +218,7 @@ impl<T: PollTransport> Driver<T> {
         poll_fn(|cx| self.poll_broken(cx)).await
     }
 
-    /// Waits until then, reading what comes meanwhile. Returns early if the connection ends: the next call says why.
+    /// Waits until then, reading what comes meanwhile. Returns early if the connection ends: the next call fails with the reason.
     pub(crate) async fn wait_until(&mut self, until: Instant) {
         poll_fn(|cx| {
             let Self { connection, link, .. } = self;

@@ -72,7 +72,7 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// Delays that grow as `backoff` says. The seed makes them random: clients should not share one.
+    /// Makes delays that grow by `backoff`. The seed makes them random: clients should not share one.
     #[must_use]
     pub const fn new(backoff: Backoff, seed: u64) -> Self {
         Self { backoff, random: seed, attempts: 0 }

@@ -19,8 +19,8 @@ pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 /// Causes of an error that are written; no chain that ends is as long.
 const MOST_CAUSES: usize = 64;
 
-/// Returns what an error and the chain of its sources say, separated by `: `; any of these may fail or panic. A source that ends
-/// what is written so far is not repeated, as many errors end with what their source says.
+/// Returns the text of an error and of the chain of its sources, separated by `: `; writing any of these may fail or panic. A source that
+/// ends what is written so far is not repeated, as many errors end with the text of their source.
 pub fn describe_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     write_guarded(&mut text, error);
@@ -74,7 +74,7 @@ fn write_guarded(text: &mut String, error: &(impl Display + ?Sized)) {
     text.push_str(&alloc::format!("{separator}(the handler's error can't be shown: {failure})"));
 }
 
-/// What a panic says.
+/// Returns the message of a panic.
 fn message(payload: Box<dyn Any + Send>) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));

@@ -85,7 +85,7 @@ impl Heartbeat {
         }
     }
 
-    /// The server has told of the job, asked by a beat or for another reason.
+    /// The server has sent the job's statistics, requested by a beat or for another reason.
     pub fn handle_stats(&mut self, stats: &JobStats) {
         self.sent = None;
         if let Some(ttr) = stats.ttr {

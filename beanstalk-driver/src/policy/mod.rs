@@ -1,4 +1,4 @@
-//! Decisions that outlive a connection: when to reconnect and what to say again, when to touch a job, what becomes of
+//! Decisions that outlive a connection: when to reconnect and what to send again, when to touch a job, what becomes of
 //! one that failed, which of several servers to ask.
 //!
 //! ```text

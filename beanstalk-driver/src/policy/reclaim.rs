@@ -11,7 +11,7 @@
 //!
 //! - it must be in a tube that the job can have come from;
 //! - it must have been put no later than the job was reserved here. The server prints ages in whole seconds, rounded
-//!   down, so a job that is younger by less than a second is not told apart by its age;
+//!   down, so a job that is younger by less than a second cannot be distinguished by its age;
 //! - it must have been reserved before. A server that was restarted with a binlog does not remember that it was, but
 //!   does not hand out its id again either: there, a job that is in the binlog will do.
 //!

@@ -44,7 +44,7 @@ pub struct RetryPolicy {
     /// How much of a delay is left to chance, in percent: 20 unless changed, and 100 at most. So much is taken off at random, so that
     /// jobs which failed together are not all tried again together.
     pub jitter: u8,
-    /// The failure after which a job is buried: the tenth unless changed. `None` tries for ever.
+    /// The failure after which a job is buried: the tenth unless changed. `None` never buries.
     pub bury_after: Option<NonZeroU32>,
 }
 

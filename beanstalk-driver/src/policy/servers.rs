@@ -14,14 +14,14 @@
 //! Many jobs can be asked of a server at once. What was begun before its last failure is part of that failure, however it ends: a connection that
 //! breaks under a hundred puts is one failure, and an answer that was on its way does not make the server healthy again.
 //!
-//! A server that says nothing costs whoever asks it a whole timeout. So one that was out gets no job as long as another is
+//! A server that does not answer costs each call that waits for it a whole timeout. So one that was out gets no job as long as another is
 //! healthy: it is connected to and asked something else meanwhile, and nobody waits for the answer.
 //!
 //! One that refuses us (a token, a certificate) would do so again. The job that met that fails with it, and others stay away until the server is
 //! [added](Servers::add) once more: then a probe finds out whether somebody has put it right. Where all servers refuse, each job after that asks
 //! one anew, after a delay.
 //!
-//! beanstalkd servers know nothing of each other: a job lives on the one that took it, and only that one can find it by
+//! beanstalkd servers are independent of each other: a job lives on the one that took it, and only that one can find it by
 //! its id. So a job's place is a [`Placed`].
 //!
 //! Without a key, healthy servers take turns. With one, each server gets a weight for it, and the heaviest that is healthy
@@ -173,7 +173,7 @@ impl Servers {
         id
     }
 
-    /// Removes a server and says whether there was one.
+    /// Removes a server, and returns whether there was one.
     pub fn remove(&mut self, id: ServerId) -> bool {
         let before = self.servers.len();
         self.servers.retain(|server| server.id != id);
@@ -191,8 +191,8 @@ impl Servers {
         self.servers.iter().any(|server| server.id == id && server.out_until.is_none())
     }
 
-    /// Which server to ask for a job that has waited since `since`. Ask again after [`Servers::handle_result`] says so, and
-    /// when the time has come.
+    /// Returns which server to ask for a job that has waited since `since`. Call it again when [`Servers::handle_result`] requests it,
+    /// and when the time has come.
     pub fn pick(&mut self, key: Option<&[u8]>, since: Instant, now: Instant) -> Pick {
         let over = self.patience.ends(since).is_some_and(|ends| ends <= now && since < ends);
         if over {

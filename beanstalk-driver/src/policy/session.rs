@@ -1,4 +1,4 @@
-//! A client that outlives its connections: when to connect again, what to say first, and what to repeat.
+//! A client that outlives its connections: when to connect again, what to send first, and what to repeat.
 //!
 //! ```text
 //!          handle_connected            the last replay answered
@@ -11,9 +11,9 @@
 //!                                                              Ended
 //! ```
 //!
-//! Whoever drives it does before each request what [`Session::poll_step`] says until that is [`Step::Ready`], sends the
+//! Its driver carries out, before each request, what [`Session::poll_step`] returns until that is [`Step::Ready`], sends the
 //! request, and asks [`Session::handle_result`] whether to do all of it once more. Steps have no effect by themselves,
-//! so a caller that goes away in the middle of one leaves nothing behind: the next call is told the same step.
+//! so a caller that goes away in the middle of one leaves nothing behind: the next call gets the same step.
 
 use alloc::{
     boxed::Box,
@@ -290,7 +290,7 @@ impl Session {
         }
     }
 
-    /// The connection was closed from here, though nothing is wrong with it. The next one is made after a delay all the same, which grows
+    /// The connection was closed from here, though nothing is wrong with it. The next one is still made after a delay, which grows
     /// until the server has answered something.
     pub(super) fn handle_closed(&mut self, now: Instant) {
         if matches!(self.link, Link::Restoring { .. } | Link::Up { .. }) {
@@ -303,9 +303,9 @@ impl Session {
         matches!(self.link, Link::Up { .. })
     }
 
-    /// What came of a call: remembers tubes, notices a broken connection (drop it then), and says whether to repeat it.
+    /// What came of a call: remembers tubes, notices a broken connection (drop it then), and returns whether to repeat it.
     ///
-    /// A reply that did not come in time counts as a broken connection: nobody could tell a slow server from one that
+    /// A reply that did not come in time counts as a broken connection: a slow server cannot be distinguished from one that
     /// has vanished, and what waits on both sides would never be put right. Such a call is not repeated.
     pub fn handle_result(&mut self, call: &mut Call, result: Result<(), &Error>, now: Instant) -> Next {
         let error = match result {

@@ -1,4 +1,4 @@
-//! Which tubes a connection uses and watches, and how to say it again to a new one.
+//! Which tubes a connection uses and watches, and how to select them again on a new one.
 //!
 //! ```text
 //!   a new connection:  uses default, watches default, unless its greeting selects others

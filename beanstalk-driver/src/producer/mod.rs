@@ -110,7 +110,7 @@ impl ProducerConfig {
 /// then connected to by a task of its own, which costs no put any time, unless it is the only one. A put that may have arrived is
 /// never repeated: it fails, and its [`lost`](Error::lost) is [`Unknown`](Lost::Unknown).
 ///
-/// One that [refuses](Error::is_refusal) to be connected to, as it does not accept a token, say, is no outage: the put that met that fails with it.
+/// One that [refuses](Error::is_refusal) to be connected to, for example as it does not accept a token, is no outage: the put that met that fails with it.
 /// It is left alone from then on, until [`Producer::add_server`] is called with it again, or until no server is left that does not refuse.
 pub struct Producer<R: Runtime> {
     inner: Arc<Inner<R>>,
@@ -173,7 +173,7 @@ impl<R: Runtime> Producer<R> {
         Ok(())
     }
 
-    /// Returns a handle of the same producer whose puts take no longer than this all told: waiting for a server, for a connection and for their
+    /// Returns a handle of the same producer whose puts take no longer than this in all: waiting for a server, for a connection and for their
     /// turn, and for the reply. With `None` the reply has as long as it takes.
     ///
     /// A put that is over before its server is late by [`Config::reply_timeout`](beanstalk_proto::client::Config::reply_timeout) fails alone: the
@@ -256,7 +256,7 @@ impl<R: Runtime> Producer<R> {
         self.send_to(Some(key.as_ref()), &put).await
     }
 
-    /// Adds a server for all handles, or finds the one that is there, which is tried again if it had refused to be connected to. Servers are told apart, and keys hashed, by the one way in which an
+    /// Adds a server for all handles, or finds the one that is there, which is tried again if it had refused to be connected to. Servers are distinguished, and keys hashed, by the one way in which an
     /// [`Endpoint`](crate::Endpoint) is written: `localhost` is the same server as `localhost:11300`.
     ///
     /// # Errors

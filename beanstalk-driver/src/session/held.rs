@@ -37,7 +37,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         Self { session, job }
     }
 
-    /// The session, to put a follow-up on, say.
+    /// Returns the session, for example to put a follow-up on it.
     pub const fn session(&mut self) -> &mut Session<R> {
         self.session
     }

@@ -26,9 +26,9 @@ type OnEvent = Box<dyn FnMut(&Event) + Send>;
 /// A client that connects again when its connection breaks, uses and watches the same tubes as before, and repeats what is
 /// safe to repeat.
 ///
-/// Every command of the protocol is a method. Which of them are repeated, [`policy`](crate::policy) says:
+/// Every command of the protocol is a method. [`policy`](crate::policy) has the rules by which they are repeated:
 /// reads, tube selections and reserves always, puts only if they were not sent, what is about a job by its number never. A reserve
-/// is repeated with what is left of its timeout; what it may cost a job that the old connection has got is told there, too.
+/// is repeated with what is left of its timeout; what it may cost a job that the old connection has got is described there, too.
 /// Jobs that are held go with the connection; [`Session::next_job`] gives handles that know.
 ///
 /// Whatever breaks is noticed by the next call: nothing happens while none is awaited. A reply that does not come in time
@@ -112,7 +112,7 @@ impl<R: Runtime> Session<R> {
         })
     }
 
-    /// Has this told of what happens to the connection.
+    /// Calls this with what happens to the connection.
     #[must_use]
     pub fn on_event(mut self, on_event: impl FnMut(&Event) + Send + 'static) -> Self {
         self.on_event = Some(Box::new(on_event));
@@ -295,7 +295,7 @@ impl<R: Runtime> Session<R> {
         }
     }
 
-    /// A connection that ended while nobody looked would take a request, and nobody could tell whether it has run.
+    /// A connection that ended while nobody looked would take a request, and whether it has run could not be known.
     async fn notice_the_end(&mut self) {
         let idle = self.runtime.now().saturating_duration_since(self.last) > IDLE;
         let Some(client) = self.client.as_mut().filter(|_| idle) else { return };

@@ -147,7 +147,7 @@ impl<R: Runtime> Future for Task<R> {
 }
 
 impl<R: Runtime> Task<R> {
-    /// Ready when it is then, or the first call had to be told that its time is over.
+    /// Ready at that time, or once the first call has failed because its time is over.
     fn poll_wait(&mut self, at: Option<beanstalk_proto::Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let inner = &self.inner;
         let first = inner.with(|state| state.first_to_give_up());
@@ -207,7 +207,7 @@ impl<R: Runtime> Drop for Task<R> {
 ///
 /// It ends in order when the last handle is gone, and with [`Error::Io`] when no reply came in twice the time that one may take, whether or
 /// not anybody still waits for it. When it fails, or is dropped, every waiting call fails with [`Error::Closed`] (or [`Error::Protocol`]),
-/// which says whether its request can have run.
+/// whose [`lost`](Error::lost) is whether its request can have run.
 pub struct SharedDriver<R: Runtime, T> {
     inner: Arc<Inner<R>>,
     link: Link<T>,
@@ -336,8 +336,8 @@ impl Mover {
     }
 }
 
-/// When the connection is given up, by the transport's clock. Where another can be made, that is when a reply is late, be it that nobody
-/// waits for it; where not, only after twice its time.
+/// When the connection is given up, by the transport's clock. Where another can be made, that is when a reply is late, even one that nobody
+/// waits for; where not, only after twice its time.
 fn silent_until<R: Runtime>(inner: &Inner<R>, state: &State) -> Option<beanstalk_proto::Instant> {
     let due = state.link.connection.reply_due()?;
     match inner.server {

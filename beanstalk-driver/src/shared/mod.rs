@@ -122,7 +122,7 @@ impl<R: Runtime> SharedClient<R> {
         Self { inner: Arc::new(inner), timeout: Timeout::Default }
     }
 
-    /// Returns a handle of the same client whose calls take no longer than this all told: waiting for a connection and for room, and for
+    /// Returns a handle of the same client whose calls take no longer than this in all: waiting for a connection and for room, and for
     /// the reply.
     #[must_use]
     pub fn with_timeout(&self, timeout: Timeout) -> Self {
@@ -131,8 +131,8 @@ impl<R: Runtime> SharedClient<R> {
         handle
     }
 
-    /// Has this told of what happens to the connection, from a thread that moves its bytes: it must not block. What happened before is
-    /// told at once. Another listener replaces it.
+    /// Calls this with what happens to the connection, on a thread that moves its bytes: it must not block. What happened before is
+    /// reported at once. Another listener replaces it.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         self.inner.listen(Box::new(listener));
     }

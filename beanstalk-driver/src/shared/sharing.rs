@@ -39,7 +39,7 @@ macro_rules! define_sharing {
 
 beanstalk_proto::command_table!(define_sharing);
 
-/// Refuses a request that cannot be sent so, and says what to call instead.
+/// Refuses a request that cannot be sent so; the error names what to call instead.
 pub(super) fn check(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
     let sharing = expect.kind().map_or(Sharing::AsIs, sharing_of);
     let instead = match (sharing, expect.kind()) {

@@ -127,7 +127,7 @@ pub(super) struct State {
     /// Calls whose requests were not sent yet.
     pub(super) room: Line<u64>,
     pub(super) next_in_room: u64,
-    /// The tube that a new connection uses as far as can be told, if it was greeted.
+    /// The tube that a new connection uses, as far as is known, if it was greeted.
     greeted: Option<TubeName>,
     /// The connection, or the last one.
     pub(super) link: Link,

@@ -189,7 +189,7 @@ impl<T: PollTransport> Scan<'_, T> {
     ///
     /// # Errors
     ///
-    /// What a command fails with, but for jobs that are gone meanwhile. It is the end; [`Progress::next`] says where another scan may go
+    /// What a command fails with, but for jobs that are gone meanwhile. It is the end; [`Progress::next`] is where another scan may go
     /// on.
     pub async fn next(&mut self) -> Option<Result<FoundJob, Error>> {
         loop {
@@ -277,7 +277,7 @@ async fn finder<'f, T: PollTransport>(
     Ok((Some(used), Finder::walk(tube, filter, needs_stats, at_most)))
 }
 
-/// Uses the tube again that was in use, unless the connection is of no use. What was done before says more than what this fails with.
+/// Uses the tube again that was in use, unless the connection is of no use. The result of what was done before matters more than what this fails with.
 async fn use_again<T: PollTransport>(
     driver: &mut Driver<T>,
     used: Option<TubeName>,

@@ -122,7 +122,7 @@ impl ConsumerJob {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped once it was polled, the job is deleted all the same. One that was never polled is a job dropped.
+    /// If the future is dropped once it was polled, the job is still deleted. One that was never polled is a job dropped.
     ///
     /// # Errors
     ///
@@ -195,7 +195,7 @@ impl Acker {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped once it was polled, the job is deleted all the same. One that was never polled is a job dropped.
+    /// If the future is dropped once it was polled, the job is still deleted. One that was never polled is a job dropped.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A worker: slots on all of its servers, what tells them to stop, and what counts what they do.
+//! A worker: slots on all of its servers, what stops them, and what counts what they do.
 
 use alloc::{boxed::Box, collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::{fmt, future::poll_fn, marker::PhantomData, mem, task::Poll, time::Duration};
@@ -31,7 +31,7 @@ pub use json::Json;
 pub use slot_state::{HeldJob, JobDetails};
 use state::{Concurrency, OnEvent, SharedState, Step};
 
-/// Takes jobs from one server or several and gives them to a handler, until it is told to stop.
+/// Takes jobs from one server or several and gives them to a handler, until it is shut down.
 ///
 /// Each of its slots has a connection of its own and one job at a time. Slots of all servers wait at once, so an empty server
 /// never keeps a full one waiting, and one that is dead costs nothing but its own jobs' delay: its slots go on trying to
@@ -40,7 +40,7 @@ use state::{Concurrency, OnEvent, SharedState, Step};
 ///
 /// If the connection breaks meanwhile, the server gives the job to somebody else: it is lost to this worker, unless
 /// [`WorkerBuilder::reclaim`] has it taken back. What the handler comes to then changes nothing, and it is run to its end, so
-/// handlers must bear that a job is done twice. [`HeldJob::is_lost`] tells them.
+/// handlers must bear that a job is done twice. [`HeldJob::is_lost`] shows it.
 ///
 /// # What happens, seen from outside
 ///
@@ -106,7 +106,7 @@ impl<R: Runtime> Worker<R> {
         WorkerHandle { shared: Arc::clone(&self.shared) }
     }
 
-    /// Works until [`WorkerHandle::shutdown`] says stop, and says what was done. This handler gets the jobs of all tubes;
+    /// Works until [`WorkerHandle::shutdown`], and returns what was done. This handler gets the jobs of all tubes;
     /// [`Worker::run_handlers`] gives those of each tube to a handler of their own.
     ///
     /// The handler is given a job and returns one of the types in [`HandlerResult`]. An error or a panic is
@@ -123,7 +123,7 @@ impl<R: Runtime> Worker<R> {
         self.work(Handlers::One(Handler::new(handler))).await
     }
 
-    /// Works until [`WorkerHandle::shutdown`] says stop, with the handlers that [`WorkerBuilder::handle`] was given, and says what
+    /// Works until [`WorkerHandle::shutdown`], with the handlers that [`WorkerBuilder::handle`] was given, and returns what
     /// was done. All else is as with [`Worker::run`].
     ///
     /// # Cancel safety
@@ -176,7 +176,7 @@ impl<R: Runtime> Drop for Abort<'_, R> {
     }
 }
 
-/// Configures a [`Worker`], or the binding's own that is made of one. What is wrong is told by [`WorkerBuilder::build`].
+/// Configures a [`Worker`], or the binding's own that is made of one. [`WorkerBuilder::build`] fails with what is wrong.
 #[must_use]
 pub struct WorkerBuilder<R: Runtime, W = Worker<R>> {
     servers: Vec<Endpoint>,
@@ -347,7 +347,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     }
 
     /// Moves jobs that failed, and are not to be tried again, to this tube of their server, where they are ready, with the same
-    /// priority and ttr. Without it they are buried. What a handler's own verdict buries is buried all the same.
+    /// priority and ttr. Without it they are buried. What a handler's own verdict buries is still buried.
     ///
     /// A job is put into this tube before it is deleted, so if its connection breaks in between there are two of it, and it is tried
     /// again. If the server has no memory for it, or is draining, it is buried.
@@ -490,7 +490,7 @@ impl<R: Runtime> WorkerHandle<R> {
         Ok(())
     }
 
-    /// Removes a server, and says whether it was there. Its slots stop as in a shutdown, the others go on.
+    /// Removes a server, and returns whether it was there. Its slots stop as in a shutdown, the others go on.
     pub fn remove_server(&self, address: &str, within: Duration) -> bool {
         address.parse().is_ok_and(|address| self.shared.remove_server(&address, within))
     }

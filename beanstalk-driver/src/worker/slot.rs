@@ -9,7 +9,7 @@
 //!                                                                    Pending
 //! ```
 //!
-//! The handler is polled here too, in turns with the connection, unless [`Runtime::run_handler`] has it run elsewhere: here, one that
+//! The handler is polled here too, alternately with the connection, unless [`Runtime::run_handler`] has it run elsewhere: here, one that
 //! blocks its thread keeps its own heartbeat from being sent, and nothing else.
 
 use alloc::{boxed::Box, sync::Arc};
@@ -84,7 +84,7 @@ struct Slot<R: Runtime> {
     observer: SlotObserver,
 }
 
-/// Runs a slot until it is told to stop.
+/// Runs a slot until it is stopped.
 pub(super) fn run<R: Runtime>(
     shared: Arc<SharedState<R>>,
     slot_state: Arc<SlotState>,
@@ -115,7 +115,7 @@ fn attempt<R: Runtime>(shared: &SharedState<R>, slot_state: &SlotState, stats: &
 struct Ending<R: Runtime> {
     shared: Arc<SharedState<R>>,
     slot_state: Arc<SlotState>,
-    /// It was told to.
+    /// It was stopped.
     stopped: bool,
 }
 

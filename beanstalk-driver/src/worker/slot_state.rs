@@ -1,4 +1,4 @@
-//! Where a slot and the others meet: those who tell it to stop, those who count, and the handler of its job.
+//! What a slot shares with others: with those who stop it, those who count, and the handler of its job.
 
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 use core::{
@@ -144,7 +144,7 @@ enum Question {
     Void,
 }
 
-/// What the server told of a job, asked for once.
+/// What the server answered about a job, asked for once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -51,7 +51,7 @@ impl Default for Config {
 /// How long the reply to one request may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Timeout {
-    /// As long as [`Config::reply_timeout`] says.
+    /// [`Config::reply_timeout`].
     #[default]
     Default,
     /// As long as it takes.

@@ -184,7 +184,7 @@ impl Connection {
         self.flushed = self.transmit.written();
     }
 
-    /// Whether a request in flight has no reply yet, be it that nobody waits for it.
+    /// Returns whether a request in flight has no reply yet, including one that nobody waits for.
     #[must_use]
     pub fn awaits_reply(&self) -> bool {
         self.slots.pending().next().is_some()

@@ -60,7 +60,7 @@ impl Connection {
     pub(super) fn begin_reserve(&mut self, owner: u64, caller: Caller, patience: Patience) -> u64 {
         let Caller { wait, since, .. } = caller;
         let kind = if wait == Wait::Forever { Kind::Reserve } else { Kind::ReserveWithTimeout };
-        // That a job was too big can be told at once, if there is room for one more that is answered.
+        // That a job was too big can be reported at once, if there is room for one more that is answered.
         let room = self.slots.len() < self.config.limits.in_flight;
         let too_big = self.parked.iter().position(|parked| room && matches!(parked, Parked::TooBig(_)));
         if let Some(Parked::TooBig(too_big)) = too_big.and_then(|at| self.parked.remove(at)) {

@@ -14,7 +14,7 @@ use crate::{
 
 /// The requests in flight, in the order in which they were sent.
 ///
-/// They lie in a ring, each at the place that its number says, and are written and read where they are: to move them in
+/// They lie in a ring, each at the place that its number gives, and are written and read where they are: to move them in
 /// and out for every command costs more than everything else that is done to them. Those before `pending` have their reply or are
 /// free, those from there on wait for theirs.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Slots {
         self.occupied.wrapping_add(self.kept.len())
     }
 
-    /// How many tickets are owed something, be it that they have no slot any more.
+    /// How many tickets are owed something, including those that have no slot any more.
     pub(super) fn claims(&self) -> usize {
         let slots = (self.front..self.end).filter_map(|place| self.get(place));
         slots.filter(|slot| slot.sent.owner != 0 && !slot.is_free()).count().saturating_add(self.kept.len())

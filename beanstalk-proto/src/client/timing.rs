@@ -8,7 +8,7 @@
 //!       └─ nothing is due ────┘        └─┘ up to 1 MiB in all
 //! ```
 //!
-//! A reserve that takes over another's slot wants a read from the start, so that what came for the other is told from what comes for it.
+//! A reserve that takes over another's slot wants a read from the start, so that what came for the other is not taken for its own reply.
 
 use core::time::Duration;
 
@@ -200,8 +200,8 @@ impl Connection {
     fn become_late(&mut self, what: What) {
         let (place, timed_out) = match what {
             What::Late(place) => (place, false),
-            // Unless the server should have answered by now: it is dead, and would time out again and again. (Who does not wait is not told
-            // that at once each time: a caller who tries again would not let any time pass.)
+            // Unless the server should have answered by now: it is dead, and would time out again and again. (A caller that does not wait does
+            // not get that at once each time: one that tries again would not let any time pass.)
             What::TimedOut(place) => {
                 let waits =
                     self.slots.get(place).and_then(Slot::caller).is_some_and(|caller| caller.since < self.clock.now);

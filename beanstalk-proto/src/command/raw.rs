@@ -73,7 +73,7 @@ impl Request for Raw<'_> {
                 .other(OtherReplies::Any { body: self.reply_has_body })
                 .subject(subject);
         };
-        // A line that a server refuses is none of its commands: it can't stand for a reserve, say.
+        // A line that a server refuses is none of its commands: for example, no reserve may adopt its slot.
         let refused = Expect::new(kind.word(), kind.replies());
         match (self.body.is_none()).then(|| Command::parse_line(line)) {
             Some(Ok(command)) => command.expect(),

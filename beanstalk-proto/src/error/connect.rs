@@ -145,7 +145,7 @@ pub struct TlsError {
 }
 
 impl TlsError {
-    /// An error with this text. A `refusal` is one that connecting again would meet again: of a certificate, say.
+    /// Makes an error with this text. A `refusal` is one that connecting again would meet again, for example of a certificate.
     #[must_use]
     pub fn new(text: &str, refusal: bool, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { text: text.into(), refusal, source }

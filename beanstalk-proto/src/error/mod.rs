@@ -5,7 +5,7 @@
 //! | [`ArgumentError`] | an invalid argument, nothing was sent | usable |
 //! | [`CommandError`] | an error reply | usable |
 //! | [`ProtocolError`] | the stream no longer makes sense | desynchronised: the same error from then on |
-//! | [`Error`] | all of these and what an adapter adds: one type for every call | [`Error::is_fatal`] tells |
+//! | [`Error`] | all of these and what an adapter adds: one type for every call | usable unless [`Error::is_fatal`] |
 
 #[cfg(feature = "std")]
 mod connect;
@@ -159,7 +159,7 @@ pub enum Error {
     #[cfg(feature = "std")]
     #[error(transparent)]
     Connect(Box<ConnectError>),
-    /// The server refused a request of the greeting: a token, say. There is no connection, so nothing was sent.
+    /// The server refused a request of the greeting, for example a token. There is no connection, so nothing was sent.
     #[cfg(feature = "std")]
     #[error(transparent)]
     Greeting(Box<GreetingError>),
@@ -236,7 +236,7 @@ impl Error {
         }
     }
 
-    /// The same error, of a request that is in another place: one behind it, say, that was not sent because of it.
+    /// Returns the same error for a request with another fate, for example one behind it that was not sent because of it.
     #[must_use]
     pub fn with_lost(mut self, now: Lost) -> Self {
         match &mut self {

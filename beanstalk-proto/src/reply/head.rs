@@ -35,7 +35,7 @@ tags! {
 
 impl Head {
     /// One pass over a line that is probably complete: its head, and its length with CRLF. `None` is a line that is not
-    /// complete, not well formed, or not of the protocol: find its end to tell which.
+    /// complete, not well formed, or not of the protocol: its end decides which.
     #[inline]
     pub(crate) fn parse(input: &[u8]) -> Option<(Self, usize)> {
         Self::parse_then(input, Found)

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Head, OtherReply};
 use crate::types::{Job, JobId, TubeName};
 
-/// Emits all that is told of a reply's word from one list: the kind, the value behind it, the word, and what the line looks like.
+/// Emits all that depends on a reply's word from one list: the kind, the value behind it, the word, and what the line looks like.
 macro_rules! replies {
     ($($(#[$doc:meta])* $kind:ident $(($value:ty))? $word:literal $shape:ident)*) => {
         /// The kind of a reply: its word, without its values. `BURIED` and `KICKED` have two forms each, so they are two kinds each.

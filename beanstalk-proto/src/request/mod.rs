@@ -181,7 +181,7 @@ impl Expect {
     }
 
     /// What a built-in command expects, but for its waiting and its subject. A request that expects this is that command to the
-    /// connection: another reserve may stand for it, say.
+    /// connection: for example, another reserve may adopt its slot.
     #[must_use]
     pub const fn of(kind: Kind) -> Self {
         let mut expect = Self::new(kind.word(), kind.replies());

@@ -123,7 +123,7 @@ pub struct Connection {
     input: Framer,
     /// The input has ended.
     eof: bool,
-    /// ... and nobody was told yet.
+    /// ... and this was not returned yet.
     eof_untold: bool,
     transmit: Transmit,
     /// Where reply lines are put together.

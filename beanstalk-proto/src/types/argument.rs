@@ -87,7 +87,7 @@ pub enum ArgumentError {
         /// Why not, as its encoder words it.
         why: Box<str>,
     },
-    /// A duration longer than the command can say.
+    /// A duration that is longer than the command can express.
     #[error("{seconds} seconds are over this command's limit of {limit}")]
     TooManySeconds {
         /// The duration, in whole seconds.

@@ -125,7 +125,7 @@ impl fmt::Display for Priority {
 pub struct Bound(pub u32);
 
 impl Bound {
-    /// At most so many jobs; 2^32-1, the most that a command can say, where that is less.
+    /// At most so many jobs; 2^32-1, the most that a command can express, where that is less.
     #[must_use]
     pub const fn up_to(jobs: u64) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "it was compared")]
@@ -151,7 +151,7 @@ impl TryFrom<u64> for Bound {
 }
 
 impl From<Option<u64>> for Bound {
-    /// As many as statistics count, as in `kick(stats.current_jobs_buried)`; none where they do not say.
+    /// As many as statistics count, as in `kick(stats.current_jobs_buried)`; none where the server did not send that field.
     fn from(jobs: Option<u64>) -> Self {
         Self::up_to(jobs.unwrap_or(0))
     }
@@ -196,7 +196,7 @@ impl TryFrom<u64> for Seconds {
 
     /// # Errors
     ///
-    /// [`ArgumentError::TooLarge`] above 2^32-1, which no command can say.
+    /// [`ArgumentError::TooLarge`] above 2^32-1, the most that a command can express.
     fn try_from(seconds: u64) -> Result<Self, ArgumentError> {
         fits_u32("a number of seconds", seconds).map(Self::from)
     }

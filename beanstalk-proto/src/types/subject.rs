@@ -5,11 +5,11 @@ use core::fmt;
 
 use super::{Body, JobId, TubeArg, TubeName};
 
-/// What a request was about: with its command it says which of many calls an error belongs to.
+/// What a request was about: with its command it identifies, among many calls, the one that an error belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {
-    /// Nothing that the command does not say itself.
+    /// Nothing beyond the command itself.
     #[default]
     None,
     /// A job.

@@ -134,7 +134,7 @@ impl Builder {
         log.listening(&address);
         let event_loop = EventLoop::new(poll, listener, received, engine, clock, self.config, log)?;
         let thread = thread::Builder::new().name("beanstalk-server".into()).spawn(move || {
-            // A program that waits for this would wait for ever if a panic ended the thread without it. Nothing of the
+            // A program that waits for this would never return if a panic ended the thread without it. Nothing of the
             // event loop is looked at afterwards.
             match panic::catch_unwind(AssertUnwindSafe(|| event_loop.run())) {
                 Ok(result) => {

@@ -24,7 +24,7 @@ impl Clock {
         self.paused_at.unwrap_or_else(|| Instant::ZERO + self.origin.elapsed() + self.ahead)
     }
 
-    /// How long to sleep until a time; for ever if the clock stands.
+    /// How long to sleep until a time; without end if the clock stands.
     pub(super) fn until(&self, time: Instant) -> Option<Duration> {
         match self.paused_at {
             Some(now) => (time <= now).then_some(Duration::ZERO),

@@ -130,7 +130,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows that would take the port from a server that listens there.
     socket.set_reuse_address(cfg!(not(windows)))?;
-    // Accepted connections inherit it. A peer whose host has vanished does not wait for a job for ever.
+    // Accepted connections inherit it. A peer whose host has vanished does not wait for a job without end.
     socket.set_keepalive(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

@@ -46,7 +46,7 @@ pub(super) struct Conn {
 /// A reserve that waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    /// `None`: for ever.
+    /// `None`: without a limit.
     pub(super) until: Option<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! What goes wrong with TLS, in words that say what to do.
+//! What goes wrong with TLS, in messages that name the remedy.
 
 use std::{boxed::Box, format, io, string::String, string::ToString};
 
@@ -11,7 +11,7 @@ pub(super) fn explain(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, TlsError::new(&text, refusal, Some(Box::new(error))))
 }
 
-/// The stream ended, and the peer did not say that it would.
+/// The stream ended without the peer's `close_notify`.
 pub(super) fn truncated() -> io::Error {
     let text = "the connection was cut off: it ended without TLS's close_notify, so what came may not be all";
     io::Error::new(io::ErrorKind::UnexpectedEof, TlsError::new(text, false, None))

@@ -25,7 +25,7 @@ use super::error;
 pub(crate) struct Progress(Arc<AtomicBool>);
 
 impl Progress {
-    /// Makes an error of a handshake tell how far it came, if its time was up.
+    /// Adds to the error of a handshake how far it came, if its time was up.
     pub(crate) fn explain(&self, failed: io::Error) -> io::Error {
         match (failed.kind(), self.0.load(Ordering::Relaxed)) {
             (io::ErrorKind::TimedOut, true) => error::unfinished(),
@@ -150,7 +150,7 @@ impl TlsSession {
         }
     }
 
-    /// A peer that refuses us tells why before it goes, and what we write then fails first.
+    /// A peer that refuses us sends the reason before it closes, and what we write then fails first.
     fn cause(&mut self, stream: &mut (impl Read + Write), failed: io::Error) -> io::Error {
         let gone = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset, io::ErrorKind::ConnectionAborted];
         if gone.contains(&failed.kind()) {

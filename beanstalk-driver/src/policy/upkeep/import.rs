@@ -16,7 +16,7 @@ const AT_ONCE: (usize, usize) = (256, 16 * 1024 * 1024);
 pub struct ImportError {
     /// The id that it has in the export.
     pub id: JobId,
-    /// Why. [`Error::lost`] tells whether it may have been put.
+    /// Why. Its [`lost`](Error::lost) is whether it may have been put.
     #[source]
     pub error: Error,
 }

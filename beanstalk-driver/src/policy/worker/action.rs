@@ -34,7 +34,7 @@ pub enum Action {
     Wait(Option<Instant>),
     /// Drop the connection, waiting for nothing.
     Close,
-    /// The end: drop the connection, and the handler if it still runs. It says so for ever.
+    /// The end: drop the connection, and the handler if it still runs. It is the action from then on.
     Stop,
 }
 

@@ -32,7 +32,7 @@ pub struct WorkerConfig {
     pub learns_first: bool,
     /// How long a handler may run before its job has failed: as long as it takes unless changed.
     pub handler_timeout: Option<Duration>,
-    /// Whether to take the job in hand back after the connection broke, as [`Reclaim`](crate::policy::Reclaim) says. Needs servers
+    /// Whether to take the job in hand back after the connection broke, by the rules of [`Reclaim`](crate::policy::Reclaim). Needs servers
     /// from 1.12 on.
     pub reclaim: bool,
 }

@@ -150,7 +150,7 @@ impl Demand {
         self.changing(slot, now, |demand| demand.permit(slot, stage, now))
     }
 
-    /// Returns the slots that may do more than when they were last told, of those that were to wait.
+    /// Returns the slots that may do more than when they last asked, of those that were to wait.
     pub fn poll_wakes(&mut self) -> Vec<u64> {
         core::mem::take(&mut self.wakes)
     }

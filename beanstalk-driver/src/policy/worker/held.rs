@@ -136,7 +136,7 @@ impl Held {
         }
     }
 
-    /// A job whose body is over this client's limit: it is buried, or it would come back for ever.
+    /// A job whose body is over this client's limit: it is buried, or it would come back again and again.
     pub(super) fn unreadable(id: JobId, now: Instant) -> Self {
         let job = Job { id, body: Vec::new() };
         let finished = Finished { too_big: true, ..Finished::new(Verdict::Bury, Duration::ZERO, 0) };
@@ -147,7 +147,7 @@ impl Held {
         self.id
     }
 
-    /// What the server has told of it, if it was asked.
+    /// What the server has answered about it, if it was asked.
     pub(super) fn stats(&self) -> Option<&JobStats> {
         self.facts.as_deref()
     }
@@ -260,7 +260,7 @@ impl Held {
         let Run::Finished(finished) = &mut self.run else { return };
         match reply {
             Some(Reply::Found(job)) => finished.moving = Moving::ToPut(job.body),
-            // One that is buried there for lack of memory is there all the same.
+            // One that is buried there for lack of memory is still there.
             Some(Reply::Inserted(id) | Reply::BuriedId(id)) => finished.moving = Moving::Put(id),
             Some(_) => {}
             None => finished.moving = Moving::Refused,

@@ -33,7 +33,7 @@
 //! # When the connection breaks
 //!
 //! The server makes the job ready again, so somebody else may get it: the job is lost to this slot, whatever its handler
-//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back, as [`Reclaim`](super::Reclaim) says. It
+//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back, by the rules of [`Reclaim`](super::Reclaim). It
 //! does not once the verdict was sent: that may have been carried out, and a job released twice would count two failures
 //! for one.
 

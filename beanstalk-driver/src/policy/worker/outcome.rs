@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use beanstalk_proto::{Argument, Seconds};
 
-/// What a handler says of its job.
+/// What is to become of a job: a handler's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Verdict {
@@ -14,7 +14,7 @@ pub enum Verdict {
     /// Again, after this delay: `release`, however often it was released before. It does not count as a failure, for as
     /// long as it is remembered: see [`Deferrals`](crate::policy::Deferrals).
     RetryAfter(Seconds),
-    /// It failed: `release` or `bury`, as the [`RetryPolicy`](crate::policy::RetryPolicy) says. So ends a handler that fails or panics.
+    /// It failed: `release` or `bury`, by the [`RetryPolicy`](crate::policy::RetryPolicy). So ends a handler that fails or panics.
     Failed,
     /// Set it aside: `bury`.
     Bury,

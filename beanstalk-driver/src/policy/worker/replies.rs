@@ -13,7 +13,7 @@ use crate::policy::{
 };
 use beanstalk_proto::{CommandError, Error, Instant, Lost, Reply, stats::JobStats};
 
-/// Reserves that end without a job are so far apart, whatever the server says.
+/// Reserves that end without a job are at least this far apart, whatever the server answers.
 const PACE: Duration = Duration::from_secs(1);
 
 impl Worker {

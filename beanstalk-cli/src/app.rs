@@ -14,7 +14,7 @@ use crate::{
     report::{Report, Tally},
 };
 
-/// The variable that says where the queues are.
+/// The variable with the addresses of the queues.
 const URL: &str = "BEANSTALK_URL";
 
 pub(crate) struct App {

@@ -1,4 +1,4 @@
-//! What the program ends with: exit codes, and errors that say what to do.
+//! What the program ends with: exit codes, and errors with what to do about them.
 
 use std::{error, fmt, io, iter, process::ExitCode};
 

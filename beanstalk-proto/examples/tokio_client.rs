@@ -83,7 +83,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut client = Client::connect(&std::env::args().nth(1).unwrap_or_else(|| own.addr().into())).await?;
     println!("put job {}", client.call(Put::of("hello")).await?.id());
     if let Some(job) = client.call(ReserveWithTimeout::new(1)).await?.job() {
-        println!("job {} says {:?}", job.id, job.text()?);
+        println!("job {} is {:?}", job.id, job.text()?);
         client.call(Delete::new(job.id)).await?;
     }
     client.connection.close(client.now()); // 6

@@ -187,7 +187,7 @@ pub(crate) fn push_number(out: &mut Vec<u8>, number: u64) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test says what it counts on")]
+    #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a test asserts what it counts on")]
 
     use super::*;
 

@@ -316,7 +316,7 @@ impl Transmit {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::arithmetic_side_effects, reason = "a test says what it counts on")]
+    #![allow(clippy::arithmetic_side_effects, reason = "a test asserts what it counts on")]
 
     use alloc::vec;
 

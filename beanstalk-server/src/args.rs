@@ -65,7 +65,7 @@ impl Options {
 
 #[cfg(unix)]
 impl Options {
-    /// The options that say where to listen, for whom they do not count.
+    /// The options with the address to listen on, for whom they do not count.
     pub(crate) fn place(&self) -> impl Iterator<Item = String> {
         let host = self.host.as_ref().map(|host| format!("-l {host}"));
         let port = self.port.map(|port| format!("-p {port}"));

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the options ask for, at the socket that was handed over or else where they say.
+/// What the options ask for, at the socket that was handed over or else at the address in them.
 fn builder(options: &Options) -> io::Result<Builder> {
     let builder = EmbeddedServer::builder()
         .max_job_size(options.max_job_size)

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-/// Prints to standard output. If that is full or closed, nobody can be told, and beanstalkd goes on as well.
+/// Prints to standard output. If that is full or closed, it cannot be reported, and beanstalkd goes on as well.
 pub(crate) fn print(text: fmt::Arguments<'_>) {
     let _ = io::stdout().write_fmt(text);
 }

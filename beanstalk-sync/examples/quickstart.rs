@@ -82,7 +82,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
         let workers: Vec<_> =
             (0..options.workers).map(|_| scope.spawn(|| work(&address, &tube, &tally, &bar))).collect();
         let queued = produce(&address, &tube, &source, options.workers, &tally, &bar);
-        // Without jobs that tell them to stop, workers would wait for ever.
+        // Without jobs that stop them, workers would never return.
         tally.stopped.store(queued.is_err(), Ordering::Relaxed);
         for worker in workers {
             worker.join().map_err(|_| "a worker panicked")??;
@@ -295,7 +295,7 @@ fn report(
         println!("  buried job {id}: {name}: {reason}");
     }
     println!();
-    println!("the server says");
+    println!("the server counts");
     let count = |value: Option<u64>| value.map_or("-".into(), |value| HumanCount(value).to_string());
     for (key, value) in [
         ("version", stats.version.clone().unwrap_or_else(|| "-".into()).to_string()),

@@ -79,7 +79,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
         .build()?;
     let handle = worker.handle();
     let start = Instant::now();
-    // The panics are meant: the worker tells of them.
+    // The panics are meant: the worker reports them.
     std::panic::set_hook(Box::new(|_| {}));
     let working = thread::spawn(move || worker.run(factor));
 

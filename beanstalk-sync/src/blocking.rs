@@ -104,7 +104,7 @@ impl<T> Blocking<T> {
 
     /// The deadline of what may take so long from now.
     fn deadline(left: u64) -> Option<time::Instant> {
-        // Later than the clock can say is as long as it takes.
+        // Later than the clock can express is as long as it takes.
         if left == ENDLESS { None } else { time::Instant::now().checked_add(Duration::from_nanos(left)) }
     }
 

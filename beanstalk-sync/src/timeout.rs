@@ -40,7 +40,7 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says what it counts on")]
+    #![allow(clippy::unwrap_used, reason = "a test asserts what it counts on")]
 
     use super::*;
 

@@ -1,5 +1,5 @@
 //! A stream of the user's own that reads the socket many times for one read, as TLS does to fill a record.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it counts on")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test asserts what it counts on")]
 
 use std::{
     io::{self, Read, Write},

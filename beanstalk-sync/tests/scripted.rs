@@ -1,5 +1,5 @@
 //! Calls over a transport that does what a test tells it.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it counts on")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test asserts what it counts on")]
 
 use std::{
     collections::VecDeque,

@@ -69,7 +69,7 @@ async fn run(options: &Options) -> Result<bool, Failure> {
     let worker = builder.on_event(move |event| note(event, &listener)).build()?;
     let handle = worker.handle();
     let start = Instant::now();
-    // The panic is meant: the worker tells of it.
+    // The panic is meant: the worker reports it.
     std::panic::set_hook(Box::new(|_| {}));
     let working = tokio::spawn(worker.run(fetch));
 

@@ -1,5 +1,5 @@
 //! A client over TLS, by tokio-rustls, which keeps what it is given until it is flushed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it counts on")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test asserts what it counts on")]
 
 use std::sync::Arc;
 

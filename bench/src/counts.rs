@@ -82,7 +82,7 @@ fn callgrind(contender: Contender, work: Work, count: u64) -> Result<(f64, f64)>
     let tool = ["valgrind", "--tool=callgrind", &to];
     let (sample, errors) = job.run(&tool, Pin::One, server.port, server.pid())?;
     let collected = errors.lines().find_map(|line| line.split_once("Collected : "));
-    let (_, collected) = collected.context("callgrind did not say what it collected")?;
+    let (_, collected) = collected.context("callgrind did not report what it collected")?;
     Ok((collected.trim().parse()?, sample.allocations as f64))
 }
 

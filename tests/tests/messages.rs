@@ -90,8 +90,8 @@ fn a_body_that_is_too_big_says_how_big_and_where_the_limit_is_set<P: Peer>() {
     P::block_on(async {
         let server = Server::start(Backend::Embedded, Options::default());
         let mut peer = P::connect(server.address(), Config::default()).await.unwrap();
-        let wanted = "put: JOB_TOO_BIG: 70,000 bytes are over the server's max-job-size, which beanstalkd is told with -z \
-                      (65,535 unless it is)";
+        let wanted = "put: JOB_TOO_BIG: 70,000 bytes are over the server's max-job-size, which is set by beanstalkd's -z \
+                      (65,535 by default)";
         assert_eq!(peer.call(Put::of(vec![0; 70_000])).await.unwrap_err().to_string(), wanted);
         let error = peer.call(Put::of(vec![0; (1 << 30) + 1])).await.unwrap_err().to_string();
         assert_eq!(error, "a body of 1,073,741,825 bytes is over the protocol's limit of 1,073,741,824 bytes");

@@ -1,5 +1,5 @@
 //! TLS over a blocking client's socket, by rustls: calls, a clean end, and the bound of a call whatever the peer does with its records.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what it counts on")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test asserts what it counts on")]
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},

@@ -12,7 +12,7 @@ use super::{
     families::{Family, Kind, SERVER, TUBE},
 };
 
-/// What a server is told to read it as.
+/// The content type it is served as.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) fn render(scrapes: &[Scrape], pattern: Option<&Regex>) -> String {

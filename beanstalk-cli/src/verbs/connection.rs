@@ -53,7 +53,7 @@ pub(crate) struct Ignore {
     tubes: Vec<TubeName>,
 }
 
-/// Connect and say goodbye: shows whether the servers are there
+/// Connect and quit: shows whether the servers are there
 #[derive(Debug, Args)]
 pub(crate) struct Quit {}
 

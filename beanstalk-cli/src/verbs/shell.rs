@@ -1,4 +1,4 @@
-//! What the program says about itself: completions for shells, and its man page.
+//! The program's description of itself: completions for shells, and its man page.
 
 use clap::{Args, Command};
 use clap_complete::Shell;

@@ -329,7 +329,7 @@ macro_rules! __client_calls {
             /// # Ok(())
             /// # }
             /// ```
-            cancel("Safe: nothing is lost by dropping the future, in a `select!` with what may give it something to do, say.")
+            cancel("Safe: nothing is lost by dropping the future, for example in a `select!` with what may give it something to do.")
             fn closed(&mut self) -> Error {
                 self.driver.closed()
             }

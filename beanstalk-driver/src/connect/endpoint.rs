@@ -213,7 +213,7 @@ fn tcp(text: &str) -> Result<Node, String> {
             (ipv6(v6)?, port)
         }
         None => match text.split_once(':') {
-            // Nobody can tell where its end is and where the port begins.
+            // Where it ends and where the port begins is ambiguous.
             Some((_, port)) if port.contains(':') => {
                 return Err("an IPv6 address is written in brackets, as in [::1]:11300".into());
             }

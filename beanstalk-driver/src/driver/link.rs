@@ -132,7 +132,7 @@ impl<T: PollTransport> Link<T> {
                     // What is alone needs no other time than when it was sent.
                     let alone = connection.in_flight() == 1;
                     connection.received(if alone { Instant::ZERO } else { self.transport.now() }, n);
-                    // Before writing on: with the reply here, nothing says how long that may take.
+                    // Before writing on: with the reply here, no timeout bounds how long that may take.
                     if look(connection) {
                         break Poll::Ready(Ok(()));
                     }
@@ -208,7 +208,7 @@ impl<T: PollTransport> Link<T> {
         while !connection.is_ended() {
             match self.transport.poll_read(cx, Block::No, connection.receive_buf()) {
                 Poll::Ready(Ok(n)) if n > 0 => connection.received(self.transport.now(), n),
-                // The first failure is the one to tell.
+                // The first failure is the one to report.
                 Poll::Ready(_) | Poll::Pending => break,
             }
         }

@@ -105,7 +105,7 @@ impl Call {
             return error;
         }
         match error.with_lost(Lost::Unknown) {
-            // That there was no connection, say. Of what only reads it is of no interest whether it has run.
+            // For example that there was no connection. Of what only reads it is of no interest whether it has run.
             error if error.lost() == Some(Lost::NotSent) && self.kind == Some(Kind::Put) => unknown(error),
             error => error,
         }

@@ -18,7 +18,7 @@
 //!   since a handler had the job buried, is taken for a whole one, so that what follows is longer.)
 //! - A handler that asked for its job to be tried later has not failed. The server does not distinguish such a release,
 //!   so the worker remembers how many of them there were: the `deferrals`, of the [`Deferrals::MOST`] jobs deferred last.
-//!   **A restart forgets them**, and other processes know nothing of them: there, each counts as a failure.
+//!   **A restart forgets them**, and other processes do not see them: there, each counts as a failure.
 
 use alloc::{collections::BTreeMap, format};
 use core::{num::NonZeroU32, time::Duration};

@@ -293,7 +293,7 @@ impl Servers {
                 }
             }
             _ => {
-                // An argument or a limit of our own says nothing about the server.
+                // An argument or a limit of our own is no sign of the server's health.
                 let answered = result.err().is_none_or(|error| error.lost().is_none());
                 if let Some(server) = server.filter(|server| answered && !server.has_failed_since(began)) {
                     server.delays.reset();

@@ -252,7 +252,7 @@ impl Session {
             return;
         }
         self.connections = self.connections.saturating_add(1);
-        self.tell(Event::Connected);
+        self.report(Event::Connected);
         self.link = Link::Restoring { since: now, left: self.tubes.replay(&self.fresh).into() };
         self.restored_if_done();
     }
@@ -278,7 +278,7 @@ impl Session {
         }
         let reason = String::into_boxed_str(error.to_string());
         let refused = is_refusal(error).then_some(now);
-        self.tell(if refused.is_some() { Event::Refused { reason } } else { Event::Lost { reason } });
+        self.report(if refused.is_some() { Event::Refused { reason } } else { Event::Lost { reason } });
         if !self.reconnect {
             self.end();
             return;
@@ -286,7 +286,7 @@ impl Session {
         let delay = self.delays.next_delay();
         self.link = Link::Down { retry_at: now + delay, refused };
         if refused.is_none() {
-            self.tell(Event::Retrying { attempt: self.delays.attempts(), delay });
+            self.report(Event::Retrying { attempt: self.delays.attempts(), delay });
         }
     }
 
@@ -357,7 +357,7 @@ impl Session {
     pub fn end(&mut self) {
         if !matches!(self.link, Link::Ended) {
             self.link = Link::Ended;
-            self.tell(Event::Ended);
+            self.report(Event::Ended);
         }
     }
 
@@ -390,13 +390,13 @@ impl Session {
         match &self.link {
             Link::Restoring { since, left } if left.is_empty() => {
                 self.link = Link::Up { since: *since };
-                self.tell(Event::Restored);
+                self.report(Event::Restored);
             }
             _ => {}
         }
     }
 
-    fn tell(&mut self, event: Event) {
+    fn report(&mut self, event: Event) {
         if self.events.len() >= Self::MAX_EVENTS {
             self.poll_event();
         }

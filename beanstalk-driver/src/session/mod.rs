@@ -116,7 +116,7 @@ impl<R: Runtime> Session<R> {
     #[must_use]
     pub fn on_event(mut self, on_event: impl FnMut(&Event) + Send + 'static) -> Self {
         self.on_event = Some(Box::new(on_event));
-        self.tell();
+        self.report_events();
         self
     }
 
@@ -161,7 +161,7 @@ impl<R: Runtime> Session<R> {
     pub fn is_closed(&mut self) -> bool {
         if self.client.as_mut().is_some_and(Driver::is_closed) {
             self.lose(&Error::Closed { lost: Lost::NotSent });
-            self.tell();
+            self.report_events();
         }
         self.client.is_none()
     }
@@ -175,7 +175,7 @@ impl<R: Runtime> Session<R> {
         let Some(client) = &mut self.client else { return Error::Closed { lost: Lost::NotSent } };
         let error = client.closed().await;
         self.lose(&error);
-        self.tell();
+        self.report_events();
         error
     }
 
@@ -245,18 +245,18 @@ impl<R: Runtime> Session<R> {
         if self.machine.poll_step(call, self.last) != Step::Ready {
             self.client = None;
         }
-        self.tell();
+        self.report_events();
         next
     }
 
     /// Does what must be done before a request can be sent.
     async fn prepare(&mut self, call: &Call, cause: &mut Option<Error>) -> Result<(), Error> {
         loop {
-            self.tell();
+            self.report_events();
             match self.machine.poll_step(call, self.runtime.now()) {
                 Step::Ready => match self.undo() {
                     Some(undo) => {
-                        if let Err(error) = self.say(undo).await {
+                        if let Err(error) = self.send_command(undo).await {
                             // Only a broken connection makes it right by itself.
                             self.lose(&error);
                             *cause = Some(error);
@@ -282,7 +282,7 @@ impl<R: Runtime> Session<R> {
                         }
                     }
                 }
-                Step::Replay(command) => match self.say(command).await {
+                Step::Replay(command) => match self.send_command(command).await {
                     Ok(()) => self.machine.handle_replayed(),
                     Err(error) => {
                         self.lose(&error);
@@ -310,7 +310,7 @@ impl<R: Runtime> Session<R> {
         self.machine.handle_lost(error, self.runtime.now());
     }
 
-    async fn say(&mut self, command: Command) -> Result<(), Error> {
+    async fn send_command(&mut self, command: Command) -> Result<(), Error> {
         match &mut self.client {
             Some(client) => client.call(command).await.map(drop),
             None => Err(Error::Closed { lost: Lost::NotSent }),
@@ -328,7 +328,7 @@ impl<R: Runtime> Session<R> {
         }
     }
 
-    fn tell(&mut self) {
+    fn report_events(&mut self) {
         if observe::IS_ON {
             while let Some(event) = self.machine.observe_event() {
                 observe::connection(observe::Client::Session, Some(self.route.endpoint()), event);

@@ -143,7 +143,7 @@ impl<R: Runtime> Handlers<R> {
             (Some(Handler(run)), _) => run(runtime, job, span),
             // The builder has refused tubes without a handler, so only a server that leaves the tube out gets here.
             (None, Some(tube)) => Box::pin(ready(Err(format!("the tube {tube} has no handler").into()))),
-            (None, None) => Box::pin(ready(Err("the server has not told its tube".into()))),
+            (None, None) => Box::pin(ready(Err("the server did not report its tube".into()))),
         }
     }
 }

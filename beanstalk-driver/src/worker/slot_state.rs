@@ -113,7 +113,7 @@ impl SlotState {
     pub(super) fn end(&self) {
         let mut state = lock(&self.state);
         state.ended = true;
-        // If it was not told to stop.
+        // If it was not stopped.
         state.metrics = state.if_stopped;
         state.slot = None;
     }

@@ -207,7 +207,7 @@ impl<R: Runtime> SharedState<R> {
         match state.shutdown {
             None if !state.new.is_empty() => Step::Spawn(core::mem::take(&mut state.new)),
             Some(deadline) if state.slots.is_empty() || now >= deadline => {
-                // Those that are left were told to stop, and can't have got to it yet.
+                // Those that are left were stopped, and can't have got to it yet.
                 let left = core::mem::take(&mut state.slots);
                 left.iter().for_each(|slot_state| state.ended.merge(&slot_state.metrics_if_stopped()));
                 Step::End

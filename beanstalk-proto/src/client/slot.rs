@@ -253,7 +253,7 @@ impl Slot {
         if matches!(self.state, State::Confirming(_)) { Wait::No } else { self.wait }
     }
 
-    /// What can have become of the request, if no reply comes any more and so much was handed out.
+    /// What can have become of the request, if no reply comes any more and so much was flushed.
     pub(super) const fn lost(&self, handed_out: u64) -> Lost {
         if self.sent.end > handed_out { Lost::NotSent } else { Lost::Unknown }
     }

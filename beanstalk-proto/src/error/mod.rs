@@ -291,7 +291,7 @@ impl fmt::Display for Refusal<'_> {
                 let bytes = Bytes::of(bytes);
                 write!(
                     f,
-                    "JOB_TOO_BIG: {bytes} are over the server's max-job-size, which beanstalkd is told with -z (65,535 unless it is)"
+                    "JOB_TOO_BIG: {bytes} are over the server's max-job-size, which is set by beanstalkd's -z (65,535 by default)"
                 )
             }
             (&Subject::Body(bytes), CommandError::OutOfMemory) => {

@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "a test says what it counts on"
+    reason = "a test asserts what it counts on"
 )]
 
 use super::*;

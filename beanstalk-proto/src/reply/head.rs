@@ -206,7 +206,7 @@ fn behind_line_end(rest: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, reason = "a test says what it counts on")]
+    #![allow(clippy::indexing_slicing, reason = "a test asserts what it counts on")]
 
     use super::*;
 

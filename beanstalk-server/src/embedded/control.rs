@@ -33,7 +33,7 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    /// Shows the state, and says whether to show the next one.
+    /// Shows the state, and returns whether to show the next one.
     pub(super) fn show(&mut self, stats: &ServerStats) -> bool {
         if self.waiting.strong_count() == 0 {
             return false;

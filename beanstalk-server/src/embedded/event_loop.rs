@@ -96,7 +96,7 @@ impl EventLoop {
         })
     }
 
-    /// Serves until a request says stop.
+    /// Serves until a request stops it.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(512);
         loop {
@@ -136,7 +136,7 @@ impl EventLoop {
         engine.into_iter().chain(accept).min()
     }
 
-    /// Takes note of what the system says about a peer's socket.
+    /// Takes note of an event of a peer's socket.
     fn note(&mut self, slot: usize, event: &mio::event::Event) {
         let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else { return };
         peer.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
@@ -317,7 +317,7 @@ impl EventLoop {
             let stats = self.engine.stats(self.clock.now());
             self.watchers.retain_mut(|watcher| watcher.show(&stats));
         }
-        // Whoever watches is told when the server is quiet, so it must look once more after there was something to do.
+        // Watchers are woken when the server is quiet, so it must look once more after there was something to do.
         if !quiet && !self.watchers.is_empty() && self.patient.is_empty() {
             self.patient.push_back(Request::Settle(None));
         }

@@ -1,4 +1,4 @@
-//! What `stats` says about this process and this machine.
+//! What `stats` reports about this process and this machine.
 
 use std::{
     collections::hash_map::RandomState,

@@ -94,7 +94,7 @@ impl Listener {
             Self::Tcp(listener) => Address::Tcp(listener.local_addr()?),
             #[cfg(unix)]
             Self::Unix(file, _) => Address::Unix(file.path().to_owned()),
-            // One without a path has no address that a client could be told.
+            // One without a path has no address that could be given to a client.
             #[cfg(unix)]
             Self::Foreign(listener) => {
                 Address::Unix(listener.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default())

@@ -38,7 +38,7 @@ use crate::engine::Engine;
 
 /// A server in this process, for as long as this value lives.
 ///
-/// Dropping it closes every connection and waits for its thread to end. Several servers know nothing of each other.
+/// Dropping it closes every connection and waits for its thread to end. Several servers are independent of each other.
 ///
 /// ```
 /// use beanstalk_server::EmbeddedServer;
@@ -92,7 +92,7 @@ impl EmbeddedServer {
         }
     }
 
-    /// What `stats` would say now. It does not count as a command.
+    /// Returns what `stats` would report now. It does not count as a command.
     ///
     /// # Panics
     ///
@@ -102,14 +102,14 @@ impl EmbeddedServer {
         self.look(|engine, now| engine.stats(now))
     }
 
-    /// What `stats-tube` would say now: `None` if there is no such tube.
+    /// Returns what `stats-tube` would report now: `None` if there is no such tube.
     #[must_use]
     pub fn stats_tube(&self, tube: &TubeName) -> Option<TubeStats> {
         let tube = tube.clone();
         self.look(move |engine, now| engine.stats_tube(now, &tube))
     }
 
-    /// What `stats-job` would say now: `None` if there is no such job.
+    /// Returns what `stats-job` would report now: `None` if there is no such job.
     #[must_use]
     pub fn stats_job(&self, id: impl Into<JobId>) -> Option<JobStats> {
         let id = id.into();
@@ -169,7 +169,7 @@ impl EmbeddedServer {
         }
     }
 
-    /// Stops the server, as dropping it does, and says how it went.
+    /// Stops the server, as dropping it does, and returns how it ended.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl Drop for EmbeddedServer {
         match self.end() {
             // A panic while another unwinds would abort the process, with all its other tests.
             Some(Err(panic)) if !thread::panicking() => std::panic::resume_unwind(panic),
-            // Nobody is left who could be told.
+            // Nobody is left to report it to.
             _ => {}
         }
     }

@@ -15,7 +15,7 @@ pub(super) struct Peer {
     pub(super) id: ConnId,
     pub(super) connection: Connection,
     pub(super) stream: Stream,
-    /// The system may have bytes to read; it tells only of changes, so this stays until a read finds nothing.
+    /// The system may have bytes to read; it signals only changes, so this stays until a read finds nothing.
     pub(super) readable: bool,
     pub(super) writable: bool,
     /// The system said that the peer will send nothing more; there may still be bytes to read before that.
@@ -62,8 +62,8 @@ impl Peer {
                 }
                 Ok(n) => {
                     self.connection.received(n);
-                    // A short read emptied the socket, and what comes later is told of; but not an end that is there
-                    // already. Where the system must be asked again to tell at all, it is asked.
+                    // A short read emptied the socket, and what comes later is signalled; but not an end that is there
+                    // already. Where the system must be asked again to signal at all, it is asked.
                     if cfg!(unix) && n < room && !self.read_closed {
                         self.readable = false;
                     }

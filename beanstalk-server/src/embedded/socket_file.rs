@@ -19,7 +19,7 @@ pub(super) struct SocketFile {
     identity: Identity,
 }
 
-/// Device and inode: what tells two files at one path apart.
+/// Device and inode: what distinguishes two files at one path.
 type Identity = (u64, u64);
 
 impl SocketFile {

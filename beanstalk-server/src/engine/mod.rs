@@ -93,7 +93,7 @@ impl Engine {
         id
     }
 
-    /// A connection says something. Commands to a connection that is gone are dropped.
+    /// Handles a command of a connection. Commands to a connection that is gone are dropped.
     ///
     /// Every [`Event::Command`] and [`Event::Refused`] is answered once through [`poll_reply`](Self::poll_reply), a
     /// reserve that waits perhaps much later. Nothing else is answered. After [`Event::Closed`] the connection is gone.

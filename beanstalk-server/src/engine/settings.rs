@@ -1,8 +1,8 @@
-//! What an engine is told at its start: it finds out nothing by itself.
+//! What an engine is given at its start: it finds out nothing by itself.
 
 use beanstalk_proto::{Dialect, server};
 
-/// How an [`Engine`](super::Engine) behaves, and what it says about itself.
+/// How an [`Engine`](super::Engine) behaves, and what it reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The longest body taken, in bytes: 65535 unless changed.
@@ -25,7 +25,7 @@ impl Default for Settings {
     }
 }
 
-/// What `stats` says about process and machine. All empty unless set.
+/// What `stats` reports about process and machine. All empty unless set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The process id.
@@ -40,7 +40,7 @@ pub struct Facts {
     pub platform: String,
 }
 
-/// The release that a server of this dialect says it is.
+/// The release that a server of this dialect reports.
 pub(super) const fn version(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::V1_12 => "1.12",

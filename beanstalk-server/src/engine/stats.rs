@@ -9,7 +9,7 @@ use beanstalk_proto::{
 
 use super::{Engine, jobs::State, settings};
 
-/// The size of a binlog file that a real server without a binlog tells.
+/// The size of a binlog file that a real server without a binlog reports.
 const BINLOG_SIZE: u64 = 10 << 20;
 
 /// What is counted over all tubes.

@@ -175,7 +175,7 @@ impl Tubes {
         self.paused.first().map(|&(until, _)| until)
     }
 
-    /// Ends one pause that is over, and says whose.
+    /// Ends one pause that is over, and returns whose.
     pub(super) fn unpause_one(&mut self, now: Instant) -> Option<TubeKey> {
         let &(_, key) = self.paused.first().filter(|&&(until, _)| until <= now)?;
         self.unpause(key);

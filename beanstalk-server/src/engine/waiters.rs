@@ -9,7 +9,7 @@
 pub(super) struct Waiter {
     /// Its slot.
     pub(super) conn: usize,
-    /// Which of its watched tubes this one is, so that it can be told when its place changes.
+    /// Which of its watched tubes this one is, so that it can be updated when its place changes.
     pub(super) watch: usize,
 }
 

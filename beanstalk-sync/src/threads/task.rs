@@ -255,7 +255,7 @@ impl Task {
             return;
         }
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        // What ends a wait early, a signal say, is looked at as if something had happened.
+        // What ends a wait early, for example a signal, is looked at as if something had happened.
         let _interrupted = poll.poll(events, left);
         for event in events.iter().filter(|event| event.token() == SOCKET) {
             let turn = core.turn.fetch_add(1, Ordering::Relaxed).saturating_add(1);

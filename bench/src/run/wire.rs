@@ -86,7 +86,7 @@ impl OnJob {
     }
 }
 
-/// The number that these digits say.
+/// The number that these digits are.
 pub(super) fn number(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))
 }

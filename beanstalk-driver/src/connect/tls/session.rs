@@ -140,7 +140,7 @@ impl TlsSession {
         }
         self.ended = self.connection.read_tls(stream)? == 0;
         if let Err(failed) = self.connection.process_new_packets() {
-            // The peer is told why, if it listens.
+            // The peer gets the reason, if it still reads.
             let _told = self.send(stream);
             return Err(error::explain(failed));
         }

@@ -326,7 +326,7 @@ fn whoever_observes_events_takes_none_from_the_listener() {
     assert_eq!(events(&mut session).last(), Some(&Event::Ended));
     // The oldest of too many go, observed or not.
     for _ in 0..100 {
-        session.tell(Event::Connected);
+        session.report(Event::Connected);
     }
     assert_eq!(core::iter::from_fn(|| session.observe_event().cloned()).count(), Session::MAX_EVENTS);
 }

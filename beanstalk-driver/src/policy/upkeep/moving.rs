@@ -183,7 +183,7 @@ impl Machine for Moving<'_> {
                     self.fail(error);
                 }
             }
-            // What the move has failed with says more.
+            // What the move has failed with is the better reason.
             Some(Asked::GiveBack) => self.held = self.held.saturating_sub(1),
             Some(Asked::Find) | None => {
                 if let Err(error) = self.finder.handle_reply(result) {

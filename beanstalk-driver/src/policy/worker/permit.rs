@@ -1,4 +1,4 @@
-//! What a slot is at, and what it may do, where others have a say in it: see [`Demand`](super::Demand).
+//! What a slot is at, and what it may do, where that depends on others: see [`Demand`](super::Demand).
 
 use super::{Awaited, Worker, event::JobEvent, held::Hold};
 use beanstalk_proto::Instant;

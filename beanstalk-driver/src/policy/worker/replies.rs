@@ -57,7 +57,7 @@ impl Worker {
                 let claim = self.reclaim.then(|| Claim::new(&job, self.session.tubes().watched().to_vec(), now));
                 self.hold(Held::new(job, claim, now));
             }
-            // Something is held that this slot knows nothing of; it will be over within the second.
+            // Something is held that this slot does not know; it will be over within the second.
             (Awaited::Reserve, Reply::DeadlineSoon, _) => self.pause = now + PACE,
             // At once, or as long after as it should be.
             (Awaited::Reserve, Reply::TimedOut, _) => {

@@ -1,6 +1,6 @@
 //! What servers write is read, and written again byte for byte; what makes no sense is told apart from what is absent.
 
-#![allow(clippy::expect_used, reason = "a test says what it counts on")]
+#![allow(clippy::expect_used, reason = "a test asserts what it counts on")]
 
 mod golden;
 mod properties;

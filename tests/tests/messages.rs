@@ -260,7 +260,7 @@ fn each_event_of_a_job_names_the_job_and_says_what_happened() {
         (buried(BuryReason::Malformed), "buried: its body is malformed"),
         (JobEvent::Moved { tube: "dead".parse().unwrap(), id }, "moved to the tube dead, as job 7"),
         (JobEvent::Lost, "lost: its connection broke, or its time to run was over"),
-        (JobEvent::Returned, "given back, as the time of the shutdown is over"),
+        (JobEvent::Returned, "given back"),
     ];
     for (event, text) in expected {
         let event = WorkerEvent::Job { server: "10.0.0.7".parse().unwrap(), id, event };

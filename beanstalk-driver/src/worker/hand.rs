@@ -12,7 +12,7 @@ use std::{sync::Mutex, thread};
 
 use super::{
     handler::{BoxError, GivenBack, HandlerError, HandlerPanicked},
-    slot_state::HeldJob,
+    slot_state::{HeldJob, Link},
 };
 use crate::{
     policy::{JobEvent, Verdict},
@@ -110,7 +110,7 @@ pub struct ConsumerJob {
 
 impl ConsumerJob {
     pub(super) fn new(job: HeldJob, hand: Arc<Hand>) -> Self {
-        Self { acker: Acker { id: job.id, hand: Some(hand) }, job }
+        Self { acker: Acker { id: job.id, link: Arc::clone(job.link()), hand: Some(hand) }, job }
     }
 
     /// Returns the job and what finishes it, apart: as where a framework keeps the one and gives the other away.
@@ -186,6 +186,8 @@ impl Deref for ConsumerJob {
 #[must_use = "a job that is dropped is given back"]
 pub struct Acker {
     id: JobId,
+    /// Whether the slot still has the job.
+    link: Arc<Link>,
     /// None once it is decided what becomes of it.
     hand: Option<Arc<Hand>>,
 }
@@ -254,7 +256,7 @@ impl Acker {
     async fn finish(mut self, outcome: Outcome) -> Result<JobEvent, Error> {
         let id = self.id;
         let Some(hand) = self.hand.take() else { return Err(Error::NotHeld { id }) };
-        if lock(&hand.0).end.is_some() {
+        if self.link.is_lost() || lock(&hand.0).end.is_some() {
             hand.decide(outcome);
             return Err(Error::NotHeld { id });
         }
@@ -304,7 +306,7 @@ mod tests {
     fn deleted(taken: bool, end: JobEvent) -> Poll<Result<(), Error>> {
         let hand = Arc::<Hand>::default();
         let slot = SlotHand(Arc::clone(&hand));
-        let acker = Acker { id: JobId(7), hand: Some(Arc::clone(&hand)) };
+        let acker = Acker { id: JobId(7), link: Arc::default(), hand: Some(Arc::clone(&hand)) };
         let mut cx = Context::from_waker(Waker::noop());
         let mut delete = pin!(acker.delete());
         assert!(delete.as_mut().poll(&mut cx).is_pending());
@@ -325,5 +327,15 @@ mod tests {
         // Its connection broke before the slot got to it: nothing was sent.
         assert!(matches!(deleted(false, JobEvent::Lost), Poll::Ready(Err(Error::NotHeld { id: JobId(7) }))));
         assert!(matches!(deleted(true, JobEvent::Lost), Poll::Ready(Err(Error::Closed { lost: Lost::Unknown }))));
+    }
+
+    #[test]
+    fn a_job_that_is_known_to_be_lost_is_not_sent() {
+        let hand = Arc::<Hand>::default();
+        let link = Arc::<Link>::default();
+        link.lose();
+        let acker = Acker { id: JobId(7), link, hand: Some(hand) };
+        let deleted = pin!(acker.delete()).poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(deleted, Poll::Ready(Err(Error::NotHeld { id: JobId(7) }))));
     }
 }

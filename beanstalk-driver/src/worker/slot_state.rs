@@ -178,6 +178,10 @@ impl Link {
         self.lost.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     /// The job is finished without its handler.
     pub(super) fn time_out(&self) {
         self.timed_out.store(true, Ordering::Relaxed);
@@ -240,6 +244,10 @@ impl HeldJob {
         Self { job, slot_state, link }
     }
 
+    pub(super) const fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
     /// The server that the job is from.
     #[must_use]
     pub fn server(&self) -> &Endpoint {
@@ -250,7 +258,7 @@ impl HeldJob {
     /// now, and what the handler comes to changes nothing.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.link.lost.load(Ordering::Relaxed)
+        self.link.is_lost()
     }
 
     /// Whether its handler has run for longer than [`WorkerBuilder::handler_timeout`](super::WorkerBuilder::handler_timeout) allows. A

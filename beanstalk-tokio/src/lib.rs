@@ -62,6 +62,9 @@
 //! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
+//! `examples/service/` in the repository is a whole web service, with axum: its handlers put jobs, a worker in the same program does
+//! them, and SIGTERM lets both finish.
+//!
 //! # Cancellation
 //!
 //! Any call may be dropped at any await. What it sent is finished by the next call on the connection; its reply is read

@@ -10,6 +10,7 @@ mod picture;
 mod producer;
 mod proxy;
 mod report;
+mod restarts;
 mod rounds;
 mod run;
 mod scale;
@@ -82,6 +83,8 @@ enum Measure {
     Load,
     /// Clearing and scanning beside a bare socket, behind a proxy, and what a scan costs another client
     Upkeep,
+    /// The shared client of many tasks and threads, through restarts of its server
+    Restarts,
 }
 
 #[derive(Debug, Subcommand)]
@@ -118,7 +121,7 @@ enum What {
 }
 
 impl Measure {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Counts,
         Self::Core,
         Self::Serial,
@@ -132,6 +135,7 @@ impl Measure {
         Self::Servers,
         Self::Load,
         Self::Upkeep,
+        Self::Restarts,
     ];
 
     const fn name(self) -> &'static str {
@@ -149,6 +153,7 @@ impl Measure {
             Self::Servers => "servers",
             Self::Load => "load",
             Self::Upkeep => "upkeep",
+            Self::Restarts => "restarts",
         }
     }
 
@@ -169,6 +174,7 @@ impl Measure {
             Self::Servers => scale::servers(rounds)?,
             Self::Load => scale::load(rounds)?,
             Self::Upkeep => upkeep::report(rounds)?,
+            Self::Restarts => restarts::report()?,
         };
         println!("{text}");
         if let Some(document) = &how.write {

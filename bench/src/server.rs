@@ -66,12 +66,28 @@ const MAX_JOB_SIZE: &str = "16777216";
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    kind: Kind,
     pub(crate) port: u16,
 }
 
 impl Server {
     pub(crate) fn start(kind: Kind) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let mut server = Self { child: Self::spawn(kind, port)?, kind, port };
+        server.wait_until_it_listens()?;
+        Ok(server)
+    }
+
+    /// Kills it, and starts it again after so long, on the same port.
+    pub(crate) fn restart(&mut self, away: Duration) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        thread::sleep(away);
+        self.child = Self::spawn(self.kind, self.port)?;
+        self.wait_until_it_listens()
+    }
+
+    fn spawn(kind: Kind, port: u16) -> Result<Child> {
         let mut command = on_core("1");
         match kind {
             Kind::Beanstalkd => command.arg(env::var("BEANSTALKD").unwrap_or_else(|_| "beanstalkd".to_owned())),
@@ -81,10 +97,7 @@ impl Server {
             command.args(["-z", MAX_JOB_SIZE]);
         }
         command.args(["-l", "127.0.0.1", "-p", &port.to_string()]);
-        let child = command.stdin(Stdio::null()).spawn().context("could not start taskset and the server")?;
-        let mut server = Self { child, port };
-        server.wait_until_it_listens()?;
-        Ok(server)
+        command.stdin(Stdio::null()).spawn().context("could not start taskset and the server")
     }
 
     fn wait_until_it_listens(&mut self) -> Result<()> {
@@ -99,6 +112,10 @@ impl Server {
             thread::sleep(Duration::from_millis(2));
         }
         Ok(())
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// `taskset` becomes the server, so this is the server's own.

@@ -3,37 +3,37 @@
 //! [`Client`] is one connection; every command of the protocol is one of its methods. The protocol itself is
 //! [`beanstalk_proto`]: this crate only moves its bytes.
 //!
-//! ```no_run
-//! use beanstalk_sync::{Client, Reserved};
+//! A worker:
 //!
-//! # fn main() -> Result<(), beanstalk_sync::Error> {
-//! let mut client = Client::connect("localhost:11300")?;
-//! client.watch("urls-to-fetch")?;
-//! // Work until nothing has come for a second.
-//! loop {
-//!     match client.reserve_with_timeout(1)? {
-//!         Reserved::Job(job) => {
-//!             println!("fetching {}", job.text().unwrap_or("something that is not text"));
-//!             client.delete(job.id)?;
-//!         }
-//!         Reserved::TimedOut => return Ok(()),
-//!         // A job that is held besides is about to expire: `touch` it. Until then the server answers at once. Here none is held.
-//!         Reserved::DeadlineSoon => std::thread::sleep(std::time::Duration::from_millis(100)),
-//!     }
+//! ```no_run
+//! use beanstalk_sync::{HeldJob, Verdict, Worker};
+//!
+//! fn send(job: HeldJob) -> Result<Verdict, std::str::Utf8Error> {
+//!     println!("sending: {}", job.text()?);
+//!     Ok(Verdict::Done) // or retry_after, Bury; an error or a panic is Failed
 //! }
-//! # }
+//!
+//! fn main() -> Result<(), beanstalk_sync::Error> {
+//!     let worker = Worker::builder().servers(["queue-1:11300", "queue-2:11300"]).tube("emails").concurrency(4).build()?;
+//!     let _handle = worker.handle(); // from anywhere: handle.shutdown(within), handle.metrics()
+//!     let metrics = worker.run(send);
+//!     println!("{} sent, {} buried", metrics.done, metrics.buried);
+//!     Ok(())
+//! }
 //! ```
+//!
+//! # Which type do I want?
 //!
 //! | you want | use |
 //! |---|---|
-//! | one command and its reply | a method of [`Client`] |
+//! | jobs worked on: heartbeat, retries, reconnects, shutdown | [`Worker`] |
+//! | one connection with full control; to reserve by hand | a [`Client`] |
 //! | many commands, fast | [`Client::call_all`] |
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
 //! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`] with a [`Transport`] |
 //! | to put and look from many threads | one [`SharedClient`], cloned |
 //! | to stay connected | [`Session`] and its [`JobHandle`]s |
-//! | jobs worked on, and the rest taken care of | [`Worker`] |
 //! | jobs one by one, owned and kept alive | [`Consumer`] |
 //! | to put jobs on several servers | [`Producer`] |
 //! | a tube emptied, kicked, moved, or waited for | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
@@ -53,9 +53,6 @@
 //! `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in sync. One call can be given
 //! another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request and reading the reply, however
 //! slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s. On a stream of your own see [`Transport::set_deadline`].
-//!
-//! It is a bound of the whole call: other clients' read timeouts often bound the wait for each piece of data instead, so that a peer that
-//! sends a byte now and then is waited for as long as it likes, and exempt every reserve, `reserve_with_timeout` too.
 //!
 //! # Features
 //!

@@ -22,23 +22,20 @@
 //! A worker:
 //!
 //! ```no_run
-//! use beanstalk_tokio::{Client, Error, Reserved};
+//! use beanstalk_tokio::{HeldJob, Verdict, Worker};
 //!
-//! async fn work() -> Result<(), Error> {
-//!     let mut client = Client::connect("localhost:11300").await?;
-//!     client.watch("urls-to-fetch").await?;
-//!     // Work until nothing has come for a minute.
-//!     loop {
-//!         match client.reserve_with_timeout(60).await? {
-//!             Reserved::Job(job) => {
-//!                 println!("fetching {:?}", job.text());
-//!                 client.delete(job.id).await?;
-//!             }
-//!             Reserved::TimedOut => return client.disconnect().await,
-//!             // A job that is held besides is about to expire: `touch` it. Until then the server answers at once. Here none is held.
-//!             Reserved::DeadlineSoon => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
-//!         }
-//!     }
+//! async fn send(job: HeldJob) -> Result<Verdict, std::str::Utf8Error> {
+//!     println!("sending: {}", job.text()?);
+//!     Ok(Verdict::Done) // or retry_after, Bury; an error or a panic is Failed
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), beanstalk_tokio::Error> {
+//!     let worker = Worker::builder().servers(["queue-1:11300", "queue-2:11300"]).tube("emails").concurrency(4).build()?;
+//!     let _handle = worker.handle(); // from anywhere: handle.shutdown(within), handle.metrics()
+//!     let metrics = worker.run(send).await;
+//!     println!("{} sent, {} buried", metrics.done, metrics.buried);
+//!     Ok(())
 //! }
 //! ```
 //!
@@ -46,13 +43,12 @@
 //!
 //! | you want | use |
 //! |---|---|
-//! | anything that reserves, by hand | a [`Client`] for each |
-//! | a producer that is one task | a [`Client`] |
+//! | a worker that reconnects, touches, retries and shuts down | a [`Worker`] |
+//! | one connection with full control; to reserve by hand; a producer that is one task | a [`Client`] |
 //! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned |
 //! | many commands, fast | [`Client::call_all`] |
 //! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
-//! | a worker that reconnects, touches, retries and shuts down | a [`Worker`] |
 //! | jobs one by one, owned and kept alive, as a stream | a [`Consumer`] |
 //! | a client that outlives its connections | a [`Session`] |
 //! | to put on several servers | a [`Producer`] |
@@ -87,9 +83,6 @@
 //! timeout of `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in
 //! sync. One call can be given another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request
 //! and reading the reply, however slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s.
-//!
-//! It is a bound of the whole call: other clients' read timeouts often bound the wait for each piece of data instead, so that a peer that
-//! sends a byte now and then is waited for as long as it likes, and exempt every reserve, `reserve_with_timeout` too.
 //!
 //! # TLS, tokens, tunnels
 //!

@@ -179,6 +179,7 @@ mod tests {
             assert_eq!(heartbeat.poll_beat(at(touch - 1)), None);
             assert_eq!(heartbeat.poll_beat(at(touch)), Some(Beat::Touch));
             heartbeat.handle_touched();
+            assert_eq!(heartbeat.expires(), at(touch + 60_000));
         }
     }
 

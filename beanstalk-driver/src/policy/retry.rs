@@ -214,10 +214,16 @@ mod tests {
 
     #[test]
     fn delays_double_until_the_job_is_buried() {
-        let policy = RetryPolicy { bury_after: NonZeroU32::new(4), ..RetryPolicy::default() };
+        let policy = RetryPolicy::default().bury_after(NonZeroU32::new(4));
         let after = [0, 1, 2, 3, 4].map(|failures| policy.failed(failures, 0));
         let release = |seconds: u32| Failed::Release(seconds.into());
         assert_eq!(after, [release(1), release(2), release(4), Failed::Bury, Failed::Bury]);
+    }
+
+    #[test]
+    fn a_whole_delay_may_be_left_to_chance_and_no_more() {
+        assert_eq!(RetryPolicy::default().jitter(100).check(), Ok(()));
+        assert!(matches!(RetryPolicy::default().jitter(101).check(), Err(ArgumentError::Setting { .. })));
     }
 
     #[test]

@@ -154,9 +154,9 @@ impl<R: Runtime> Inner<R> {
         let id = state.servers.add(&route.endpoint().to_string());
         if state.link(id).is_none() {
             state.links.push(Link { id, route, client: None, failed: None });
-            // It is new, and so healthy.
-            state.changes = state.changes.wrapping_add(1);
         }
+        // It is new, or no longer taken for one that refuses.
+        state.changes = state.changes.wrapping_add(1);
         let woken = mem::take(&mut state.waiting);
         drop(state);
         woken.into_values().for_each(Waker::wake);

@@ -373,3 +373,7 @@ fn timed_out(put: &Put<'_>, waited: Duration) -> Error {
     let expect = put.expect();
     Error::TimedOut { command: expect.command(), subject: expect.about(), waited, lost: Lost::NotSent }
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::panic, reason = "a test that goes wrong may panic")]
+mod tests;

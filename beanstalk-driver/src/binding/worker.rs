@@ -185,6 +185,7 @@ macro_rules! __builder_methods {
             /// |---|---|---|
             /// | a future | is dropped | takes the next job |
             /// | a function that blocks | runs on: `HeldJob::is_timed_out` is true, and what it returns changes nothing | takes the next job once it has returned |
+            /// | the owner of a job from a consumer | keeps it in vain: what would finish it fails with `NotHeld` | takes the next job |
             ///
             /// Its job is no longer touched, but released, buried or moved at once, so somebody else may get it while a function runs on.
             fn handler_timeout(self, after: ::core::time::Duration) -> Self {

@@ -371,7 +371,9 @@ impl<R: Runtime> Slot<R> {
             running.link.time_out();
         }
         self.finished(Outcome::TimedOut(after));
-        if R::Handlers::BLOCKS && self.running.is_some() {
+        // A consumer's job is with its owner, whom the slot does not run.
+        let runs_on = R::Handlers::BLOCKS && !matches!(*self.handlers, Handlers::Calls);
+        if runs_on && self.running.is_some() {
             self.machine.handle_left_running();
         } else {
             self.running = None;

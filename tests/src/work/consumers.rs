@@ -244,6 +244,20 @@ pub(super) async fn a_job_ends_as_its_owner_decides<R: Host>(stand: Stand) {
     assert_eq!((ends, metrics.reserved), ((1, 3, 2, 2), 6));
 }
 
+pub(super) async fn a_job_that_is_held_for_too_long_is_its_owners_no_more<R: Host>(stand: Stand) {
+    let server = stand.server();
+    put(&mut client(&server), "x");
+    let retry = RetryPolicy::default().first(Duration::ZERO);
+    let builder = consumer::<R>(&server).retry(retry).handler_timeout(Duration::from_millis(200));
+    let consumer = builder.build().unwrap();
+    let held = next(&consumer).await;
+    // Its slot does not wait for the owner, whether or not that blocks.
+    let again = consumer.next_timeout(LONG).await.expect("it is tried again");
+    assert_eq!(again.id, held.id);
+    assert!(held.is_timed_out());
+    assert!(matches!(held.delete().await, Err(Error::NotHeld { id }) if id == again.id));
+}
+
 pub(super) async fn several_servers_are_consumed_and_restarts_survived<R: Host>(stand: Stand) {
     let (mut first, second) = (stand.server(), stand.server());
     put(&mut client(&first), "held");

@@ -125,6 +125,7 @@ scenarios! {
         a_call_that_is_dropped_with_its_job_gives_it_back
         held_jobs_are_kept_alive_and_finished_anywhere
         a_job_ends_as_its_owner_decides
+        a_job_that_is_held_for_too_long_is_its_owners_no_more
         several_servers_are_consumed_and_restarts_survived
         a_shutdown_lets_jobs_in_hand_be_finished_until_its_deadline
         a_consumer_that_is_dropped_leaves_the_jobs_in_hand_to_be_finished

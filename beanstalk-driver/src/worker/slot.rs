@@ -141,19 +141,13 @@ impl<R: Runtime> Slot<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.slot_state.register(cx.waker());
         loop {
-            let shutdown = self.slot_state.shutdown();
-            if let Some(deadline) = shutdown {
+            if let Some(deadline) = self.slot_state.shutdown() {
                 self.machine.handle_shutdown(deadline);
             }
-            // The machine knows of no question, so it is asked for nothing meanwhile.
             let now = self.now();
-            let is_free = !self.is_answering() || shutdown.is_some_and(|deadline| now >= deadline);
-            let action = if is_free {
-                self.machine.handle_permit(self.shared.permit(&self.slot_state, self.machine.stage(), now));
-                self.machine.poll_action(now)
-            } else {
-                Action::Wait(shutdown)
-            };
+            self.machine.handle_asking(self.is_answering());
+            self.machine.handle_permit(self.shared.permit(&self.slot_state, self.machine.stage(), now));
+            let action = self.machine.poll_action(now);
             let until = match action {
                 Action::Connect => {
                     self.connect();

@@ -78,6 +78,8 @@ pub struct Worker {
     handler_timeout: Option<Duration>,
     /// A handler runs on whose job was finished without it.
     left_running: bool,
+    /// The connection is busy with a question of the handler's.
+    asking: bool,
     session: Session,
     held: Option<Held>,
     awaited: Option<Awaited>,
@@ -121,6 +123,7 @@ impl Worker {
             learns_first: config.learns_first,
             handler_timeout: config.handler_timeout,
             left_running: false,
+            asking: false,
             session: Session::new(&session, Tubes::watching(config.tubes.iter().cloned()), seed),
             held: None,
             awaited: None,
@@ -179,7 +182,7 @@ impl Worker {
 
     /// What to do but for the handler.
     fn next_action(&mut self, now: Instant) -> Action {
-        if self.awaited.is_some() || self.is_idle_until_the_handler_ends() {
+        if self.asking || self.awaited.is_some() || self.is_idle_until_the_handler_ends() {
             return Action::Wait(self.shutdown);
         }
         if let (None, Permit::Wait(until)) = (&self.held, self.permit) {
@@ -295,6 +298,11 @@ impl Worker {
         if let Some(held) = &mut self.held {
             held.handle_decision(verdict);
         }
+    }
+
+    /// The connection is busy with a question of the handler's, or no longer: until then nothing else is sent.
+    pub const fn handle_asking(&mut self, asking: bool) {
+        self.asking = asking;
     }
 
     /// The statistics of the job in hand were asked for by its handler, which spares the slot from asking.

@@ -4,7 +4,7 @@ use alloc::{string::String, vec};
 use core::{num::NonZeroU32, time::Duration};
 
 use super::{
-    super::{BuryReason, JobEvent, Metrics, Outcome, Verdict, WorkerConfig},
+    super::{Action, BuryReason, JobEvent, Metrics, Outcome, Verdict, WorkerConfig},
     server::State,
     world::{World, at},
 };
@@ -83,6 +83,19 @@ fn a_handler_that_takes_too_long_has_failed_and_is_tried_again_and_buried_at_las
     let touches = world.sent.iter().filter(|(_, command)| matches!(command, Command::Touch { .. }));
     assert!(touches.clone().count() > 9);
     assert!(touches.map(|(when, _)| *when).all(|when| when < at(90_000 + 1100 + 90_000 + 2100 + 90_100)));
+}
+
+#[test]
+fn a_handler_is_given_up_in_its_time_though_what_it_asked_is_not_answered() {
+    let timeout = Duration::from_secs(90);
+    let mut world = World::calm(&WorkerConfig { handler_timeout: Some(timeout), ..thrice() });
+    world.script([(3_600_000, Verdict::Done)]);
+    world.put(60, 7);
+    world.run_until(at(10_000));
+    world.worker.handle_asking(true);
+    // Not even a touch that is due.
+    let Action::Wait(Some(until)) = world.worker.poll_action(at(80_000)) else { panic!("the connection is busy") };
+    assert_eq!(world.worker.poll_action(until), Action::GiveUp(timeout));
 }
 
 #[test]

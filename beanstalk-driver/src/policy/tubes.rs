@@ -165,6 +165,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "std")]
     #[test]
     fn a_greeting_selects_the_tubes_that_a_connection_begins_with() {
         let greeting = [

@@ -152,7 +152,7 @@ pub use shared::{SharedClient, SharedDriver, SharedReply};
 #[cfg(feature = "std")]
 pub use upkeep::{ExportError, ExportReader, ExportWriter};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
-#[cfg(feature = "json")]
+#[cfg(all(feature = "std", feature = "json"))]
 pub use worker::Json;
 #[cfg(feature = "std")]
 pub use worker::{

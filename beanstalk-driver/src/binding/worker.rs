@@ -195,8 +195,8 @@ macro_rules! __builder_methods {
             /// Sets how many jobs are worked on at a time, of all servers together: no limit unless changed.
             ///
             /// Servers that have jobs take turns, and an empty one keeps nobody waiting. With several servers, one of them may have
-            /// handed over a job that is beyond the limit: it is kept alive for a second, for a place that becomes free meanwhile, and
-            /// else given back by closing its connection.
+            /// handed over a job that is beyond the limit: it waits for a place until nothing more has been wanted for a second, and is
+            /// then given back by closing its connection.
             fn concurrency(self, jobs: usize) -> Self {
                 Self(self.0.concurrency(jobs))
             }

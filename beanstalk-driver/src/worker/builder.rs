@@ -139,8 +139,8 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// Sets how many jobs are worked on at a time, of all servers together: no limit unless changed.
     ///
     /// Servers that have jobs take turns, and an empty one keeps nobody waiting. With several servers, one of them may have handed
-    /// over a job that is beyond the limit: it is kept alive for a second, for a handler that ends meanwhile, and else given back by closing its
-    /// connection.
+    /// over a job that is beyond the limit: it waits for a handler to end until nothing more has been wanted for a second, and is then given back
+    /// by closing its connection.
     pub fn concurrency(mut self, jobs: usize) -> Self {
         self.concurrency = Some(jobs);
         self

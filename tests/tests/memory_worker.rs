@@ -56,12 +56,12 @@ fn serve(mut stream: TcpStream) -> std::io::Result<()> {
 
 /// What the heap grew by from the first fifth of the jobs to the last.
 fn growth<B: Binding>(jobs: u64) {
-    let _bound = watchdog::bound();
+    // A build without optimization does some thousand a second.
+    let _bound = watchdog::bound_to(watchdog::LIMIT * u32::try_from(1 + jobs / 50_000).unwrap());
     let worker = B::work(Setup::new(&endless()));
     let start = Instant::now();
     let until = |done| {
         while worker.handle.metrics().done < done {
-            assert!(start.elapsed() < Duration::from_secs(600), "{}: {:?}", B::NAME, worker.handle.metrics());
             thread::sleep(Duration::from_millis(1));
         }
         MEMORY.current_usage()

@@ -2,7 +2,6 @@
 
 use alloc::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     vec::Vec,
 };
 use core::{
@@ -11,8 +10,8 @@ use core::{
 };
 use std::sync::Mutex;
 
-use super::{hand::ConsumerJob, state::SharedState};
-use crate::runtime::{Runtime, lock};
+use super::hand::ConsumerJob;
+use crate::runtime::lock;
 
 #[derive(Default)]
 pub(super) struct Calls(Mutex<State>);
@@ -32,17 +31,66 @@ struct State {
 }
 
 impl Calls {
-    /// Gives a job to the call that waits longest. Without one it is given back.
-    pub(super) fn deliver<R: Runtime>(&self, job: ConsumerJob, shared: &SharedState<R>) {
+    /// Gives a job to the call that waits longest. Without one it is given back. As everywhere here, `waiting` receives how many wait
+    /// from then on, in the order in which that changes.
+    pub(super) fn deliver(&self, job: ConsumerJob, waiting: impl FnOnce(usize)) {
         let mut state = lock(&self.0);
         let Some((call, waker)) = state.waiting.pop_front() else {
             drop(state);
             return drop(job);
         };
         state.came.insert(call, job);
-        shared.set_waiting(state.waiting.len());
+        waiting(state.waiting.len());
         drop(state);
         waker.wake();
+    }
+
+    /// Waits for a job in the place of this number, which it takes if it has none, and gives up with the job, or the end of all.
+    pub(super) fn poll_job(
+        &self,
+        place: &mut Option<u64>,
+        cx: &Context<'_>,
+        waiting: impl FnOnce(usize),
+    ) -> Poll<Option<ConsumerJob>> {
+        let mut state = lock(&self.0);
+        if let Some(job) = place.and_then(|number| state.came.remove(&number)) {
+            *place = None;
+            return Poll::Ready(Some(job));
+        }
+        if state.closed {
+            drop(state);
+            self.leave(place, waiting);
+            return Poll::Ready(None);
+        }
+        match *place {
+            Some(number) => {
+                if let Some((_, waker)) = state.waiting.iter_mut().find(|(waiting, _)| *waiting == number) {
+                    waker.clone_from(cx.waker());
+                }
+            }
+            None => {
+                state.begun = state.begun.saturating_add(1);
+                let number = state.begun;
+                *place = Some(number);
+                state.waiting.push_back((number, cx.waker().clone()));
+                waiting(state.waiting.len());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Gives up a place. A job that has come for it is given back.
+    pub(super) fn leave(&self, place: &mut Option<u64>, waiting: impl FnOnce(usize)) {
+        let Some(number) = place.take() else { return };
+        let mut state = lock(&self.0);
+        let came = state.came.remove(&number);
+        let before = state.waiting.len();
+        state.waiting.retain(|(waiting, _)| *waiting != number);
+        if state.waiting.len() < before {
+            waiting(state.waiting.len());
+        }
+        drop(state);
+        drop(came);
     }
 
     /// No other job will come.
@@ -74,65 +122,5 @@ impl Calls {
             state.ends.push(cx.waker().clone());
         }
         Poll::Pending
-    }
-}
-
-/// A call for the next job. Dropping it ends the wait; a job that has come for it is given back.
-pub(super) struct Call<R: Runtime> {
-    shared: Arc<SharedState<R>>,
-    /// Its number, if it waits.
-    number: Option<u64>,
-}
-
-impl<R: Runtime> Call<R> {
-    pub(super) const fn new(shared: Arc<SharedState<R>>) -> Self {
-        Self { shared, number: None }
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<ConsumerJob>> {
-        let mut state = lock(&self.shared.calls.0);
-        if let Some(job) = self.number.and_then(|number| state.came.remove(&number)) {
-            self.number = None;
-            return Poll::Ready(Some(job));
-        }
-        if state.closed {
-            drop(state);
-            self.leave();
-            return Poll::Ready(None);
-        }
-        match self.number {
-            Some(number) => {
-                if let Some((_, waker)) = state.waiting.iter_mut().find(|(waiting, _)| *waiting == number) {
-                    waker.clone_from(cx.waker());
-                }
-            }
-            None => {
-                state.begun = state.begun.saturating_add(1);
-                let number = state.begun;
-                self.number = Some(number);
-                state.waiting.push_back((number, cx.waker().clone()));
-                self.shared.set_waiting(state.waiting.len());
-            }
-        }
-        Poll::Pending
-    }
-
-    fn leave(&mut self) {
-        let Some(number) = self.number.take() else { return };
-        let mut state = lock(&self.shared.calls.0);
-        let came = state.came.remove(&number);
-        let before = state.waiting.len();
-        state.waiting.retain(|(waiting, _)| *waiting != number);
-        if state.waiting.len() < before {
-            self.shared.set_waiting(state.waiting.len());
-        }
-        drop(state);
-        drop(came);
-    }
-}
-
-impl<R: Runtime> Drop for Call<R> {
-    fn drop(&mut self) {
-        self.leave();
     }
 }

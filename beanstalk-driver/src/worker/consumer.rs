@@ -10,14 +10,12 @@ use core::{
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 use std::sync::Mutex;
 
-use super::{
-    Worker, WorkerBuilder, WorkerHandle, calls::Call, hand::ConsumerJob, handlers::Handlers, state::SharedState,
-};
+use super::{Worker, WorkerBuilder, WorkerHandle, hand::ConsumerJob, handlers::Handlers, state::SharedState};
 use crate::{
     policy::Metrics,
     runtime::{Alarm, Runtime, lock},
@@ -174,5 +172,30 @@ impl<R: Runtime> Drop for Ended<R> {
 impl<R: Runtime> Drop for Consumer<R> {
     fn drop(&mut self) {
         self.shared.shut_down(Duration::MAX);
+    }
+}
+
+/// A call for the next job. Dropping it ends the wait; a job that has come for it is given back.
+struct Call<R: Runtime> {
+    shared: Arc<SharedState<R>>,
+    /// Its place among those that wait, if it does.
+    place: Option<u64>,
+}
+
+impl<R: Runtime> Call<R> {
+    const fn new(shared: Arc<SharedState<R>>) -> Self {
+        Self { shared, place: None }
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<ConsumerJob>> {
+        let Self { shared, place } = self;
+        shared.calls.poll_job(place, cx, |calls| shared.set_waiting(calls))
+    }
+}
+
+impl<R: Runtime> Drop for Call<R> {
+    fn drop(&mut self) {
+        let Self { shared, place } = self;
+        shared.calls.leave(place, |calls| shared.set_waiting(calls));
     }
 }

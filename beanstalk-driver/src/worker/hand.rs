@@ -12,7 +12,7 @@ use std::{sync::Mutex, thread};
 
 use super::{
     handler::{BoxError, GivenBack, HandlerError, HandlerPanicked},
-    slot_state::{HeldJob, Link},
+    held_job::{HeldJob, Link},
 };
 use crate::{
     policy::{JobEvent, Verdict},

@@ -8,7 +8,7 @@ use core::{
 
 use super::{
     handler::{BoxError, HandlerResult},
-    slot_state::HeldJob,
+    held_job::HeldJob,
 };
 use crate::{
     observe::JobSpan,

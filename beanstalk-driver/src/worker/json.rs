@@ -1,6 +1,6 @@
 //! JSON as a handler's argument.
 
-use super::{handler::BoxError, handlers::FromJob, slot_state::HeldJob};
+use super::{handler::BoxError, handlers::FromJob, held_job::HeldJob};
 use serde::de::DeserializeOwned;
 
 /// The body of a job as a value of `T`, to be a handler's argument: `async fn send(Json(mail): Json<Mail>)`.

@@ -9,6 +9,7 @@ mod consumer;
 mod hand;
 mod handler;
 mod handlers;
+mod held_job;
 #[cfg(feature = "json")]
 mod json;
 mod slot;
@@ -27,9 +28,9 @@ pub use hand::{Acker, ConsumerJob};
 pub use handler::{BoxError, Failure, HandlerError, HandlerPanicked, HandlerResult, HandlerTimedOut};
 pub use handlers::{FromJob, HandlerOutput};
 use handlers::{Handler, Handlers};
+pub use held_job::{HeldJob, JobDetails};
 #[cfg(feature = "json")]
 pub use json::Json;
-pub use slot_state::{HeldJob, JobDetails};
 use state::{SharedState, Step};
 
 /// Takes jobs from one server or several and gives them to a handler, until it is shut down.

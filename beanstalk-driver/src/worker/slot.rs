@@ -24,7 +24,8 @@ use super::{
     hand::{ConsumerJob, Hand, SlotHand},
     handler::{BoxError, Failure, GivenBack, HandlerPanicked, HandlerTimedOut, is_malformed},
     handlers::{Handlers, Run},
-    slot_state::{HeldJob, Link, SlotState},
+    held_job::{HeldJob, Link},
+    slot_state::SlotState,
     state::SharedState,
 };
 use crate::{
@@ -283,7 +284,7 @@ impl<R: Runtime> Slot<R> {
     fn hand_out(&mut self, job: HeldJob) -> Run {
         let hand = Arc::<Hand>::default();
         self.hand = Some(SlotHand(Arc::clone(&hand)));
-        self.shared.calls.deliver(ConsumerJob::new(job, Arc::clone(&hand)), &self.shared);
+        self.shared.calls.deliver(ConsumerJob::new(job, Arc::clone(&hand)), |calls| self.shared.set_waiting(calls));
         Box::pin(hand.outcome())
     }
 

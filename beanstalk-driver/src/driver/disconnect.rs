@@ -20,10 +20,12 @@ impl Disconnect {
         Self { until: connection.config().reply_timeout.map(|timeout| now + timeout) }
     }
 
+    /// Pending at `limit` as well, which the caller looks after.
     pub(crate) fn poll<T: PollTransport>(
         &mut self,
         connection: &mut Connection,
         link: &mut Link<T>,
+        limit: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         if link.transport.is_inherited() {
@@ -42,7 +44,7 @@ impl Disconnect {
             }
             let begun = connection.wants_half_close();
             let moved = |connection: &mut Connection| connection.is_ended() || connection.wants_half_close() != begun;
-            if let Err(error) = ready!(link.poll(connection, None, cx, moved)) {
+            if let Err(error) = ready!(link.poll(connection, limit, cx, moved)) {
                 return Poll::Ready(Err(fail::<T>(connection, error)));
             }
         }

@@ -241,7 +241,7 @@ impl<T: PollTransport> Driver<T> {
     /// [`Error::TimedOut`] if the server did not end it in time, or what the transport failed with.
     pub async fn disconnect(mut self) -> Result<(), Error> {
         let mut disconnect = Disconnect::new(&mut self.connection, &self.link);
-        poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.link, cx)).await
+        poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.link, None, cx)).await
     }
 
     pub(crate) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {

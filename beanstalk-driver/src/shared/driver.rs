@@ -291,10 +291,16 @@ impl Mover {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Result<(), Error>>> {
         let lost = Lost::Unknown;
+        let first = state.first_to_give_up().map(|at| state.link.clocks.transport_time(at));
         if state.is_closing() || self.disconnect.is_some() {
             let connection = &mut state.link.connection;
             let disconnect = self.disconnect.get_or_insert_with(|| Disconnect::new(connection, link));
-            return disconnect.poll(connection, link, cx).map(Err);
+            if let Poll::Ready(end) = disconnect.poll(connection, link, first, cx) {
+                return Poll::Ready(Err(end));
+            }
+            ready!(link.poll_until(first, cx));
+            state.wake_late(state.link.clocks.runtime_time(link.transport.now()));
+            return Poll::Ready(Ok(()));
         }
         if let Poll::Ready(end) = state.link.connection.poll_closed() {
             return Poll::Ready(Err(end.and(Err(Error::Closed { lost }))));
@@ -316,7 +322,6 @@ impl Mover {
             state.link.moved = now;
         }
         let silent_until = silent_until(inner, state);
-        let first = state.first_to_give_up().map(|at| state.link.clocks.transport_time(at));
         let limit = [first, silent_until].into_iter().flatten().min();
         match link.poll_once(&mut state.link.connection, limit, cx) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(())),

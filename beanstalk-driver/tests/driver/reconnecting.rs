@@ -410,6 +410,22 @@ fn a_client_that_is_disconnected_ends_in_order_for_all_its_handles() {
 }
 
 #[test]
+fn a_call_that_is_in_flight_when_its_client_is_disconnected_ends_in_its_own_time() {
+    let runtime = Virtual::default();
+    let (client, wire) = connected(&runtime, config());
+    wire.world().silent = true;
+    let hasty = client.with_timeout(Timeout::After(DELAY));
+    let mut call = Asleep::new(hasty.call(Peek::new(1)));
+    runtime.run();
+    let mut over = pin!(client.disconnect());
+    assert!(settle(over.as_mut()).is_none());
+    runtime.run();
+    pass(&runtime, DELAY);
+    let error = call.wake_up().expect("its time is over").unwrap_err();
+    assert!(matches!(error, Error::TimedOut { lost: Lost::Unknown, waited: DELAY, .. }), "{error}");
+}
+
+#[test]
 fn a_client_that_is_disconnected_ends_with_the_runtime_of_its_task() {
     let runtime = Virtual::default();
     let (client, wire) = connected(&runtime, config());

@@ -1,0 +1,56 @@
+//! What a client that outlives its connections reports of them.
+
+use alloc::boxed::Box;
+use core::{fmt, time::Duration};
+
+/// What happened to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum Event {
+    /// There is a connection.
+    Connected,
+    /// Its tubes are restored: requests go through.
+    Restored,
+    /// The connection broke, or could not be made.
+    Lost {
+        /// The error.
+        reason: Box<str>,
+    },
+    /// There is no connection because one side refuses the other, or cannot understand it: see
+    /// [`Error::is_refusal`](beanstalk_proto::Error::is_refusal). A session makes the next attempt with its next call, and a worker's slot ends.
+    Refused {
+        /// The error.
+        reason: Box<str>,
+    },
+    /// The next attempt to connect is made after this delay.
+    Retrying {
+        /// How many attempts have failed in a row.
+        attempt: u32,
+        /// How long until the next.
+        #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
+        delay: Duration,
+    },
+    /// There will be no other connection.
+    Ended,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected => f.write_str("connected"),
+            Self::Restored => f.write_str("the tubes are restored"),
+            Self::Lost { reason } => write!(f, "lost the connection: {reason}"),
+            Self::Refused { reason } => write!(f, "refused: {reason}"),
+            Self::Retrying { attempt, delay } => {
+                let failures = if *attempt == 1 { "failure" } else { "failures" };
+                write!(f, "connects again in {delay:?}, after {attempt} {failures}")
+            }
+            Self::Ended => f.write_str("ended"),
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! A transport that does anything, and an honest server behind it.
 
 use std::{
-    cell::RefCell,
+    cell::{RefCell, RefMut},
     collections::VecDeque,
     panic::{self, PanicHookInfo},
     rc::Rc,
@@ -241,6 +241,30 @@ pub(super) fn body_to_put(n: u32, delay: u32) -> Vec<u8> {
 #[derive(Debug)]
 pub(super) struct Broken;
 
+/// What goes wrong with a read or a write of so many bytes at most.
+fn misdeed(mut world: RefMut<'_, World<'_>>, fault: Chance, most: usize) -> Poll<Result<usize, Broken>> {
+    match fault {
+        Chance::End => {
+            world.broken = true;
+            Poll::Ready(Ok(0))
+        }
+        Chance::Fail => {
+            world.broken = true;
+            Poll::Ready(Err(Broken))
+        }
+        Chance::TooMany => {
+            world.misuse();
+            Poll::Ready(Ok(most + 1))
+        }
+        Chance::Panic => {
+            world.misuse();
+            drop(world);
+            panic::resume_unwind(Box::new(Broken));
+        }
+        Chance::Some(_) | Chance::Pending | Chance::Garbage => unreachable!("no fault"),
+    }
+}
+
 impl PollTransport for Wire<'_> {
     type Error = Broken;
 
@@ -251,23 +275,6 @@ impl PollTransport for Wire<'_> {
         let most = match world.chance() {
             Chance::Some(most) => most,
             Chance::Pending => 0,
-            Chance::End => {
-                world.broken = true;
-                return Poll::Ready(Ok(0));
-            }
-            Chance::Fail => {
-                world.broken = true;
-                return Poll::Ready(Err(Broken));
-            }
-            Chance::TooMany => {
-                world.misuse();
-                return Poll::Ready(Ok(buf.len() + 1));
-            }
-            Chance::Panic => {
-                world.misuse();
-                drop(world);
-                panic::resume_unwind(Box::new(Broken));
-            }
             Chance::Garbage => {
                 world.garbled = true;
                 let bytes = world.source.bytes(40);
@@ -278,6 +285,7 @@ impl PollTransport for Wire<'_> {
                 }
                 0
             }
+            fault => return misdeed(world, fault, buf.len()),
         };
         let n = most.min(buf.len()).min(world.to_client.len());
         if n == 0 {
@@ -299,23 +307,7 @@ impl PollTransport for Wire<'_> {
         let n = match world.chance() {
             Chance::Some(most) => most.min(queued),
             Chance::Pending | Chance::Garbage => return Poll::Pending,
-            Chance::End => {
-                world.broken = true;
-                return Poll::Ready(Ok(0));
-            }
-            Chance::Fail => {
-                world.broken = true;
-                return Poll::Ready(Err(Broken));
-            }
-            Chance::TooMany => {
-                world.misuse();
-                return Poll::Ready(Ok(queued + 1));
-            }
-            Chance::Panic => {
-                world.misuse();
-                drop(world);
-                panic::resume_unwind(Box::new(Broken));
-            }
+            fault => return misdeed(world, fault, queued),
         };
         world.to_server.extend(segments.flatten().take(n));
         world.written += n;

@@ -3,9 +3,9 @@
 
 use std::{
     io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,18 +35,16 @@ fn answer(stream: &TcpStream) -> String {
 #[test]
 fn running_out_of_file_descriptors_ends_nothing() {
     let _bound = beanstalk_watchdog::bound();
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap().port();
     let program = env!("CARGO_BIN_EXE_beanstalk-server");
-    let command = format!("ulimit -n {DESCRIPTORS} && exec '{program}' -l 127.0.0.1 -p {port}");
-    let _server = Server(Command::new("sh").args(["-c", &command]).stdin(Stdio::null()).spawn().unwrap());
-    let connect = || TcpStream::connect(("127.0.0.1", port));
-    let until = Instant::now() + PATIENCE;
-    let mut first = loop {
-        match connect() {
-            Ok(stream) => break stream,
-            Err(error) => assert!(Instant::now() < until, "it does not listen: {error}"),
-        }
-    };
+    let command = format!("ulimit -n {DESCRIPTORS} && exec '{program}' -V -l 127.0.0.1 -p 0");
+    let mut command =
+        Command::new("sh").args(["-c", &command]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let printed = BufReader::new(command.stdout.take().unwrap());
+    let _server = Server(command);
+    let bound = printed.lines().map_while(Result::ok).find_map(|line| Some(line.strip_prefix("bind ")?.to_owned()));
+    let address = bound.expect("it prints where it listens");
+    let connect = || TcpStream::connect(&address);
+    let mut first = connect().unwrap();
     assert_eq!(ask(&mut first), "USING default\r\n");
 
     // Twice as many as it can accept; the rest wait in the system's queue.

@@ -11,22 +11,10 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Program, Running, each, free_port, ours, run};
-
-/// Whom the sockets are for, as a shell says it that becomes the server.
-const FOR_IT: &str = "LISTEN_PID=$$";
+use crate::harness::{FOR_IT, Program, Running, each, handed, ours, run};
 
 /// Where a server would listen that takes nothing.
 const LOOPBACK: [&str; 4] = ["-l", "127.0.0.1", "-p", "0"];
-
-/// A command that gets a descriptor as its third, and variables.
-fn handed(program: Program, descriptor: impl Into<OwnedFd>, variables: &str, args: &[&str]) -> Command {
-    let script = format!("exec 3<&0 </dev/null; export {variables}; exec \"$@\"");
-    let mut command = Command::new("sh");
-    command.args(["-c", &script, "sh"]).arg(program.path()).args(args);
-    command.stdin(Stdio::from(descriptor.into())).stdout(Stdio::null()).stderr(Stdio::piped());
-    command
-}
 
 /// Ends a server, and gives what it printed to standard error.
 fn errors(mut server: Running) -> String {
@@ -123,9 +111,9 @@ fn what_was_meant_for_another_process_is_not_taken() {
     for program in each() {
         for variables in ["LISTEN_PID=1 LISTEN_FDS=1", "LISTEN_FDS=1", "LISTEN_PID=$$"] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = free_port();
-            let mut command = handed(program, listener, variables, &["-l", "127.0.0.1", "-p", &port]);
-            let server = Program::serve(&mut command, format!("127.0.0.1:{port}"));
+            let handed_over = listener.local_addr().unwrap().to_string();
+            let server = Program::where_it_prints(&mut handed(program, listener, variables, &LOOPBACK));
+            assert_ne!(server.address, handed_over, "{program:?} {variables}");
             assert_eq!(server.ask("put 0 0 60 1\r\nx\r\n"), "INSERTED 1", "{program:?} {variables}");
         }
     }

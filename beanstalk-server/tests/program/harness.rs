@@ -2,8 +2,8 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    os::unix::net::UnixStream,
+    net::TcpStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -54,9 +54,14 @@ impl Program {
     }
 
     pub(crate) fn start_at(self, place: &[&str], args: &[&str]) -> Running {
+        Self::where_it_prints(self.command(place).args(args).stderr(Stdio::null()))
+    }
+
+    /// Starts a command that becomes one of the programs, and finds out from it where it listens: a port that was
+    /// chosen beforehand may belong to another test by the time it is bound.
+    pub(crate) fn where_it_prints(command: &mut Command) -> Running {
         // With -V it prints where it listens: "bind 127.0.0.1:11300", and beanstalkd "bind 3 127.0.0.1:11300".
-        let mut command = self.command(place);
-        let mut child = command.args(args).arg("-V").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.arg("-V").stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let bound = lines.map_while(Result::ok).find(|line| line.starts_with("bind "));
         let address = bound.and_then(|line| Some(line.rsplit_once(' ')?.1.to_owned()));
@@ -68,6 +73,18 @@ impl Program {
     pub(crate) fn serve(command: &mut Command, address: String) -> Running {
         Running { child: command.spawn().unwrap(), address }.once_it_listens()
     }
+}
+
+/// Whom descriptors are for, as a shell says it that becomes the server.
+pub(crate) const FOR_IT: &str = "LISTEN_PID=$$";
+
+/// A command that gets a descriptor as its third, and variables.
+pub(crate) fn handed(program: Program, descriptor: impl Into<OwnedFd>, variables: &str, args: &[&str]) -> Command {
+    let script = format!("exec 3<&0 </dev/null; export {variables}; exec \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh"]).arg(program.path()).args(args);
+    command.stdin(Stdio::from(descriptor.into())).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
 }
 
 /// Runs a command to its end, which has to come.
@@ -82,11 +99,6 @@ pub(crate) fn run(command: &mut Command) -> Output {
         std::thread::sleep(Duration::from_millis(1));
     }
     child.wait_with_output().unwrap()
-}
-
-/// A port of 127.0.0.1 that was free just now.
-pub(crate) fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).unwrap().port().to_string()
 }
 
 /// A running server, ended with the test.

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::harness::{Program, each, free_port, ours, run};
+use crate::harness::{FOR_IT, Program, each, handed, ours, run};
 
 /// Every write to it fails.
 fn full() -> File {
@@ -43,10 +43,12 @@ fn what_cannot_be_printed_changes_no_exit_code() {
 fn a_server_that_cannot_print_serves() {
     let _bound = beanstalk_watchdog::bound();
     for program in each() {
-        let port = free_port();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
         // This size is too large, of which it would warn.
-        let args = ["-VV", "-z", "2000000000", "-l", "127.0.0.1", "-p", &port];
-        let server = Program::serve(&mut without_room(program, &args), format!("127.0.0.1:{port}"));
+        let args = ["-VV", "-z", "2000000000"];
+        let mut command = handed(program, listener, &format!("{FOR_IT} LISTEN_FDS=1"), &args);
+        let server = Program::serve(command.stdout(full()).stderr(full()), address);
         for id in 1..=100 {
             assert_eq!(server.ask("put 0 0 60 1\r\nx\r\n"), format!("INSERTED {id}"), "{program:?}");
         }

@@ -84,8 +84,8 @@ macro_rules! adapter_tests {
                     assert!(matches!(client.peek(JobId(1)).await, Err(Error::TimedOut { lost: Lost::Unknown, .. })));
                 }
                 assert!(matches!(client.disconnect().await, Err(Error::TimedOut { .. })));
-                drop(listener);
-                assert!(matches!(Client::connect(&address).await, Err(Error::Connect(_))));
+                let refusing = $crate::unreachable::RefusingPort::new();
+                assert!(matches!(Client::connect(&refusing.address()).await, Err(Error::Connect(_))));
                 assert!(matches!(Client::connect("no endpoint").await, Err(Error::Argument(_))));
             });
         }

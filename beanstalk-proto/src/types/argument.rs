@@ -1,14 +1,14 @@
 //! Invalid arguments: values that the protocol cannot express, and names that break the rules of tube names.
 
-use alloc::{boxed::Box, string::String};
-use core::fmt;
+use alloc::boxed::Box;
 
 use thiserror::Error;
 
 use super::{Bytes, TubeName, shortened};
 
 /// What is no tube name, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
+#[error("{:?} is not a tube name: {rule}", shortened(.name))]
 pub struct TubeNameError {
     /// The name, as far as it is text.
     pub name: Box<str>,
@@ -16,49 +16,27 @@ pub struct TubeNameError {
     pub rule: TubeNameRule,
 }
 
-impl TubeNameError {
-    pub(crate) fn new(name: &[u8], rule: TubeNameRule) -> Self {
-        Self { name: String::from_utf8_lossy(name).into(), rule }
-    }
-}
-
-impl fmt::Display for TubeNameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a tube name: ", shortened(&self.name))?;
-        match self.rule {
-            TubeNameRule::Empty => f.write_str("it is empty"),
-            TubeNameRule::TooLong { bytes } => {
-                write!(f, "it has {}, and the limit is {}", Bytes::of(bytes), TubeName::MAX_LEN)
-            }
-            TubeNameRule::LeadingHyphen => f.write_str("it starts with '-'"),
-            TubeNameRule::BadByte { byte, at } => {
-                // What stands before it is ASCII, so this is where its character begins.
-                let found = self.name.get(at..).and_then(|rest| rest.chars().next()).unwrap_or(char::from(byte));
-                write!(f, "it contains {found:?} (byte {at}); a name is made of A-Z a-z 0-9 - + / ; . $ _ ( )")
-            }
-        }
-    }
-}
-
-impl core::error::Error for TubeNameError {}
-
 /// Which rule a tube name breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum TubeNameRule {
     /// A name has at least one byte.
+    #[error("it is empty")]
     Empty,
     /// A name has at most 200 bytes.
+    #[error("it has {}, and the limit is {}", Bytes::of(*.bytes), TubeName::MAX_LEN)]
     TooLong {
         /// How long the name is.
         bytes: usize,
     },
     /// A name does not start with `-`.
+    #[error("it starts with '-'")]
     LeadingHyphen,
     /// A name is made of `A-Z a-z 0-9 - + / ; . $ _ ( )`.
-    BadByte {
-        /// The byte that is not allowed: the first of its character.
-        byte: u8,
+    #[error("it contains {found:?} (byte {at}); a name is made of A-Z a-z 0-9 - + / ; . $ _ ( )")]
+    BadCharacter {
+        /// The character that is not allowed; U+FFFD for bytes that are none in UTF-8.
+        found: char,
         /// Where it stands, from 0.
         at: usize,
     },

@@ -20,8 +20,10 @@ use super::{Bytes, Job, JobId};
 /// let error = number(&job).unwrap_err();
 /// assert_eq!(error.to_string(), "the body of job 7 (5 bytes) cannot be decoded as u32: invalid digit found in string");
 /// ```
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the body of job {} ({}) cannot be decoded as {}: {cause}", .cause.id, Bytes::of(.cause.bytes), .cause.expected)]
 pub struct MalformedJob {
+    #[source]
     cause: MalformedBody,
 }
 
@@ -59,22 +61,9 @@ impl MalformedBody {
     }
 }
 
-impl fmt::Display for MalformedJob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let MalformedBody { id, bytes, expected, error } = &self.cause;
-        write!(f, "the body of job {id} ({}) cannot be decoded as {expected}: {error}", Bytes::of(*bytes))
-    }
-}
-
 impl fmt::Display for MalformedBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
-    }
-}
-
-impl Error for MalformedJob {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
     }
 }
 

@@ -39,18 +39,6 @@ impl From<u64> for JobId {
     }
 }
 
-impl From<JobId> for u64 {
-    fn from(id: JobId) -> Self {
-        id.0
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
 impl FromStr for JobId {
     type Err = core::num::ParseIntError;
 
@@ -83,35 +71,6 @@ impl Default for Priority {
     }
 }
 
-impl From<u32> for Priority {
-    fn from(priority: u32) -> Self {
-        Self(priority)
-    }
-}
-
-impl TryFrom<u64> for Priority {
-    type Error = ArgumentError;
-
-    /// # Errors
-    ///
-    /// [`ArgumentError::TooLarge`] above 2^32-1.
-    fn try_from(priority: u64) -> Result<Self, ArgumentError> {
-        fits_u32("a priority", priority).map(Self)
-    }
-}
-
-impl From<Priority> for u32 {
-    fn from(priority: Priority) -> Self {
-        priority.0
-    }
-}
-
-impl fmt::Display for Priority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
 /// How many jobs a `kick` may make ready at most.
 ///
 /// ```
@@ -128,25 +87,7 @@ impl Bound {
     /// At most so many jobs; 2^32-1, the most that a command can express, where that is less.
     #[must_use]
     pub const fn up_to(jobs: u64) -> Self {
-        #[allow(clippy::cast_possible_truncation, reason = "it was compared")]
         Self(if jobs > u32::MAX as u64 { u32::MAX } else { jobs as u32 })
-    }
-}
-
-impl From<u32> for Bound {
-    fn from(bound: u32) -> Self {
-        Self(bound)
-    }
-}
-
-impl TryFrom<u64> for Bound {
-    type Error = ArgumentError;
-
-    /// # Errors
-    ///
-    /// [`ArgumentError::TooLarge`] above 2^32-1; [`Bound::up_to`] takes that for 2^32-1.
-    fn try_from(bound: u64) -> Result<Self, ArgumentError> {
-        fits_u32("a bound", bound).map(Self)
     }
 }
 
@@ -185,29 +126,52 @@ impl Seconds {
     }
 }
 
-impl From<u32> for Seconds {
-    fn from(seconds: u32) -> Self {
-        Self(seconds.into())
-    }
-}
-
-impl TryFrom<u64> for Seconds {
-    type Error = ArgumentError;
-
-    /// # Errors
-    ///
-    /// [`ArgumentError::TooLarge`] above 2^32-1, the most that a command can express.
-    fn try_from(seconds: u64) -> Result<Self, ArgumentError> {
-        fits_u32("a number of seconds", seconds).map(Self::from)
-    }
-}
-
 impl From<Duration> for Seconds {
     fn from(duration: Duration) -> Self {
         Self(duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)))
     }
 }
 
-fn fits_u32(what: &'static str, number: u64) -> Result<u32, ArgumentError> {
-    u32::try_from(number).map_err(|_| ArgumentError::TooLarge { what, number, limit: u32::MAX.into() })
+/// Makes arguments of 32 bits out of numbers.
+macro_rules! from_numbers {
+    ($($name:ident $what:literal)*) => {$(
+        impl From<u32> for $name {
+            fn from(number: u32) -> Self {
+                Self(number.into())
+            }
+        }
+
+        impl TryFrom<u64> for $name {
+            type Error = ArgumentError;
+
+            /// # Errors
+            ///
+            /// [`ArgumentError::TooLarge`] above 2^32-1, the most that a command can express.
+            fn try_from(number: u64) -> Result<Self, ArgumentError> {
+                let too_large = |_| ArgumentError::TooLarge { what: $what, number, limit: u32::MAX.into() };
+                u32::try_from(number).map(Self::from).map_err(too_large)
+            }
+        }
+    )*};
 }
+
+from_numbers!(Priority "a priority" Bound "a bound" Seconds "a number of seconds");
+
+/// Makes numbers, and text, out of values that are numbers.
+macro_rules! to_numbers {
+    ($($name:ident $number:ty)*) => {$(
+        impl From<$name> for $number {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    )*};
+}
+
+to_numbers!(JobId u64 Priority u32);

@@ -1,7 +1,9 @@
 //! What requests come to: jobs, and what became of them.
 
-use alloc::vec::Vec;
-use core::{error, fmt, str::Utf8Error};
+use alloc::{format, vec::Vec};
+use core::{fmt, str::Utf8Error};
+
+use thiserror::Error;
 
 use super::JobId;
 
@@ -139,23 +141,12 @@ impl ReleaseOutcome {
 }
 
 /// `BURIED`, for whom that is an error: the server had no memory to queue a job. The job exists, buried, until it is kicked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+#[error("{} was buried: the server had no memory to queue it, and it waits to be kicked", .id.map_or("the job".into(), |id| format!("job {id}")))]
 pub struct Buried {
     /// The job, if the server named it: after a `put` it does.
     pub id: Option<JobId>,
 }
-
-impl fmt::Display for Buried {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.id {
-            Some(id) => write!(f, "job {id}")?,
-            None => f.write_str("the job")?,
-        }
-        f.write_str(" was buried: the server had no memory to queue it, and it waits to be kicked")
-    }
-}
-
-impl error::Error for Buried {}
 
 /// What came of waiting for a job.
 #[must_use = "a job that came is reserved until its time to run is over, and a job held already may be about to expire"]

@@ -18,7 +18,7 @@ use super::{ArgumentError, TubeNameError, TubeNameRule};
 /// assert!(TubeName::new("x\r\ndelete 1").is_err());
 /// # Ok::<(), beanstalk_proto::TubeNameError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(try_from = "String"))]
 pub struct TubeName(Box<str>);
 
@@ -65,24 +65,18 @@ impl TubeName {
 
     /// Checks whether these bytes are a tube name.
     pub(crate) fn check(name: &[u8]) -> Result<(), TubeNameError> {
-        match Self::broken_rule(name) {
-            Some(rule) => Err(TubeNameError::new(name, rule)),
-            None => Ok(()),
-        }
-    }
-
-    fn broken_rule(name: &[u8]) -> Option<TubeNameRule> {
-        if name.is_empty() {
-            return Some(TubeNameRule::Empty);
-        }
-        if name.len() > Self::MAX_LEN {
-            return Some(TubeNameRule::TooLong { bytes: name.len() });
-        }
-        if name.first() == Some(&b'-') {
-            return Some(TubeNameRule::LeadingHyphen);
-        }
-        let at = name.iter().position(|&byte| !is_name_byte(byte))?;
-        Some(TubeNameRule::BadByte { byte: name.get(at).copied().unwrap_or(0), at })
+        let rule = match name.iter().position(|&byte| !is_name_byte(byte)) {
+            _ if name.is_empty() => TubeNameRule::Empty,
+            _ if name.len() > Self::MAX_LEN => TubeNameRule::TooLong { bytes: name.len() },
+            _ if name.starts_with(b"-") => TubeNameRule::LeadingHyphen,
+            // What stands before it is ASCII, so this is where its character begins.
+            Some(at) => {
+                let rest = String::from_utf8_lossy(name.get(at..).unwrap_or_default());
+                TubeNameRule::BadCharacter { found: rest.chars().next().unwrap_or_default(), at }
+            }
+            None => return Ok(()),
+        };
+        Err(TubeNameError { name: String::from_utf8_lossy(name).into(), rule })
     }
 
     /// The name as text.
@@ -94,23 +88,9 @@ impl TubeName {
 
 /// Returns whether a byte may stand in a tube name.
 #[inline]
-pub(crate) fn is_name_byte(byte: u8) -> bool {
-    NAME_BYTES.get(usize::from(byte)).copied().unwrap_or_default()
+pub(crate) const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'/' | b';' | b'.' | b'$' | b'_' | b'(' | b')')
 }
-
-/// Every byte there is, and whether it may stand in a tube name.
-const NAME_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut rest: &mut [bool] = &mut table;
-    let mut byte = 0u8;
-    while let [entry, tail @ ..] = rest {
-        *entry = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'+' | b'/' | b';' | b'.' | b'$' | b'_' | b'(' | b')');
-        byte = byte.wrapping_add(1);
-        rest = tail;
-    }
-    table
-};
 
 impl Default for TubeName {
     /// `default`: the tube every new connection uses and watches.
@@ -122,12 +102,6 @@ impl Default for TubeName {
 impl fmt::Display for TubeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for TubeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TubeName({:?})", &*self.0)
     }
 }
 

@@ -96,9 +96,9 @@ pub async fn a_bad_name_is_refused_before_a_byte_is_sent<P: Peer>(stage: &Stage)
         ("", TubeNameRule::Empty),
         (too_long.as_str(), TubeNameRule::TooLong { bytes: 201 }),
         ("-x", TubeNameRule::LeadingHyphen),
-        ("a\r\nquit", TubeNameRule::BadByte { byte: b'\r', at: 1 }),
-        ("a b", TubeNameRule::BadByte { byte: b' ', at: 1 }),
-        ("caf\u{e9}", TubeNameRule::BadByte { byte: 0xc3, at: 3 }),
+        ("a\r\nquit", TubeNameRule::BadCharacter { found: '\r', at: 1 }),
+        ("a b", TubeNameRule::BadCharacter { found: ' ', at: 1 }),
+        ("caf\u{e9}", TubeNameRule::BadCharacter { found: '\u{e9}', at: 3 }),
     ] {
         let error = client.use_tube(name).await.unwrap_err();
         assert!(

@@ -331,8 +331,8 @@ fn a_name_list_holds_tube_names_only() {
     for (name, rule) in [
         ("", TubeNameRule::Empty),
         ("-a", TubeNameRule::LeadingHyphen),
-        ("a\r", TubeNameRule::BadByte { byte: b'\r', at: 1 }),
-        ("\"a\"", TubeNameRule::BadByte { byte: b'"', at: 0 }),
+        ("a\r", TubeNameRule::BadCharacter { found: '\r', at: 1 }),
+        ("\"a\"", TubeNameRule::BadCharacter { found: '"', at: 0 }),
     ] {
         let refused = decode_names(format!("---\n- {name}\n").as_bytes());
         assert_eq!(refused, Err(StatsError::Name(TubeNameError { name: name.into(), rule })));

@@ -251,8 +251,7 @@ impl Session {
                 // A reserve that takes over one that waits needs no room.
                 assert!(in_flight < self.limits.in_flight || self.client.in_flight() == in_flight);
                 assert!(queued < self.limits.queued || self.client.queued() == queued);
-                let mut said = Vec::new();
-                command.encode_to(&mut said).expect("it was sent");
+                let said = beanstalk_proto::encode(command).expect("it was sent");
                 let own = self.client.queued() == queued + said.len();
                 if own {
                     assert!(queued == 0 || self.client.queued() <= self.limits.queued, "over the limit");

@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     let mut said = Vec::new();
     let commands = commands(&whole);
     for command in &commands {
-        command.clone().encode_to(&mut said).expect("what current servers read, clients can say");
+        said.extend(beanstalk_proto::encode(command.clone()).expect("what current servers read, clients can say"));
     }
     let again = serve(config, &said, &mut Cut::Whole);
     assert_eq!(self::commands(&again), commands);
@@ -39,8 +39,7 @@ pub fn run(data: &[u8]) {
 fn a_line(data: &[u8]) {
     let line = naive::line(data).unwrap_or(data);
     let Ok(command) = Command::parse_line(line) else { return };
-    let mut said = Vec::new();
-    command.clone().encode_to(&mut said).expect("what current servers read, clients can say");
+    let said = beanstalk_proto::encode(command.clone()).expect("what current servers read, clients can say");
     let line = naive::line(&said).expect("a command ends its line");
     assert_eq!(Command::parse_line(line), Ok(command));
 }

@@ -26,11 +26,13 @@ pub fn run(data: &[u8]) {
             _ => {
                 let command = r#gen::any_command(&mut source);
                 let start = stream.len();
-                match command.clone().encode_to(&mut stream) {
-                    Ok(()) => assert!(sayable(&command), "{command:?}"),
+                match beanstalk_proto::encode(command.clone()) {
+                    Ok(said) => {
+                        assert!(sayable(&command), "{command:?}");
+                        stream.extend(said);
+                    }
                     Err(error) => {
                         assert!(!sayable(&command), "{command:?}: {error}");
-                        assert_eq!(stream.len(), start, "a refused command leaves something behind");
                         continue;
                     }
                 }

@@ -82,12 +82,12 @@ fn input(source: &mut Source<'_>) -> Vec<u8> {
                 }
                 // Rarely, as it ends everything.
                 if command != Command::Quit || source.u8() == 7 {
-                    command.encode_to(&mut input).expect("it can be said");
+                    input.extend(beanstalk_proto::encode(command).expect("it can be said"));
                 }
             }
             8 => {
                 let start = input.len();
-                r#gen::any_command(source).encode_to(&mut input).unwrap_or_default();
+                input.extend(beanstalk_proto::encode(r#gen::any_command(source)).unwrap_or_default());
                 // A byte of it is another.
                 let at = start + source.below(256).min((input.len() - start).saturating_sub(1));
                 if let Some(byte) = input.get_mut(at) {

@@ -178,7 +178,7 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     for &kind in Kind::ALL {
         if kind != Kind::Quit {
             let command = r#gen::command(kind, &mut Source::new(&[42, 5, 1, 2, 3, 4, 5]));
-            command.encode_to(&mut commands).expect("it can be said");
+            commands.extend(beanstalk_proto::encode(command).expect("it can be said"));
         }
     }
     let quirks = b"put 0 0 1 3 x\r\nabc\r\nkick -1\r\nreserve-with-timeout  07x\r\npause-tubedefault 1\r\nreservex\r\n\

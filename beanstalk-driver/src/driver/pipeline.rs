@@ -67,8 +67,8 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
             let options = SendOptions::default().timeout(self.timeout).beyond_limits();
             let sent = match room {
                 Ok(()) if self.late => Err(Error::TimedOut {
-                    command: expect.command(),
-                    subject: expect.about(),
+                    command: expect.command,
+                    subject: expect.subject.clone(),
                     waited: connection.config().reply_timeout.unwrap_or_default(),
                     lost: Lost::NotSent,
                 }),

@@ -53,7 +53,7 @@ impl Call {
             since: now,
             lost: Lost::NotSent,
             until: None,
-            kind: request.expect().kind(),
+            kind: request.expect().kind,
             selection: Selection::of(request),
             repeats_puts: false,
         }
@@ -82,7 +82,7 @@ impl Call {
     /// never too short.
     pub fn attempt<R: Request + Clone>(&mut self, request: &R, now: Instant) -> Attempt<R> {
         let mut left = None;
-        if let (Some(Kind::ReserveWithTimeout), wait @ Wait::Seconds(_)) = (self.kind, request.expect().waits()) {
+        if let (Some(Kind::ReserveWithTimeout), wait @ Wait::Seconds(_)) = (self.kind, request.expect().wait) {
             left = self.until.map(|until| {
                 let left = until.saturating_duration_since(now);
                 u32::try_from(left.as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX)

@@ -28,7 +28,7 @@ impl Selection {
     /// What a request selects, in whatever form it comes: its own type, a [`Command`] or a raw line.
     #[must_use]
     pub fn of<R: Request + Clone>(request: &R) -> Option<Self> {
-        if !matches!(request.expect().kind(), Some(Kind::Use | Kind::Watch | Kind::Ignore)) {
+        if !matches!(request.expect().kind, Some(Kind::Use | Kind::Watch | Kind::Ignore)) {
             return None;
         }
         let line = encode(request.clone()).ok()?;

@@ -366,12 +366,12 @@ impl<R: Runtime> Producer<R> {
 }
 
 fn body(put: &Put<'_>) -> usize {
-    if let Subject::Body(bytes) = put.expect().about() { bytes } else { 0 }
+    if let Subject::Body(bytes) = put.expect().subject { bytes } else { 0 }
 }
 
 fn timed_out(put: &Put<'_>, waited: Duration) -> Error {
     let expect = put.expect();
-    Error::TimedOut { command: expect.command(), subject: expect.about(), waited, lost: Lost::NotSent }
+    Error::TimedOut { command: expect.command, subject: expect.subject.clone(), waited, lost: Lost::NotSent }
 }
 
 #[cfg(test)]

@@ -99,8 +99,8 @@ impl<'c, R: Runtime> Turn<'c, R> {
             link,
             ticket,
             used,
-            command: self.expect.command(),
-            subject: self.expect.about(),
+            command: self.expect.command,
+            subject: self.expect.subject.clone(),
             limits: self.limits,
             watch: Watch::default(),
         })
@@ -184,7 +184,7 @@ impl<'c, R: Runtime> Turn<'c, R> {
         match (self.number, self.in_line) {
             (Some(number), Some(_)) => state.room.wait(number, cx.waker()),
             (number, _) => {
-                let body = if let Subject::Body(bytes) = self.expect.about() { bytes } else { 0 };
+                let body = if let Subject::Body(bytes) = self.expect.subject { bytes } else { 0 };
                 state.machine.enter(body)?;
                 self.in_line = Some(body);
                 let number = number.unwrap_or_else(|| state.next_number());
@@ -220,7 +220,7 @@ impl<'c, R: Runtime> Turn<'c, R> {
         if !state.machine.is_connected(now) && state.cause.is_some() {
             return self.given_up(state);
         }
-        let (command, subject, lost) = (self.expect.command(), self.expect.about(), self.call.lost());
+        let (command, subject, lost) = (self.expect.command, self.expect.subject.clone(), self.call.lost());
         let waited = self.until(state).unwrap_or(now).saturating_duration_since(self.limits.since);
         Error::TimedOut { command, subject, waited, lost }
     }

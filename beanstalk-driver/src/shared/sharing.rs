@@ -41,10 +41,10 @@ beanstalk_proto::command_table!(define_sharing);
 
 /// Refuses a request that cannot be sent so; the error names what to call instead.
 pub(super) fn check(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError> {
-    let sharing = expect.kind().map_or(Sharing::AsIs, sharing_of);
-    let instead = match (sharing, expect.kind()) {
-        (Sharing::AsIs, _) if expect.waits() == Wait::No => return Ok(()),
-        (Sharing::InTube(_), _) if in_tube && expect.waits() == Wait::No => return Ok(()),
+    let sharing = expect.kind.map_or(Sharing::AsIs, sharing_of);
+    let instead = match (sharing, expect.kind) {
+        (Sharing::AsIs, _) if expect.wait == Wait::No => return Ok(()),
+        (Sharing::InTube(_), _) if in_tube && expect.wait == Wait::No => return Ok(()),
         (Sharing::InTube(method), _) => {
             Cow::Owned(format!("it is about the tube in use, so call `{method}` with the tube, or `call_in`"))
         }
@@ -54,5 +54,5 @@ pub(super) fn check(expect: &Expect, in_tube: bool) -> Result<(), ArgumentError>
         (_, Some(Kind::Quit)) => Cow::Borrowed("the connection ends when its last handle is dropped, so drop them"),
         _ => Cow::Borrowed("it waits, or is about the tubes that are watched, so call it on a `Client` or a `Session`"),
     };
-    Err(ArgumentError::NotShareable { command: expect.command(), instead: instead.into() })
+    Err(ArgumentError::NotShareable { command: expect.command, instead: instead.into() })
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     error::{Error, Subject},
-    request::{Encoder, Expect, Request, Wait},
+    request::{Encoder, Expect, Request, Wait, is_reserve},
     table::{Kind, Reserve, ReserveWithTimeout, Touch},
     types::Job,
 };
@@ -39,7 +39,7 @@ impl Connection {
     pub(super) fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, Error> {
         let mut adoptable = None;
         for (place, slot) in self.slots.pending_waits() {
-            if slot.sent.owner == 0 && slot.is_reserve() && expect.is_reserve() {
+            if slot.sent.owner == 0 && is_reserve(slot.kind) && is_reserve(expect.kind) {
                 adoptable = adoptable.or(Some(place));
             } else if slot.server_wait() == Wait::Forever {
                 return Err(Error::ReserveWaiting);
@@ -68,7 +68,7 @@ impl Connection {
             self.slots.keep(owner, name, State::TooBig(too_big));
             return u64::MAX;
         }
-        let waiting = self.slots.pending_waits().find(|(_, slot)| slot.sent.owner == 0 && slot.is_reserve());
+        let waiting = self.slots.pending_waits().find(|(_, slot)| slot.sent.owner == 0 && is_reserve(slot.kind));
         if let Some(place) = waiting.map(|(place, _)| place) {
             if let Some(slot) = self.slots.get_mut(place) {
                 (slot.sent.owner, slot.sent.patience) = (owner, patience);

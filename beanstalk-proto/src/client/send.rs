@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, Full, Lost},
-    request::{Encoder, Expect, Request},
+    request::{Encoder, Expect, Request, is_reserve},
     table::Kind,
     time::Instant,
     types::ArgumentError,
@@ -84,7 +84,7 @@ impl Connection {
             Ok(lengths) => lengths,
             Err(error) => return Err(self.refused(error)),
         };
-        if expect.is_reserve() && (adoptable.is_some() || !self.parked.is_empty()) {
+        if is_reserve(expect.kind) && (adoptable.is_some() || !self.parked.is_empty()) {
             return Ok(self.take_over(expect, patience));
         }
         let limit = self.config.limits.queued;

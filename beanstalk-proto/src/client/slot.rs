@@ -243,11 +243,6 @@ impl Slot {
         matches!(self.state, State::Free)
     }
 
-    /// Whether it is one of the two commands that wait for any job.
-    pub(super) const fn is_reserve(&self) -> bool {
-        matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))
-    }
-
     /// How long the server may wait on purpose before it answers.
     pub(super) const fn server_wait(&self) -> Wait {
         if matches!(self.state, State::Confirming(_)) { Wait::No } else { self.wait }

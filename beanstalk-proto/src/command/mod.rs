@@ -6,19 +6,14 @@
 //! [raw](Raw) line for.
 
 mod raw;
-#[cfg(test)]
-#[allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests;
 
 use alloc::vec::Vec;
 
 pub use raw::Raw;
 
 use crate::{
-    error::ArgumentError,
     reply::Reply,
-    request::{Args, BadFormat, Encoder, End, Kind, Request},
-    transmit::Transmit,
+    request::{Args, Kind},
 };
 pub(crate) use crate::{table::Command, types::Dialect};
 
@@ -74,23 +69,6 @@ impl Command {
         })
     }
 
-    /// Appends the command as a client sends it.
-    ///
-    /// # Errors
-    ///
-    /// [`ArgumentError`] for a value that no client can express, such as a reserve timeout over 2^31-1 s.
-    pub fn encode_to(self, out: &mut Vec<u8>) -> Result<(), ArgumentError> {
-        let mut transmit = Transmit::default();
-        let mut encoder = Encoder::new(&mut transmit);
-        self.encode(&mut encoder)?;
-        encoder.finish()?;
-        encoder.commit();
-        for segment in transmit.segments() {
-            out.extend_from_slice(segment);
-        }
-        Ok(())
-    }
-
     /// Fills in the body of a `put`, once it has arrived.
     pub(crate) fn set_body(&mut self, arrived: Vec<u8>) {
         if let Self::Put { body, .. } = self {
@@ -109,24 +87,12 @@ pub(crate) fn parse(line: &[u8], dialect: Dialect) -> Result<Line, Refused> {
     };
     let rest = line.get(kind.prefix().len()..).unwrap_or_default();
     let mut args = Args::new(rest, kind, dialect);
-    let refused = |BadFormat { counted }| Refused { kind: Some(kind), counted, ..Refused::bad_format() };
-    let (command, End { body, trailing }) = Command::parse_args(kind, &mut args).map_err(refused)?;
-    Ok(Line { command, body, trailing })
+    match Command::parse_args(kind, &mut args).zip(args.finish()) {
+        Some((command, trailing)) => Ok(Line { command, body: args.body, trailing }),
+        None => Err(Refused { kind: Some(kind), counted: args.counted, ..Refused::bad_format() }),
+    }
 }
 
-macro_rules! define_parser {
-    ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
-       $(($($arg:ident: $ty:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($pattern:pat => $value:expr,)* }
-       replies [$($kind:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident example $example:literal;)*) => {
-        impl Command {
-            fn parse_args(kind: Kind, args: &mut Args<'_>) -> Result<(Self, End), BadFormat> {
-                let command = match kind {
-                    $(Kind::$name => Self::$name $({ $($arg: args.$ty()?),+ })?),*
-                };
-                Ok((command, args.finish()?))
-            }
-        }
-    };
-}
-
-command_table!(define_parser);
+#[cfg(test)]
+#[allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

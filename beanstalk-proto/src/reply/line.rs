@@ -32,8 +32,8 @@ pub(crate) fn check_line(line: &[u8]) -> Result<(), ArgumentError> {
     if bytes > MAX_LINE {
         return Err(ArgumentError::LineTooLong { bytes, limit: MAX_LINE });
     }
-    match line.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
-        Some(at) => Err(ArgumentError::BadByte { byte: line.get(at).copied().unwrap_or(0), at }),
+    match line.iter().enumerate().find(|(_, byte)| matches!(byte, b'\r' | b'\n' | 0)) {
+        Some((at, &byte)) => Err(ArgumentError::BadByte { byte, at }),
         None => Ok(()),
     }
 }

@@ -3,74 +3,54 @@
 use alloc::vec::Vec;
 
 use super::Kind;
-use crate::{
-    scan,
-    types::{Dialect, JobId, Priority, TubeName, is_name_byte},
-};
+use crate::types::{Dialect, JobId, Priority, TubeName, is_name_byte};
 
 /// A timeout that never ends, in [`Command::ReserveWithTimeout`](crate::Command::ReserveWithTimeout): only
 /// [`Dialect::V1_12`] reads one (from `-1`).
 pub const TIMEOUT_FOREVER: u32 = u32::MAX;
 
-/// What the server answers with `BAD_FORMAT`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BadFormat {
-    /// Whether the server's counter of the command goes up nevertheless.
-    pub(crate) counted: bool,
-}
-
-impl BadFormat {
-    const UNCOUNTED: Self = Self { counted: false };
-}
-
-/// What is behind the last argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End {
-    /// How long the body is that follows the line.
-    pub(crate) body: Option<u32>,
-    /// Whether bytes follow the last argument of a `put`; the server notices only after it has looked at the size.
-    pub(crate) trailing: bool,
-}
-
-/// The arguments of a command line, read from the front.
+/// The arguments of a command line, read from the front. `None` is what the server answers with `BAD_FORMAT`.
 pub(crate) struct Args<'a> {
     rest: &'a [u8],
     kind: Kind,
     dialect: Dialect,
-    body: Option<u32>,
+    /// How long the body is that follows the line.
+    pub(crate) body: Option<u32>,
+    /// Whether the server's counter of the command goes up although the line is refused.
+    pub(crate) counted: bool,
 }
 
 impl<'a> Args<'a> {
     pub(crate) const fn new(rest: &'a [u8], kind: Kind, dialect: Dialect) -> Self {
-        Self { rest, kind, dialect, body: None }
+        Self { rest, kind, dialect, body: None, counted: false }
     }
 
-    pub(crate) fn pri(&mut self) -> Result<Priority, BadFormat> {
+    pub(crate) fn pri(&mut self) -> Option<Priority> {
         self.secs().map(Priority)
     }
 
     /// A number of 32 bits.
-    pub(crate) fn secs(&mut self) -> Result<u32, BadFormat> {
-        u32::try_from(self.unsigned()?).map_err(|_| BadFormat::UNCOUNTED)
+    pub(crate) fn secs(&mut self) -> Option<u32> {
+        u32::try_from(self.unsigned()?).ok()
     }
 
-    pub(crate) fn id(&mut self) -> Result<JobId, BadFormat> {
+    pub(crate) fn id(&mut self) -> Option<JobId> {
         self.unsigned().map(JobId)
     }
 
-    pub(crate) fn body(&mut self) -> Result<Vec<u8>, BadFormat> {
-        self.body = Some(self.secs()?);
-        Ok(Vec::new())
+    pub(crate) fn body(&mut self) -> Option<Vec<u8>> {
+        self.body = self.secs();
+        self.body.map(|_| Vec::new())
     }
 
     /// The timeout of a reserve. What follows the number is not looked at.
-    pub(crate) fn timeout(&mut self) -> Result<u32, BadFormat> {
+    pub(crate) fn timeout(&mut self) -> Option<u32> {
         let seconds = match self.dialect {
-            Dialect::V1_13 => self.secs().ok().filter(|&seconds| i32::try_from(seconds).is_ok()),
+            Dialect::V1_13 => self.secs().filter(|&seconds| i32::try_from(seconds).is_ok()),
             Dialect::V1_12 => self.signed_timeout(),
         };
         self.rest = &[];
-        seconds.ok_or(BadFormat::UNCOUNTED)
+        seconds
     }
 
     /// `(int)strtol(…)`: no number is 0, what is negative once cut to 32 bits waits without end, what overflows 64 bits is
@@ -79,57 +59,47 @@ impl<'a> Args<'a> {
         let (negative, magnitude, _) = self.strto();
         let limit = u64::from(negative).saturating_add(i64::MAX.unsigned_abs());
         let magnitude = magnitude.filter(|&magnitude| magnitude <= limit)?;
-        let value = if negative { magnitude.wrapping_neg() } else { magnitude };
-        let cut = low_32_bits(value);
+        let cut = low_32_bits(negative, magnitude);
         Some(if i32::try_from(cut).is_ok() { cut } else { TIMEOUT_FOREVER })
     }
 
     /// `(unsigned)strtoul(…)`: signs, wrapping and trailing bytes are accepted, an overflow of 64 bits is not.
-    pub(crate) fn bound(&mut self) -> Result<u32, BadFormat> {
+    pub(crate) fn bound(&mut self) -> Option<u32> {
         let (negative, magnitude, digits) = self.strto();
         self.rest = &[];
-        match magnitude {
-            Some(magnitude) if digits > 0 => {
-                Ok(low_32_bits(if negative { magnitude.wrapping_neg() } else { magnitude }))
-            }
-            _ => Err(BadFormat::UNCOUNTED),
-        }
+        magnitude.filter(|_| digits > 0).map(|magnitude| low_32_bits(negative, magnitude))
     }
 
     /// A tube name. `pause-tube` alone skips spaces before it, and has an argument behind it.
-    pub(crate) fn tube(&mut self) -> Result<TubeName, BadFormat> {
+    pub(crate) fn tube(&mut self) -> Option<TubeName> {
         if self.kind != Kind::PauseTube {
-            let name = core::mem::take(&mut self.rest);
-            return TubeName::from_bytes(name).map_err(|_| BadFormat::UNCOUNTED);
+            return TubeName::from_bytes(core::mem::take(&mut self.rest)).ok();
         }
         self.skip(|byte| byte == b' ');
         let name = self.skip(is_name_byte);
-        if name.is_empty() {
-            return Err(BadFormat::UNCOUNTED);
+        let tube = TubeName::from_bytes(name).ok();
+        if tube.is_none() && !name.is_empty() {
+            // The server reads the delay first, and counts the command, before it looks at the name.
+            self.counted = self.secs().is_some() && self.rest.is_empty();
         }
-        // The server reads the delay first, and counts the command, before it looks at the name.
-        TubeName::from_bytes(name).map_err(|_| match self.secs() {
-            Ok(_) if self.rest.is_empty() => BadFormat { counted: true },
-            _ => BadFormat::UNCOUNTED,
-        })
+        tube
     }
 
-    /// Ends the line.
-    pub(crate) fn finish(&self) -> Result<End, BadFormat> {
+    /// Ends the line: whether bytes follow the last argument of a `put`, which the server notices only after it has looked at the size.
+    pub(crate) fn finish(&self) -> Option<bool> {
         let trailing = !self.rest.is_empty();
         match self.kind {
-            Kind::Put => Ok(End { body: self.body, trailing }),
-            Kind::Quit => Ok(End { body: None, trailing: false }),
-            _ if trailing => Err(BadFormat::UNCOUNTED),
-            _ => Ok(End { body: None, trailing }),
+            Kind::Put => Some(trailing),
+            Kind::Quit => Some(false),
+            _ => (!trailing).then_some(false),
         }
     }
 
     /// `strtoumax`, but refusing a sign: leading spaces and zeros are accepted, an overflow of 64 bits is not.
-    fn unsigned(&mut self) -> Result<u64, BadFormat> {
+    fn unsigned(&mut self) -> Option<u64> {
         self.skip(|byte| byte == b' ');
         let digits = self.skip(|byte| byte.is_ascii_digit());
-        value_of(digits).filter(|_| !digits.is_empty()).ok_or(BadFormat::UNCOUNTED)
+        value_of(digits).filter(|_| !digits.is_empty())
     }
 
     /// What `strtol` and `strtoul` read: sign, magnitude (`None` if it overflows) and how many digits.
@@ -156,17 +126,12 @@ impl<'a> Args<'a> {
     }
 }
 
-/// The low 32 bits, as a C cast keeps them.
-fn low_32_bits(value: u64) -> u32 {
-    let [a, b, c, d, ..] = value.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
+/// The low 32 bits of a number with this sign, as a C cast keeps them.
+const fn low_32_bits(negative: bool, magnitude: u64) -> u32 {
+    (if negative { magnitude.wrapping_neg() } else { magnitude }) as u32
 }
 
 /// The value of digits, leading zeros or not; `None` if it overflows 64 bits.
 fn value_of(digits: &[u8]) -> Option<u64> {
-    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
-    match digits.get(zeros..) {
-        None | Some([]) => Some(0),
-        Some(significant) => scan::number(significant),
-    }
+    digits.iter().try_fold(0_u64, |value, digit| value.checked_mul(10)?.checked_add(digit.wrapping_sub(b'0').into()))
 }

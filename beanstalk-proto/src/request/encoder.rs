@@ -53,8 +53,8 @@ impl<'c> Encoder<'c> {
         if word.is_empty() {
             return Err(ArgumentError::Shape("a word is empty"));
         }
-        match word.bytes().position(|byte| matches!(byte, b' ' | b'\r' | b'\n' | 0)) {
-            Some(at) => Err(ArgumentError::BadByte { byte: word.as_bytes().get(at).copied().unwrap_or(0), at }),
+        match word.bytes().enumerate().find(|(_, byte)| matches!(byte, b' ' | b'\r' | b'\n' | 0)) {
+            Some((at, byte)) => Err(ArgumentError::BadByte { byte, at }),
             None => self.push(word.as_bytes()),
         }
     }
@@ -66,20 +66,14 @@ impl<'c> Encoder<'c> {
     /// If it does not fit the line.
     #[inline(always)]
     pub fn number(&mut self, number: impl Into<u64>) -> Result<&mut Self, ArgumentError> {
-        self.digits(number.into())?;
-        Ok(self)
-    }
-
-    /// As [`Encoder::number`].
-    #[inline(always)]
-    fn digits(&mut self, number: u64) -> Result<(), ArgumentError> {
         let start = self.next_argument()?;
         let digits = match self.out.line.0.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
-            Some(place) => scan::write_decimal(place, number),
+            Some(place) => scan::write_decimal(place, number.into()),
             // Where there is no room, neither is there on the line.
             None => MAX_LINE,
         };
-        self.written_to(start.wrapping_add(digits))
+        self.written_to(start.wrapping_add(digits))?;
+        Ok(self)
     }
 
     /// Writes a duration in whole seconds.
@@ -89,10 +83,9 @@ impl<'c> Encoder<'c> {
     /// [`ArgumentError::TooManySeconds`] above `limit`.
     #[inline(always)]
     pub fn seconds(&mut self, seconds: Seconds, limit: u32) -> Result<&mut Self, ArgumentError> {
-        let limit = u64::from(limit);
-        match seconds.get() {
-            seconds if seconds > limit => Err(ArgumentError::TooManySeconds { seconds, limit }),
-            seconds => self.digits(seconds).map(|()| self),
+        match (seconds.get(), u64::from(limit)) {
+            (seconds, limit) if seconds > limit => Err(ArgumentError::TooManySeconds { seconds, limit }),
+            (seconds, _) => self.number(seconds),
         }
     }
 
@@ -119,7 +112,7 @@ impl<'c> Encoder<'c> {
         if bytes > Body::MAX_LEN {
             return Err(ArgumentError::BodyTooLong { bytes, limit: Body::MAX_LEN });
         }
-        self.digits(bytes as u64)?;
+        self.number(bytes as u64)?;
         self.check_shape(Some(bytes))?;
         self.line = self.len.wrapping_add(2);
         let whole = self.line.wrapping_add(bytes).wrapping_add(2);
@@ -204,11 +197,10 @@ impl<'c> Encoder<'c> {
     #[inline]
     fn push(&mut self, piece: &[u8]) -> Result<&mut Self, ArgumentError> {
         let start = self.next_argument()?;
-        let end = start.saturating_add(piece.len());
         if let Some(place) = self.out.line.0.get_mut(start..).and_then(|rest| rest.get_mut(..piece.len())) {
             place.copy_from_slice(piece);
         }
-        self.written_to(end)?;
+        self.written_to(start.saturating_add(piece.len()))?;
         Ok(self)
     }
 
@@ -240,13 +232,12 @@ impl<'c> Encoder<'c> {
 }
 
 fn check_unvouched(line: &[u8], body: Option<usize>) -> Result<(), ArgumentError> {
-    match (Kind::of_verb(line), body) {
-        (Some(Kind::Put), None) => Err(ArgumentError::Shape("put needs a body")),
-        (Some(Kind::Put), Some(_)) if Kind::Put.is_line(line) => Ok(()),
-        (Some(Kind::Put), Some(_)) => {
-            Err(ArgumentError::Shape("put takes a priority, a delay, a time to run and a body"))
-        }
-        (Some(_), Some(_)) => Err(ArgumentError::Shape("this command takes no body")),
-        _ => Ok(()),
-    }
+    let why = match (Kind::of_verb(line), body) {
+        (Some(Kind::Put), None) => "put needs a body",
+        (Some(Kind::Put), Some(_)) if line.strip_prefix(b"put ").is_some_and(Kind::are_of_put) => return Ok(()),
+        (Some(Kind::Put), Some(_)) => "put takes a priority, a delay, a time to run and a body",
+        (Some(_), Some(_)) => "this command takes no body",
+        _ => return Ok(()),
+    };
+    Err(ArgumentError::Shape(why))
 }

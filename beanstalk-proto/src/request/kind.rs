@@ -1,6 +1,6 @@
 //! The commands as such, without their values: [`Kind`], emitted from the rows of the table.
 
-use super::{Args, BadFormat, End};
+use super::Args;
 use crate::{
     reply::{ReplyKind, ReplySet},
     types::Dialect,
@@ -37,16 +37,6 @@ macro_rules! define_kinds {
                 match self { $(Self::$name => ReplySet::of(&[$(ReplyKind::$kind),*]).or(ReplySet::GENERAL)),* }
             }
         }
-
-        impl Kind {
-            /// Reads over the arguments of this command, each as a server does.
-            fn skip_args(self, args: &mut Args<'_>) -> Result<End, BadFormat> {
-                match self {
-                    $(Self::$name => { $($(args.$ty()?;)+)? })*
-                }
-                args.finish()
-            }
-        }
     };
 }
 
@@ -59,9 +49,16 @@ impl Kind {
         Self::ALL.iter().copied().find(|kind| kind.word().as_bytes() == verb)
     }
 
-    /// Whether a server takes a line, given without its CRLF, for this command, and nothing is left over.
-    pub(super) fn is_line(self, line: &[u8]) -> bool {
-        let Some(rest) = line.strip_prefix(self.prefix().as_bytes()) else { return false };
-        self.skip_args(&mut Args::new(rest, self, Dialect::default())).is_ok_and(|end| !end.trailing)
+    /// Whether a server takes what is behind the word of a `put`, without CRLF, for its arguments, and nothing is left over.
+    pub(super) fn are_of_put(rest: &[u8]) -> bool {
+        let mut args = Args::new(rest, Self::Put, Dialect::default());
+        let numbers = args.secs().and(args.secs()).and(args.secs()).and(args.body());
+        numbers.is_some() && args.finish() == Some(false)
     }
+}
+
+/// Whether it is one of the two commands that wait for any job.
+#[inline]
+pub(crate) const fn is_reserve(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))
 }

@@ -39,10 +39,11 @@ mod kind;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub(crate) use args::Args;
 pub use args::TIMEOUT_FOREVER;
-pub(crate) use args::{Args, BadFormat, End};
 pub use encoder::Encoder;
 pub use kind::Kind;
+pub(crate) use kind::is_reserve;
 
 use crate::{
     error::{ArgumentError, CommandError, DecodeError},
@@ -137,52 +138,34 @@ pub enum OtherReplies {
 
 /// What a request expects in return, as plain data: this is all that a connection keeps of it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
+#[must_use]
 pub struct Expect {
-    pub(crate) command: &'static str,
-    pub(crate) kind: Option<Kind>,
-    pub(crate) replies: ReplySet,
-    pub(crate) other: OtherReplies,
-    pub(crate) wait: Wait,
-    pub(crate) subject: Subject,
-    pub(crate) echoed: bool,
+    /// The request's name in errors.
+    pub command: &'static str,
+    /// Which command of the table it is, if it is one.
+    pub kind: Option<Kind>,
+    /// The replies of the protocol that may answer it.
+    pub replies: ReplySet,
+    /// The replies with other words that may answer it.
+    pub other: OtherReplies,
+    /// How long the server may wait on purpose before it answers.
+    pub wait: Wait,
+    /// What the request is about, for errors.
+    pub subject: Subject,
+    /// Whether the reply has to repeat the subject.
+    pub echoed: bool,
 }
 
 impl Expect {
-    /// Which command of the table it is, if it is one.
-    #[must_use]
-    pub const fn kind(&self) -> Option<Kind> {
-        self.kind
-    }
-
-    /// How long the server may wait on purpose before it answers.
-    #[must_use]
-    pub const fn waits(&self) -> Wait {
-        self.wait
-    }
-
-    /// The request's name in errors.
-    #[must_use]
-    pub const fn command(&self) -> &'static str {
-        self.command
-    }
-
     /// Expects one of these replies, or one of the general errors. `command` names the request in errors.
-    #[must_use]
     pub const fn new(command: &'static str, replies: ReplySet) -> Self {
-        Self {
-            command,
-            kind: None,
-            replies: replies.or(ReplySet::GENERAL),
-            other: OtherReplies::None,
-            wait: Wait::No,
-            subject: Subject::None,
-            echoed: false,
-        }
+        let (replies, subject) = (replies.or(ReplySet::GENERAL), Subject::None);
+        Self { command, kind: None, replies, other: OtherReplies::None, wait: Wait::No, subject, echoed: false }
     }
 
     /// What a built-in command expects, but for its waiting and its subject. A request that expects this is that command to the
     /// connection: for example, another reserve may adopt its slot.
-    #[must_use]
     pub const fn of(kind: Kind) -> Self {
         let mut expect = Self::new(kind.word(), kind.replies());
         expect.kind = Some(kind);
@@ -190,7 +173,6 @@ impl Expect {
     }
 
     /// Allows replies with other words too.
-    #[must_use]
     #[inline]
     pub fn other(mut self, other: OtherReplies) -> Self {
         self.other = other;
@@ -198,7 +180,6 @@ impl Expect {
     }
 
     /// Lets the server wait before it answers.
-    #[must_use]
     #[inline]
     pub fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
@@ -206,48 +187,30 @@ impl Expect {
     }
 
     /// Names what the request is about, for errors.
-    #[must_use]
     #[inline(always)]
     pub fn subject(mut self, subject: Subject) -> Self {
         self.subject = subject;
         self
     }
 
-    /// What the request is about, for errors.
-    #[must_use]
-    pub fn about(&self) -> Subject {
-        self.subject.clone()
-    }
-
     /// Demands that the reply repeats the subject: a job's id in `FOUND` and `RESERVED`, a tube in `USING`.
-    #[must_use]
     #[inline(always)]
     pub fn echoed(mut self) -> Self {
         self.echoed = true;
         self
-    }
-
-    /// Whether it is one of the two commands that wait for any job.
-    pub(crate) const fn is_reserve(&self) -> bool {
-        matches!(self.kind, Some(Kind::Reserve | Kind::ReserveWithTimeout))
     }
 }
 
 impl OtherReplies {
     /// Whether the request names this word as one of its own replies, and if so, whether a body follows.
     pub(crate) fn own_word(self, word: &[u8]) -> Option<bool> {
-        match self {
-            Self::Words(shapes) => shapes.iter().find(|shape| shape.word.as_bytes() == word).map(|shape| shape.body),
-            Self::None | Self::Any { .. } => None,
-        }
+        let Self::Words(shapes) = self else { return None };
+        shapes.iter().find(|shape| shape.word.as_bytes() == word).map(|shape| shape.body)
     }
 
     /// Whether a reply with a word that is not of the protocol is allowed, and if so, whether a body follows.
     pub(crate) fn shape_of(self, word: &[u8]) -> Option<bool> {
-        match self {
-            Self::Any { body } => Some(body),
-            _ => self.own_word(word),
-        }
+        if let Self::Any { body } = self { Some(body) } else { self.own_word(word) }
     }
 }
 

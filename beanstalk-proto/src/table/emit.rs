@@ -32,7 +32,12 @@ macro_rules! define {
             /// Which command it is.
             #[must_use]
             pub const fn kind(&self) -> Kind {
-                match self { $(Self::$name $({ $($arg: _),+ })? => Kind::$name),* }
+                match self { $(Self::$name { .. } => Kind::$name),* }
+            }
+
+            /// Reads the arguments of a command line, each as a server does.
+            pub(crate) fn parse_args(kind: Kind, args: &mut Args<'_>) -> Option<Self> {
+                Some(match kind { $(Kind::$name => Self::$name $({ $($arg: args.$ty()?),+ })?),* })
             }
         }
 
@@ -130,14 +135,15 @@ macro_rules! expect {
 
 /// Names what a request is about, if it is this argument.
 macro_rules! about {
-    (id $expect:ident $value:ident) => {
-        $expect.subject(Subject::from($value))
+    (id $expect:ident $id:ident) => {
+        $expect.subject(Subject::Job(*$id))
     };
-    (tube $expect:ident $value:ident) => {
-        $expect.subject(Subject::from($value))
+    // A bad name is refused when the request is encoded.
+    (tube $expect:ident $tube:ident) => {
+        $expect.subject(TubeName::new($tube.as_str()).map_or(Subject::None, Subject::Tube))
     };
-    (body $expect:ident $value:ident) => {
-        $expect.subject(Subject::from($value))
+    (body $expect:ident $body:ident) => {
+        $expect.subject(Subject::Body($body.len()))
     };
     ($number:ident $expect:ident $value:ident) => {{
         let _ = $value;

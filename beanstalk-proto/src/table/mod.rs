@@ -14,7 +14,7 @@ pub(crate) use crate::request::Kind;
 use crate::{
     error::{ArgumentError, DecodeError},
     reply::Reply,
-    request::{Encoder, Expect, Request, Wait, untyped},
+    request::{Args, Encoder, Expect, Request, Wait, untyped},
     types::{
         Argument, Body, Bound, JobId, Priority, PutOutcome, ReleaseOutcome, Reserved, Seconds, Subject, TubeArg,
         TubeName,

@@ -1,9 +1,9 @@
 //! What a request was about, and how sizes are said.
 
-use alloc::{borrow::ToOwned, boxed::Box, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, string::String};
 use core::fmt;
 
-use super::{Body, JobId, TubeArg, TubeName};
+use super::{JobId, TubeName};
 
 /// What a request was about: with its command it identifies, among many calls, the one that an error belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,39 +34,6 @@ impl fmt::Display for Subject {
     }
 }
 
-impl From<&JobId> for Subject {
-    #[inline(always)]
-    fn from(id: &JobId) -> Self {
-        Self::Job(*id)
-    }
-}
-
-impl From<&TubeName> for Subject {
-    fn from(tube: &TubeName) -> Self {
-        Self::Tube(tube.clone())
-    }
-}
-
-/// A bad name is refused when the request is encoded.
-impl From<&TubeArg<'_>> for Subject {
-    fn from(tube: &TubeArg<'_>) -> Self {
-        tube.to_name().map_or(Self::None, Self::Tube)
-    }
-}
-
-impl From<&Body<'_>> for Subject {
-    #[inline(always)]
-    fn from(body: &Body<'_>) -> Self {
-        Self::Body(body.len())
-    }
-}
-
-impl From<&Vec<u8>> for Subject {
-    fn from(body: &Vec<u8>) -> Self {
-        Self::Body(body.len())
-    }
-}
-
 /// A number of bytes, as a person reads it: `70,000 bytes`.
 pub(crate) struct Bytes(pub(crate) u64);
 
@@ -80,11 +47,8 @@ impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = alloc::format!("{}", self.0);
         for (at, digit) in digits.char_indices() {
-            let left = digits.len().saturating_sub(at);
-            if at > 0 && left % 3 == 0 {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
+            let comma = if at > 0 && digits.len().saturating_sub(at) % 3 == 0 { "," } else { "" };
+            write!(f, "{comma}{digit}")?;
         }
         f.write_str(if self.0 == 1 { " byte" } else { " bytes" })
     }

@@ -208,7 +208,7 @@ fn what_the_session_cannot_name_is_never_repeated() {
 
 /// How long a reserve waits that is sent now.
 fn sent(call: &mut Call, seconds: u32, now: Instant) -> Wait {
-    call.attempt(&ReserveWithTimeout::new(seconds), now).expect().waits()
+    call.attempt(&ReserveWithTimeout::new(seconds), now).expect().wait
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let outcome = app
         .find_servers()
         .and_then(|()| run(&mut app, cli.verb))
-        .and_then(|exit| Ok(app.printer.flush().map(|()| exit)?));
+        .and_then(|exit| Ok(output::though_unread(app.printer.flush()).map(|()| exit)?));
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -114,31 +114,38 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// One of several things that were done: a sentence for people, one word for scripts, the fields in JSON.
+    /// One of several things that were done: a sentence for people, one word for scripts, the fields in JSON. Where nobody reads it, the
+    /// others are to be done nevertheless, and it is no error.
     pub(crate) fn act(&mut self, sentence: &str, plain: &str, row: &Row) -> io::Result<()> {
-        match self.form {
+        let printed = match self.form {
             Form::Table => writeln!(self.out, "{sentence}"),
             Form::Plain => writeln!(self.out, "{plain}"),
             Form::Json | Form::Jsonl => self.item(row),
-        }
+        };
+        though_unread(printed)
+    }
+
+    /// Has what [`Printer::act`] has printed read now, by whoever reads it.
+    pub(crate) fn flush_acts(&mut self) -> io::Result<()> {
+        though_unread(self.out.flush())
     }
 
     /// Ends what [`Printer::item`] and [`Printer::act`] have printed.
     pub(crate) fn end(&mut self) -> io::Result<()> {
-        match self.form {
+        though_unread(match self.form {
             Form::Json if self.items == 0 => self.out.write_all(b"[]\n"),
             Form::Json => self.out.write_all(b"\n]\n"),
             _ => Ok(()),
-        }
+        })
     }
 
     /// The one thing that was done: as [`Printer::act`], with an object in JSON.
     pub(crate) fn done(&mut self, sentence: &str, plain: &str, row: &Row) -> io::Result<()> {
-        match self.form {
+        though_unread(match self.form {
             Form::Table => writeln!(self.out, "{sentence}"),
             Form::Plain => writeln!(self.out, "{plain}"),
             Form::Json | Form::Jsonl => self.one(row),
-        }
+        })
     }
 
     /// Several things with the same fields. The columns are given because there may be none.
@@ -188,6 +195,14 @@ impl<W: Write> Printer<W> {
             write!(self.out, "{}", value.plain())?;
         }
         writeln!(self.out)
+    }
+}
+
+/// What was done is done, though whoever read of it has gone.
+pub(crate) fn though_unread(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
     }
 }
 

@@ -98,7 +98,7 @@ impl Put {
                     None => break,
                 }
             }
-            printer.flush()?;
+            printer.flush_acts()?;
             if let Some(failure) = unread {
                 tally.failed(failure);
                 break;

@@ -107,3 +107,57 @@ fn a_job_whose_reader_is_gone_is_not_deleted() {
         .wait_until(std::time::Duration::from_secs(60), |stats| stats.current_jobs_ready == Some(1))
         .expect("it is back");
 }
+
+/// Has the program print to somebody who has gone already, and returns its exit code.
+fn unread(mut command: Command, input: &[u8]) -> i32 {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    drop(child.stdout.take());
+    child.stdin.take().expect("it was asked for").write_all(input).expect("it reads");
+    child.wait().expect("it ends").code().expect("it ends by itself")
+}
+
+#[test]
+fn everything_is_done_though_nobody_reads_of_it() {
+    let _bound = beanstalk_watchdog::bound();
+    const JOBS: usize = 3000;
+    let server = Server::embedded();
+    let lines: String = (1..=JOBS).map(|n| format!("{n}\n")).collect();
+    for form in ["table", "json", "jsonl", "plain"] {
+        let args = ["put", "--lines", "-t", form, "-o", form];
+        assert_eq!(unread(server.command(&args), lines.as_bytes()), 0, "{form}");
+        let stats = beanstalk_sync::Client::connect(&server.endpoint()).and_then(|mut client| client.stats_tube(form));
+        assert_eq!(stats.expect("it is there").current_jobs_ready, Some(JOBS as u64), "{form}");
+    }
+    // Nor does it make a success of what was none.
+    let ids: Vec<String> = (1..=JOBS + 1).map(|id| id.to_string()).collect();
+    let args: Vec<&str> = ["delete", "99999999"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    assert_eq!(unread(server.command(&args), b""), 6);
+    let (left, _) = output(server.command(&["list-tubes", "-o", "plain"]), b"");
+    assert!(!String::from_utf8_lossy(&left).contains("table"), "all of the first tube are deleted");
+}
+
+#[test]
+fn what_a_server_sends_does_nothing_to_a_terminal() {
+    let _bound = beanstalk_watchdog::bound();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("it connects");
+            let body = "---\nhostname: \"a\u{1b}]0;b\u{7}\"\nother: \u{9b}2J\n";
+            let _ = BufReader::new(&stream).read_line(&mut String::new());
+            let _ = write!(stream, "OK {}\r\n{body}\r\n", body.len());
+        }
+    });
+    for form in ["table", "json", "jsonl", "plain"] {
+        let mut command = support::beanstalk(&["stats", "-o", form]);
+        command.env("BEANSTALK_URL", &endpoint);
+        let (text, exit) = output(command, b"");
+        let text = String::from_utf8(text).expect("it is text");
+        assert_eq!(exit, 0, "{text}");
+        // JSON leaves those beyond ASCII to its reader.
+        let is_control = |c: char| if form.starts_with("json") { c.is_ascii_control() } else { c.is_control() };
+        assert!(!text.contains(|c: char| is_control(c) && !matches!(c, '\n' | '\t')), "{form}: {text:?}");
+    }
+}

@@ -85,6 +85,8 @@ impl Value {
     pub(super) fn plain(&self) -> Cow<'_, str> {
         match self {
             Self::None => Cow::Borrowed(""),
+            // What a server sends may be meant for a terminal.
+            Self::Text(text) if text.contains(char::is_control) => printable(text.as_bytes()).into(),
             Self::Text(text) => Cow::Borrowed(text),
             Self::Count(number) | Self::Seconds(number) => number.to_string().into(),
             Self::Flag(flag) => flag.to_string().into(),

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Scraper, text::CONTENT_TYPE};
@@ -56,10 +56,45 @@ pub(super) fn serve(address: SocketAddr, scraper: Scraper, report: Report) -> Ou
     }
 }
 
+/// A stream for so long as somebody has patience, however little moves each time.
+struct Bounded<'s> {
+    stream: &'s TcpStream,
+    until: Instant,
+}
+
+impl<'s> Bounded<'s> {
+    fn new(stream: &'s TcpStream, patience: Duration) -> Self {
+        Self { stream, until: Instant::now() + patience }
+    }
+
+    fn left(&self) -> io::Result<Option<Duration>> {
+        match self.until.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(Some(left)),
+        }
+    }
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(buf)
+    }
+}
+
+impl Write for Bounded<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 fn talk(stream: &TcpStream, scraper: &Scraper, report: &Report) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut input = BufReader::new(stream.take(HEAD));
+    let mut input = BufReader::new(Bounded::new(stream, PATIENCE).take(HEAD));
     let mut request = String::new();
     input.read_line(&mut request)?;
     // Read to its end: what a client still sends when the connection is closed can cost it the answer.
@@ -93,7 +128,7 @@ fn talk(stream: &TcpStream, scraper: &Scraper, report: &Report) -> io::Result<()
     }
 }
 
-fn answer(mut stream: &TcpStream, status: &str, kind: &str, body: &str, head: bool) -> io::Result<()> {
+fn answer(stream: &TcpStream, status: &str, kind: &str, body: &str, head: bool) -> io::Result<()> {
     let length = body.len();
     let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
     let mut text = format!(
@@ -102,5 +137,34 @@ fn answer(mut stream: &TcpStream, status: &str, kind: &str, body: &str, head: bo
     if !head {
         text.push_str(body);
     }
-    stream.write_all(text.as_bytes())
+    Bounded::new(stream, PATIENCE).write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_dribbles_has_no_more_time_than_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
+        let (stream, _) = listener.accept().expect("it has connected");
+        let patience = Duration::from_millis(200);
+        // A byte each time that is far from over, until nobody reads any more.
+        let dribble = thread::spawn(move || {
+            for _ in 0..500 {
+                thread::sleep(patience / 20);
+                if (&client).write_all(b"x").is_err() {
+                    return;
+                }
+            }
+        });
+        let start = Instant::now();
+        let error = BufReader::new(Bounded::new(&stream, patience)).read_line(&mut String::new()).expect_err("no line");
+        let took = start.elapsed();
+        drop(stream);
+        dribble.join().expect("it ends well");
+        assert!(matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock), "{error}");
+        assert!(took >= patience && took < 10 * patience, "{took:?}");
+    }
 }

@@ -5,10 +5,21 @@ mod support;
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Read},
+    net::{Shutdown, TcpListener, TcpStream},
     path::PathBuf,
     process::{Command, Output, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
     thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 
 use beanstalk_sync::{Client, JobId, ListTubes, Put, Reserved, ScanOptions, scan};
@@ -194,4 +205,120 @@ fn a_live_tube_is_migrated_under_load_with_every_job_accounted_for() {
     if let (Some(from), Some(to)) = (Server::real(), Server::real()) {
         migrated_under_load(&from, &to);
     }
+}
+
+/// What is between a client and a server, and lets nothing of the server's through from the moment that it has let so many bytes through until
+/// it is told to go on.
+fn stalling(server: &str, bytes: u64, go_on: Receiver<()>) -> (String, Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let (server, (stalls, stalled)) = (server.to_owned(), mpsc::channel());
+    thread::spawn(move || {
+        let (near, _) = listener.accept()?;
+        let far = TcpStream::connect(server)?;
+        let (mut up, mut down) = ((near.try_clone()?, far.try_clone()?), (far, near));
+        thread::spawn(move || io::copy(&mut up.0, &mut up.1).and_then(|_| up.1.shutdown(Shutdown::Write)));
+        io::copy(&mut (&down.0).take(bytes), &mut down.1)?;
+        let _ = stalls.send(());
+        let _ = go_on.recv();
+        io::copy(&mut down.0, &mut down.1)
+    });
+    (address, stalled)
+}
+
+fn interrupted_while_stalled(from: &Server, to: &Server, args: &[&str], held: impl Fn(&mut Client) -> bool) -> Output {
+    let (go, goes_on) = mpsc::channel();
+    // Some of it is done by then.
+    let (address, stalled) = stalling(&to.endpoint(), 300, goes_on);
+    let args: Vec<&str> = args.iter().map(|arg| if *arg == "TO" { &*address } else { *arg }).collect();
+    let mut command = from.command(&args);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("it starts");
+    stalled.recv().expect("it stalls");
+    let mut look = client(from);
+    let until = Instant::now() + Duration::from_secs(60);
+    while !held(&mut look) {
+        assert!(Instant::now() < until, "it does not get so far");
+        thread::sleep(Duration::from_millis(2));
+    }
+    let pid = Pid::from_raw(child.id().cast_signed());
+    kill(pid, Signal::SIGINT).expect("it is there");
+    drop(go);
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn a_move_that_is_interrupted_leaves_each_job_as_it_was_or_moves_it() {
+    let _bound = beanstalk_watchdog::bound();
+    const JOBS: u64 = 500;
+    let (from, to) = (Server::embedded(), Server::embedded());
+    {
+        let mut client = client(&from);
+        for n in 0..JOBS {
+            let id = client.call(Put::of(n.to_string())).expect("it is put").inserted().expect("memory");
+            client.reserve_job(id).expect("it is there");
+            client.bury(id, 7).expect("it is held");
+        }
+    }
+    let args = ["move", "default", "moved", "--to-server", "TO", "--yes", "--timeout", "60s"];
+    let output = interrupted_while_stalled(&from, &to, &args, |client| {
+        client.stats().expect("it answers").current_jobs_reserved > Some(0)
+    });
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{:?}: {errors}", output.status);
+    assert!(errors.contains("error: interrupted: ") && errors.contains("moved to tube moved"), "{errors}");
+    let (left, there) = (client(&from).stats(), client(&to).stats());
+    let (left, there) = (left.expect("it answers"), there.expect("it answers"));
+    // Nobody gets a job that was set aside.
+    assert_eq!((left.current_jobs_ready, left.current_jobs_reserved), (Some(0), Some(0)));
+    assert_eq!((there.current_jobs_ready, there.current_jobs_delayed), (Some(0), Some(0)));
+    let (left, there) = (left.current_jobs_buried.expect("a count"), there.current_jobs_buried.expect("a count"));
+    assert!(left + there == JOBS && there > 0 && left > 0, "{left} and {there}");
+}
+
+#[test]
+fn an_export_and_an_import_that_are_interrupted_can_be_gone_on_with() {
+    let _bound = beanstalk_watchdog::bound();
+    let (from, to) = (Server::embedded(), Server::embedded());
+    fill(&from, 900);
+    let path = file("interrupted");
+    let file = path.to_str().expect("it is text");
+    let args = ["export", file, "-s", "TO", "--timeout", "60s"];
+    let output = interrupted_while_stalled(&from, &from, &args, |_| true);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{:?}: {errors}", output.status);
+    assert!(errors.contains("--resume goes on with it"), "{errors}");
+    done(&from, &["export", "--resume", file]);
+
+    let args = ["import", file, "-s", "TO", "--timeout", "60s"];
+    let output = interrupted_while_stalled(&to, &to, &args, |_| true);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{:?}: {errors}", output.status);
+    let skip =
+        errors.split("--skip ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_else(|| panic!("{errors}"));
+    done(&to, &["import", "--skip", skip, file]);
+    fs::remove_file(&path).expect("it is there");
+    assert_eq!(content(&to), content(&from));
+}
+
+#[test]
+fn an_export_that_finds_no_server_or_may_not_begin_leaves_no_file() {
+    let _bound = beanstalk_watchdog::bound();
+    let server = Server::embedded();
+    let path = file("none");
+    let file = path.to_str().expect("it is text");
+    assert_eq!(run(support::beanstalk(&["-s", "127.0.0.1:1", "export", file])).status.code(), Some(5));
+    assert_eq!(run(server.command(&["--read-only", "export", file])).status.code(), Some(8));
+    let Server::Embedded(embedded) = &server else { unreachable!("it is embedded") };
+    embedded.set_draining(true);
+    for args in [&["export", file][..], &["jobs"], &["clear", "t", "--from", "1", "--yes"]] {
+        let output = run(server.command(args));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{errors}");
+        assert!(errors.contains("DRAINING") && errors.contains("help: --to ID gives the last id"), "{errors}");
+    }
+    embedded.set_draining(false);
+    assert!(!path.exists());
+    done(&server, &["export", file]);
+    fs::remove_file(&path).expect("it is there");
 }

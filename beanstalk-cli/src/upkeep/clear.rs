@@ -1,11 +1,9 @@
 //! `clear`.
 
-use std::ops::ControlFlow;
-
 use beanstalk_sync::{TubeName, clear_tube};
 use clap::Args;
 
-use super::{Pick, count, progress::Bar};
+use super::{Pick, count, interrupt::Interrupt, of_scan, progress::Bar};
 use crate::{
     app::App,
     exit::{Exit, Outcome},
@@ -39,14 +37,16 @@ impl Clear {
             return Ok(Exit::Done);
         }
         let bar = Bar::new("deleted");
-        let shown = bar.clone();
+        let interrupt = Interrupt::new()?;
+        let (shown, signalled) = (bar.clone(), interrupt.clone());
         let filter = filter.on_progress(move |progress| {
             shown.set(progress);
-            ControlFlow::Continue(())
+            signalled.flow()
         });
         let deleted = clear_tube(&mut app.client()?, &tube, filter);
         bar.end();
-        let deleted = deleted?;
+        let deleted = deleted.map_err(of_scan)?;
+        interrupt.check(format_args!("{} of tube {tube} deleted", jobs(deleted)))?;
         let row = Row::new().with("tube", &tube).with("deleted", deleted);
         app.printer.done(&format!("{} of tube {tube} deleted", jobs(deleted)), &deleted.to_string(), &row)?;
         Ok(Exit::Done)

@@ -9,7 +9,13 @@ use std::{
 use beanstalk_sync::{ExportError, ExportReader, ExportWriter, ExportedJob, JobId, TubeName, scan};
 use clap::Args;
 
-use super::{Pick, progress::Bar, scan_options};
+use super::{
+    Pick,
+    interrupt::{Interrupt, interrupted},
+    of_scan,
+    progress::Bar,
+    scan_options,
+};
 use crate::{
     app::App,
     exit::{Exit, Failure, Outcome},
@@ -39,15 +45,24 @@ impl Export {
     pub(crate) fn run(mut self, app: &mut App) -> Outcome {
         let (server, path) = (app.server()?.clone(), self.file.display().to_string());
         let failed = |error: &io::Error| Failure::local(&path, error);
-        let mut writer = match (self.file.as_os_str() == "-", self.resume) {
+        let resumed = match (self.file.as_os_str() == "-", self.resume) {
             (true, true) => return Err(Failure::usage("standard output cannot be resumed")),
-            (true, false) => begin(Box::new(io::stdout()))?,
             (false, true) => {
                 let (writer, last) = resume(&self.file)?;
                 self.pick.from = self.pick.from.max(last.map(|JobId(id)| JobId(id.saturating_add(1))));
-                writer
+                Some(writer)
             }
-            (false, false) => {
+            (_, false) => None,
+        };
+        let options = scan_options(app, self.tube.as_ref(), &self.pick, true)?;
+        let mut client = app.connect(&server)?;
+        let interrupt = Interrupt::new()?;
+        let mut found = scan(&mut client, options).map_err(of_scan)?;
+        // Only now: a file that nothing could be written into would be in the way of the next attempt.
+        let mut writer = match resumed {
+            Some(writer) => writer,
+            None if self.file.as_os_str() == "-" => begin(Box::new(io::stdout())).map_err(|error| failed(&error))?,
+            None => {
                 let file = File::create_new(&self.file).map_err(|error| match error.kind() {
                     io::ErrorKind::AlreadyExists => failed(&error).help("--resume goes on with one that broke off"),
                     _ => failed(&error),
@@ -55,10 +70,8 @@ impl Export {
                 begin(Box::new(file)).map_err(|error| failed(&error))?
             }
         };
-        let mut client = app.connect(&server)?;
         let bar = Bar::new("exported");
         let mut exported = 0;
-        let mut found = scan(&mut client, scan_options(app, self.tube.as_ref(), &self.pick, true)?)?;
         while let Some(job) = found.next() {
             let job = job.map_err(|error| {
                 let failure = Failure::from(error);
@@ -67,6 +80,17 @@ impl Export {
                     .help(format!("--resume goes on with it; id {next} is the next"))
             })?;
             bar.set(found.progress());
+            if interrupt.came() {
+                // What was written is flushed, and without its last line the file is one to be resumed.
+                drop(writer);
+                bar.end();
+                let failure = interrupted(format_args!("{} exported to {path}", jobs(exported)));
+                return Err(if self.file.as_os_str() == "-" {
+                    failure
+                } else {
+                    failure.help("--resume goes on with it")
+                });
+            }
             if self.pick.matches(&job)
                 && let Some(job) = ExportedJob::new(job)
             {

@@ -9,7 +9,10 @@ use std::{
 use beanstalk_sync::{ExportReader, ImportError, import};
 use clap::Args;
 
-use super::progress::Bar;
+use super::{
+    interrupt::{Interrupt, interrupted},
+    progress::Bar,
+};
 use crate::{
     app::App,
     exit::{Exit, Failure, Outcome},
@@ -56,6 +59,7 @@ impl Import {
         }
         app.may(|| format!("put the jobs of {path}"))?;
         let mut client = app.connect(&server)?;
+        let interrupt = Interrupt::new()?;
         let (bar, mut tally) = (Bar::new("imported"), Tally::new(&app.report));
         let mut importing = import(&mut client)?;
         let mut broken = false;
@@ -72,7 +76,7 @@ impl Import {
                 broken |= failed(error, &mut tally);
             }
             bar.set(importing.progress());
-            if broken {
+            if broken || interrupt.came() {
                 break;
             }
         }
@@ -88,6 +92,10 @@ impl Import {
         }
         let pushed = importing.progress().looked_at;
         app.report.note(&format!("{} imported from {path}", jobs(restored)));
+        if interrupt.came() && !broken {
+            let from = self.skip.saturating_add(pushed);
+            tally.failed(interrupted(format_args!("--skip {from} goes on with it")));
+        }
         if broken {
             let from = self.skip.saturating_add(pushed).saturating_sub(256).max(self.skip);
             app.report.note(&format!("to go on: --skip {from}; up to 256 jobs before the break can be there twice"));

@@ -3,7 +3,7 @@
 use beanstalk_sync::{FoundJob, TubeName, scan};
 use clap::Args;
 
-use super::{Pick, progress::Bar, scan_options};
+use super::{Pick, of_scan, progress::Bar, scan_options};
 use crate::{
     app::App,
     exit::{Exit, Outcome},
@@ -41,7 +41,7 @@ impl Jobs {
         let options = scan_options(app, self.tube.as_ref(), &self.pick, !self.no_body)?;
         let mut client = app.client()?;
         let bar = Bar::new("found");
-        let mut jobs = scan(&mut client, options)?;
+        let mut jobs = scan(&mut client, options).map_err(of_scan)?;
         // A table is printed in parts, so that its columns fit what is in them.
         let (mut rows, mut found) = (Vec::new(), 0);
         let limit = self.limit.unwrap_or(usize::MAX);

@@ -1,11 +1,9 @@
 //! `kick`, with a bound or of all that are buried.
 
-use std::ops::ControlFlow;
-
 use beanstalk_sync::{Kick as Request, Use, kick_buried};
 use clap::Args;
 
-use super::{Pick, progress::Bar};
+use super::{Pick, interrupt::Interrupt, of_scan, progress::Bar};
 use crate::{
     app::App,
     exit::{Exit, Outcome},
@@ -53,14 +51,17 @@ impl Kick {
                     return Ok(Exit::Done);
                 }
                 let bar = Bar::new("kicked");
-                let shown = bar.clone();
+                let interrupt = Interrupt::new()?;
+                let (shown, signalled) = (bar.clone(), interrupt.clone());
                 let filter = filter.on_progress(move |progress| {
                     shown.set(progress);
-                    ControlFlow::Continue(())
+                    signalled.flow()
                 });
                 let kicked = kick_buried(&mut app.client()?, &tube, filter);
                 bar.end();
-                kicked?
+                let kicked = kicked.map_err(of_scan)?;
+                interrupt.check(format_args!("{} of tube {tube} kicked", jobs(kicked)))?;
+                kicked
             }
         };
         let row = Row::new().with("tube", &tube).with("kicked", kicked);

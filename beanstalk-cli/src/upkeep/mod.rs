@@ -4,13 +4,14 @@
 pub(crate) mod clear;
 pub(crate) mod export;
 pub(crate) mod import;
+mod interrupt;
 pub(crate) mod jobs;
 pub(crate) mod kick;
 pub(crate) mod moving;
 mod pick;
 mod progress;
 
-use beanstalk_sync::{Client, ScanOptions, TubeName, scan};
+use beanstalk_sync::{Client, Error, ScanOptions, TubeName, scan};
 
 use crate::{
     app::App,
@@ -38,10 +39,17 @@ fn scan_options(app: &App, tube: Option<&TubeName>, pick: &Pick, bodies: bool) -
     }
 }
 
+/// The failure of what looks at a range of ids: that it could not put a job is no matter of where else to put one.
+fn of_scan(error: Error) -> Failure {
+    let put = matches!(error, Error::Command { command: "put", .. });
+    let failure = Failure::from(error);
+    if put { failure.help("--to ID gives the last id, so that no job has to be put to learn it") } else { failure }
+}
+
 /// How many jobs of a tube are meant, for `--dry-run`.
 fn count(app: &App, client: &mut Client, tube: &TubeName, pick: &Pick) -> Outcome<u64> {
     let mut jobs = 0;
-    for job in scan(client, scan_options(app, Some(tube), pick, false)?)? {
+    for job in scan(client, scan_options(app, Some(tube), pick, false)?).map_err(of_scan)? {
         jobs += u64::from(pick.matches_queued(&job?));
     }
     Ok(jobs)

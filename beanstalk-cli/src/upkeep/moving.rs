@@ -1,11 +1,9 @@
 //! `move`.
 
-use std::ops::ControlFlow;
-
 use beanstalk_sync::{Endpoint, TubeName, move_jobs};
 use clap::Args;
 
-use super::{Pick, count, progress::Bar};
+use super::{Pick, count, interrupt::Interrupt, progress::Bar};
 use crate::{
     app::App,
     exit::{Exit, Failure, Outcome},
@@ -54,14 +52,16 @@ impl Move {
             return Ok(Exit::Done);
         }
         let bar = Bar::new("moved");
-        let shown = bar.clone();
+        let interrupt = Interrupt::new()?;
+        let (shown, signalled) = (bar.clone(), interrupt.clone());
         let filter = filter.on_progress(move |progress| {
             shown.set(progress);
-            ControlFlow::Continue(())
+            signalled.flow()
         });
         let moved = move_jobs(&mut app.client()?, &from, &mut app.connect(&to_server)?, &to, filter);
         bar.end();
         let moved = moved?;
+        interrupt.check(format_args!("{} of tube {from} moved to tube {to}{place}", jobs(moved)))?;
         let row = Row::new().with("from", &from).with("to", &to).with("moved", moved);
         app.printer.done(
             &format!("{} of tube {from} moved to tube {to}{place}", jobs(moved)),

@@ -38,7 +38,7 @@ pub(crate) fn block_on<F: Future>(call: F) -> F::Output {
 /// A transport that waits.
 #[derive(Debug)]
 pub(crate) struct Blocking<T> {
-    transport: T,
+    pub(crate) transport: T,
     /// What the core's clock counts from, in nanoseconds.
     epoch: time::Instant,
     /// What it shows, if that was just asked and nothing has waited since for longer than a turn; else 0.
@@ -66,10 +66,10 @@ impl<T> Blocking<T> {
         }
     }
 
-    /// Returns the transport, and what its clock counts from.
+    /// Returns when the timer goes off; `None` if it is later than the clock can show.
     #[cfg(feature = "threads")]
-    pub(crate) fn into_parts(self) -> (T, time::Instant) {
-        (self.transport, self.epoch)
+    pub(crate) fn timer(&self) -> Option<time::Instant> {
+        self.epoch.checked_add(self.timer?.saturating_duration_since(Instant::ZERO))
     }
 
     pub(crate) const fn stream(&self) -> &T {
@@ -110,7 +110,7 @@ impl<T> Blocking<T> {
 
     /// What becomes of a read or write that did not go well: `None` if it is to be done again.
     #[cold]
-    fn after(
+    pub(crate) fn after(
         &self,
         result: io::Result<usize>,
         room: usize,

@@ -58,7 +58,7 @@
 //!
 //! | feature | brings |
 //! |---|---|
-//! | `threads` (default) | what has to wait for several things at once, and with it the crate `mio`: [`Worker`], [`SharedClient`] and [`Producer`] |
+//! | `threads` (default) | what has to wait for several things at once: [`Worker`], [`Consumer`], [`SharedClient`] and [`Producer`] |
 //! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
 //! | `json` | `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
 //! | `serde` | `Serialize` and `Deserialize` of ids, tube names, outcomes, statistics, endpoints, policies, metrics and events |

@@ -13,29 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::lock;
+use super::{
+    lock,
+    task::{Task, is_handler},
+};
 
 /// How long a handler may keep its task from being polled.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Whether this is the number of a handler that runs, and not of the time between two.
-pub(super) const fn is_handling(run: u64) -> bool {
-    run % 2 == 1
-}
-
-/// A task, as far as it is watched.
-pub(super) trait Kept: Send + Sync {
-    /// The number of the handler that runs, or of the time between two: see [`is_handling`].
-    fn run(&self) -> u64;
-
-    /// Whether its future is to be polled at once.
-    fn is_woken(&self) -> bool;
-
-    /// Polls it for as long as this handler runs.
-    fn keep(&self, run: u64);
-}
-
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Keeper {
     watched: Mutex<Watched>,
     changed: Condvar,
@@ -43,7 +29,7 @@ pub(super) struct Keeper {
     asleep: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Watched {
     entries: Vec<Entry>,
     /// There is a thread that watches.
@@ -51,7 +37,7 @@ struct Watched {
 }
 
 struct Entry {
-    task: Arc<dyn Kept>,
+    task: Arc<Task>,
     /// The handler that ran, or not, when it was looked at last, and since when it does.
     seen: u64,
     since: Instant,
@@ -60,20 +46,20 @@ struct Entry {
 }
 
 /// A task that is watched, until this is dropped.
-pub(super) struct Watch(Arc<Keeper>, Arc<dyn Kept>);
+pub(super) struct Watch(Arc<Task>, Arc<Keeper>);
 
 impl Keeper {
     /// Watches a task from now on.
-    pub(super) fn watch(self: &Arc<Self>, task: Arc<dyn Kept>) -> Watch {
+    pub(super) fn watch(self: &Arc<Self>, task: &Arc<Task>) -> Watch {
         let mut watched = lock(&self.watched);
         let (seen, since) = (task.run(), Instant::now());
-        watched.entries.push(Entry { task: Arc::clone(&task), seen, since, kept: 0 });
+        watched.entries.push(Entry { task: Arc::clone(task), seen, since, kept: 0 });
         if !watched.thread {
             let keeper = Arc::clone(self);
             let thread = thread::Builder::new().name("beanstalk-watch".into());
             watched.thread = thread.spawn(move || keeper.look_on()).is_ok();
         }
-        Watch(Arc::clone(self), task)
+        Watch(Arc::clone(task), Arc::clone(self))
     }
 
     /// A handler begins to run.
@@ -115,17 +101,14 @@ impl Entry {
         if is_new {
             (self.seen, self.since) = (run, now);
         }
-        if !is_handling(run) {
+        if !is_handler(run) || self.kept == run {
             return is_new;
-        }
-        if self.kept == run {
-            return false;
         }
         if self.task.is_woken() || now.duration_since(self.since) >= PATIENCE {
             let task = Arc::clone(&self.task);
             let thread = thread::Builder::new().name("beanstalk-keeper".into());
             // Without a thread it is tried again.
-            if thread.spawn(move || task.keep(run)).is_ok() {
+            if thread.spawn(move || drop(task.poll_until_handler(run))).is_ok() {
                 self.kept = run;
                 return false;
             }
@@ -134,15 +117,9 @@ impl Entry {
     }
 }
 
-impl std::fmt::Debug for Entry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entry").field("seen", &self.seen).field("kept", &self.kept).finish_non_exhaustive()
-    }
-}
-
 impl Drop for Watch {
     fn drop(&mut self) {
-        let Self(keeper, task) = self;
+        let Self(task, keeper) = self;
         lock(&keeper.watched).entries.retain(|entry| !Arc::ptr_eq(&entry.task, task));
         keeper.changed.notify_all();
     }

@@ -21,12 +21,13 @@ mod wait;
 mod worker;
 
 use std::{
+    convert::Infallible,
+    fmt,
     future::{Future, poll_fn, ready},
-    io, process,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, TryRecvError},
-    },
+    io,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    process,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
     thread, time,
 };
@@ -41,10 +42,11 @@ pub use flushed::Flushed;
 use keeper::Keeper;
 pub use shared::{Producer, SharedClient};
 use task::Task;
+use wait::Handler;
 pub use worker::{Consumer, ConsumerBuilder, HeldJob, Worker, WorkerBuilder, WorkerHandle};
 
 /// The runtime of threads: each task has one of its own.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Threads {
     /// What the core's clock counts from.
     epoch: time::Instant,
@@ -57,6 +59,12 @@ impl Default for Threads {
     }
 }
 
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Threads").finish_non_exhaustive()
+    }
+}
+
 impl Runtime for Threads {
     type Handlers = Functions;
     type Transport = Evented<Stream>;
@@ -64,8 +72,20 @@ impl Runtime for Threads {
     async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Driver<Self::Transport>, Error> {
         let (route, options) = (route.clone(), options.clone());
         // Looking up a name can't be broken off, and what is not awaited any more is left behind.
-        let connected = elsewhere(move || dial::connect(&route, &options)).await.map_err(not_connected)?;
-        connected?.try_map(Evented::new).map_err(not_connected)
+        let connecting = aside(
+            move || dial::connect(&route, &options),
+            |connect, waker| {
+                let (thread, waker) = (thread::Builder::new().name("beanstalk-connect".into()), waker.clone());
+                let connect_and_wake = move || {
+                    connect();
+                    waker.wake();
+                };
+                thread.spawn(connect_and_wake).map(drop)
+            },
+        );
+        let connected = connecting.await.map_err(not_connected)?;
+        let panicked = |_| not_connected(io::Error::other("the thread that connects has panicked"));
+        connected.map_err(panicked)??.try_map(Evented::new).map_err(not_connected)
     }
 
     fn now(&self) -> Instant {
@@ -94,7 +114,18 @@ impl Runtime for Threads {
         &self,
         handler: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send + 'static {
-        task::run_aside(handler)
+        let ended = aside(
+            || wait::block_on(handler),
+            // The thread that has run it polls the task, so nobody has to be woken.
+            |handler, _| {
+                wait::ask(|asked| asked.handler = Some(handler));
+                Ok::<_, Infallible>(())
+            },
+        );
+        async {
+            let Ok(ended) = ended.await;
+            ended.unwrap_or_else(|panic| resume_unwind(panic))
+        }
     }
 }
 
@@ -102,36 +133,24 @@ fn not_connected(error: io::Error) -> Error {
     Error::Io { error, lost: Lost::NotSent }
 }
 
-/// Runs what blocks on a thread of its own, for a task of this runtime.
-fn elsewhere<T: Send + 'static>(
+/// The future of what this comes to, or panics with, once it was begun elsewhere: by `begin`, in the future's first poll.
+fn aside<T: Send + 'static, E>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> impl Future<Output = io::Result<T>> + Send {
-    /// However the thread ends, the task learns of it.
-    struct Ended(Waker);
-    impl Drop for Ended {
-        fn drop(&mut self) {
-            self.0.wake_by_ref();
-        }
-    }
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let mut begin = Some((work, sender));
+    begin: impl FnOnce(Handler, &Waker) -> Result<(), E> + Send,
+) -> impl Future<Output = Result<thread::Result<T>, E>> + Send {
+    let outcome = Arc::new(Mutex::new(None));
+    let mut begin = Some((work, begin));
     poll_fn(move |cx| {
-        if let Some((work, sender)) = begin.take() {
-            let ended = Ended(cx.waker().clone());
-            thread::Builder::new().name("beanstalk-connect".into()).spawn(move || {
-                let (_ended, sender) = (ended, sender);
+        if let Some((work, begin)) = begin.take() {
+            let outcome = Arc::clone(&outcome);
+            let work = move || {
+                let ended = catch_unwind(AssertUnwindSafe(work));
                 // Nobody takes it if the task waits no more.
-                let _left_behind = sender.send(work());
-                drop(sender);
-            })?;
+                *lock(&outcome) = Some(ended);
+            };
+            begin(Box::new(work), cx.waker())?;
         }
-        match receiver.try_recv() {
-            Ok(done) => Poll::Ready(Ok(done)),
-            Err(TryRecvError::Empty) => Poll::Pending,
-            Err(TryRecvError::Disconnected) => {
-                Poll::Ready(Err(io::Error::other("the thread that connects has panicked")))
-            }
-        }
+        lock(&outcome).take().map_or(Poll::Pending, |ended| Poll::Ready(Ok(ended)))
     })
 }
 

@@ -1,8 +1,13 @@
-//! Waiting in the calling thread for a future that others wake, and timers.
+//! Waiting for a future: in a task's thread for its sockets and its timers, in a caller's for its timers alone.
 
 use std::{
-    cell::Cell,
+    cell::RefCell,
     future::{Future, poll_fn},
+    io::{self, Read},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     pin::pin,
     sync::{
         Arc,
@@ -10,30 +15,48 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-thread_local! {
-    /// When the future that this thread polls wants to be polled again, if nothing wakes it before. Whoever polls one clears it before, and
-    /// every timer that is waited for is polled each time.
-    static WAKE_AT: Cell<Option<Instant>> = const { Cell::new(None) };
-    /// What wakes this thread, while it waits for nothing.
-    static PARKED: Cell<Option<Arc<Parked>>> = const { Cell::new(None) };
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+/// What is to be run once its future is let go.
+pub(super) type Handler = Box<dyn FnOnce() + Send>;
+
+/// What a future that is pending asked for in its last poll, besides being woken. It asks for all of it in each poll.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// To be polled again then, or earlier.
+    at: Option<Instant>,
+    /// To be polled again when something happens to these.
+    sockets: Vec<(Arc<Socket>, PollFlags)>,
+    /// To have this run.
+    pub(super) handler: Option<Handler>,
 }
 
-/// Polls a future; if it is pending, gives when to poll it again if nothing wakes it before.
-pub(super) fn poll<T>(waker: &Waker, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Result<T, Option<Instant>> {
+thread_local! {
+    /// Of the future that this thread polls.
+    static ASKED: RefCell<Asked> = RefCell::default();
+}
+
+/// Asks for something, for the future that this thread polls.
+pub(super) fn ask(ask: impl FnOnce(&mut Asked)) {
+    ASKED.with_borrow_mut(ask);
+}
+
+/// Polls a future; if it is pending, gives what it asked for.
+pub(super) fn poll<T>(waker: &Waker, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Result<T, Asked> {
     /// A future may wait for another within its poll, and either may panic.
-    struct Outer(Option<Instant>);
+    struct Outer(Asked);
     impl Drop for Outer {
         fn drop(&mut self) {
-            WAKE_AT.set(self.0);
+            ASKED.set(std::mem::take(&mut self.0));
         }
     }
-    let _outer = Outer(WAKE_AT.take());
+    let _outer = Outer(ASKED.take());
     match poll(&mut Context::from_waker(waker)) {
         Poll::Ready(output) => Ok(output),
-        Poll::Pending => Err(WAKE_AT.get()),
+        Poll::Pending => Err(ASKED.take()),
     }
 }
 
@@ -42,29 +65,87 @@ pub(super) fn until(at: Option<Instant>) -> impl Future<Output = ()> + Send + 's
     poll_fn(move |_| poll_until(at))
 }
 
-/// As [`until`]. Has the future that this thread polls be polled again then, or earlier.
+/// As [`until`].
 pub(super) fn poll_until(at: Option<Instant>) -> Poll<()> {
     let Some(at) = at else { return Poll::Pending };
     if at <= Instant::now() {
         return Poll::Ready(());
     }
-    WAKE_AT.set(Some(WAKE_AT.get().map_or(at, |earlier| earlier.min(at))));
+    ask(|asked| asked.at = Some(asked.at.map_or(at, |earlier| earlier.min(at))));
     Poll::Pending
+}
+
+/// The socket of a stream, for whoever waits for it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    fd: OwnedFd,
+    /// Something may have happened to it since there was nothing more to read.
+    ready: AtomicBool,
+}
+
+impl Socket {
+    pub(super) fn of(stream: &impl AsFd) -> io::Result<Arc<Self>> {
+        let fd = stream.as_fd().try_clone_to_owned()?;
+        Ok(Arc::new(Self { fd, ready: AtomicBool::new(true) }))
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Pending until that happens to it.
+    pub(super) fn poll<T>(self: &Arc<Self>, event: PollFlags) -> Poll<T> {
+        ask(|asked| asked.sockets.push((Arc::clone(self), event)));
+        Poll::Pending
+    }
+}
+
+impl Asked {
+    /// Waits until one of these happens, or somebody writes to the other end of this.
+    pub(super) fn wait(mut self, bell: &UnixStream) {
+        // A stream that is gone is closed, and not waited for.
+        self.sockets.retain(|(socket, _)| Arc::strong_count(socket) > 1);
+        let rung = PollFd::new(bell.as_fd(), PollFlags::POLLIN);
+        let sockets = self.sockets.iter().map(|(socket, event)| PollFd::new(socket.fd.as_fd(), *event));
+        let mut polled: Vec<_> = std::iter::once(rung).chain(sockets).collect();
+        // What ends a wait early, for example a signal, is looked at as if something had happened.
+        let _interrupted = nix::poll::poll(&mut polled, self.timeout());
+        let mut happened = polled.iter().map(|polled| polled.any() != Some(false));
+        if happened.next() == Some(true) {
+            let _heard = (&*bell).read(&mut [0; 8]);
+        }
+        for ((socket, _), happened) in self.sockets.iter().zip(happened) {
+            socket.ready.fetch_or(happened, Ordering::Relaxed);
+        }
+    }
+
+    /// Does not wait, so that it is unknown what happens to the sockets.
+    pub(super) fn go_on(&self) {
+        self.sockets.iter().for_each(|(socket, _)| socket.set_ready(true));
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        let Some(at) = self.at else { return PollTimeout::NONE };
+        // The system counts in milliseconds. Rounded down it would be asked again and again in the last one.
+        let left = at.saturating_duration_since(Instant::now()).saturating_add(Duration::from_nanos(999_999));
+        left.try_into().unwrap_or(PollTimeout::MAX)
+    }
 }
 
 /// Runs a future to its end, in this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let parked =
-        PARKED.take().unwrap_or_else(|| Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) }));
+    let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(Arc::clone(&parked));
     loop {
         match poll(&waker, |cx| future.as_mut().poll(cx)) {
-            Ok(output) => {
-                PARKED.set(Some(parked));
-                return output;
-            }
-            Err(wake_at) => parked.wait(wake_at),
+            Ok(output) => return output,
+            Err(Asked { handler: Some(handler), .. }) => handler(),
+            Err(Asked { at, .. }) => parked.wait(at),
         }
     }
 }

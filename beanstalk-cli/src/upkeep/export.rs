@@ -45,6 +45,10 @@ impl Export {
     pub(crate) fn run(mut self, app: &mut App) -> Outcome {
         let (server, path) = (app.server()?.clone(), self.file.display().to_string());
         let failed = |error: &io::Error| Failure::local(&path, error);
+        let not_new = |error: io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => failed(&error).help("--resume goes on with one that broke off"),
+            _ => failed(&error),
+        };
         let resumed = match (self.file.as_os_str() == "-", self.resume) {
             (true, true) => return Err(Failure::usage("standard output cannot be resumed")),
             (false, true) => {
@@ -52,6 +56,7 @@ impl Export {
                 self.pick.from = self.pick.from.max(last.map(|JobId(id)| JobId(id.saturating_add(1))));
                 Some(writer)
             }
+            (false, false) if self.file.exists() => return Err(not_new(nix::errno::Errno::EEXIST.into())),
             (_, false) => None,
         };
         let options = scan_options(app, self.tube.as_ref(), &self.pick, true)?;
@@ -63,10 +68,7 @@ impl Export {
             Some(writer) => writer,
             None if self.file.as_os_str() == "-" => begin(Box::new(io::stdout())).map_err(|error| failed(&error))?,
             None => {
-                let file = File::create_new(&self.file).map_err(|error| match error.kind() {
-                    io::ErrorKind::AlreadyExists => failed(&error).help("--resume goes on with one that broke off"),
-                    _ => failed(&error),
-                })?;
+                let file = File::create_new(&self.file).map_err(not_new)?;
                 begin(Box::new(file)).map_err(|error| failed(&error))?
             }
         };

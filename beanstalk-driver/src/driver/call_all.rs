@@ -42,7 +42,7 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
         if !self.started {
             // As for a single call: what was abandoned before may take all the room there is.
             let expect = Expect::of(Kind::Stats);
-            let room = self.driver.make_room(expect).await;
+            let room = self.driver.make_room_within(&expect, self.pipeline.timeout()).await;
             self.started = true;
             // What the connection only refuses, the pipeline refuses for each request that it concerns.
             if let Some(error) = room.err().filter(Error::is_fatal) {

@@ -281,11 +281,23 @@ impl<T: PollTransport> Driver<T> {
         self.connection.check_send(&request.expect()).is_ok()
     }
 
-    /// Waits until sending makes sense, or no waiting will help.
+    /// Waits until sending makes sense, or no waiting will help, for as long as the next call may wait for its reply. That time stays the
+    /// call's, if it comes to be sent, and is nobody's if not.
     pub(crate) async fn make_room(&mut self, expect: Expect) -> Result<(), Error> {
-        let expect = &expect;
+        let timeout = mem::take(&mut self.timeout);
+        self.make_room_within(&expect, timeout).await?;
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    /// Waits until sending makes sense, or no waiting will help.
+    pub(super) async fn make_room_within(&mut self, expect: &Expect, timeout: Timeout) -> Result<(), Error> {
         if self.connection.check_send(expect).is_err() {
-            let timeout = self.connection.config().reply_timeout;
+            let timeout = match timeout {
+                Timeout::Default => self.connection.config().reply_timeout,
+                Timeout::None => None,
+                Timeout::After(timeout) => Some(timeout),
+            };
             let until = timeout.map(|timeout| self.link.transport.now() + timeout);
             poll_fn(|cx| self.poll_room(expect, until, cx)).await?;
         }

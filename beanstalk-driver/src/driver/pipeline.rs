@@ -47,6 +47,11 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         Self { requests, held: None, entries: VecDeque::new(), timeout, failed: false, late: false }
     }
 
+    /// What each reply may take.
+    pub(super) const fn timeout(&self) -> Timeout {
+        self.timeout
+    }
+
     /// Sends requests until the window is full. While it is more than half full it does nothing, so that requests go
     /// out many to a write.
     pub fn fill(&mut self, connection: &mut Connection, now: Instant) {
@@ -69,7 +74,10 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
                 Ok(()) if self.late => Err(Error::TimedOut {
                     command: expect.command,
                     subject: expect.subject.clone(),
-                    waited: connection.config().reply_timeout.unwrap_or_default(),
+                    waited: match self.timeout {
+                        Timeout::After(timeout) => timeout,
+                        _ => connection.config().reply_timeout.unwrap_or_default(),
+                    },
                     lost: Lost::NotSent,
                 }),
                 Ok(()) => connection.send_with(now, request, options),

@@ -68,6 +68,7 @@ misdeeds! {
         one_time_holds_for_a_call_whatever_dribbles
         a_reply_timeout_of_zero_is_no_argument
         a_call_may_have_a_time_of_its_own
+        a_calls_time_bounds_its_wait_for_room_and_is_nobody_elses
         a_pipeline_to_a_peer_that_says_nothing_takes_one_timeout
         a_peer_that_refuses_a_body_and_reads_no_further_is_heard
         a_late_reply_makes_room_for_the_next_request

@@ -7,8 +7,8 @@ use std::{
 };
 
 use beanstalk_proto::{
-    ArgumentError, Command, CommandError, Error, JobId, ListTubeUsed, Lost, Peek, Put, PutOutcome, Reserve, ReserveJob,
-    ReserveWithTimeout, Watch,
+    ArgumentError, Command, CommandError, Error, Full, JobId, ListTubeUsed, Lost, Peek, Put, PutOutcome, Reserve,
+    ReserveJob, ReserveWithTimeout, Watch,
     client::{Config, Limits},
 };
 
@@ -198,15 +198,53 @@ pub async fn a_call_may_have_a_time_of_its_own<P: Peer>() {
     }
 }
 
+pub async fn a_calls_time_bounds_its_wait_for_room_and_is_nobody_elses<P: Peer>() {
+    let (go_on, told) = mpsc::channel();
+    let script = Script::play(move |remote| {
+        remote.line()?;
+        let _ = told.recv();
+        remote.say("USING late\r\n")?;
+        assert_eq!(remote.line()?, "watch t");
+        thread::sleep(SHORT);
+        remote.say("WATCHING 2\r\n")?;
+        remote.wait_for_the_end()
+    });
+    let limits = Limits { in_flight: 1, ..Limits::default() };
+    let config = Config { limits, reply_timeout: Some(2 * SOON), ..impatient() };
+    let mut peer = P::connect(script.address(), config).await.unwrap();
+    timed_out(&peer.timeout(Some(SHORT / 5)).call(ListTubeUsed::new()).await.unwrap_err(), Lost::Unknown);
+    let start = Instant::now();
+    let hurried = |peer: &mut P| {
+        let _ = peer.timeout(Some(SHORT / 5));
+    };
+    hurried(&mut peer);
+    let of_all = peer.call_all(vec![Command::ListTubeUsed], 1).await.remove(0).map(drop);
+    hurried(&mut peer);
+    let of_both = peer.call_both(ListTubeUsed::new(), ListTubeUsed::new()).await.map(drop);
+    hurried(&mut peer);
+    let of_sending = peer.send(ListTubeUsed::new()).await.map(drop);
+    hurried(&mut peer);
+    let of_a_call = peer.call(ListTubeUsed::new()).await.map(drop);
+    for result in [of_all, of_both, of_sending, of_a_call] {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Full(Full::InFlight { limit: 1 })), "{error}");
+    }
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    go_on.send(()).unwrap();
+    assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2, "that time was over, and is no longer that of any call");
+}
+
 pub async fn a_pipeline_to_a_peer_that_says_nothing_takes_one_timeout<P: Peer>() {
     let (_deaf, script) = deaf();
-    let mut peer = P::connect(script.address(), impatient()).await.unwrap();
+    let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
     let start = Instant::now();
-    let results = peer.call_all(vec![Command::ListTubeUsed; 200], usize::MAX).await;
+    let results = peer.timeout(Some(SHORT)).call_all(vec![Command::ListTubeUsed; 200], usize::MAX).await;
     let took = start.elapsed();
     // Each of its own would be 50 s.
     assert!(took >= SHORT && took < 4 * SHORT, "{took:?}");
     assert_eq!(results.len(), 200);
+    let is_told = |error: &Error| matches!(error, Error::TimedOut { waited, .. } if *waited == SHORT);
+    assert!(results.iter().flat_map(|result| result.as_ref().err()).all(is_told), "{results:?}");
     let lost: Vec<_> = results.into_iter().map(|result| result.unwrap_err().lost()).collect();
     assert!(lost.is_sorted_by_key(|lost| *lost == Some(Lost::NotSent)), "what was not sent comes last");
     assert_eq!((lost[0], lost[199]), (Some(Lost::Unknown), Some(Lost::NotSent)));

@@ -196,13 +196,12 @@ impl<R: Runtime> SharedClient<R> {
 
     /// Waits until the client has ended.
     pub async fn closed(&self) {
+        let mut watcher = Watcher { inner: &self.inner, place: None };
         poll_fn(|cx| {
-            self.inner.with(|state| match state.machine.has_ended() {
+            watcher.inner.with(|state| match state.machine.has_ended() {
                 true => Poll::Ready(()),
                 false => {
-                    if !state.watchers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                        state.watchers.push(cx.waker().clone());
-                    }
+                    state.watch(&mut watcher.place, cx.waker());
                     Poll::Pending
                 }
             })
@@ -294,6 +293,21 @@ impl<R: Runtime> Drop for SharedClient<R> {
                 state.wake_driver();
             }
         });
+    }
+}
+
+/// Somebody who waits for the end of a client, which may outlive any number of them.
+struct Watcher<'c, R: Runtime> {
+    inner: &'c Inner<R>,
+    place: Option<u64>,
+}
+
+impl<R: Runtime> Drop for Watcher<'_, R> {
+    fn drop(&mut self) {
+        if let Some(number) = self.place {
+            let gone = self.inner.with(|state| state.watchers.remove(&number));
+            drop(gone);
+        }
     }
 }
 

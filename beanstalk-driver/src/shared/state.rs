@@ -1,6 +1,12 @@
 //! What the calls and the driver of a shared client have in common.
 
-use alloc::{boxed::Box, collections::VecDeque, string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    string::ToString,
+    sync::Arc,
+    vec::Vec,
+};
 use core::{
     fmt, mem,
     task::{Poll, Waker},
@@ -52,7 +58,8 @@ impl<R: Runtime> Inner<R> {
             greeted: (!options.greeting.is_empty()).then(|| Tubes::greeted(&options.greeting).used().clone()),
             link: Link::new(0, ended(options.config), Clocks::default()),
             retired: Vec::new(),
-            watchers: Vec::new(),
+            watchers: BTreeMap::new(),
+            next_watcher: 0,
         };
         Self { state: Mutex::new(state), runtime, server, options, listener: Mutex::new(None) }
     }
@@ -134,7 +141,8 @@ pub(super) struct State {
     /// Those before it of which somebody has not claimed a reply.
     retired: Vec<Link>,
     /// Who waits for the end.
-    pub(super) watchers: Vec<Waker>,
+    pub(super) watchers: BTreeMap<u64, Waker>,
+    next_watcher: u64,
 }
 
 /// What is known of the task that moves the bytes.
@@ -283,6 +291,15 @@ impl State {
         self.wake_answered();
     }
 
+    /// Has this woken at the end, in the place of that number, or in a new one.
+    pub(super) fn watch(&mut self, place: &mut Option<u64>, waker: &Waker) {
+        let number = *place.get_or_insert_with(|| {
+            self.next_watcher = self.next_watcher.wrapping_add(1);
+            self.next_watcher
+        });
+        self.watchers.insert(number, waker.clone());
+    }
+
     /// What a call fails with that finds the connection with this number closed: that one side refuses the other, if so.
     pub(super) fn reason_for(&self, number: u64, closed: Error) -> Error {
         match (&self.cause, closed.lost()) {
@@ -361,7 +378,7 @@ impl State {
             // Some may have to give up, and if there is no driver the first that comes starts one.
             self.room.wake_all(woken);
             if self.machine.has_ended() {
-                woken.append(&mut self.watchers);
+                woken.extend(mem::take(&mut self.watchers).into_values());
             }
         } else {
             self.wake_room();

@@ -438,9 +438,10 @@ impl<R: Runtime> Slot<R> {
                 self.machine.handle_disconnected(error, self.now());
             }
         }
+        let subject = self.running.as_ref().map_or(Subject::None, |running| Subject::Job(running.id));
         let stats = result.and_then(|reply| {
             let stats = JobStats::decode(reply.body().unwrap_or_default());
-            stats.map_err(|error| Error::Stats { command: "stats-job", subject: Subject::None, error: error.into() })
+            stats.map_err(|error| Error::Stats { command: "stats-job", subject, error: error.into() })
         });
         if let Ok(stats) = &stats {
             let now = self.now();

@@ -23,7 +23,7 @@ use smol::{
 };
 
 use super::{Adapter, Stand};
-use crate::{daemon::Daemon, fire::restart};
+use crate::{daemon::Daemon, fire::restart, script::Script};
 
 const LONG: Duration = Duration::from_secs(60);
 const QUICK: Backoff = Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) };
@@ -328,6 +328,23 @@ pub(super) async fn a_consumer_that_is_dropped_leaves_the_jobs_in_hand_to_be_fin
     assert!(client.stats_job(id).is_err());
     assert_eq!(client.stats_tube("t").unwrap().current_jobs_ready, Some(1));
     eventually::<R>("its connections are closed", || client.stats().unwrap().current_connections == Some(1)).await;
+}
+
+pub(super) async fn statistics_that_make_no_sense_name_their_job<R: Host>(_: Stand) {
+    let script = Script::play(|remote| {
+        loop {
+            let line = remote.line()?;
+            remote.say(match line.split(' ').next() {
+                Some("watch" | "ignore") => "WATCHING 1\r\n",
+                Some("reserve-with-timeout") => "RESERVED 7 1\r\nx\r\n",
+                _ => "OK 11\r\n---\nttr: x\n\r\n",
+            })?;
+        }
+    });
+    let consumer = Consumer::<R>::builder().server(script.address()).tube("t").build().unwrap();
+    let job = next(&consumer).await;
+    let error = job.stats().await.unwrap_err().to_string();
+    assert!(error.starts_with("stats-job 7: "), "{error}");
 }
 
 pub(super) async fn a_consumer_is_a_stream<R: Host>(stand: Stand) {

@@ -129,6 +129,7 @@ scenarios! {
         several_servers_are_consumed_and_restarts_survived
         a_shutdown_lets_jobs_in_hand_be_finished_until_its_deadline
         a_consumer_that_is_dropped_leaves_the_jobs_in_hand_to_be_finished
+        statistics_that_make_no_sense_name_their_job
         a_consumer_is_a_stream
         a_job_framework_runs_on_it
     }
@@ -177,6 +178,7 @@ scenarios! {
     shared {
         a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_told
         the_end_of_a_client_can_be_awaited
+        who_waits_no_longer_for_the_end_of_a_client_is_forgotten
     }
     upkeep {
         a_tube_is_cleared_by_state

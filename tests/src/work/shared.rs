@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::{Context, Wake, Waker},
     thread,
     time::{Duration, Instant},
 };
@@ -143,4 +144,31 @@ pub(super) async fn the_end_of_a_client_can_be_awaited<R: Adapter>(stand: Stand)
     assert!(poll_once(&mut closed).await.is_none() && !client.is_closed());
     zip(closed, client.clone().disconnect()).await;
     assert!(client.is_closed());
+}
+
+/// Wakes nobody.
+struct Asleep;
+
+impl Wake for Asleep {
+    fn wake(self: Arc<Self>) {}
+}
+
+pub(super) async fn who_waits_no_longer_for_the_end_of_a_client_is_forgotten<R: Adapter>(stand: Stand) {
+    let server = stand.server();
+    let client = tasks::SharedClient::<R>::new(&server.address(), quickly(), ConnectOptions::new()).unwrap();
+    client.call(ListTubes::new()).await.unwrap();
+    // As each request of a service may do, for as long as it takes.
+    for _ in 0..3 {
+        let asleep = Arc::new(Asleep);
+        let waker = Waker::from(Arc::clone(&asleep));
+        for _ in 0..2 {
+            let mut closed = pin!(client.closed());
+            for _ in 0..2 {
+                assert!(closed.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            }
+        }
+        drop(waker);
+        assert_eq!(Arc::strong_count(&asleep), 1, "nobody can be woken any more");
+    }
+    zip(client.closed(), client.disconnect()).await;
 }

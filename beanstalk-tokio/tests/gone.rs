@@ -8,7 +8,7 @@ use std::{
 };
 
 use beanstalk_server::EmbeddedServer;
-use beanstalk_tokio::{Client, Config, Error, Put, SharedClient};
+use beanstalk_tokio::{Client, Config, Consumer, Error, Put, SharedClient};
 use tokio::{
     io::{AsyncWriteExt, duplex},
     net::TcpStream,
@@ -97,6 +97,32 @@ fn a_shared_client_whose_runtime_is_gone_or_stands_still_goes_on_where_it_is_cal
             }
             drop(old);
         }
+    }
+}
+
+#[test]
+fn a_shutdown_of_a_consumer_is_over_in_time_though_its_runtime_is_gone_or_stands_still() {
+    let _bound = beanstalk_tests::watchdog::bound();
+    let server = EmbeddedServer::start().unwrap();
+    for gone in [true, false] {
+        let old = runtime();
+        let consumer = Consumer::builder().server(server.addr()).build().unwrap();
+        let job = old.block_on(async {
+            Client::connect(server.addr()).await.unwrap().put(0, 0, 60, "x").await.unwrap().inserted().unwrap();
+            consumer.next().await.unwrap()
+        });
+        let old = (!gone).then_some(old);
+        let shutdown = async { timeout(Duration::from_secs(20), consumer.shutdown(Duration::from_millis(100))).await };
+        let metrics = runtime().block_on(shutdown).expect("it ends at its deadline");
+        assert_eq!((metrics.reserved, metrics.returned), (1, 1));
+        drop((job, old));
+        // The connection is closed with the runtime, and the job is free.
+        server.wait_until(Duration::from_secs(20), |stats| stats.current_jobs_ready == Some(1)).unwrap();
+        runtime().block_on(async {
+            let mut client = Client::connect(server.addr()).await.unwrap();
+            let id = client.peek_ready().await.unwrap().id;
+            client.delete(id).await.unwrap();
+        });
     }
 }
 

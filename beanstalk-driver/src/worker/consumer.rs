@@ -133,8 +133,16 @@ impl<R: Runtime> Consumer<R> {
             // It has never begun.
             self.shared.calls.end();
         }
-        poll_fn(|cx| self.shared.calls.poll_ended(cx)).await;
-        self.shared.metrics()
+        let (mut alarm, until) = (Alarm::default(), self.shared.runtime.now() + within);
+        let is_over = poll_fn(|cx| match self.shared.calls.poll_ended(cx) {
+            // Its tasks may be on another runtime, which stands still. Outside of any there are no timers.
+            Poll::Pending if R::current().is_some() => alarm.poll(&self.shared.runtime, until, cx).map(|()| true),
+            polled => polled.map(|()| false),
+        });
+        match is_over.await {
+            true => self.shared.metrics_if_stopped(),
+            false => self.shared.metrics(),
+        }
     }
 
     /// Starts what reserves, once.

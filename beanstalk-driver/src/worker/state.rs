@@ -172,6 +172,14 @@ impl<R: Runtime> SharedState<R> {
         metrics
     }
 
+    /// What was done, if nobody waits any more for those that have not stopped.
+    pub(super) fn metrics_if_stopped(&self) -> Metrics {
+        let state = lock(&self.state);
+        let mut metrics = state.ended;
+        state.slots.iter().for_each(|slot_state| metrics.merge(&slot_state.metrics_if_stopped()));
+        metrics
+    }
+
     /// Says what to do next, and remembers whom to wake when that changes.
     pub(super) fn next_step(&self, waker: &Waker) -> Step {
         let now = self.runtime.now();

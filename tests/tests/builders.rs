@@ -20,7 +20,7 @@ macro_rules! bindings {
     ($($name:ident: $krate:ident;)*) => {
         $(mod $name {
             use super::*;
-            use $krate::{Producer, ProducerConfig, Session, Worker};
+            use $krate::{Consumer, Producer, ProducerConfig, Session, Worker};
 
             #[test]
             fn a_worker_that_could_not_work_is_not_built() {
@@ -29,6 +29,20 @@ macro_rules! bindings {
                 let builder = || Worker::builder().server(SERVER);
                 refused(builder().concurrency(0).build(), "concurrency: 0 jobs at a time are none at all");
                 refused(builder().concurrency_per_server(0).build(), "concurrency_per_server: 0 jobs at a time are none at all");
+                for most in [65_536, usize::MAX] {
+                    let why = "each job takes a connection, and to one server there can be 65535 at most";
+                    refused(builder().concurrency(most).build(), &format!("concurrency: {why}"));
+                    refused(Consumer::builder().server(SERVER).concurrency(most).build(), &format!("concurrency: {why}"));
+                    refused(builder().concurrency_per_server(most).build(), &format!("concurrency_per_server: {why}"));
+                }
+                // There the other is the limit.
+                assert!(builder().concurrency(usize::MAX).concurrency_per_server(1).build().is_ok());
+                assert!(builder().concurrency(1).concurrency_per_server(usize::MAX).build().is_ok());
+                for (dead, tubes) in [("default", &[][..]), ("t", &["u", "t"][..])] {
+                    let why = format!("dead_letters: jobs are taken from the tube {dead}, so that one that failed for good would be tried again");
+                    refused(builder().tubes(tubes).dead_letters(dead).build(), &why);
+                }
+                assert!(builder().tube("t").dead_letters("default").build().is_ok());
                 refused(builder().reserve_slice(0).build(), "reserve_slice: a reserve of 0 seconds does not wait, so that jobs would be asked for once a second");
                 refused(builder().backoff(UPSIDE_DOWN).build(), "backoff: the first delay, 2s, is longer than the longest, 1.5s");
                 let retry = RetryPolicy::default().first(Duration::from_secs(9)).max(Duration::from_secs(8));

@@ -101,7 +101,7 @@ macro_rules! consumer {
                 /// # Errors
                 ///
                 /// [`Error::Argument`] for what is no endpoint or no tube name, and for what no consumer could work with: no servers, a
-                /// concurrency of 0, a `reserve_slice` of 0, a first delay that is longer than the longest.
+                /// concurrency of 0 or over 65,535, a `reserve_slice` of 0, a first delay that is longer than the longest.
                 fn build(self) -> Result<Consumer, Error> {
                     Ok(Consumer(self.0.build()?))
                 }

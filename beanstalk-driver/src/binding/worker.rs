@@ -98,7 +98,7 @@ macro_rules! worker {
                 /// # Errors
                 ///
                 /// [`Error::Argument`] for what is no endpoint or no tube name, and for what no worker could work with: no servers, a
-                /// concurrency of 0, a `reserve_slice` of 0, a `handler_timeout` of zero, a first delay that is longer than the longest, a tube without a handler beside
+                /// concurrency of 0 or over 65,535, a `reserve_slice` of 0, a `handler_timeout` of zero, dead letters in a tube that jobs are taken from, a first delay that is longer than the longest, a tube without a handler beside
                 /// one that [has its own](WorkerBuilder::handle), a tube with two handlers.
                 fn build(self) -> Result<Worker, Error> {
                     Ok(Worker(self.0.build()?))
@@ -243,7 +243,7 @@ macro_rules! __builder_methods {
             /// Moves jobs that failed, and are not to be tried again, to this tube of their server, where they are ready, with the same
             /// priority and ttr. Without it they are buried. What a handler's own verdict buries is buried nevertheless.
             ///
-            /// A job is put into this tube before it is deleted, so if its connection breaks in between there are two of it, and it is
+            /// It cannot be a tube that jobs are taken from. A job is put into this tube before it is deleted, so if its connection breaks in between there are two of it, and it is
             /// tried again. If the server has no memory for it, or is draining, it is buried.
             fn dead_letters['t](self, tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'t>>) -> Self {
                 Self(self.0.dead_letters(tube))

@@ -189,7 +189,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// Moves jobs that failed, and are not to be tried again, to this tube of their server, where they are ready, with the same
     /// priority and ttr. Without it they are buried. What a handler's own verdict buries is still buried.
     ///
-    /// A job is put into this tube before it is deleted, so if its connection breaks in between there are two of it, and it is tried
+    /// It cannot be a tube that jobs are taken from. A job is put into this tube before it is deleted, so if its connection breaks in between there are two of it, and it is tried
     /// again. If the server has no memory for it, or is draining, it is buried.
     pub fn dead_letters<'t>(mut self, tube: impl Argument<TubeArg<'t>>) -> Self {
         match tube.into_argument().to_name() {
@@ -264,7 +264,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// # Errors
     ///
     /// [`Error::Argument`] for what is no address or no tube name, and for what no worker could work with: no servers, a
-    /// concurrency of 0, a `reserve_slice` of 0, a `handler_timeout` of zero, a first delay that is longer than the longest, a tube without a handler beside
+    /// concurrency of 0 or over 65,535, a `reserve_slice` of 0, a `handler_timeout` of zero, dead letters in a tube that jobs are taken from, a first delay that is longer than the longest, a tube without a handler beside
     /// one that [has its own](WorkerBuilder::handle), a tube with two handlers.
     pub fn build(mut self) -> Result<W, Error> {
         if let Some(error) = self.error {

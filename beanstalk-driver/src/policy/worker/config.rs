@@ -1,10 +1,13 @@
 //! How a worker works.
 
-use alloc::vec::Vec;
+use alloc::{format, vec::Vec};
 use core::time::Duration;
 
 use crate::policy::{backoff::Backoff, retry::RetryPolicy};
 use beanstalk_proto::{ArgumentError, TubeName};
+
+/// As many as there are ports, which make one connection between two hosts distinct from another.
+const MOST_CONNECTIONS: usize = 65_535;
 
 /// How a worker works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +58,8 @@ impl Default for WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// Refuses what no worker could work with: no servers, no slots, reserves that don't wait, a first delay that is longer
-    /// than the longest, a handler timeout of zero.
+    /// Refuses what no worker could work with: no servers, no slots or more than there can be connections, reserves that don't wait, a
+    /// first delay that is longer than the longest, a handler timeout of zero, a tube for dead letters that jobs are taken from.
     ///
     /// # Errors
     ///
@@ -74,6 +77,23 @@ impl WorkerConfig {
             if jobs == Some(0) {
                 return Err(ArgumentError::setting(setting, "0 jobs at a time are none at all"));
             }
+        }
+        let (setting, each) = match (concurrency, concurrency_per_server) {
+            (total, Some(jobs)) => ("concurrency_per_server", jobs.min(total.unwrap_or(jobs))),
+            (total, None) => ("concurrency", total.unwrap_or(1)),
+        };
+        if each > MOST_CONNECTIONS {
+            let why = format!("each job takes a connection, and to one server there can be {MOST_CONNECTIONS} at most");
+            return Err(ArgumentError::setting(setting, why));
+        }
+        let takes_from = |tube: &TubeName| match &self.tubes[..] {
+            [] => *tube == TubeName::default(),
+            tubes => tubes.contains(tube),
+        };
+        if let Some(tube) = self.dead_letters.as_ref().filter(|tube| takes_from(tube)) {
+            let why =
+                format!("jobs are taken from the tube {tube}, so that one that failed for good would be tried again");
+            return Err(ArgumentError::setting("dead_letters", why));
         }
         if self.reserve_slice == 0 {
             let why = "a reserve of 0 seconds does not wait, so that jobs would be asked for once a second";

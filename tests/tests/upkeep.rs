@@ -9,6 +9,7 @@ use beanstalk_proto::{
 use beanstalk_tests::{
     Backend, Options, Server, adapter,
     peer::{AsyncStd, Blocking, Peer, Tokio},
+    proxy::Proxy,
     script::Script,
     watchdog,
 };
@@ -56,6 +57,41 @@ macro_rules! bindings {
                     let job = from.peek_ready()$(.$await)?.unwrap();
                     assert_eq!((job.id, job.text()), (id, Ok("dear")));
                     assert_eq!(from.stats_job(id)$(.$await)?.unwrap().pri, Some(Priority(7)));
+                });
+            }
+
+            #[test]
+            fn a_tube_is_not_moved_to_itself_by_whichever_address() {
+                let _bound = watchdog::bound();
+                <$peer>::block_on(async {
+                    for server in adapter::servers() {
+                        let by_another = Proxy::start(server.address(), 0).unwrap();
+                        by_another.calm_down();
+                        let mut from = Client::connect(server.address())$(.$await)?.unwrap();
+                        let mut to = Client::connect(by_another.address())$(.$await)?.unwrap();
+                        from.use_tube("t")$(.$await)?.unwrap();
+                        let id = from.put(7, 0, 60, "x")$(.$await)?.unwrap().inserted().unwrap();
+                        let error = move_jobs(&mut from, "t", &mut to, "t", JobFilter::all())$(.$await)?.expect_err("it is refused");
+                        let why = "to_tube: the jobs of tube t would be moved to where they are, without end";
+                        assert_eq!(error.to_string(), why);
+                        assert_eq!(from.stats_job(id)$(.$await)?.unwrap().reserves, Some(0));
+                        let elsewhere = Server::start(Backend::Embedded, Options::default());
+                        let mut to = Client::connect(elsewhere.address())$(.$await)?.unwrap();
+                        assert_eq!(move_jobs(&mut from, "t", &mut to, "t", JobFilter::all())$(.$await)?.unwrap(), 1);
+                    }
+                });
+            }
+
+            #[test]
+            fn a_scan_of_the_last_ids_there_are_knows_how_many_are_ahead() {
+                <$peer>::block_on(async {
+                    let server = Server::start(Backend::Embedded, Options::default());
+                    let mut client = Client::connect(server.address())$(.$await)?.unwrap();
+                    let last = ScanOptions::new().from(JobId(u64::MAX - 2)).to(JobId(u64::MAX));
+                    let mut jobs = scan(&mut client, last)$(.$await)?.unwrap();
+                    assert_eq!(jobs.progress().ahead, Some(3));
+                    assert!(jobs.next()$(.$await)?.is_none());
+                    assert_eq!(jobs.progress().ahead, Some(0));
                 });
             }
 

@@ -60,7 +60,7 @@ macro_rules! upkeep {
             }
 
             /// Moves the jobs of a tube that match to another tube, on the same server or another, and returns how many. Servers from 1.12
-            /// on. From a tube to itself it would never end.
+            /// on.
             ///
             /// A job keeps its priority, its ttr and what is left of its delay, and is buried if it was. Its id and its counts are new. It
             /// is put before it is deleted: if a connection breaks in between, there are two of it, and never none. So it is, too, where
@@ -68,10 +68,10 @@ macro_rules! upkeep {
             ///
             /// # Errors
             ///
-            /// What a command fails with, but for jobs that somebody else was faster with. [`Error::Buried`] if a job was put but buried
-            /// there, for lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as
+            /// [`Error::Argument`] from a tube to itself, by whichever address, as that would never end. What a command fails with, but for
+            /// jobs that somebody else was faster with. [`Error::Buried`] if a job was put but buried there, for lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as
             /// they were, before this returns; what was moved is moved.
-            cancel("If the future is dropped, some of the jobs are moved, and at most 64 may be in both tubes: held in the first, until their time to run is over or the connection ends. The tubes in use may be others. [`JobFilter::on_progress`](crate::JobFilter::on_progress) can end it in order, with no job in both.")
+            cancel("If the future is dropped, some of the jobs are moved, and at most 64 may be in both tubes: held in the first, until their time to run is over or the connection ends, and ready then, also those that were buried or delayed. The tubes in use may be others. [`JobFilter::on_progress`](crate::JobFilter::on_progress) can end it in order, with no job in both.")
             fn move_jobs['t, 'u, 'f, $s: $($bounds)*, To: $($bounds)*](
                 from: &mut Client<$s>,
                 from_tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'t>>,

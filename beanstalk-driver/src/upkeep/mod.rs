@@ -5,16 +5,19 @@ mod export;
 mod import;
 mod lane;
 
+use alloc::format;
 use core::{ops::ControlFlow, time::Duration};
 
 use crate::{
     driver::{Driver, PollTransport},
     policy::{
-        Deed, Each, Finder, FoundJob, JobFilter, Moving, PROBE_TUBE, Progress, Range, ScanOptions, Scanning, is_empty,
+        Deed, Each, Finder, FoundJob, JobFilter, Moving, PROBE_TUBE, Progress, Range, ScanOptions, Scanning, breaks,
+        is_empty,
     },
 };
 use beanstalk_proto::{
-    Argument, CommandError, Delete, Error, ListTubeUsed, Priority, Put, StatsTube, TubeArg, TubeName, Use,
+    Argument, ArgumentError, CommandError, Delete, Error, ListTubeUsed, Priority, Put, Stats, StatsTube, TubeArg,
+    TubeName, Use, stats::ServerStats,
 };
 #[cfg(feature = "std")]
 pub use export::{ExportError, ExportReader, ExportWriter};
@@ -69,8 +72,7 @@ pub async fn kick_buried<T: PollTransport>(
     each(driver, tube.into_argument().to_name()?, filter.into().only_buried(), Deed::Kick).await
 }
 
-/// Moves the jobs of a tube that match to another tube, on the same server or another, and returns how many. Servers from 1.12 on. From a
-/// tube to itself it would never end.
+/// Moves the jobs of a tube that match to another tube, on the same server or another, and returns how many. Servers from 1.12 on.
 ///
 /// A job keeps its priority, its ttr and what is left of its delay, and is buried if it was. Its id and its counts are new. It is put
 /// before it is deleted: if a connection breaks in between, there are two of it, and never none. So it is, too, where its time to run is
@@ -79,11 +81,13 @@ pub async fn kick_buried<T: PollTransport>(
 /// # Cancel safety
 ///
 /// If the future is dropped, some of the jobs are moved, and at most 64 may be in both tubes: held in the first, until their time to run
-/// is over or the connection ends. The tubes in use may be others. [`JobFilter::on_progress`] can end it in order, with no job in both.
+/// is over or the connection ends, and ready then, also those that were buried or delayed. The tubes in use may be others.
+/// [`JobFilter::on_progress`] can end it in order, with no job in both.
 ///
 /// # Errors
 ///
-/// What a command fails with, but for jobs that somebody else was faster with. [`Error::Buried`] if a job was put but buried there, for
+/// [`Error::Argument`] from a tube to itself, by whichever address: it would never end. What a command fails with, but for jobs that
+/// somebody else was faster with. [`Error::Buried`] if a job was put but buried there, for
 /// lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as they were, before
 /// this returns; what was moved is moved.
 pub async fn move_jobs<F: PollTransport, T: PollTransport>(
@@ -94,6 +98,10 @@ pub async fn move_jobs<F: PollTransport, T: PollTransport>(
     filter: impl Into<JobFilter<'_>>,
 ) -> Result<u64, Error> {
     let (tube, to_tube) = (from_tube.into_argument().to_name()?, to_tube.into_argument().to_name()?);
+    if tube == to_tube && is_same_server(from, to).await? {
+        let why = format!("the jobs of tube {tube} would be moved to where they are, without end");
+        return Err(ArgumentError::setting("to_tube", why).into());
+    }
     let mut filter = filter.into();
     let mut reports = filter.reports.take();
     let to_used = to.call(ListTubeUsed::new()).await?;
@@ -112,6 +120,19 @@ pub async fn move_jobs<F: PollTransport, T: PollTransport>(
     use_again(from, from_used, &moved).await?;
     use_again(to, Some(to_used), &moved).await?;
     moved
+}
+
+/// Whether two connections are to one server, as far as it shows: by the id that it gave itself when it was started.
+async fn is_same_server<F: PollTransport, T: PollTransport>(
+    from: &mut Driver<F>,
+    to: &mut Driver<T>,
+) -> Result<bool, Error> {
+    let id = |stats: Result<ServerStats, Error>| match stats {
+        Err(error) if breaks(&error) => Err(error),
+        stats => Ok(stats.ok().and_then(|stats| stats.id)),
+    };
+    let (from, to) = (id(from.call(Stats::new()).await)?, id(to.call(Stats::new()).await)?);
+    Ok(from.is_some() && from == to)
 }
 
 /// Waits until a tube has nothing to be done: no job ready, held or delayed. Returns `false` if that has not come about in time.

@@ -229,8 +229,8 @@ impl<'f> Finder<'f> {
         });
         let left = [self.found.front(), self.bodies.front()].into_iter().flatten().map(|job| job.id.0);
         let next = left.chain(looking).min().unwrap_or(range.next);
-        let after = range.end.wrapping_add(1);
-        let ahead = if next == 0 { 0 } else { after.wrapping_sub(next.min(after)) };
+        // Past the last id there is 0.
+        let ahead = range.end.checked_sub(next).filter(|_| next > 0).map_or(0, |left| left.saturating_add(1));
         Progress { done, looked_at, ahead: Some(ahead), next: Some(JobId(next)) }
     }
 }

@@ -337,7 +337,8 @@ impl<R: Runtime> Session<R> {
         // Kept until there is a listener.
         let Some(on_event) = &mut self.on_event else { return };
         while let Some(event) = self.machine.poll_event() {
-            on_event(&event);
+            // One that panics shall not take with it what the call has come to.
+            let _panicked = policy::guarded(|| on_event(&event));
         }
     }
 }

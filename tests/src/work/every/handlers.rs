@@ -54,6 +54,13 @@ pub(super) fn whatever_a_handler_or_listener_does_the_slot_goes_on<B: Binding>(s
     assert_eq!((metrics.reserved, metrics.buried, metrics.done, metrics.lost), (6, 5, 1, 0));
 }
 
+pub(super) fn a_sessions_listener_that_panics_takes_nothing_with_it<B: Binding>(stand: Stand) {
+    let server = stand.server();
+    B::put_with_listener(&server.address(), |_| panic::resume_unwind(Box::new(Payload(3)))).unwrap();
+    let stats = Client::connect(&server.address()).unwrap().stats().unwrap();
+    assert_eq!((stats.cmd_put, stats.current_jobs_ready), (Some(1), Some(1)));
+}
+
 /// An error with a source.
 #[derive(Debug)]
 struct Sending(std::num::ParseIntError);

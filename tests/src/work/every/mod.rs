@@ -85,6 +85,7 @@ scenarios! {
         jobs::a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_set_of_tries
         handlers::handlers_return_any_of_four_types_and_the_errors_of_any_library
         handlers::whatever_a_handler_or_listener_does_the_slot_goes_on
+        handlers::a_sessions_listener_that_panics_takes_nothing_with_it
         timeouts::a_handler_that_takes_too_long_is_given_up_tried_again_and_buried_at_last
         tubes::each_tube_has_a_handler_of_its_own_with_types_of_its_own
         tubes::the_tube_is_known_without_a_question_and_asked_for_only_with_several_handlers

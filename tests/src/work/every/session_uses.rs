@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use beanstalk_driver::{self as tasks, NextJob, policy::SessionConfig};
+use beanstalk_driver::{
+    self as tasks, NextJob,
+    policy::{Event, SessionConfig},
+};
 use beanstalk_proto::{Error, JobId, Put, client::Config};
 
 use super::{
@@ -43,6 +46,9 @@ pub trait SessionUses {
 
     /// Sends two puts, and takes the replies, the first of which ends the connection. Then puts again.
     fn send_and_lose(address: &str) -> [Result<(), Error>; 3];
+
+    /// Puts, with a listener.
+    fn put_with_listener(address: &str, listener: fn(&Event)) -> Result<(), Error>;
 
     /// Waits for the end of the connection that this ends, without a call; then puts.
     fn notice_the_end(address: &str, meanwhile: &mut dyn FnMut()) -> Result<(), Error>;
@@ -113,6 +119,14 @@ macro_rules! session_uses {
                 let first = session.reply(first)$($await)*.map(drop);
                 let second = session.reply(second)$($await)*.map(drop);
                 [first, second, session.put(0, 0, 60, "x")$($await)*.map(drop)]
+            })
+        }
+
+        fn put_with_listener(address: &str, listener: fn(&Event)) -> Result<(), Error> {
+            $block_on(async {
+                let mut session = <$session>::connect(address)$($await)*?.on_event(listener);
+                session.put(0, 0, 60, "x")$($await)*?.inserted()?;
+                Ok(())
             })
         }
 

@@ -97,7 +97,7 @@
 //! # Features
 //!
 //! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
-//! allocator. `tls` brings [`TlsOptions`]. `json` brings `Body::json`, `Job::json`, and `Json` as a handler's argument. `tracing` logs what happens to
+//! allocator. `tls` brings [`TlsOptions`]. `json` brings `Body::json`, `Job::json`, `put_json` beside each `put` of a binding, and `Json` as a handler's argument. `tracing` logs what happens to
 //! connections and workers as events of the `tracing` crate, and gives each job a span; `metrics` counts it, by the facade `metrics`. Their
 //! names are on the page of [`Worker`]. `serde` makes what `beanstalk_proto` has, endpoints, policies, metrics and events serializable: an endpoint
 //! is its text, and a duration a number of seconds.
@@ -163,6 +163,11 @@ pub use worker::{
 /// What a consumer is.
 #[cfg(feature = "stream")]
 pub use futures_core::Stream;
+
+/// As the methods' macros name it.
+#[cfg(feature = "json")]
+#[doc(hidden)]
+pub use serde::Serialize as __Serialize;
 
 /// What [`TlsOptions`] takes.
 #[cfg(feature = "tls")]

@@ -33,6 +33,10 @@ macro_rules! command_methods {
                 self.call($crate::proto::$name::new($($($arg),+)?))
             }
         )* }
+        $crate::__put_json! {
+            $mode put_json [] (&mut self) put => self.call(put); safe no
+            "Client" "put_json("
+        }
     };
 }
 
@@ -48,6 +52,10 @@ macro_rules! __shared_commands {
         $($crate::__shared_command! {
             $mode $shared [$(#[$doc])*] $name [$($lt)?] $method ($($($arg: $ty [$($of)?]),+)?) -> $reply
         })*
+        $crate::__put_json! {
+            $mode put_json_in ['tube,] (&self, tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'tube>>) put => self.call_in(tube, put); safe shared
+            "SharedClient" "put_json_in(\"mails\", "
+        }
     };
 }
 
@@ -86,6 +94,76 @@ macro_rules! __shared_command {
             }
         }
     };
+}
+
+/// The method that puts a value as JSON, beside `put`.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "json")]
+macro_rules! __put_json {
+    ($mode:tt $name:ident [$($generics:tt)*] ($($receiver:tt)*) $put:ident => $call:expr; safe $safe:ident $client:literal $example:literal) => {
+        $crate::__methods! { $mode
+            /// Adds a job whose body is this value in JSON, as [`Body::json`](beanstalk_proto::Body::json) makes it:
+            /// [`Job::json`](beanstalk_proto::Job::json) reads it, and `Json` as a handler's argument. All else is as with `put`.
+            ///
+            /// # Errors
+            ///
+            /// As `put`, and [`ArgumentError::Body`](beanstalk_proto::ArgumentError::Body) if JSON has no form for the value: nothing is
+            /// sent then.
+            ///
+            /// # Example
+            ///
+            /// ```no_run
+            #[doc = $crate::__example!($mode)]
+            /// #[derive(serde::Serialize)]
+            /// struct Mail<'m> {
+            ///     to: &'m str,
+            /// }
+            ///
+            #[doc = concat!("# let mut client = ", env!("CARGO_CRATE_NAME"), "::", $client, "::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
+            #[doc = concat!("client.", $example, "1024, 0, 60, &Mail { to: \"ann\" })", $crate::__await!($mode), "?.inserted()?;")]
+            /// # Ok(())
+            /// # }
+            /// ```
+            future($crate::__cancel_safety!($safe))
+            fn $name[$($generics)* Value: $crate::__Serialize + ?Sized](
+                $($receiver)*,
+                priority: impl $crate::proto::Argument<$crate::proto::Priority>,
+                delay: impl $crate::proto::Argument<$crate::proto::Seconds>,
+                ttr: impl $crate::proto::Argument<$crate::proto::Seconds>,
+                value: &Value
+            ) -> Result<$crate::proto::PutOutcome, Error> {
+                // Before the future, which need not hold the value then.
+                let $put = $crate::proto::Put::json(value).map(|put| put.priority(priority).delay(delay).ttr(ttr));
+                $crate::__then!($mode $put => $call)
+            }
+        }
+    };
+}
+
+/// Makes a call with what may have failed.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "json")]
+macro_rules! __then {
+    ((async) $value:ident => $call:expr) => {
+        async move {
+            let $value = $value?;
+            $call.await
+        }
+    };
+    ($blocking:tt $value:ident => $call:expr) => {{
+        let $value = $value?;
+        $call
+    }};
+}
+
+/// Without the feature there is none.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "json"))]
+macro_rules! __put_json {
+    ($($any:tt)*) => {};
 }
 
 /// Each adds the mode to the rows of the table.

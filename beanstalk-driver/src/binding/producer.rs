@@ -120,6 +120,9 @@ macro_rules! producer {
                     self.0.put(priority, delay, ttr, body)
                 }
 
+            }
+            $crate::__producer_put_json! { $mode }
+            $crate::__methods! { $mode
                 /// Puts a job on the server that this key belongs to, or the next one for it while that is not healthy.
                 ///
                 /// # Errors
@@ -219,4 +222,63 @@ macro_rules! producer {
             }
         }
     };
+}
+
+/// The method that puts a value as JSON, beside `put`.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(feature = "json")]
+macro_rules! __producer_put_json {
+    ($mode:tt) => {
+        $crate::__methods! { $mode
+            /// Puts a job whose body is this value in JSON, as [`Body::json`](beanstalk_proto::Body::json) makes it:
+            /// [`Job::json`](beanstalk_proto::Job::json) reads it, and `Json` as a handler's argument. With a key it is
+            /// `put_keyed(key, priority, delay, ttr, Body::json(value)?)`.
+            ///
+            /// # Errors
+            ///
+            /// As [`Producer::put`], and [`ArgumentError::Body`](beanstalk_proto::ArgumentError::Body) if JSON has no form for the value:
+            /// nothing is sent then.
+            ///
+            /// # Example
+            ///
+            /// ```no_run
+            #[doc = $crate::__use!("Producer")]
+            ///
+            /// #[derive(serde::Serialize)]
+            /// struct Mail<'m> {
+            ///     to: &'m str,
+            /// }
+            ///
+            #[doc = $crate::__example!($mode)]
+            /// let producer = Producer::new(["queue-1:11300", "queue-2:11300"])?;
+            #[doc = concat!("producer.put_json(1024, 0, 60, &Mail { to: \"ann\" })", $crate::__await!($mode), "?.1.inserted()?;")]
+            /// # Ok(())
+            /// # }
+            /// ```
+            future("As [`Producer::put`].")
+            fn put_json[Value: $crate::__Serialize + ?Sized](
+                &self,
+                priority: impl $crate::proto::Argument<$crate::proto::Priority>,
+                delay: impl $crate::proto::Argument<$crate::proto::Seconds>,
+                ttr: impl $crate::proto::Argument<$crate::proto::Seconds>,
+                value: &Value
+            ) -> Result<($crate::policy::Placed, $crate::proto::PutOutcome), Error> {
+                // Before the future, which need not hold the value then.
+                let put = $crate::proto::Put::json(value).map(|put| put.priority(priority).delay(delay).ttr(ttr));
+                async move {
+                    let $crate::proto::Put { priority, delay, ttr, body } = put?;
+                    self.0.put(priority, delay, ttr, body).await
+                }
+            }
+        }
+    };
+}
+
+/// Without the feature there is none.
+#[doc(hidden)]
+#[macro_export]
+#[cfg(not(feature = "json"))]
+macro_rules! __producer_put_json {
+    ($mode:tt) => {};
 }

@@ -22,7 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use beanstalk_tokio::{Body, BoxError, ConnectOptions, Error, Lost, Metrics, SharedClient, SharedConfig, Worker};
+use beanstalk_tokio::{BoxError, ConnectOptions, Error, Lost, Metrics, SharedClient, SharedConfig, Worker};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 #[cfg(unix)]
@@ -73,7 +73,7 @@ fn router(app: App) -> Router {
 /// Answers as soon as the job is queued.
 async fn sign_up(State(app): State<App>, Json(signup): Json<Signup>) -> Result<(StatusCode, String), Failure> {
     // Tube, priority, delay, time to run, body.
-    let id = app.queue.put_in(TUBE, 100, 0, 60, Body::json(&signup)?).await?.inserted()?;
+    let id = app.queue.put_json_in(TUBE, 100, 0, 60, &signup).await?.inserted()?;
     Ok((StatusCode::ACCEPTED, format!("job {id}\n")))
 }
 

@@ -140,7 +140,7 @@
 //! # Features
 //!
 //! `std` (default) adds [`Error::Connect`] and [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it
-//! the crate needs `alloc` only. `json` adds `Body::json` and `Job::json`, by serde, with or without `std`. `serde` makes ids, tube
+//! the crate needs `alloc` only. `bytes` makes a [`Body`] of a `Bytes` of that crate. `json` adds `Body::json` and `Job::json`, by serde, with or without `std`. `serde` makes ids, tube
 //! names, outcomes and [`stats`] serializable: statistics are a map of the protocol's keys, with numbers as numbers and times in seconds.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(

@@ -60,6 +60,7 @@
 //! |---|---|
 //! | `threads` (default) | what has to wait for several things at once: [`Worker`], [`Consumer`], [`SharedClient`] and [`Producer`] |
 //! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
+//! | `bytes` | [`Body`] of a `Bytes` of the crate `bytes` |
 //! | `json` | `put_json` beside each `put`, `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
 //! | `serde` | `Serialize` and `Deserialize` of ids, tube names, outcomes, statistics, endpoints, policies, metrics and events |
 //! | `tracing` | events of connections, sessions and workers as `tracing` events, and a span for each job of a worker |

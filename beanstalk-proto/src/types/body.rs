@@ -96,6 +96,15 @@ impl From<Arc<[u8]>> for Body<'_> {
     }
 }
 
+/// They move if nothing else refers to their allocation, and are copied otherwise. What is to be put again is given as `&bytes`.
+#[cfg(feature = "bytes")]
+impl From<bytes::Bytes> for Body<'_> {
+    fn from(bytes: bytes::Bytes) -> Self {
+        Self::Owned(bytes.into())
+    }
+}
+
+/// The bytes are copied.
 impl<const N: usize> From<[u8; N]> for Body<'_> {
     fn from(bytes: [u8; N]) -> Self {
         Self::Owned(bytes.to_vec())
@@ -105,6 +114,19 @@ impl<const N: usize> From<[u8; N]> for Body<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "bytes")]
+    #[test]
+    fn the_bytes_of_a_body_move_unless_somebody_else_has_them() {
+        let bytes = bytes::Bytes::from(b"text".to_vec());
+        let (place, shared) = (bytes.as_ptr(), bytes.clone());
+        assert_eq!(Body::from(&bytes), Body::Borrowed(b"text"));
+        let copied = Body::from(bytes);
+        assert_eq!(copied, Body::Owned(b"text".to_vec()));
+        assert_ne!(copied.as_ptr(), place, "others have them");
+        assert_eq!(Body::from(shared).as_ptr(), place, "they move");
+        assert_eq!(Body::from(bytes::Bytes::from_static(b"text")), Body::Owned(b"text".to_vec()));
+    }
 
     #[test]
     fn a_body_is_made_of_whatever_bytes_are_kept_in() {

@@ -99,7 +99,7 @@
 //! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
 //! allocator. `tls` brings [`TlsOptions`]. `bytes` makes a [`Body`](beanstalk_proto::Body) of a `Bytes`. `json` brings `Body::json`, `Job::json`, `put_json` beside each `put` of a binding, and `Json` as a handler's argument. `tracing` logs what happens to
 //! connections and workers as events of the `tracing` crate, and gives each job a span; `metrics` counts it, by the facade `metrics`. Their
-//! names are on the page of [`Worker`]. `serde` makes what `beanstalk_proto` has, endpoints, policies, metrics and events serializable: an endpoint
+//! names are on the page of [`Worker`]. `serde` makes what `beanstalk_proto` has, endpoints, policies, configurations, exported jobs, metrics and events serializable: an endpoint
 //! is its text, and a duration a number of seconds.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(

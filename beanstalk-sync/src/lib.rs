@@ -62,7 +62,7 @@
 //! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
 //! | `bytes` | [`Body`] of a `Bytes` of the crate `bytes` |
 //! | `json` | `put_json` beside each `put`, `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
-//! | `serde` | `Serialize` and `Deserialize` of ids, tube names, outcomes, statistics, endpoints, policies, metrics and events |
+//! | `serde` | `Serialize` and `Deserialize` of ids, tube names, outcomes, statistics, endpoints, policies, configurations of sessions and shared clients, exported jobs, metrics and events |
 //! | `tracing` | events of connections, sessions and workers as `tracing` events, and a span for each job of a worker |
 //! | `metrics` | counters, gauges and a histogram of workers and connections, by the `metrics` facade |
 //!

@@ -38,12 +38,14 @@ pub const IDLE: Duration = Duration::from_millis(100);
 /// How a session behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct SessionConfig {
     /// How long to wait between attempts to connect. `None` does not reconnect: what breaks the connection ends the
     /// session.
     pub reconnect: Option<Backoff>,
     /// How long a call waits for a connection and repeats what was broken off: 30 s unless changed. `None` waits as long
     /// as it takes. For a reserve that waited, it begins when the connection broke, or when its timeout ended. An attempt to connect is given up when it ends; a reply that is awaited then has its own timeout.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::maybe_seconds"))]
     pub patience: Option<Duration>,
 }
 

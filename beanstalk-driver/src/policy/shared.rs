@@ -26,11 +26,13 @@ use beanstalk_proto::{ArgumentError, Error, Full, Instant};
 /// How a client that many tasks share behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct SharedConfig {
     /// How long to wait between attempts to connect. `None` does not reconnect: what breaks the connection ends the client.
     pub reconnect: Option<Backoff>,
     /// How long a call waits until its request is sent, for a connection or for its turn: 30 s unless changed. `None` waits as long as it
     /// takes.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::maybe_seconds"))]
     pub patience: Option<Duration>,
     /// How many calls may wait for that: 16,384 unless changed. One more fails with [`Full::Waiting`].
     pub waiting: usize,

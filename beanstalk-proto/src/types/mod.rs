@@ -81,6 +81,7 @@ impl Default for Priority {
 /// assert_eq!(Bound::from(Some(7)), Bound(7)); // as statistics count
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Bound(pub u32);
 
 impl Bound {

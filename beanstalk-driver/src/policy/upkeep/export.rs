@@ -26,6 +26,7 @@ pub(super) const HEADER: &[u8] = b"beanstalk-export 1";
 /// A job as an export keeps it: all that can be put again. Ids are new then, and counts begin at 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ExportedJob {
     /// The id that it had.
     pub id: JobId,
@@ -36,8 +37,10 @@ pub struct ExportedJob {
     /// Its priority.
     pub priority: Priority,
     /// What was left of its delay when it was looked at, in whole seconds; zero unless it was delayed.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub delay: Duration,
     /// Its time to run, in whole seconds.
+    #[cfg_attr(feature = "serde", serde(with = "crate::policy::data::seconds"))]
     pub ttr: Duration,
     /// Its body, byte for byte.
     pub body: Vec<u8>,

@@ -11,7 +11,7 @@ use crate::policy::{
     call::breaks,
     reclaim::{Claim, Reclaimed},
 };
-use beanstalk_proto::{CommandError, Error, Instant, Lost, Reply, stats::JobStats};
+use beanstalk_proto::{CommandError, Error, Instant, Lost, Reply, Subject, stats::JobStats};
 
 /// Reserves that end without a job are at least this far apart, whatever the server answers.
 const PACE: Duration = Duration::from_secs(1);
@@ -67,9 +67,14 @@ impl Worker {
                 }
             }
             (Awaited::Touch, _, Some(held)) => held.heartbeat.handle_touched(),
-            (Awaited::Learn, Reply::Ok(body), Some(held)) => {
-                held.handle_stats(&JobStats::decode(&body).unwrap_or_default(), now);
-            }
+            (Awaited::Learn, Reply::Ok(body), Some(held)) => match JobStats::decode(&body) {
+                Ok(stats) => held.handle_stats(&stats, now),
+                // As good as none: made of what is left out, a verdict would change the job's priority and count no failure.
+                Err(error) => {
+                    let subject = Subject::Job(held.id());
+                    self.refused(awaited, &Error::Stats { command: "stats-job", subject, error: error.into() }, now);
+                }
+            },
             (Awaited::Use, ..) => self.failures.in_use = true,
             (Awaited::Moving, reply, Some(held)) => held.handle_moving(Some(reply)),
             (Awaited::Verdict, reply, _) => {

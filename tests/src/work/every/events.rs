@@ -192,3 +192,39 @@ pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itsel
     worker.stop(LONG);
     assert_eq!(count("ended"), 1);
 }
+
+pub(super) fn statistics_that_cannot_be_decoded_are_reported_and_finish_no_job<B: Binding>() {
+    let (is_first, finishes) = (AtomicBool::new(true), Arc::new(AtomicBool::new(false)));
+    let finished = Arc::clone(&finishes);
+    let server = Answering::start(move |line| match line.split(' ').next() {
+        Some("reserve-with-timeout") => is_first.swap(false, Relaxed).then(|| "RESERVED 1 1\r\nx\r\n".to_string()),
+        Some("stats-job") => Some("OK 14\r\n---\npri: high\n\r\n".to_string()),
+        Some("release" | "bury" | "delete") => {
+            finished.store(true, Relaxed);
+            None
+        }
+        _ => obliging(line),
+    });
+    let mut setup = Setup::new(&server.address);
+    let heard = Heard::default();
+    let hears = Arc::clone(&heard);
+    setup.on_event = Box::new(move |event| hears.lock().unwrap().push(event.clone()));
+    setup.handler = Box::new(|_| Ending::Error(Evil::Plain("no such thing")).into());
+    let worker = B::work(setup);
+    eventually("it is connected to again", || server.connections.load(Relaxed) == 2);
+    let metrics = worker.stop(Duration::ZERO);
+    assert_eq!((metrics.reserved, metrics.failed, metrics.lost, metrics.retried, metrics.buried), (1, 1, 1, 0, 0));
+    assert!(!finishes.load(Relaxed), "nothing is made of numbers that are not known");
+    let heard = heard.lock().unwrap();
+    let lost: Vec<_> = heard
+        .iter()
+        .filter_map(|event| match event {
+            WorkerEvent::Job { event: JobEvent::Lost, .. } => Some("the job".to_string()),
+            WorkerEvent::Connection { event: Event::Lost { reason }, .. } => Some(reason.to_string()),
+            _ => None,
+        })
+        .collect();
+    let [job, connection] = &lost[..] else { panic!("{lost:?}") };
+    let (job, reason) = if job == "the job" { (job, connection) } else { (connection, job) };
+    assert!(job == "the job" && reason.starts_with("stats-job 1: ") && reason.contains("pri"), "{lost:?}");
+}

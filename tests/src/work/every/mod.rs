@@ -105,7 +105,6 @@ scenarios! {
         commands::every_command_of_a_session_is_answered
         commands::every_command_that_needs_no_tube_is_answered_to_a_shared_client
         nodes::a_session_connects_to_the_node_that_worked_last
-        nodes::a_worker_spreads_its_connections_over_the_nodes_and_moves_them
         sessions::after_deadline_soon_a_touch_keeps_the_job_and_the_loop_goes_on
         sessions::what_a_session_has_flushed_is_done_though_it_is_dropped
         sessions::replies_to_what_a_session_has_sent_are_taken_in_any_order
@@ -128,6 +127,7 @@ scenarios! {
     }
     peers {
         events::a_job_that_the_server_has_no_memory_to_release_is_reported_as_buried
+        events::statistics_that_cannot_be_decoded_are_reported_and_finish_no_job
         jobs::a_job_is_finished_and_the_next_reserved_in_one_write
         tubes::a_tube_without_a_handler_or_with_two_is_refused_by_the_builder
         sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     connect::Endpoint,
-    policy::retry::{Deferrals, RetryPolicy},
+    policy::{
+        retry::{Deferrals, RetryPolicy},
+        session::Event,
+    },
 };
 use beanstalk_proto::{Command, CommandError, Error, Job, JobId, Lost, Reply, Subject, TubeName};
 
@@ -285,6 +288,32 @@ fn reserving() -> Worker {
     assert_eq!(worker.poll_action(at(0)), Action::Send(Command::ReserveWithTimeout { timeout: 10 }));
     assert_eq!(worker.poll_action(at(0)), Action::Wait(None));
     worker
+}
+
+#[test]
+fn a_job_whose_statistics_cannot_be_decoded_is_kept_alive_and_given_back_and_that_is_reported() {
+    let undecodable = || Ok(Reply::Ok(b"---\npri: high\n".into()));
+    let mut worker = reserving();
+    let (id, job) = (JobId(3), Job { id: JobId(3), body: Vec::new() });
+    worker.handle_reply(Ok(Reply::Reserved(job.clone())), at(0));
+    assert_eq!(worker.poll_action(at(0)), Action::Start(job));
+    assert_eq!(worker.poll_action(at(340)), Action::Send(Command::Touch { id }));
+    worker.handle_reply(Ok(Reply::Touched), at(341));
+    assert_eq!(worker.poll_action(at(341)), Action::Send(Command::StatsJob { id }));
+    worker.handle_reply(undecodable(), at(342));
+    assert!(matches!(worker.poll_action(at(342)), Action::Wait(Some(_))), "its handler goes on");
+    assert_eq!(worker.stats(), None);
+    worker.handle_finished(Verdict::Failed, &queue(), &mut Deferrals::new(), at(400));
+    assert_eq!(worker.poll_action(at(400)), Action::Send(Command::StatsJob { id }));
+    worker.handle_reply(undecodable(), at(401));
+    // Neither its priority nor how often it has failed is known.
+    assert_eq!(worker.poll_action(at(401)), Action::Close);
+    let events: Vec<_> = core::iter::from_fn(|| worker.poll_event()).collect();
+    let [Event::Connected, Event::Restored, Event::Lost { reason }, Event::Retrying { .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+    assert!(reason.starts_with("stats-job 3: ") && reason.contains("pri"), "{reason}");
+    assert_eq!(worker.metrics(), Metrics { reserved: 1, failed: 1, lost: 1, ..Metrics::default() });
 }
 
 #[test]

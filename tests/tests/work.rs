@@ -19,9 +19,9 @@ use beanstalk_tokio::Tokio;
 fn main() -> ExitCode {
     let mut trials = work::all::<Tokio>();
     trials.extend(work::all::<AsyncStd>());
-    trials.extend(work::consumers::<Threads>());
-    trials.extend(work::consumers::<Tokio>());
-    trials.extend(work::consumers::<AsyncStd>());
+    trials.extend(work::hosts::<Threads>());
+    trials.extend(work::hosts::<Tokio>());
+    trials.extend(work::hosts::<AsyncStd>());
     trials.extend(every::all::<Blocking>());
     trials.extend(every::all::<Async<Tokio>>());
     trials.extend(every::all::<Async<AsyncStd>>());

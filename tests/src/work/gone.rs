@@ -9,18 +9,18 @@ use beanstalk_driver::{
 use beanstalk_proto::{Error, Instant};
 use smol::{channel, future::zip};
 
-use super::{Adapter, Stand};
+use super::{Stand, consumers::Host};
 
 /// A runtime that drops every task, as one that is shut down does.
 struct Dropping<R>(R);
 
-impl<R: Adapter> Default for Dropping<R> {
+impl<R: Host> Default for Dropping<R> {
     fn default() -> Self {
         Self(R::default())
     }
 }
 
-impl<R: Adapter> Runtime for Dropping<R> {
+impl<R: Host> Runtime for Dropping<R> {
     type Handlers = Futures;
     type Transport = R::Transport;
 
@@ -45,7 +45,7 @@ impl<R: Adapter> Runtime for Dropping<R> {
     }
 }
 
-pub(super) async fn a_slot_whose_task_is_gone_is_reported<R: Adapter>(stand: Stand) {
+pub(super) async fn a_slot_whose_task_is_gone_is_reported<R: Host>(stand: Stand) {
     let server = stand.server();
     let (tell, told) = channel::unbounded();
     let builder = Worker::<Dropping<R>>::builder().server(&server.address()).concurrency(2);

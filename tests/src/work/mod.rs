@@ -118,7 +118,10 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    consumers<Host>
+    hosts<Host>
+    gone {
+        a_slot_whose_task_is_gone_is_reported
+    }
     consumers {
         nothing_is_reserved_while_nobody_waits
         what_comes_when_its_call_is_gone_is_the_next_ones_or_given_back
@@ -150,9 +153,6 @@ scenarios! {
         a_handler_knows_the_attempt_and_the_server_is_asked_once
         a_handler_may_ask_about_its_job_while_it_is_touched
         what_is_wrong_is_told_before_anything_runs
-    }
-    gone {
-        a_slot_whose_task_is_gone_is_reported
     }
     killed {
         the_job_in_hand_is_taken_back_where_the_server_remembers_it

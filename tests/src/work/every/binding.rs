@@ -19,6 +19,7 @@ use smol::channel::{Receiver, RecvError};
 
 use super::{
     super::Adapter,
+    connections::Reports,
     crowd::Crowd,
     evil::Evil,
     flushes::Flushes,
@@ -131,7 +132,7 @@ pub(super) type Puts<'f> = &'f mut dyn FnMut(Duration, Result<Placed, Error>) ->
 pub(super) type Script<'f> = &'f mut dyn FnMut(Option<Result<Reply, Error>>) -> Option<Command>;
 
 /// A binding under test.
-pub trait Binding: SessionUses + Flushes + Crowd + 'static {
+pub trait Binding: SessionUses + Flushes + Crowd + Reports + 'static {
     /// How tests call it.
     const NAME: &'static str;
 

@@ -77,6 +77,15 @@ impl error::Error for Sending {
     }
 }
 
+/// An error as the crate `thiserror` makes it, twice over.
+#[derive(Debug, thiserror::Error)]
+enum Mailing {
+    #[error("no copies in {0:?}")]
+    Copies(&'static str, #[source] Sending),
+    #[error(transparent)]
+    Parsing(#[from] std::num::ParseIntError),
+}
+
 fn parse() -> Result<u32, std::num::ParseIntError> {
     "seven".parse()
 }
@@ -137,4 +146,9 @@ pub(super) fn handlers_return_any_of_four_types_and_the_errors_of_any_library<B:
     assert_eq!(one::<B, _>(&address, move |_| by_anyhow()), failed(&sending));
     let by_eyre = || eyre::WrapErr::wrap_err(parse(), "sending").map(|_| Verdict::Done);
     assert_eq!(one::<B, _>(&address, move |_| by_eyre()), failed(&sending));
+    let by_thiserror = || parse().map(|_| ()).map_err(|error| Mailing::Copies("seven", Sending(error)));
+    let chain = format!("no copies in \"seven\": {sending}");
+    assert_eq!(one::<B, _>(&address, move |_| by_thiserror()), failed(&chain));
+    let transparent = || -> Result<Verdict, Mailing> { parse().map(|_| Verdict::Done).map_err(Mailing::from) };
+    assert_eq!(one::<B, _>(&address, move |_| transparent()), failed(parsing));
 }

@@ -4,6 +4,7 @@
 
 mod binding;
 mod commands;
+mod connections;
 mod crowd;
 mod dead_paths;
 mod events;
@@ -23,6 +24,7 @@ mod restarts;
 mod session_uses;
 mod sessions;
 mod shutdowns;
+mod stories;
 mod timeouts;
 mod tubes;
 
@@ -105,6 +107,7 @@ scenarios! {
         commands::every_command_of_a_session_is_answered
         commands::every_command_that_needs_no_tube_is_answered_to_a_shared_client
         nodes::a_session_connects_to_the_node_that_worked_last
+        nodes::a_worker_spreads_its_connections_over_the_nodes_and_moves_them
         sessions::after_deadline_soon_a_touch_keeps_the_job_and_the_loop_goes_on
         sessions::what_a_session_has_flushed_is_done_though_it_is_dropped
         sessions::replies_to_what_a_session_has_sent_are_taken_in_any_order
@@ -127,7 +130,13 @@ scenarios! {
     }
     peers {
         events::a_job_that_the_server_has_no_memory_to_release_is_reported_as_buried
+        connections::a_worker_reports_each_event_of_its_connections
+        connections::a_session_and_a_shared_client_report_each_event_of_their_connections
         events::statistics_that_cannot_be_decoded_are_reported_and_finish_no_job
+        stories::a_job_that_fails_thrice_is_buried_and_once_kicked_tried_again
+        stories::what_a_handler_asks_to_be_tried_later_is_no_failure_of_its_job
+        stories::a_job_whose_handlers_take_too_long_is_tried_again_after_its_delays_and_buried
+        stories::a_job_that_has_failed_for_good_is_ready_among_the_dead_letters
         jobs::a_job_is_finished_and_the_next_reserved_in_one_write
         tubes::a_tube_without_a_handler_or_with_two_is_refused_by_the_builder
         sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin

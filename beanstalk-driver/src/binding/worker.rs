@@ -125,7 +125,10 @@ macro_rules! worker {
                     self.0.metrics()
                 }
 
-                /// Adds a server, unless it is there or the worker is shutting down.
+                /// Adds a server, unless the worker is shutting down. One that is there gets the connections again that it has refused, if there are
+                /// any, so that it has no more than [`concurrency_per_server`](WorkerBuilder::concurrency_per_server).
+                ///
+                /// What is still to be finished of a server that was removed does not count when it is added again.
                 ///
                 /// # Errors
                 ///
@@ -139,7 +142,7 @@ macro_rules! worker {
                     self.0.remove_server(endpoint, within)
                 }
 
-                /// Returns the servers there are.
+                /// Returns the servers there are: those that were added and not removed, and have not refused all connections.
                 #[must_use]
                 fn servers(&self) -> ::std::vec::Vec<$crate::Endpoint> {
                     self.0.servers()

@@ -210,7 +210,10 @@ impl<R: Runtime> WorkerHandle<R> {
         self.shared.metrics()
     }
 
-    /// Adds a server, unless it is there or the worker is shutting down.
+    /// Adds a server, unless the worker is shutting down. One that is there gets the connections again that it has refused, if there are
+    /// any, so that it has no more than [`concurrency_per_server`](WorkerBuilder::concurrency_per_server).
+    ///
+    /// What is still to be finished of a server that was removed does not count when it is added again.
     ///
     /// # Errors
     ///
@@ -225,7 +228,7 @@ impl<R: Runtime> WorkerHandle<R> {
         address.parse().is_ok_and(|address| self.shared.remove_server(&address, within))
     }
 
-    /// The servers there are.
+    /// The servers there are: those that were added and not removed, and have not refused all connections.
     #[must_use]
     pub fn servers(&self) -> Vec<Endpoint> {
         self.shared.servers()

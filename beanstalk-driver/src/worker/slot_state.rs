@@ -1,7 +1,10 @@
 //! What a slot shares with those who stop it, and those who count.
 
 use alloc::sync::Arc;
-use core::task::Waker;
+use core::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::Waker,
+};
 use std::sync::Mutex;
 
 use crate::runtime::lock;
@@ -11,6 +14,25 @@ use crate::{
 };
 use beanstalk_proto::{Instant, TubeName};
 
+/// One for each server: what its slots share.
+pub(super) struct ServerState {
+    /// What [`Demand`](crate::policy::Demand) calls it.
+    pub(super) number: u64,
+    /// Slots that were added since the last event. The listener to that may add some, while the presence is locked.
+    joined: AtomicUsize,
+    presence: Mutex<Presence>,
+}
+
+impl ServerState {
+    pub(super) fn new(number: u64) -> Self {
+        Self { number, joined: AtomicUsize::new(0), presence: Mutex::default() }
+    }
+
+    pub(super) fn add_slots(&self, slots: usize) {
+        self.joined.fetch_add(slots, Ordering::Relaxed);
+    }
+}
+
 /// One for each slot.
 pub(super) struct SlotState {
     pub(super) route: Route,
@@ -19,7 +41,7 @@ pub(super) struct SlotState {
     pub(super) number: u64,
     /// The tube of every job, if the worker watches only one.
     pub(super) tube: Option<TubeName>,
-    presence: Arc<Mutex<Presence>>,
+    pub(super) server_state: Arc<ServerState>,
     state: Mutex<State>,
 }
 
@@ -42,9 +64,15 @@ impl SlotState {
         slot: usize,
         number: u64,
         tube: Option<TubeName>,
-        presence: Arc<Mutex<Presence>>,
+        server_state: Arc<ServerState>,
     ) -> Self {
-        Self { route, slot, number, tube, presence, state: Mutex::default() }
+        Self { route, slot, number, tube, server_state, state: Mutex::default() }
+    }
+
+    /// Whether it is a slot of this server that has neither ended nor is to stop.
+    pub(super) fn works_for(&self, server: &Endpoint) -> bool {
+        let state = lock(&self.state);
+        self.server() == server && !state.ended && state.shutdown.is_none()
     }
 
     pub(super) const fn server(&self) -> &Endpoint {
@@ -54,7 +82,8 @@ impl SlotState {
     /// Reports an event of this slot's connection if it is news of the server. The server's slots report one after the other,
     /// so that what is news is reported in the order in which it came to be.
     pub(super) fn report(&self, event: Event, emit: impl FnOnce(Event)) {
-        let mut presence = lock(&self.presence);
+        let mut presence = lock(&self.server_state.presence);
+        presence.add_slots(self.server_state.joined.swap(0, Ordering::Relaxed));
         let is_news = presence.is_news(&mut lock(&self.state).presence, &event);
         if is_news {
             emit(event);
@@ -134,10 +163,11 @@ mod tests {
 
     #[test]
     fn events_of_a_server_are_reported_in_order_though_a_listener_is_slow() {
-        let presence = Arc::new(Mutex::new(Presence::new(2)));
+        let server_state = Arc::new(ServerState::new(0));
+        server_state.add_slots(2);
         let slot = |slot| {
             let route = Route::beginning_at("queue:11300".parse().unwrap(), slot);
-            SlotState::new(route, slot, 0, None, Arc::clone(&presence))
+            SlotState::new(route, slot, 0, None, Arc::clone(&server_state))
         };
         let (first, second) = (slot(0), slot(1));
         let told = &Mutex::new(vec![]);

@@ -8,12 +8,16 @@ use core::{
 };
 use std::sync::Mutex;
 
-use super::{calls::Calls, handler::OnFailure, slot_state::SlotState};
+use super::{
+    calls::Calls,
+    handler::OnFailure,
+    slot_state::{ServerState, SlotState},
+};
 use crate::runtime::{Runtime, lock};
 use crate::{
     connect::{ConnectOptions, Endpoint, Route},
     observe,
-    policy::{Deferrals, Demand, Metrics, Permit, Presence, Stage, WorkerConfig, WorkerEvent, guarded},
+    policy::{Deferrals, Demand, Metrics, Permit, Stage, WorkerConfig, WorkerEvent, guarded},
 };
 use beanstalk_proto::Instant;
 
@@ -87,6 +91,7 @@ impl<R: Runtime> SharedState<R> {
         }
     }
 
+    /// Adds a server, or to one that is there the slots that have ended.
     pub(super) fn add_server(&self, address: Endpoint) {
         let tube = match &self.worker.tubes[..] {
             [tube] => Some(tube.clone()),
@@ -94,22 +99,34 @@ impl<R: Runtime> SharedState<R> {
             _ => None,
         };
         let mut state = lock(&self.state);
-        if state.shutdown.is_some() || state.servers.contains(&address) {
+        if state.shutdown.is_some() {
             return;
         }
-        let slots = self.concurrency.per_server;
-        let presence = Arc::new(Mutex::new(Presence::new(slots)));
-        let server = state.added;
-        state.added = server.saturating_add(1);
-        for slot in 0..slots {
-            let number = lock(&self.demand).add_slot(server);
+        let is_there = state.servers.contains(&address);
+        let there = state.slots.iter().filter(|slot_state| is_there && slot_state.works_for(&address));
+        let there = there.cloned().collect::<Vec<_>>();
+        let missing = (0..self.concurrency.per_server).filter(|slot| there.iter().all(|there| there.slot != *slot));
+        let missing = missing.collect::<Vec<_>>();
+        let server_state = match there.first() {
+            Some(there) => Arc::clone(&there.server_state),
+            None => {
+                let number = state.added;
+                state.added = number.saturating_add(1);
+                Arc::new(ServerState::new(number))
+            }
+        };
+        server_state.add_slots(missing.len());
+        for slot in missing {
+            let number = lock(&self.demand).add_slot(server_state.number);
             // Each begins at another node, if there are several.
             let route = Route::beginning_at(address.clone(), slot);
-            let slot_state = Arc::new(SlotState::new(route, slot, number, tube.clone(), Arc::clone(&presence)));
+            let slot_state = Arc::new(SlotState::new(route, slot, number, tube.clone(), Arc::clone(&server_state)));
             state.slots.push(Arc::clone(&slot_state));
             state.new.push(slot_state);
         }
-        state.servers.push(address);
+        if !is_there {
+            state.servers.push(address);
+        }
         drop(state);
         self.wake();
     }
@@ -193,23 +210,24 @@ impl<R: Runtime> SharedState<R> {
             state.new.drain(..).for_each(|slot_state| slot_state.end());
         }
         let State { slots, ended, servers, .. } = &mut *state;
-        let mut refused = false;
+        let mut refused = Vec::new();
         slots.retain(|slot_state| {
             let over = slot_state.is_ended();
             if over {
                 lock(&self.demand).remove_slot(slot_state.number, now);
                 ended.merge(&slot_state.metrics());
                 if slot_state.is_refused() {
-                    refused = true;
-                    // It may be added again, once that was put right.
-                    servers.retain(|server| server != slot_state.server());
+                    refused.push(slot_state.server().clone());
                 }
             }
             !over
         });
+        // Connections that were made before the refusal are good.
+        let works = |server: &Endpoint| slots.iter().any(|slot_state| slot_state.works_for(server));
+        servers.retain(|server| !refused.contains(server) || works(server));
         let woken = lock(&self.demand).poll_wakes();
         slots.iter().filter(|slot_state| woken.contains(&slot_state.number)).for_each(|slot_state| slot_state.wake());
-        if refused && servers.is_empty() && slots.is_empty() && state.new.is_empty() {
+        if !refused.is_empty() && servers.is_empty() && slots.is_empty() && state.new.is_empty() {
             return Step::End;
         }
         match state.shutdown {

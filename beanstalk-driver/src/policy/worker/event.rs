@@ -210,7 +210,7 @@ impl fmt::Display for BuryReason {
 /// ```
 ///
 /// A connection that breaks when another of the same server has broken before, and been made again, is old news.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Presence {
     /// Slots that have not ended.
     slots: usize,
@@ -233,10 +233,10 @@ pub struct SlotPresence {
 }
 
 impl Presence {
-    /// A server with so many slots and no connection.
-    #[must_use]
-    pub const fn new(slots: usize) -> Self {
-        Self { slots, losses: 0, connected: false, restored: false, failures: 0, retries: 0, refused: false }
+    /// Adds slots, which have no connection. A server begins without any, and what refuses them is news, also if it has refused others.
+    pub fn add_slots(&mut self, slots: usize) {
+        self.slots = self.slots.saturating_add(slots);
+        self.refused &= slots == 0;
     }
 
     /// Returns whether an event of a slot is news of the server.
@@ -296,7 +296,8 @@ mod tests {
 
     #[test]
     fn what_all_slots_of_a_server_see_is_news_once() {
-        let (mut server, mut slots) = (Presence::new(2), [SlotPresence::default(); 2]);
+        let (mut server, mut slots) = (Presence::default(), [SlotPresence::default(); 2]);
+        server.add_slots(2);
         let story = [
             // A server that is not there yet.
             (0, lost(), true),

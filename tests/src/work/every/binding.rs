@@ -99,6 +99,8 @@ impl Setup {
 pub trait Handle: Send {
     fn shutdown(&self, within: Duration);
     fn metrics(&self) -> Metrics;
+    fn add_server(&self, endpoint: &str) -> Result<(), Error>;
+    fn servers(&self) -> Vec<String>;
 }
 
 /// A worker that runs, in a thread of its own.
@@ -180,6 +182,14 @@ impl Handle for beanstalk_sync::WorkerHandle {
     fn metrics(&self) -> Metrics {
         beanstalk_sync::WorkerHandle::metrics(self)
     }
+
+    fn add_server(&self, endpoint: &str) -> Result<(), Error> {
+        beanstalk_sync::WorkerHandle::add_server(self, endpoint)
+    }
+
+    fn servers(&self) -> Vec<String> {
+        beanstalk_sync::WorkerHandle::servers(self).iter().map(ToString::to_string).collect()
+    }
 }
 
 impl<R: tasks::Runtime> Handle for tasks::WorkerHandle<R> {
@@ -189,6 +199,14 @@ impl<R: tasks::Runtime> Handle for tasks::WorkerHandle<R> {
 
     fn metrics(&self) -> Metrics {
         tasks::WorkerHandle::metrics(self)
+    }
+
+    fn add_server(&self, endpoint: &str) -> Result<(), Error> {
+        tasks::WorkerHandle::add_server(self, endpoint)
+    }
+
+    fn servers(&self) -> Vec<String> {
+        tasks::WorkerHandle::servers(self).iter().map(ToString::to_string).collect()
     }
 }
 

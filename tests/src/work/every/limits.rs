@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use beanstalk_driver::policy::{JobEvent, Verdict, WorkerEvent};
+use beanstalk_driver::policy::{Event, JobEvent, Verdict, WorkerEvent};
 use beanstalk_sync::Client;
 use smol::channel;
 
@@ -18,6 +18,7 @@ use super::{
     LONG,
     binding::{Binding, Deed, Ending, Setup},
     eventually,
+    peers::{Answering, obliging},
 };
 use crate::daemon::Daemon;
 
@@ -67,4 +68,59 @@ pub(super) fn a_limit_holds_over_all_servers_and_each_has_its_turn<B: Binding>(s
         2,
         "both full servers have their turns: {order:?}"
     );
+}
+
+pub(super) fn a_server_that_is_added_again_gets_the_connections_that_it_has_refused_and_no_more<B: Binding>() {
+    const TURNS: usize = 20;
+    let (watches, jobs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    // It answers the second connection with an alert of TLS, and has jobs without end.
+    let server = Answering::start(move |line| match line.split(' ').next() {
+        Some("watch") if watches.fetch_add(1, Ordering::SeqCst) == 1 => Some("\x15\x03\x03\0\x02\x02\x28".into()),
+        Some("reserve-with-timeout") => {
+            Some(format!("RESERVED {} 1\r\nx\r\n", jobs.fetch_add(1, Ordering::SeqCst) + 1))
+        }
+        Some("delete") => Some("DELETED\r\n".into()),
+        Some("touch") => Some("TOUCHED\r\n".into()),
+        Some("stats-job") => Some("OK 12\r\n---\nttr: 60\n\r\n".into()),
+        _ => obliging(line),
+    });
+    let mut setup = Setup::new(&server.address);
+    setup.concurrency = 2;
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refusals);
+    setup.on_event = Box::new(move |event| {
+        if let WorkerEvent::Connection { event: Event::Refused { .. }, .. } = event {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let (begun, (go, going)) = (Arc::new(AtomicUsize::new(0)), channel::bounded::<()>(1));
+    let begins = Arc::clone(&begun);
+    setup.handler = Box::new(move |_| {
+        begins.fetch_add(1, Ordering::SeqCst);
+        Deed { gate: Some(going.clone()), ending: Ending::Verdict(Verdict::Done) }
+    });
+    let worker = B::work(setup);
+    let has_begun = |jobs| begun.load(Ordering::SeqCst) >= jobs;
+    eventually("one of two slots works, and the other was refused", || {
+        has_begun(1) && refusals.load(Ordering::SeqCst) == 1 && server.connections.load(Ordering::SeqCst) == 2
+    });
+    // The slot that was refused may not have ended when that is reported.
+    eventually("the other one works, too", || {
+        worker.handle.add_server(&server.address).unwrap();
+        assert_eq!(
+            worker.handle.servers(),
+            [&*server.address],
+            "it is there as long as one of its connections is good"
+        );
+        has_begun(2)
+    });
+    // Each end of a handler lets one other begin: a third slot would have its turn among them.
+    for turn in 1..=TURNS {
+        go.send_blocking(()).unwrap();
+        eventually("the next begins", || has_begun(2 + turn));
+    }
+    assert_eq!((begun.load(Ordering::SeqCst), refusals.load(Ordering::SeqCst)), (2 + TURNS, 1));
+    assert_eq!(server.connections.load(Ordering::SeqCst), 3);
+    go.close();
+    worker.stop(LONG);
 }

@@ -133,6 +133,7 @@ scenarios! {
         connections::a_worker_reports_each_event_of_its_connections
         connections::a_session_and_a_shared_client_report_each_event_of_their_connections
         events::statistics_that_cannot_be_decoded_are_reported_and_finish_no_job
+        limits::a_server_that_is_added_again_gets_the_connections_that_it_has_refused_and_no_more
         stories::a_job_that_fails_thrice_is_buried_and_once_kicked_tried_again
         stories::what_a_handler_asks_to_be_tried_later_is_no_failure_of_its_job
         stories::a_job_whose_handlers_take_too_long_is_tried_again_after_its_delays_and_buried

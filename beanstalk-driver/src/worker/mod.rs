@@ -79,7 +79,7 @@ use state::{SharedState, Step};
 /// | `beanstalk_jobs_reserved_total` | counter | | jobs that were reserved |
 /// | `beanstalk_jobs_finished_total` | counter | `tube`, `outcome`: `done`, `retried`, `buried`, `moved`, `lost`, `returned` | jobs that are no longer in hand |
 /// | `beanstalk_jobs_failed_total` | counter | `tube`, `reason`: `error`, `panic`, `timeout`, `malformed`, `too_big` | attempts that failed |
-/// | `beanstalk_job_duration_seconds` | histogram, in seconds | `tube` | how long handlers ran, whatever they came to |
+/// | `beanstalk_job_duration_seconds` | histogram, in seconds | `tube` | how long handlers ran, whatever they came to; one that a shutdown ends at its deadline, until then |
 /// | `beanstalk_jobs_running` | gauge | | handlers that run |
 /// | `beanstalk_worker_connections` | gauge | | connections that workers have |
 /// | `beanstalk_connection_events_total` | counter | `client`: `worker`, `session`, `shared`; `event`: `connected`, `lost`, `refused` | connections made, lost or not made, and refused, of a worker once for all its connections to a server |

@@ -138,6 +138,12 @@ impl<R: Runtime> Drop for Ending<R> {
     }
 }
 
+impl<R: Runtime> Drop for Slot<R> {
+    fn drop(&mut self) {
+        self.drop_handler();
+    }
+}
+
 impl<R: Runtime> Slot<R> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.slot_state.register(cx.waker());
@@ -187,7 +193,7 @@ impl<R: Runtime> Slot<R> {
                     if self.machine.is_refused() {
                         self.slot_state.refuse();
                     }
-                    self.running = None;
+                    self.drop_handler();
                     self.report();
                     return Poll::Ready(());
                 }
@@ -372,6 +378,16 @@ impl<R: Runtime> Slot<R> {
             self.machine.handle_left_running();
         } else {
             self.running = None;
+        }
+    }
+
+    /// Drops the handler that still runs, if there is one.
+    fn drop_handler(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        let has_ended = running.link.is_timed_out();
+        drop(running);
+        if !has_ended {
+            self.observer.ended(&|| self.shared.runtime.now());
         }
     }
 

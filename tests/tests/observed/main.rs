@@ -29,6 +29,10 @@ fn main() -> ExitCode {
     let mut trials = all::<Blocking>();
     trials.extend(all::<Async<Tokio>>());
     trials.extend(all::<Async<AsyncStd>>());
+    trials.push(runner::trial(
+        "a_handler_that_is_dropped_with_its_worker_is_counted",
+        metered::a_handler_that_is_dropped_with_its_worker_is_counted,
+    ));
     trials.push(runner::trial("the_documentation_names_what_there_is", metered::the_documentation_names_what_there_is));
     runner::main(env!("CARGO_CRATE_NAME"), trials)
 }

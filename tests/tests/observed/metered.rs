@@ -65,8 +65,8 @@ pub(crate) fn what_happens_is_counted<B: Binding>() {
         ("beanstalk_jobs_finished_total{tube=t,outcome=retried,}", 2.0),
         ("beanstalk_jobs_finished_total{tube=t,outcome=buried,}", 4.0),
         ("beanstalk_jobs_finished_total{tube=t,outcome=returned,}", 1.0),
-        // Of the one that was given up nobody knows how long it would have run.
-        ("beanstalk_job_duration_seconds{tube=t,}", 7.0),
+        // That of the one which the shutdown ends, too.
+        ("beanstalk_job_duration_seconds{tube=t,}", 8.0),
         ("beanstalk_jobs_running{}", 0.0),
         ("beanstalk_worker_connections{}", 0.0),
     ];
@@ -75,6 +75,38 @@ pub(crate) fn what_happens_is_counted<B: Binding>() {
         shows(&[("beanstalk_worker_connections{}", 0.0), ("beanstalk_jobs_running{}", 0.0)])
     });
     assert_eq!(recorder::of(address), expected);
+    let longest = recorder::longest(address);
+    assert!(longest >= 0.25, "it ran for the time of the shutdown, less what is kept back: {longest} s");
+}
+
+/// A handler that is dropped as nobody runs its worker any more has run, too.
+pub(crate) fn a_handler_that_is_dropped_with_its_worker_is_counted() {
+    let server = EmbeddedServer::start().unwrap();
+    let address = server.addr();
+    let mut client = Client::connect(address).unwrap();
+    client.put(7, 0, 60, "x").unwrap().inserted().unwrap();
+    let builder = beanstalk_tokio::Worker::builder().server(address);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (begins, begun) = channel::bounded::<()>(1);
+    runtime.block_on(async {
+        let worker = builder.build().unwrap();
+        let work = worker.run(move |_: beanstalk_tokio::HeldJob| {
+            begins.try_send(()).unwrap();
+            std::future::pending::<()>()
+        });
+        smol::future::or(
+            async {
+                let _metrics = work.await;
+            },
+            async { begun.recv().await.unwrap() },
+        )
+        .await;
+    });
+    // With it goes the slot's task.
+    drop(runtime);
+    let seen = recorder::of(address);
+    assert_eq!(seen.get("beanstalk_job_duration_seconds{tube=default,}"), Some(&1.0), "{seen:?}");
+    assert_eq!(seen.get("beanstalk_jobs_running{}"), Some(&0.0), "{seen:?}");
 }
 
 pub(crate) fn one_that_panics_ends_nothing<B: Binding>() {

@@ -52,6 +52,15 @@ pub(crate) fn of(server: &str) -> BTreeMap<String, f64> {
     })
 }
 
+/// The longest that a handler ran, in seconds.
+pub(crate) fn longest(server: &str) -> f64 {
+    let server = format!("beanstalk_job_duration_seconds{{server={server},");
+    with(|kept| {
+        let of_server = kept.histograms.iter().filter(|(name, _)| name.starts_with(&server));
+        of_server.flat_map(|(_, samples)| samples.0.lock().unwrap().clone()).fold(0.0, f64::max)
+    })
+}
+
 /// What each metric was described with.
 pub(crate) fn described() -> BTreeMap<String, String> {
     with(|kept| kept.described.clone())

@@ -7,7 +7,7 @@ use crate::{runtime::AsyncStd, stream::Stream, transport::Transport};
 
 beanstalk_driver::shared_client! {
     (async) on AsyncStd;
-    /// A task of the client's own moves its bytes. If it is gone, with the runtime that it ran on, whoever calls next starts one.
+    /// A task of the client's own moves its bytes. If it is gone, with the runtime that it ran on, the next call starts one.
 }
 
 beanstalk_driver::shared_client_from_stream! { S: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport on AsyncStd; }

@@ -102,7 +102,7 @@ impl App {
         Ok(true)
     }
 
-    /// As [`App::may`], and asks first, unless `--yes` is there. Where nobody can be asked, `--yes` has to be.
+    /// As [`App::may`], and asks first, unless `--yes` is there. Without a terminal to ask on, `--yes` has to be.
     pub(crate) fn may_destroy(&mut self, what: impl Fn() -> String) -> Outcome<bool> {
         if !self.may(&what)? {
             return Ok(false);

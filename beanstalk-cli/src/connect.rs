@@ -12,7 +12,7 @@ use crate::{
     options::Options,
 };
 
-/// Bodies of any size that a server can have: the limit guards against peers that lie, and whoever runs a queue knows theirs.
+/// Bodies of any size that a server can have: the limit guards against peers that lie, and these servers are the user's own.
 const LARGEST_BODY: usize = 1 << 30;
 
 pub(crate) fn with(options: &Options) -> Outcome<ConnectOptions> {

@@ -86,7 +86,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Output that nobody reads any more is no failure: the program ends as if all had been read.
+/// Output whose reader is gone is no failure: the program ends as if all had been read.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -156,9 +156,7 @@ fn tls(error: &Error) -> Option<&rustls::Error> {
 fn help_for_tls(error: &rustls::Error) -> Option<&'static str> {
     use CertificateError::{BadSignature, NotValidForName, NotValidForNameContext, UnknownIssuer};
     Some(match error {
-        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => {
-            "--ca FILE trusts who has issued it, and nobody else"
-        }
+        rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature) => "--ca FILE trusts its issuer, and no other",
         rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. }) => {
             "the name in -s beanstalks://NAME has to be one that the certificate is for"
         }
@@ -177,7 +175,7 @@ fn help_for_tls(error: &rustls::Error) -> Option<&'static str> {
     })
 }
 
-/// Of a server that ends the connection without a word, or with one that nobody asked for.
+/// Of a server that ends the connection without a word, or with a reply to no request.
 const NOT_ADMITTED: &str =
     "is that a beanstalkd? One with TLS is -s beanstalks://HOST, and one with tokens wants --token-file FILE";
 
@@ -207,7 +205,7 @@ fn help_for(error: &Error) -> Option<&'static str> {
                 "only a buried or delayed job can be kicked; `stats-job ID` shows its state"
             }
             (CommandError::NotFound, "stats-tube" | "pause-tube") => {
-                "a tube exists while it has jobs or somebody uses or watches it; `list-tubes` shows them all"
+                "a tube exists while it has jobs or a connection uses or watches it; `list-tubes` shows them all"
             }
             (CommandError::NotFound, "peek-ready" | "peek-delayed" | "peek-buried") => {
                 "-t TUBE chooses the tube; `tubes` shows what is in each"

@@ -1,4 +1,4 @@
-//! Errors on standard error, and the exit code that several of them come to.
+//! Errors on standard error, and the exit code of several of them.
 
 use std::{
     io::{self, Write},
@@ -32,7 +32,7 @@ impl Report {
             true => (AnsiColor::Red.on_default().bold(), AnsiColor::Cyan.on_default()),
             false => (Style::new(), Style::new()),
         };
-        // Where standard error cannot be written to, nobody can be reached; the exit code remains.
+        // Where standard error cannot be written to, nothing can be reported; the exit code remains.
         let mut stderr = io::stderr().lock();
         let _ = writeln!(stderr, "{error}error:{error:#} {}", failure.text);
         let mut advised = self.advised.lock().unwrap_or_else(PoisonError::into_inner);

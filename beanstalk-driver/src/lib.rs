@@ -2,7 +2,7 @@
 //!
 //! The protocol itself is [`beanstalk_proto`], which does no I/O. This crate moves its bytes over a [`PollTransport`], in terms of
 //! `core::task` alone, and an adapter (`beanstalk-tokio`, `beanstalk-async-std`) binds that to a runtime's streams, timers and tasks.
-//! Applications use an adapter; this crate is for whoever writes one.
+//! Applications use an adapter; this crate is for writing one.
 //!
 //! | you want | look at |
 //! |---|---|

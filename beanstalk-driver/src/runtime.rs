@@ -76,8 +76,8 @@ pub trait Runtime: Default + Send + Sync + 'static {
 
     /// Returns the future of a handler's outcome, which its slot polls alternately with its connection. Dropping it gives the handler up.
     ///
-    /// The default is the handler itself. A runtime whose handlers block their thread runs the handler where it keeps nobody from polling the
-    /// slot, and panics in this future with what the handler panicked with.
+    /// The default is the handler itself. A runtime whose handlers block their thread runs the handler where it does not keep the slot from being polled,
+    /// and panics in this future with what the handler panicked with.
     fn run_handler<T: Send + 'static>(
         &self,
         handler: impl Future<Output = T> + Send + 'static,

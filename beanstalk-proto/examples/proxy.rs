@@ -1,4 +1,4 @@
-//! A proxy for one client: it counts commands, refuses to delete, and passes on what it does not know.
+//! A proxy for one client: it counts commands, refuses to delete, and passes on commands it does not recognise.
 //!
 //! `cargo run -p beanstalk-proto --example proxy [server]`; without a server's address it starts one, sends some commands, and ends.
 
@@ -58,7 +58,7 @@ fn run(mut client: TcpStream, mut upstream: Upstream) -> Result<BTreeMap<Kind, u
                         command => upstream.call(command)?,
                     }
                 }
-                // Perhaps the server knows it. A reply with a body would need `reply_has_body`.
+                // Perhaps the server has it. A reply with a body would need `reply_has_body`.
                 Event::Refused(refused) if refused.reply == Reply::UnknownCommand => {
                     upstream.call(Raw::new(String::from_utf8(refused.line)?))?
                 }

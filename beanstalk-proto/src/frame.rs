@@ -199,7 +199,7 @@ impl Framer {
         }
     }
 
-    /// Says that a body of this length follows, to be kept or thrown away as it arrives.
+    /// Begins a body of this length, to be kept or thrown away as it arrives.
     pub(crate) fn start_body(&mut self, len: u64, keep: bool) {
         let total = len.saturating_add(TRAILER as u64);
         self.incoming = Some(Incoming { bytes: Vec::new(), filled: 0, total, keep, trailer: [0; TRAILER] });

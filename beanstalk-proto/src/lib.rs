@@ -1,9 +1,9 @@
 //! The beanstalkd work-queue protocol as a pure state machine: no sockets, no clock, no threads.
 //!
-//! Bytes go in and out, and this crate knows what they mean: every command and every reply, for both sides of a
+//! Bytes go in and out, and this crate gives them their meaning: every command and every reply, for both sides of a
 //! connection. For an application that only wants a queue there are adapters with every command as a method
-//! (`beanstalk-sync`, `beanstalk-tokio`, `beanstalk-async-std`); this crate is for whoever writes one, for a transport
-//! of their own, a simulator or a fuzzer.
+//! (`beanstalk-sync`, `beanstalk-tokio`, `beanstalk-async-std`); this crate is for writing one, for a transport
+//! of your own, a simulator or a fuzzer.
 //!
 //! | you want | look at |
 //! |---|---|
@@ -94,7 +94,7 @@
 //!         true
 //!     }
 //!
-//!     /// A server that knows two commands, and keeps a third waiting.
+//!     /// A server with two commands, which keeps a third waiting.
 //!     fn serve(&mut self) {
 //!         while let Some(event) = self.server.poll_event() {
 //!             match event {

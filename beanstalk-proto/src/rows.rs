@@ -5,7 +5,7 @@
 //! line parser, and the named methods of every adapter. The rows stand in the order in which beanstalkd tries its command
 //! words: it matches by prefix, so `reserve-job ` is tried before `reserve`.
 
-/// Hands all rows of the command table to a macro, given by its path: for whoever emits something for each command, such as a binding
+/// Hands all rows of the command table to a macro, given by its path: for code that emits something for each command, such as a binding
 /// its methods. The crate `beanstalk-driver` has that done, in `command_methods!`.
 ///
 /// A row reads: request struct, method name, word on the wire and (`match`) the prefix that the server looks for; the
@@ -56,7 +56,7 @@ macro_rules! command_table {
         ///
         /// [`JobTooBig`](beanstalk_proto::CommandError::JobTooBig) (`JOB_TOO_BIG`);
         /// [`Draining`](beanstalk_proto::CommandError::Draining) (`DRAINING`). `EXPECTED_CRLF`, `BAD_FORMAT` and
-        /// `UNKNOWN_COMMAND` are fatal here, since the server no longer knows where bodies end.
+        /// `UNKNOWN_COMMAND` are fatal here, since the server has lost track of where bodies end.
         Put<'a> put "put" match "put " (priority: pri, delay: secs, ttr: secs, body: body<'a>) -> $crate::PutOutcome {
             Reply::Inserted(id) => PutOutcome::Inserted(id),
             Reply::BuriedId(id) => PutOutcome::Buried(id),
@@ -128,7 +128,7 @@ macro_rules! command_table {
         ///
         /// # Errors
         ///
-        /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or somebody holds it.
+        /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or it is reserved.
         /// [`BadFormat`](beanstalk_proto::CommandError::BadFormat) (`BAD_FORMAT`): the server is older than 1.12.
         #[doc(alias = "reserve-job")]
         ReserveJob reserve_job "reserve-job" match "reserve-job " (id: id) -> $crate::Job {
@@ -192,7 +192,7 @@ macro_rules! command_table {
         /// many.
         ///
         /// With `stats_tube(…)?.current_jobs_buried` for a bound it kicks those that are buried, and no delayed ones unless
-        /// somebody else kicks meanwhile; `kick_buried` never does.
+        /// another client kicks meanwhile; `kick_buried` never does.
         ///
         /// # Errors
         ///
@@ -240,7 +240,7 @@ macro_rules! command_table {
         ///
         /// # Errors
         ///
-        /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): a tube exists only while somebody uses or
+        /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): a tube exists only while a client uses or
         /// watches it or it has jobs. [`Stats`](beanstalk_proto::Error::Stats) if a value is not what its key promises.
         #[doc(alias = "stats-tube")]
         StatsTube<'a> stats_tube "stats-tube" match "stats-tube " (tube: tube<'a>) -> $crate::stats::TubeStats {

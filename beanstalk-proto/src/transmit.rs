@@ -196,7 +196,7 @@ impl Transmit {
     }
 
     /// Takes a body for which there is no room on the line, of which `len` bytes were written: copies it to the room of the buffer,
-    /// behind the line, or lets it move. Says whether it moves, and how long the request is but for that.
+    /// behind the line, or lets it move. Returns whether it moves, and the request's length without it.
     #[inline(always)]
     pub(crate) fn take_body(&mut self, len: usize, body: Body<'_>) -> (bool, usize) {
         match body {

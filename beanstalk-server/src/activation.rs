@@ -1,6 +1,6 @@
 //! Listening sockets that a service manager hands over, as systemd does: beanstalkd takes them, and so does this program.
 //!
-//! They are descriptors from 3 on, their number is in `LISTEN_FDS`, and `LISTEN_PID` says which process they are for. What
+//! They are descriptors from 3 on, their number is in `LISTEN_FDS`, and `LISTEN_PID` is the process they are for. What
 //! of this means nothing, and what means something that makes no sense, is decided as by libsystemd, which beanstalkd asks.
 //! To make a socket of a number is unsafe, so it is left to the crate `listenfd`, which looks first whether it is one.
 

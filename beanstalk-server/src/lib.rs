@@ -33,7 +33,7 @@
 //! producer.call(Put::of("hello").ttr(60))?.inserted()?;
 //! producer.call(Put::of(b"\xff\xfe"))?.inserted()?;
 //!
-//! // A worker takes the first mail, and is never heard of again.
+//! // A worker takes the first mail, and vanishes.
 //! let mut stuck = Client::connect(server.addr())?;
 //! stuck.watch("mails")?;
 //! let _held = stuck.reserve()?.job();

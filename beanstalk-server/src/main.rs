@@ -69,7 +69,7 @@ fn serve(builder: Builder) -> io::Result<()> {
         iterator::Signals,
     };
 
-    // Before the server starts: from then on somebody may send them.
+    // Before the server starts: from then on they may be sent.
     let mut signals = Signals::new([SIGUSR1, SIGTERM, SIGINT])?;
     let handle = signals.handle();
     let server = builder.start_and(move |_| handle.close())?;

@@ -70,7 +70,7 @@ fn run(options: &Options) -> Result<bool, Failure> {
     println!("server   {address}{}", if server.is_some() { " (embedded, in memory)" } else { "" });
     println!("folder   {}", source.root.display());
 
-    // A tube of our own, so that nobody else's jobs on a shared server are touched.
+    // A tube of our own, so that no other jobs on a shared server are touched.
     let tube = format!("quickstart-{}", process::id());
     let mut observer = Client::connect(&address).map_err(|error| format!("{address}: {error}"))?;
     // Using it keeps the tube, and with it the tube's counters, until the report.

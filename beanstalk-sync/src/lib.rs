@@ -68,7 +68,7 @@
 //!
 //! # TLS, tokens, tunnels
 //!
-//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private network or a
+//! beanstalkd has neither encryption nor authentication: any client that can connect can do everything. Keep it on a private network or a
 //! Unix socket, or put a TLS terminator in front of it. With the feature `tls` every type of client reaches that, and servers that have TLS
 //! and tokens themselves:
 //!

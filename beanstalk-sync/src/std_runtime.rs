@@ -42,7 +42,7 @@ impl Runtime for Std {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        // Without a thread the task is dropped, which whoever waits for it notices.
+        // Without a thread the task is dropped, which is noticed by what waits for it.
         let _thread = thread::Builder::new().name("beanstalk".into()).spawn(move || block_on(task));
     }
 }

@@ -47,7 +47,7 @@ struct Plain {
 
 enum Io {
     Socket(Socket),
-    /// Behind a mutex that nobody locks, so that what can be sent can be shared, too.
+    /// Behind a mutex that is never locked, so that what can be sent can be shared, too.
     Boxed(Mutex<Box<dyn Boxed>>, OwnedFd),
 }
 

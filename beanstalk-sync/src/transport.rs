@@ -76,12 +76,12 @@ pub trait Transport: Read + Write {
 
     /// Sets until when each read, write and flush that follows may take, however many bytes move meanwhile. `None` is as long as it
     /// takes; one that has passed means to try once, without waiting. The timeouts are set as well, and are no longer than that when this is
-    /// called: whoever reads or writes what is below once for each of its own reads and writes has nothing to do, as the default.
+    /// called: a stream that reads or writes what is below it once for each of its own reads and writes can do nothing, as the default does.
     fn set_deadline(&mut self, deadline: Option<Instant>) {
         let _ = deadline;
     }
 
-    /// Whether a read would have to wait, if the stream knows without one: the shortest timeout of a socket is a tick of the kernel's
+    /// Returns whether a read would have to wait, if the stream can find out without one: the shortest timeout of a socket is a tick of the kernel's
     /// clock. The default is `false`, and it is read to find out.
     fn would_wait(&self) -> bool {
         false

@@ -8,7 +8,7 @@ use crate::{dial::Dial, stream::Stream, transport::Transport};
 beanstalk_driver::client! {
     (async) S: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport by Dial;
     /// Every call may be dropped at any await, in a `select!` or by a timeout: the connection stays in sync, and a job that
-    /// comes for nobody is kept for the next reserve. So a worker that can be stopped is simply:
+    /// comes after its call was dropped is kept for the next reserve. So a worker that can be stopped is simply:
     ///
     /// ```no_run
     /// use beanstalk_tokio::{Client, Error, Reserved};

@@ -64,8 +64,8 @@
 //! # Cancellation
 //!
 //! Any call may be dropped at any await. What it sent is finished by the next call on the connection; its reply is read
-//! and dropped when it comes; a reserve that still waits is taken over by the next reserve, and a job that comes for
-//! nobody is handed to that, once `touch` has confirmed that it is still ours. Until then
+//! and dropped when it comes; a reserve that still waits is taken over by the next reserve, and a job that comes
+//! without a caller is given to that one, once `touch` has confirmed that it is still held. Until then
 //! [`take_orphaned`](Client::take_orphaned) lists it. While a cancelled `reserve` still waits, other commands fail with
 //! [`Error::ReserveWaiting`], because the server does not read them: where that hurts, use
 //! [`reserve_with_timeout`](Client::reserve_with_timeout).
@@ -86,7 +86,7 @@
 //!
 //! # TLS, tokens, tunnels
 //!
-//! beanstalkd has neither encryption nor authentication: whoever can connect can do everything. Keep it on a private network or a
+//! beanstalkd has neither encryption nor authentication: any client that can connect can do everything. Keep it on a private network or a
 //! Unix socket, or put a TLS terminator in front of it. With the feature `tls` every type of client reaches that, and servers that have TLS
 //! and tokens themselves:
 //!

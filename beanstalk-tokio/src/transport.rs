@@ -55,7 +55,7 @@ impl stream::Timer for Timer {
 
     fn set(&mut self, at: Instant) {
         let after = at.saturating_duration_since(Instant::ZERO);
-        // Far enough that nobody will see it go off, and near enough for every clock.
+        // Far enough that it never goes off in practice, and near enough for every clock.
         let at =
             self.epoch.checked_add(after).unwrap_or_else(|| time::Instant::now() + time::Duration::from_secs(1 << 30));
         self.woken = None;

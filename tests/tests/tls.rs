@@ -144,7 +144,7 @@ fn what_is_refused_says_what_to_do_and_is_not_tried_again(kind: Kind) {
     let trusted = || over(authority.trusted());
 
     let front = with(Authority::server(Authority::new().issue(NAME), None));
-    is_refused(kind, &front, &endpoint(&front), trusted(), "comes from nobody who is trusted here");
+    is_refused(kind, &front, &endpoint(&front), trusted(), "is from an issuer that is not trusted here");
     let front = with(Authority::server(authority.issue("other.test"), None));
     is_refused(kind, &front, &endpoint(&front), trusted(), "is for another name");
     works(kind, &endpoint(&front), over(authority.trusted().server_name("other.test")));

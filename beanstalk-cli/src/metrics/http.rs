@@ -49,7 +49,7 @@ pub(super) fn serve(address: SocketAddr, scraper: Scraper, report: Report) -> Ou
             continue;
         }
         thread::spawn(move || {
-            // Whoever goes away early has no use for an error.
+            // A client that goes away early has no use for an error.
             let _ = talk(&stream, &scraper, &report);
             open.fetch_sub(1, Ordering::AcqRel);
         });

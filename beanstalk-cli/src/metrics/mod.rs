@@ -28,7 +28,7 @@ pub(crate) struct Metrics {
     /// Print the metrics once and end
     #[arg(long)]
     once: bool,
-    /// Where to listen. Whoever can connect can read the names and counts of all tubes
+    /// Where to listen. Any client that can connect can read the names and counts of all tubes
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9897", conflicts_with = "once")]
     listen: SocketAddr,
     /// Turn parts of tube names into labels: the named groups of this regular expression, as in '^(?<app>\w+)\.(?<queue>\w+)$'

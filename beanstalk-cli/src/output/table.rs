@@ -93,7 +93,7 @@ fn styled(out: &mut impl Write, text: &str, width: usize, style: Style) -> io::R
     write!(out, "{style}{text}{style:#}{:padding$}", "")
 }
 
-/// Jobs that wait for somebody to look at them stand out; what is zero or missing does not.
+/// Jobs that wait to be looked at stand out; what is zero or missing does not.
 fn style_of(name: &str, value: &Value, colour: bool) -> Style {
     let color = |color: AnsiColor| Style::new().fg_color(Some(color.into()));
     match (name, value) {

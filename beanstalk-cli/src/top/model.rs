@@ -1,4 +1,4 @@
-//! What the live view knows, and what of it is shown. No I/O: samples and keys go in (`update.rs`), a frame comes out (`draw`).
+//! What the live view holds, and what of it is shown. No I/O: samples and keys go in (`update.rs`), a frame comes out (`draw`).
 //!
 //! ```text
 //!   servers ──Enter──▶ tubes of one ──Enter──▶ jobs of one ──Enter──▶ body

@@ -98,7 +98,7 @@ impl Model {
                 self.tube = tubes.get(at).and_then(|tube| tube.stats.name.clone());
             }
             Level::Jobs(..) => self.listing.go(|place| to(place, room)),
-            // Drawing knows how many lines there are.
+            // How many lines there are is found when drawing.
             Level::Body(..) => self.scroll = to(self.scroll, room),
         }
     }

@@ -95,7 +95,7 @@ impl Watcher {
     }
 
     pub(super) fn act(&self, action: Action) {
-        // It is gone only if it has panicked, which its own message tells.
+        // It is gone only if it has panicked, which its own message has reported.
         let _ = self.work.send(Work::Act(action));
     }
 

@@ -86,7 +86,7 @@ impl Pick {
             && (!self.needs_body() || job.body.as_deref().is_some_and(|body| self.matches_body(body)))
     }
 
-    /// As [`Pick::matches`], of jobs that nobody holds.
+    /// As [`Pick::matches`], of jobs that are not reserved.
     pub(super) fn matches_queued(&self, job: &FoundJob) -> bool {
         job.state != JobState::Reserved && self.matches(job)
     }
@@ -99,7 +99,7 @@ impl Pick {
                 || serde_json::from_slice(body).is_ok_and(|json| self.json.iter().all(|field| field.is_in(&json))))
     }
 
-    /// For the library's verbs, which take jobs that nobody holds.
+    /// For the library's functions, which take jobs that are not reserved.
     pub(super) fn filter(&self) -> Outcome<JobFilter<'static>> {
         let mut queues = Vec::new();
         for state in &self.state {

@@ -109,7 +109,7 @@ impl Put {
     }
 }
 
-/// Reads the bodies in a thread of its own, which is left behind if nobody wants what it waits for.
+/// Reads the bodies in a thread of its own, which is left behind if what it waits for is no longer wanted.
 fn read(bodies: Bodies) -> Receiver<Result<Vec<u8>, Failure>> {
     let (sender, receiver) = mpsc::sync_channel(BATCH);
     thread::spawn(move || {

@@ -131,7 +131,7 @@ impl Then {
         let id = job.id;
         let stats = client.call(StatsJob::new(id))?;
         app.printer.one(&row(job, &stats))?;
-        // Once it is deleted nobody has it any more, so somebody must have read it.
+        // Once it is deleted it exists nowhere else, so its reader must have it.
         app.printer.flush()?;
         let priority = stats.pri.unwrap_or_default();
         self.finish(&mut client, id, priority)?;
@@ -150,7 +150,7 @@ impl Then {
     }
 }
 
-/// A job with what its worker wants to know of it.
+/// A job with its statistics.
 fn row(job: Job, stats: &JobStats) -> Row {
     Row::new()
         .with("id", job.id)

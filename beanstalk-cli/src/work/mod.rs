@@ -61,7 +61,7 @@ impl Work {
         if !app.may(|| format!("give jobs to {name}"))? {
             return Ok(Exit::Done);
         }
-        // Before there are threads: from now on somebody may send them.
+        // Before there are threads: from now on they may be sent.
         let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(|error| Failure::local("signals", &error))?;
         let report = Arc::new(Report::new(app.options.color));
         let worker = self.worker(app, Arc::clone(&report))?;

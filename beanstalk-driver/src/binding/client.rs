@@ -29,8 +29,8 @@ macro_rules! client {
                 ///
                 /// # Errors
                 ///
-                /// [`Error::Argument`] if that is no endpoint, or one with TLS without the feature `tls`, and [`Error::Connect`] if nobody
-                /// answers there in time.
+                /// [`Error::Argument`] if that is no endpoint, or one with TLS without the feature `tls`, and [`Error::Connect`] if no
+                /// server answers there in time.
                 cancel("If the future is dropped, there is no connection.")
                 fn connect(endpoint: &str) -> Result<Self, Error> {
                     $crate::connect::open::<$dial>(endpoint, $crate::ConnectOptions::default())
@@ -194,8 +194,8 @@ macro_rules! __client_calls {
         /// # When it is dropped
         ///
         /// A future that is dropped once it has been polled leaves the request to run: what is left of it is written, and its reply read
-        /// and dropped, by whatever is called next. A waiting reserve is taken over by the next one, and a job that comes for nobody is
-        /// kept for it.
+        /// and dropped, by whatever is called next. A waiting reserve is taken over by the next one, and a job that comes without a caller
+        /// is kept for it.
         #[inline]
         pub fn call<R: $crate::proto::Request>(&mut self, request: R) -> $crate::__output!($mode Result<R::Reply, Error>) {
             $crate::__call!($mode self.driver, request)
@@ -206,7 +206,7 @@ macro_rules! __client_calls {
             /// first `reply` are a pipeline of mixed commands.
             ///
             /// A server that runs gets what was flushed, even if the client is dropped then: a `put` as the last thing that is done is done.
-            /// Of several requests sent so the server may run the first only, as it notices that nobody listens; `disconnect` waits for all.
+            /// Of several requests sent so the server may run the first only, as it notices that the client is gone; `disconnect` waits for all.
             ///
             /// # Errors
             ///
@@ -258,7 +258,7 @@ macro_rules! __client_calls {
             /// # }
             /// ```
             #[allow(clippy::type_complexity, reason = "two results, either of which shows what became of its own request")]
-            cancel("As `call`, for each of the two: if the future is dropped once it has been polled, both may still run, the replies that have not come are dropped when they do, and a job that comes for nobody is kept for the next reserve.")
+            cancel("As `call`, for each of the two: if the future is dropped once it has been polled, both may still run, the replies that have not come are dropped when they do, and a job that comes then is kept for the next reserve.")
             fn call_both[A: $crate::proto::Request, B: $crate::proto::Request](
                 &mut self,
                 first: A,
@@ -290,7 +290,7 @@ macro_rules! __client_calls {
                 CallAll(self.driver.call_all(requests.into_iter()))
             }
 
-            /// Returns the jobs that arrived for nobody, because their call was dropped or timed out, unconfirmed: the time to run of each
+            /// Returns the jobs that arrived after their call was dropped or had timed out, unconfirmed: the time to run of each
             /// may be over. The next reserve would have confirmed one with `touch` and returned it. Takes what is here, and reads nothing.
             fn take_orphaned(&mut self) -> ::std::vec::Vec<$crate::proto::Job> {
                 self.driver.take_orphaned()

@@ -14,7 +14,7 @@
 #[macro_export]
 macro_rules! consumer {
     ($mode:tt on $runtime:ty; $($doc:tt)*) => {
-        /// Takes jobs from one server or several, one by one, for whoever calls [`Consumer::next`].
+        /// Takes jobs from one server or several, one by one, as [`Consumer::next`] is called.
         ///
         /// Each job is owned by who got it: it may be moved to another task or thread, is kept alive for as long as it is held, and ends by
         /// [`delete`](ConsumerJob::delete), [`release`](ConsumerJob::release), [`bury`](ConsumerJob::bury), [`fail`](ConsumerJob::fail), or
@@ -24,7 +24,7 @@ macro_rules! consumer {
         ///
         /// # What is reserved, and when
         ///
-        /// No reserve is sent, and no connection made, while nobody waits in `next`; no server is ever asked for more jobs than calls
+        /// No reserve is sent, and no connection made, while no call of `next` waits; no server is ever asked for more jobs than calls
         /// wait. A reserve that waits when its call ends (as another server had a job, or the call was given up) is not broken
         /// off: what comes of it within a second of the last call is kept alive and handed to the next one, as soon as that comes, and
         /// otherwise given back by closing its connection, so that it is ready again at once and none of its counts moves. A call that

@@ -41,7 +41,7 @@ macro_rules! producer {
         /// // A job is looked after where it is.
         /// let client: SharedClient = producer.client(placed.server)?;
         #[doc = concat!("println!(\"{:?}\", client.stats_job(placed.id)", $crate::__await!($mode), "?.state);")]
-        /// // For somebody else, and another tube.
+        /// // For another task, and another tube.
         /// let mut reports = producer.clone();
         /// reports.use_tube("reports")?;
         /// # Ok(())

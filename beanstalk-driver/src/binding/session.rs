@@ -26,11 +26,11 @@ macro_rules! session {
         /// | `put`, `kick`, `pause-tube` | repeated | fails |
         /// | `delete`, `release`, `bury`, `touch`, `reserve-job`, `kick-job`, and commands of your own | fails | fails |
         ///
-        /// A job that the old connection's reserve took goes back by itself, once the server knows that the connection is gone. While only
-        /// the client knows, the server may hand a job to the old connection: it goes back when its time to run ends, which the server
+        /// A job that the old connection's reserve took goes back by itself, once the server has noticed that the connection is gone. While only
+        /// the client has, the server may hand a job to the old connection: it goes back when its time to run ends, which the server
         /// counts in the job's `timeouts`, and a [`RetryPolicy`](crate::RetryPolicy) counts as a failure.
         ///
-        /// Jobs that were reserved are held no more once the connection is gone. A [`JobHandle`] knows that, and finishes only what it
+        /// Jobs that were reserved are held no more once the connection is gone. A [`JobHandle`] keeps track of that, and finishes only what it
         /// holds; the methods that take an id don't.
         ///
         /// ```no_run
@@ -76,7 +76,7 @@ macro_rules! session {
                     $crate::Session::connect(endpoint)
                 } then session { Ok(Self(session?)) }
 
-                /// Connects once and now, with options that hold for every connection of the session.
+                /// Connects once and now, with options for every connection of the session.
                 ///
                 /// # Errors
                 ///
@@ -121,7 +121,7 @@ macro_rules! session {
                 ///
                 /// As [`Client::call`](crate::Client::call). When no connection comes about in time, what the last attempt failed with;
                 /// then, and whenever [`Error::lost`] is [`NotSent`](crate::Lost::NotSent), it was not sent.
-                future("If the future is dropped once it has been polled, the request may still run, and its reply is dropped. A `use`, `watch` or `ignore` that is dropped is undone by the next call. A waiting reserve is taken over by the next one, and a job that comes for nobody is kept for it, as long as the connection lasts.")
+                future("If the future is dropped once it has been polled, the request may still run, and its reply is dropped. A `use`, `watch` or `ignore` that is dropped is undone by the next call. A waiting reserve is taken over by the next one, and a job that comes without a caller is kept for it, as long as the connection lasts.")
                 fn call[R: $crate::proto::Request + Clone](&mut self, request: R) -> Result<R::Reply, Error> {
                     self.0.call(request)
                 }
@@ -142,7 +142,7 @@ macro_rules! session {
                 /// returns is for [`Session::reply`] or [`Session::abandon`].
                 ///
                 /// A server that runs gets what was flushed, even if the session is dropped then: a `put` as the last thing that is done on
-                /// a connection is done. Of several requests sent so the server may run the first only, as it notices that nobody listens.
+                /// a connection is done. Of several requests sent so the server may run the first only, as it notices that the client is gone.
                 ///
                 /// What was flushed is not repeated. A `use`, `watch` or `ignore` counts for the connections to come once its reply was
                 /// taken.
@@ -232,7 +232,7 @@ macro_rules! session {
         /// A job reserved by a [`Session`]: its id and body, by way of [`Job`](crate::Job), and what can be done with it.
         ///
         /// Only this connection can finish it, and only until its time to run is over. Once the connection is gone, everything
-        /// here fails with [`Error::NotHeld`], and nothing is sent, unless the job is taken back: somebody else may be at it.
+        /// here fails with [`Error::NotHeld`], and nothing is sent, unless the job is taken back: another worker may have it.
         ///
         /// Dropping it sends nothing: the job stays held until its time to run is over or the connection ends, and is ready again then.
         pub struct JobHandle<'s> {
@@ -324,11 +324,11 @@ macro_rules! session {
                 }
 
                 /// Takes it back after a reconnect with `reserve-job`, if its id still stands for the same job, as its body, tube, age and
-                /// count of reserves show, and nobody else holds it. Servers from 1.12 on. Does nothing if it is held.
+                /// count of reserves show, and no other connection holds it. Servers from 1.12 on. Does nothing if it is held.
                 ///
                 /// # Errors
                 ///
-                /// [`NotFound`](crate::CommandError::NotFound) if it is gone, held by somebody, or another job has its id; else as
+                /// [`NotFound`](crate::CommandError::NotFound) if it is gone, reserved elsewhere, or another job has its id; else as
                 /// [`Session::call`].
                 cancel("If the future is dropped, the session may hold the job or not.")
                 fn reclaim(&mut self) -> Result<(), Error> {

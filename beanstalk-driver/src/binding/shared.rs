@@ -69,7 +69,7 @@ macro_rules! shared_client {
                     $crate::SharedClient::connect(endpoint, $crate::ConnectOptions::default())
                 } then shared { Ok(Self { shared: shared? }) }
 
-                /// Connects once, with options that hold for every connection, or with a [`Config`](crate::Config) alone: timeouts and
+                /// Connects once, with options for every connection, or with a [`Config`](crate::Config) alone: timeouts and
                 /// limits.
                 ///
                 /// # Errors
@@ -162,7 +162,7 @@ macro_rules! shared_client {
                     self.shared.disconnect()
                 }
 
-                /// Returns the jobs that arrived for nobody because their `reserve_job` was dropped or timed out, unconfirmed: the time to
+                /// Returns the jobs that arrived after their `reserve_job` was dropped or had timed out, unconfirmed: the time to
                 /// run of each may be over.
                 #[must_use]
                 fn take_orphaned(&self) -> ::std::vec::Vec<$crate::proto::Job> {

@@ -13,7 +13,7 @@ macro_rules! upkeep {
         $crate::__methods! { $mode
             /// Deletes the jobs of a tube that match, and returns how many. The tube in use is the same afterwards.
             ///
-            /// Jobs that somebody holds stay. A tube that goes on filling is worked on for as long as it does, unless only some jobs are
+            /// Reserved jobs stay. A tube that goes on filling is worked on for as long as it does, unless only some jobs are
             /// picked. Commands are sent many at a time, within the limits of the connection.
             ///
             /// ```no_run
@@ -31,7 +31,7 @@ macro_rules! upkeep {
             ///
             /// # Errors
             ///
-            /// What a command fails with, but for jobs that somebody else was faster with. What was deleted is deleted.
+            /// What a command fails with, except for jobs that another client took first. What was deleted is deleted.
             cancel("If the future is dropped, some of the jobs are deleted, and the tube in use may be another. [`JobFilter::on_progress`](crate::JobFilter::on_progress) can end it in order.")
             fn clear_tube['t, 'f, $s: $($bounds)*](
                 client: &mut Client<$s>,
@@ -49,7 +49,7 @@ macro_rules! upkeep {
             ///
             /// # Errors
             ///
-            /// What a command fails with, but for jobs that somebody else was faster with. What was kicked is kicked.
+            /// What a command fails with, except for jobs that another client took first. What was kicked is kicked.
             cancel("If the future is dropped, some of the jobs are kicked, and the tube in use may be another. [`JobFilter::on_progress`](crate::JobFilter::on_progress) can end it in order.")
             fn kick_buried['t, 'f, $s: $($bounds)*](
                 client: &mut Client<$s>,
@@ -69,7 +69,7 @@ macro_rules! upkeep {
             /// # Errors
             ///
             /// [`Error::Argument`] from a tube to itself, by whichever address, as that would never end. What a command fails with, but for
-            /// jobs that somebody else was faster with. [`Error::Buried`] if a job was put but buried there, for lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as
+            /// jobs that another client took first. [`Error::Buried`] if a job was put but buried there, for lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as
             /// they were, before this returns; what was moved is moved.
             cancel("If the future is dropped, some of the jobs are moved, and at most 64 may be in both tubes: held in the first, until their time to run is over or the connection ends, and ready then, also those that were buried or delayed. The tubes in use may be others. [`JobFilter::on_progress`](crate::JobFilter::on_progress) can end it in order, with no job in both.")
             fn move_jobs['t, 'u, 'f, $s: $($bounds)*, To: $($bounds)*](
@@ -146,7 +146,7 @@ macro_rules! upkeep {
             /// # Errors
             ///
             /// What a command fails with: `DRAINING` if the server takes no jobs, where the last id has to be given.
-            cancel("If the future is dropped, the tube in use may be another, and the probe may be left behind: delayed for 136 years, in a tube that nobody watches.")
+            cancel("If the future is dropped, the tube in use may be another, and the probe may be left behind: delayed for 136 years, in a tube that is not watched.")
             fn scan[$s: $($bounds)*](
                 client: &mut Client<$s>,
                 options: $crate::policy::ScanOptions,
@@ -157,7 +157,7 @@ macro_rules! upkeep {
             /// Begins to put jobs of an export again, as they were. The tube in use is the same again once it is finished.
             ///
             /// Priority, ttr, what was left of the delay, buried state and tube survive. Ids are new, counts and ages begin anew, and a job
-            /// that somebody held is ready. What has passed since the export does not shorten delays.
+            /// that was reserved is ready. What has passed since the export does not shorten delays.
             ///
             /// ```no_run
             /// use std::{fs::File, io::BufReader};
@@ -211,7 +211,7 @@ macro_rules! upkeep {
 
         /// Jobs of an export that are put again, many at a time: [`Import::push`] each, and [`Import::finish`].
         ///
-        /// A job that was buried is put with a delay of 136 years, reserved by its id and buried, so that nobody gets it in between; that
+        /// A job that was buried is put with a delay of 136 years, reserved by its id and buried, so that no worker gets it in between; that
         /// takes a server from 1.12 on, and on an older one such jobs are not restored. If the connection breaks meanwhile, it may stay
         /// delayed.
         ///

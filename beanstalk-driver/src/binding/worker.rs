@@ -20,8 +20,8 @@ macro_rules! worker {
         /// connect. While a handler runs, its slot touches the job in time, and a handler that fails or panics leaves its job to the
         /// [`RetryPolicy`](crate::RetryPolicy).
         ///
-        /// If the connection breaks meanwhile, the server gives the job to somebody else: it is lost to this worker, unless
-        /// [`WorkerBuilder::reclaim`] has it taken back. What the handler comes to then changes nothing, and it is run to its end, so
+        /// If the connection breaks meanwhile, the server gives the job to another worker: it is lost to this worker, unless
+        /// [`WorkerBuilder::reclaim`] has it taken back. What the handler returns then changes nothing, and it is run to its end, so
         /// handlers must bear that a job is done twice. [`HeldJob::is_lost`] shows it.
         ///
         $($doc)*
@@ -190,14 +190,14 @@ macro_rules! __builder_methods {
             /// | a function that blocks | runs on: `HeldJob::is_timed_out` is true, and what it returns changes nothing | takes the next job once it has returned |
             /// | the owner of a job from a consumer | keeps it in vain: what would finish it fails with `NotHeld` | takes the next job |
             ///
-            /// Its job is no longer touched, but released, buried or moved at once, so somebody else may get it while a function runs on.
+            /// Its job is no longer touched, but released, buried or moved at once, so another worker may get it while a function runs on.
             fn handler_timeout(self, after: ::core::time::Duration) -> Self {
                 Self(self.0.handler_timeout(after))
             }
 
             /// Sets how many jobs are worked on at a time, of all servers together: no limit unless changed.
             ///
-            /// Servers that have jobs take turns, and an empty one keeps nobody waiting. With several servers, one of them may have
+            /// Servers that have jobs take turns, and an empty one does not hold the others up. With several servers, one of them may have
             /// handed over a job that is beyond the limit: it waits for a place until nothing more has been wanted for a second, and is
             /// then given back by closing its connection.
             fn concurrency(self, jobs: usize) -> Self {
@@ -221,7 +221,7 @@ macro_rules! __builder_methods {
             ///
             /// | verdict | the job is |
             /// |---|---|
-            /// | [`Failed`](crate::Verdict::Failed) | what [`bury_malformed`](Self::bury_malformed) and the [`RetryPolicy`](crate::RetryPolicy) make of it; a function that panics comes to this, too |
+            /// | [`Failed`](crate::Verdict::Failed) | what [`bury_malformed`](Self::bury_malformed) and the [`RetryPolicy`](crate::RetryPolicy) make of it; the same if the function panics |
             /// | [`RetryAfter`](crate::Verdict::RetryAfter) | released, which counts as a failure |
             /// | [`Bury`](crate::Verdict::Bury) | moved to the tube for dead letters if there is one, else buried |
             /// | [`Done`](crate::Verdict::Done) | deleted |

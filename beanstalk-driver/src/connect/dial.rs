@@ -37,7 +37,7 @@ use super::{
 };
 use crate::driver::{Driver, PollTransport};
 
-/// The least time that an attempt gets, as long as there is so much left: a share that nobody can connect in would be no use.
+/// The least time that an attempt gets, as long as there is so much left: a share that is too short to connect in would be no use.
 pub const LEAST_SHARE: Duration = Duration::from_millis(50);
 /// How soon a Unix socket is tried again whose queue is full, at first and at last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
@@ -87,7 +87,7 @@ pub trait Dialer: Default + Sync {
         within: Option<Duration>,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Shakes hands for TLS, and makes a stream of what is said from then on.
+    /// Shakes hands for TLS, and makes a stream of what follows.
     #[cfg(feature = "tls")]
     fn secure(
         &self,
@@ -147,7 +147,7 @@ pub async fn connect<D: Dialer>(route: &Route, options: &ConnectOptions) -> Resu
     }
 }
 
-/// Nobody shall take a connection for secured that is not.
+/// Refuses what would look secured and is not.
 fn check(endpoint: &Endpoint, options: &ConnectOptions) -> Result<(), ArgumentError> {
     #[cfg(feature = "tls")]
     let problem = (!endpoint.is_tls() && options.tls.is_some())

@@ -28,8 +28,8 @@ const DEFAULT_HOST: &str = "localhost";
 /// | `beanstalks://queue.example:11301` | TLS |
 /// | `a,b:11301,unix:/run/c` | equal nodes, tried in this order |
 ///
-/// A scheme before the first node counts for all of them: the nodes of an endpoint use TLS all or none, so that nobody who blocks
-/// some of them can bring a client to speak plaintext.
+/// A scheme before the first node counts for all of them: the nodes of an endpoint use TLS all or none, so that an attacker who blocks
+/// some of them cannot bring a client to speak plaintext.
 ///
 /// [`Display`](fmt::Display) prints one canonical text, which parses to the same endpoint: host names in lower case, every port
 /// written, a scheme only for TLS.
@@ -144,7 +144,7 @@ impl fmt::Display for Node {
     }
 }
 
-/// Says what is wrong if it fails, as the functions below.
+/// The error is what is wrong with it, as that of the functions below.
 fn parse(text: &str) -> Result<Endpoint, String> {
     if text.is_empty() {
         return Ok(Endpoint::default());

@@ -13,7 +13,7 @@ use super::{connector::Connector, greeting::Greeting};
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How connections are made, whatever the type of client: `connect_with` of each takes them, and so do `ProducerConfig` and
-/// `WorkerBuilder`. They hold for every connection that a client makes.
+/// `WorkerBuilder`. They apply to every connection that a client makes.
 ///
 /// A [`Config`] alone, which is timeouts and limits, is taken as well, with the rest as it is by default.
 ///

@@ -84,13 +84,13 @@ pub struct Duplex<S: PollSocket> {
 
 enum Io<S: PollSocket> {
     Socket(Owned<S>),
-    /// Behind a mutex that nobody locks, so that what can be sent can be shared, too.
+    /// Behind a mutex that is never locked, so that what can be sent can be shared, too.
     Boxed(Mutex<Box<dyn PollStream + Send>>),
 }
 
 /// A socket that is closed with this, by the process that made it.
 struct Owned<S: PollSocket> {
-    /// Shared with nobody, unless it must not be dropped.
+    /// Not shared, unless it must not be dropped.
     socket: Arc<S>,
     maker: Maker,
     waited: bool,

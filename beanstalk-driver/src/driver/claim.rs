@@ -1,4 +1,4 @@
-//! A request that was sent, for as long as somebody waits for its reply.
+//! A request that was sent, for as long as its reply is awaited.
 
 use core::task::{Context, Poll, ready};
 
@@ -8,7 +8,7 @@ use beanstalk_proto::{
     client::{Connection, Ticket},
 };
 
-/// A ticket that is abandoned when nobody waits for it any more.
+/// A ticket that is abandoned when it is dropped before its reply.
 pub(super) struct Claim<'d, T: PollTransport, R> {
     pub(super) driver: &'d mut Driver<T>,
     pub(super) ticket: Ticket<R>,

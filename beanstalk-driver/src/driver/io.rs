@@ -28,8 +28,8 @@ impl Block {
 /// A stream and a timer, as a runtime offers them.
 ///
 /// A `poll_` method that returns [`Poll::Pending`] has arranged for the task to be woken. But a transport that blocks its thread returns it
-/// from [`PollTransport::poll_read`], `poll_write` and `poll_flush` only once the time that they may block is over: whoever polls
-/// the driver over one then polls it again at once, and needs no waker.
+/// from [`PollTransport::poll_read`], `poll_write` and `poll_flush` only once the time that they may block is over: code that polls
+/// the driver over one polls it again at once then, and needs no waker.
 pub trait PollTransport: Unpin {
     /// What the stream fails with.
     type Error: Send;
@@ -64,7 +64,7 @@ pub trait PollTransport: Unpin {
     /// Returns what time it is.
     fn now(&self) -> Instant;
 
-    /// Returns a clock that shows the same time, for whoever does not have the transport.
+    /// Returns a clock that shows the same time, for code that does not have the transport.
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static;
 
     /// Sets the one timer to go off at `at`, whatever it was set to.

@@ -69,7 +69,7 @@ impl<T: PollTransport> Driver<T> {
         Self { connection, link: Link::new(transport), timeout: Timeout::Default }
     }
 
-    /// Goes on over what is made of its transport, whose clock has to go on, too. For whoever connects in one way and works in another.
+    /// Goes on over what is made of its transport, whose clock has to go on, too. For connecting in one way and working in another.
     ///
     /// # Errors
     ///
@@ -204,7 +204,7 @@ impl<T: PollTransport> Driver<T> {
 
     /// Reads what is here, without waiting, and returns whether the connection has ended.
     ///
-    /// What is read is kept for the calls that it answers. Whoever waits on this driver by a waker polls it again afterwards.
+    /// What is read is kept for the calls that it answers. A task that waits on this driver by a waker has to poll it again afterwards.
     pub fn is_closed(&mut self) -> bool {
         let Self { connection, link, .. } = self;
         if link.read_unread(connection, &mut Context::from_waker(Waker::noop()), |_| false).is_err() {
@@ -323,7 +323,7 @@ impl<T: PollTransport> Driver<T> {
     }
 }
 
-/// For whoever keeps tickets, and abandons them.
+/// For callers that keep tickets, and abandon them.
 impl<T: PollTransport> Driver<T> {
     pub(crate) fn start<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         self.send_now(request)

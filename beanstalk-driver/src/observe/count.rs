@@ -51,7 +51,7 @@ impl Slot {
             describe_counter!(RESERVED, Unit::Count, "Jobs that were reserved");
             describe_counter!(FINISHED, Unit::Count, "Jobs that are no longer in hand, by what became of them");
             describe_counter!(FAILED, Unit::Count, "Attempts at jobs that failed, by the reason");
-            describe_histogram!(DURATION, Unit::Seconds, "How long handlers ran, whatever they came to");
+            describe_histogram!(DURATION, Unit::Seconds, "How long handlers ran, whatever their outcome");
             describe_gauge!(RUNNING, Unit::Count, "Handlers that run");
             describe_gauge!(CONNECTIONS, Unit::Count, "Connections that workers have");
         });

@@ -9,8 +9,8 @@
 //! | `put`, `kick`, `pause-tube` | repeated | fails |
 //! | `delete`, `release`, `bury`, `touch`, `reserve-job`, `kick-job`, and what has no name here | fails | fails |
 //!
-//! A job that a reserve took on the old connection goes back by itself, once the server knows that the connection is gone. While
-//! only one side knows, the server may hand a job to the old connection: that job goes back when its time to run ends, which the
+//! A job that a reserve took on the old connection goes back by itself, once the server has noticed that the connection is gone. While
+//! only the client has, the server may hand a job to the old connection: that job goes back when its time to run ends, which the
 //! server counts in the job's `timeouts`, and a [`RetryPolicy`](super::RetryPolicy) counts as a failure.
 //!
 //! The last row is about a job by its number. What this connection held is held no more, and a server that was restarted
@@ -30,7 +30,7 @@ pub(super) enum Repeat {
     Never,
 }
 
-/// What a session must know of a request.
+/// What a session keeps of a request.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// When its patience began.
@@ -191,7 +191,7 @@ fn unknown(error: Error) -> Error {
     unknown
 }
 
-/// Whether a connection must be dropped after this error: it is broken, or nobody knows when it will answer.
+/// Whether a connection must be dropped after this error: it is broken, or it is unknown when it will answer.
 pub(crate) fn breaks(error: &Error) -> bool {
     error.is_fatal() || matches!(error, Error::TimedOut { .. })
 }

@@ -1,4 +1,4 @@
-//! When to touch a job, so that its time to run never ends while somebody works on it.
+//! When to touch a job, so that its time to run never ends while its handler runs.
 //!
 //! ```text
 //!               a third of 1 s            reply                     reply: the ttr
@@ -7,7 +7,7 @@
 //!                                   └──────── a third of the ttr after the last ◀──┘
 //! ```
 //!
-//! How long a job may be held only the server knows, and most jobs are done before it matters. So a job counts as one
+//! How long a job may be held has to be asked of the server, and most jobs are done before it matters. So a job counts as one
 //! of the shortest ttr there is, one second, and the server is asked only once it is held for longer than a third of
 //! that: a short job costs no command. The first beat is a touch, not the question, since for a job of one second there
 //! is no time for both.
@@ -102,7 +102,7 @@ impl Heartbeat {
         self.due = self.due.max(now + self.part(12));
     }
 
-    /// The server said `DEADLINE_SOON`: a job that this connection holds has less than a second left.
+    /// Reports that the server has answered `DEADLINE_SOON`: a job that this connection holds has less than a second left.
     pub fn handle_deadline_soon(&mut self, now: Instant) {
         self.next = Beat::Touch;
         self.due = now;

@@ -1,4 +1,4 @@
-//! How long somebody waits.
+//! How long a caller waits.
 
 use core::time::Duration;
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A server restarted without a binlog counts ids from 1 again, so the id may stand for another job, even one with an
-//! equal body. Deleting that one would lose a job that nobody has processed. So the id is not enough, nor is the body:
+//! equal body. Deleting that one would lose a job that was never processed. So the id is not enough, nor is the body:
 //!
 //! - it must be in a tube that the job can have come from;
 //! - it must have been put no later than the job was reserved here. The server prints ages in whole seconds, rounded
@@ -68,14 +68,14 @@ impl Claim {
     }
 }
 
-/// What an attempt to take a job back has come to.
+/// The state of an attempt to take a job back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reclaimed {
     /// Nothing yet: send [`Reclaim::poll_command`].
     NotYet,
     /// The job is held again.
     Ours,
-    /// It is gone, held by somebody else, or another job has its id.
+    /// It is gone, held elsewhere, or another job has its id.
     Gone,
 }
 
@@ -114,7 +114,7 @@ impl Reclaim {
         }
     }
 
-    /// What came of the command.
+    /// Takes the result of the command.
     ///
     /// # Errors
     ///

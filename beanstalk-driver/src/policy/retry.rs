@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The server counts for each job how often it was released, how often its ttr ran out, how often it was buried and how
-//! often kicked. From these all workers of a queue come to the same number of failures:
+//! often kicked. From these all workers of a queue compute the same number of failures:
 //!
 //! ```text
 //!   failures = releases - deferrals + timeouts - sets · (bury_after - 1)        but at least 0
@@ -29,7 +29,7 @@ use beanstalk_proto::{ArgumentError, JobId, Seconds, stats::JobStats};
 
 /// When to try a failed job again, and when to set it aside.
 ///
-/// The protocol knows delays in whole seconds only. Delays are computed to the nanosecond, jitter included, and rounded up in the end: one
+/// The protocol has delays in whole seconds only. Delays are computed to the nanosecond, jitter included, and rounded up in the end: one
 /// of 100 ms becomes 1 s, and only one of zero tries at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]

@@ -15,10 +15,10 @@
 //! breaks under a hundred puts is one failure, and an answer that was on its way does not make the server healthy again.
 //!
 //! A server that does not answer costs each call that waits for it a whole timeout. So one that was out gets no job as long as another is
-//! healthy: it is connected to and asked something else meanwhile, and nobody waits for the answer.
+//! healthy: it is connected to and asked something else meanwhile, and no caller waits for the answer.
 //!
 //! One that refuses us (a token, a certificate) would do so again. The job that met that fails with it, and others stay away until the server is
-//! [added](Servers::add) once more: then a probe finds out whether somebody has put it right. Where all servers refuse, each job after that asks
+//! [added](Servers::add) once more: then a probe finds out whether the cause was removed. Where all servers refuse, each job after that asks
 //! one anew, after a delay.
 //!
 //! beanstalkd servers are independent of each other: a job lives on the one that took it, and only that one can find it by
@@ -200,7 +200,7 @@ impl Servers {
         }
         let healthy = self.servers.iter().any(|server| server.out_until.is_none());
         let all_refuse = self.all_refuse();
-        // Those that were there when the last refused. One that comes later may find that somebody has put it right.
+        // Those that were there when the last refused. For one that comes later the cause may have been removed.
         if all_refuse && self.servers.iter().any(|server| server.has_failed_since(since)) {
             return Pick::GiveUp;
         }
@@ -225,7 +225,7 @@ impl Servers {
         }
     }
 
-    /// Whether no server is left that does not refuse, so that nobody waits for one.
+    /// Returns whether no server is left that does not refuse, so that no caller waits for one.
     #[must_use]
     pub fn all_refuse(&self) -> bool {
         self.servers.iter().all(|server| server.has_refused)
@@ -256,7 +256,7 @@ impl Servers {
         Some(server.id)
     }
 
-    /// What came of a probe that began at `began`.
+    /// Takes the result of a probe that began at `began`.
     pub fn handle_probed(&mut self, id: ServerId, result: Result<(), &Error>, began: Instant, now: Instant) {
         let Some(server) = self.servers.iter_mut().find(|server| server.id == id) else { return };
         server.is_probed = false;
@@ -269,7 +269,7 @@ impl Servers {
         }
     }
 
-    /// What came of asking a server since `began`, and whether the job should go elsewhere. It should when the server did not take it
+    /// Takes the result of asking a server since `began`, and returns whether the job should go elsewhere. It should when the server did not take it
     /// and cannot have; a put that may have arrived never goes twice.
     ///
     /// After an error that is fatal or a timeout the connection must be dropped: only then is it true that what was not

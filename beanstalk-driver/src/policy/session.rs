@@ -32,7 +32,7 @@ use super::{
 use beanstalk_proto::{ArgumentError, Command, Error, Instant, Kind, Lost};
 pub use event::Event;
 
-/// After so long without a call the server may well have gone, which costs one look to know.
+/// After so long without a call the server may well have gone, so the connection is looked at first.
 pub const IDLE: Duration = Duration::from_millis(100);
 
 /// How a session behaves.
@@ -165,7 +165,7 @@ impl Session {
     /// As [`Session::poll_step`], for a caller whose patience began at `since`.
     pub(super) fn step(&self, since: Instant, now: Instant) -> Step {
         let impatient_at = self.patience.ends(since);
-        // The calls that were there when it came. A later one may find that somebody has put it right.
+        // The calls that were there when it came. For a later one the cause may have been removed.
         if matches!(self.link, Link::Down { refused: Some(at), .. } if since <= at) {
             return Step::GiveUp;
         }
@@ -181,7 +181,7 @@ impl Session {
         matches!(self.link, Link::Ended)
     }
 
-    /// As [`Session::poll_step`], for whoever has no end of patience.
+    /// As [`Session::poll_step`], for a caller without a deadline.
     pub(super) fn link_step(&self, now: Instant) -> Step {
         match &self.link {
             Link::Up { .. } => Step::Ready,
@@ -198,7 +198,7 @@ impl Session {
         self.patience.connect_timeout(call.since, now, timeout)
     }
 
-    /// There is a connection that nothing was said on yet.
+    /// Reports a connection on which nothing was sent yet.
     pub fn handle_connected(&mut self, now: Instant) {
         if matches!(self.link, Link::Ended) {
             return;
@@ -255,7 +255,7 @@ impl Session {
         matches!(self.link, Link::Up { .. })
     }
 
-    /// What came of a call: remembers tubes, notices a broken connection (drop it then), and returns whether to repeat it.
+    /// Takes the result of a call: remembers tubes, notices a broken connection (drop it then), and returns whether to repeat it.
     ///
     /// A reply that did not come in time counts as a broken connection: a slow server cannot be distinguished from one that
     /// has vanished, and what waits on both sides would never be put right. Such a call is not repeated.
@@ -356,7 +356,7 @@ impl Session {
     }
 }
 
-/// Whether connecting again would come to the same: a refusal, or options that cannot be used.
+/// Whether connecting again would fail in the same way: a refusal, or options that cannot be used.
 pub(super) fn is_refusal(error: &Error) -> bool {
     error.is_refusal() || matches!(error, Error::Argument(_))
 }

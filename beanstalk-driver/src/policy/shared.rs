@@ -89,7 +89,7 @@ impl SharedConfig {
     }
 }
 
-/// What whoever drives a [`Shared`] does next.
+/// What the driver of a [`Shared`] does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DriverStep {
     /// Connect; then [`Shared::handle_connected`] or [`Shared::handle_lost`].

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Each is a [`Machine`]: it names commands for as long as there are some, and takes the results in the order of the commands. How
-//! many are in flight is up to who carries them out. A job that somebody else takes in between is left to them.
+//! many are in flight is up to who carries them out. A job that another client takes in between is left to it.
 
 mod each;
 mod export;
@@ -69,7 +69,7 @@ pub(crate) trait Machine {
     /// Returns the next command for a side; `None` if there is none until a result has come.
     fn next_command(&mut self, side: Side) -> Option<Command>;
 
-    /// Takes what the oldest command of a side came to.
+    /// Takes the result of the oldest command of a side.
     fn handle_reply(&mut self, side: Side, result: Result<Reply, Error>);
 
     /// Whether it takes results of this side, or those of the other have to come first.

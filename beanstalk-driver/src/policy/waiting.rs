@@ -1,4 +1,4 @@
-//! How much may wait for a server at once: during an outage waiting longer helps nobody, so what is beyond fails at once.
+//! How much may wait for a server at once: during an outage waiting longer is of no use, so what is beyond fails at once.
 
 use beanstalk_proto::Full;
 
@@ -12,7 +12,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// Nobody yet, of so many calls with so many bytes of bodies.
+    /// No call yet, of so many with so many bytes of bodies.
     #[must_use]
     pub const fn new(limit: usize, bytes_limit: usize) -> Self {
         Self { calls: 0, bytes: 0, limit, bytes_limit }

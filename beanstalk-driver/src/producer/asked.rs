@@ -30,7 +30,7 @@ pub(super) enum Stage {
 
 /// How far a put is followed before its call returns.
 pub(super) trait Delivery<R: Runtime> {
-    /// What it comes to.
+    /// Its result.
     type Out: Send;
 
     /// What that is.
@@ -110,7 +110,7 @@ impl<R: Runtime> Asked<R> {
         (self.client.with_timeout(timeout), patience)
     }
 
-    /// Takes note of what the server came to, and returns whether to ask another.
+    /// Takes note of the server's answer, and returns whether to ask another.
     pub(super) fn settle<T>(&self, mut result: Result<T, Error>, stage: Stage) -> (Next, Result<T, Error>) {
         let now = self.inner.runtime.now();
         let is_broken = self.client.is_closed();

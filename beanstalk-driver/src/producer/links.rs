@@ -98,7 +98,7 @@ impl<R: Runtime> State<R> {
         self.next_number
     }
 
-    /// Has what a server came to change the servers, and returns whom to wake if that gave those who wait something new.
+    /// Applies a server's result to the servers, and returns whom to wake if that gave those who wait something new.
     fn change<X>(
         &mut self,
         id: ServerId,
@@ -186,7 +186,7 @@ impl<R: Runtime> Inner<R> {
         let options = self.options(&state.servers);
         let Some(link) = state.link(id) else { return Err(Error::Closed { lost: Lost::NotSent }) };
         match &link.client {
-            // One that ended while nothing was put has failed nobody.
+            // One that ended while nothing was put has failed no put.
             Some(last) if !last.client.is_closed() => Ok(last.clone()),
             _ => {
                 let client = connecting(&link.route, self.shared, options)?;
@@ -223,7 +223,7 @@ impl<R: Runtime> Inner<R> {
         })
     }
 
-    /// Takes in what a put came to, and drops the client with this number if it has ended.
+    /// Takes in the result of a put, and drops the client with this number if it has ended.
     pub(super) fn handle_result(
         &self,
         id: ServerId,

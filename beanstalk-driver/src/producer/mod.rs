@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Each connection is a [`SharedClient`] that does not reconnect: when and where to connect is for [`Servers`] to decide. Clients are numbered,
-//! so that whoever finds one broken drops that one, and not its successor.
+//! so that a call that finds one broken drops that one, and not its successor.
 
 mod asked;
 mod links;
@@ -342,10 +342,10 @@ impl<R: Runtime> Producer<R> {
         }
     }
 
-    /// Puts on one server, and returns what that came to and whether to ask another.
+    /// Puts on one server, and returns the result and whether to ask another.
     ///
     /// A connection has to have answered something before a put is sent on it: what a server that is silent from the beginning swallows would
-    /// else be a job of which nobody knows.
+    /// else be a job of unknown fate.
     async fn ask<D: Delivery<R>>(
         &self,
         asked: &Asked<R>,

@@ -1,4 +1,4 @@
-//! A job in somebody's hands: what can be done with it, and whether it is still theirs.
+//! A job that a session holds: what can be done with it, and whether it is still held.
 
 use core::{fmt, ops::Deref};
 
@@ -10,7 +10,7 @@ use beanstalk_proto::{Argument, Error, Job, ReleaseOutcome, Seconds, TubeName, s
 ///
 /// It is held until one of the verdicts ([`delete`](Self::delete), [`release`](Self::release), [`bury`](Self::bury)), until
 /// its time to run ends, or until the connection does. Then the verdicts fail with [`Error::NotHeld`], and nothing is sent:
-/// somebody else may be at it. [`JobHandle::reclaim`] tries to get it back.
+/// another worker may have it. [`JobHandle::reclaim`] tries to get it back.
 ///
 /// Dropping a handle without a verdict sends nothing: the job stays held until its time to run or the connection ends.
 pub struct JobHandle<'s, R: Runtime> {
@@ -141,7 +141,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
     ///
     /// # Errors
     ///
-    /// [`CommandError::NotFound`](beanstalk_proto::CommandError::NotFound) if it is gone, if somebody else holds it, or if its id stands
+    /// [`CommandError::NotFound`](beanstalk_proto::CommandError::NotFound) if it is gone, if another connection holds it, or if its id stands
     /// for another job.
     pub async fn reclaim(&mut self) -> Result<(), Error> {
         self.job.reclaim(self.session).await

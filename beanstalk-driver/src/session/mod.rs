@@ -29,7 +29,7 @@ type OnEvent = Box<dyn FnMut(&Event) + Send>;
 /// Every command of the protocol is a method. [`policy`](crate::policy) has the rules by which they are repeated:
 /// reads, tube selections and reserves always, puts only if they were not sent, what is about a job by its number never. A reserve
 /// is repeated with what is left of its timeout; what it may cost a job that the old connection has got is described there, too.
-/// Jobs that are held go with the connection; [`Session::next_job`] gives handles that know.
+/// Jobs that are held go with the connection; [`Session::next_job`] gives handles that keep track of it.
 ///
 /// Whatever breaks is noticed by the next call: nothing happens while none is awaited. A reply that does not come in time
 /// counts as a broken connection.
@@ -67,12 +67,12 @@ impl<R: Runtime> Session<R> {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no address, [`Error::Io`] if nobody answers there in time.
+    /// [`Error::Argument`] if that is no endpoint, [`Error::Connect`] if no server answers there in time.
     pub async fn connect(address: &str) -> Result<Self, Error> {
         Self::connect_with(address, ConnectOptions::default()).await
     }
 
-    /// Connects once, with options that hold for every connection of the session.
+    /// Connects once, with options for every connection of the session.
     ///
     /// # Cancel safety
     ///
@@ -137,7 +137,7 @@ impl<R: Runtime> Session<R> {
     ///
     /// If the future is dropped once it has been polled, the request may still run, and its reply is dropped. A `use`,
     /// `watch` or `ignore` that is dropped is undone by the next call. A waiting reserve is taken over by the next one, and a
-    /// job that comes for nobody is kept for it, as long as the connection lasts.
+    /// job that comes without a caller is kept for it, as long as the connection lasts.
     ///
     /// # Errors
     ///
@@ -237,7 +237,7 @@ impl<R: Runtime> Session<R> {
         }
     }
 
-    /// Notes what an attempt came to.
+    /// Notes the result of an attempt.
     fn settle(&mut self, call: &mut Call, result: Result<(), &Error>) -> Next {
         self.last = self.runtime.now();
         let next = self.machine.handle_result(call, result, self.last);
@@ -295,7 +295,7 @@ impl<R: Runtime> Session<R> {
         }
     }
 
-    /// A connection that ended while nobody looked would take a request, and whether it has run could not be known.
+    /// A connection that ended unnoticed would take a request, and whether it has run could not be known.
     async fn notice_the_end(&mut self) {
         let idle = self.runtime.now().saturating_duration_since(self.last) > IDLE;
         let Some(client) = self.client.as_mut().filter(|_| idle) else { return };
@@ -317,7 +317,7 @@ impl<R: Runtime> Session<R> {
         }
     }
 
-    /// What undoes a selection that was dropped. The machine does not know of it, so what it remembers is what was before.
+    /// What undoes a selection that was dropped. The machine has not seen it, so what it remembers is what was before.
     fn undo(&self) -> Option<Command> {
         let tubes = self.tubes();
         match self.dangling.as_ref()? {

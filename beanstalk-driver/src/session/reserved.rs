@@ -1,7 +1,7 @@
 //! A job that a session has reserved, apart from the session: what a binding's job handle is made of.
 //!
 //! ```text
-//!            the connection is gone                      reclaim: the same job, and nobody has it
+//!            the connection is gone                      reclaim: the same job, and it is free
 //!   held ─────────────────────────────▶ held no more ──────────────────────────────────────────────▶ held
 //!    │ delete, release, bury
 //!    ▼

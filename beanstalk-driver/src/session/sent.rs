@@ -31,7 +31,7 @@ impl<R: Runtime> Session<R> {
     /// [`Session::reply`] or [`Session::abandon`].
     ///
     /// A server that runs gets what was flushed, even if the session is dropped then: a `put` as the last thing that is done on a
-    /// connection is done. Of several requests sent so the server may run the first only, as it notices that nobody listens.
+    /// connection is done. Of several requests sent so the server may run the first only, as it notices that the client is gone.
     ///
     /// What was flushed is not repeated. A `use`, `watch` or `ignore` counts for the connections to come once its reply was taken.
     ///

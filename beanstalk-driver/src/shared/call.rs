@@ -164,7 +164,7 @@ impl<'c, R: Runtime> Turn<'c, R> {
         if step == CallStep::GiveUp {
             return Poll::Ready(Err(self.given_up(state)));
         }
-        // Whoever has only just come may send, though there is no time to wait.
+        // A call that has only just begun may send, though there is no time to wait.
         if self.in_line.is_some() && self.until(state).is_some_and(|until| until <= now) {
             return Poll::Ready(Err(self.late(state, now)));
         }
@@ -262,7 +262,7 @@ impl<R: Runtime> Waiting<R> {
         let Self { inner, link, ticket, .. } = self;
         let flushed = inner.with(|state| {
             let Some(link) = state.link(*link) else { return true };
-            // Ready and not flushed: it is late, or the connection has ended. Then the reply is what that came to.
+            // Ready and not flushed: it is late, or the connection has ended. Then that is the reply.
             let flushed = link.connection.is_flushed(ticket) || link.connection.is_ready(ticket.id());
             if !flushed && !link.flushing.iter().any(|waker| waker.will_wake(cx.waker())) {
                 link.flushing.push(cx.waker().clone());
@@ -372,7 +372,7 @@ impl<R: Runtime> Drop for Waiting<R> {
     }
 }
 
-/// Looks after a driver that the caller cannot be sure of: one on another runtime, which may stand still, or one that nobody may poll.
+/// Looks after a driver that the caller cannot be sure of: one on another runtime, which may stand still, or one that may not be polled at all.
 /// That costs a timer, so it is done where there is need only.
 #[derive(Default)]
 struct Watch {
@@ -384,7 +384,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// Ready once it is `until` and the driver has not said so, or once a driver that can't be replaced stands still.
+    /// Ready once it is `until` and the driver has not reported it, or once a driver that can't be replaced stands still.
     fn poll<R: Runtime>(&mut self, inner: &Arc<Inner<R>>, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let period = if inner.server.is_some() { Some(STALLED) } else { inner.config().reply_timeout };
         loop {

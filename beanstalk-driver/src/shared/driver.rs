@@ -24,7 +24,7 @@ use crate::{
 };
 use beanstalk_proto::{Error, Lost};
 
-/// Starts the task of a client that has none: nobody has called yet, or the runtime that it ran on is gone.
+/// Starts the task of a client that has none: there was no call yet, or the runtime that it ran on is gone.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ impl<R: Runtime> Future for Task<R> {
                 },
                 Phase::Connecting(connecting) => match connecting.as_mut().poll(cx) {
                     Poll::Ready(Ok(mut client)) => {
-                        // Whoever has taken over meanwhile makes a connection of its own. This one's task ends at the next turn.
+                        // A driver that has taken over meanwhile makes a connection of its own. This one's task ends at the next turn.
                         if inner.with(|state| state.install(this.number, &inner.runtime, &mut client)) {
                             this.phase = Phase::Up(client, Mover::default());
                             inner.report();
@@ -193,7 +193,7 @@ impl<R: Runtime> Drop for Task<R> {
                 if !state.machine.has_ended() {
                     state.disconnected(Error::Closed { lost: Lost::Unknown }, inner.runtime.now());
                 }
-                // Nobody starts another to end what is to be ended.
+                // No other is started to end what is to be ended.
                 if state.is_closing() {
                     state.end();
                 }
@@ -308,7 +308,7 @@ impl Mover {
         // The connection is ended together with taking note of why, so that no call finds the one without the other.
         let failed = |error| Poll::Ready(Err(Err(T::failure(error, lost))));
         if state.link.connection.wants_transmit() {
-            // What is written on a connection that ended while nobody looked may have run.
+            // What is written on a connection that ended unnoticed may have run.
             let now = link.transport.now();
             if self.passing.is_some() || now.saturating_duration_since(state.link.moved) > IDLE {
                 ready!(self.passing.get_or_insert_with(|| Box::pin(R::pass())).as_mut().poll(cx));
@@ -341,8 +341,8 @@ impl Mover {
     }
 }
 
-/// When the connection is given up, by the transport's clock. Where another can be made, that is when a reply is late, even one that nobody
-/// waits for; where not, only after twice its time.
+/// When the connection is given up, by the transport's clock. Where another can be made, that is when a reply is late, even one that is no
+/// longer awaited; where not, only after twice its time.
 fn silent_until<R: Runtime>(inner: &Inner<R>, state: &State) -> Option<beanstalk_proto::Instant> {
     let due = state.link.connection.reply_due()?;
     match inner.server {

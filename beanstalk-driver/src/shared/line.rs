@@ -73,12 +73,12 @@ impl<N: Copy + Ord> Line<N> {
         woken.extend(self.waiters.front_mut().and_then(|front| front.waker.take()));
     }
 
-    /// Wakes everybody, who stay in line.
+    /// Wakes all that wait, which stay in line.
     pub(super) fn wake_all(&mut self, woken: &mut Vec<Waker>) {
         woken.extend(self.waiters.iter_mut().filter_map(|waiter| waiter.waker.take()));
     }
 
-    /// Lets go of everybody at the front that is done.
+    /// Removes those at the front that are done.
     pub(super) fn release(&mut self, done: impl Fn(N) -> bool, woken: &mut Vec<Waker>) {
         while self.waiters.front().is_some_and(|front| done(front.number)) {
             let Some(waiter) = self.waiters.pop_front() else { return };

@@ -53,7 +53,7 @@ use state::{Clocks, Inner};
 
 /// A client that tasks share: cheap to clone, one clone for each task, or one for all.
 ///
-/// It connects again when its connection breaks, and a task of its own moves the bytes, which whoever calls starts where it is gone.
+/// It connects again when its connection breaks, and a task of its own moves the bytes, which the next call starts again where it is gone.
 pub struct SharedClient<R: Runtime> {
     inner: Arc<Inner<R>>,
     /// What each call may take.
@@ -69,11 +69,11 @@ impl<R: Runtime> fmt::Debug for SharedClient<R> {
 }
 
 impl<R: Runtime> SharedClient<R> {
-    /// Connects, once, with options that hold for every connection.
+    /// Connects, once, with options for every connection.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] if that is no endpoint; [`Error::Connect`] if nobody answers there in time.
+    /// [`Error::Argument`] if that is no endpoint; [`Error::Connect`] if no server answers there in time.
     pub async fn connect(endpoint: &str, options: impl Into<ConnectOptions>) -> Result<Self, Error> {
         let client = Self::new(endpoint, SharedConfig::default(), options)?;
         let connection = client.inner.connect().await?;

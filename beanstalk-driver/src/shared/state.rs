@@ -80,7 +80,7 @@ impl<R: Runtime> Inner<R> {
     /// Does something under the lock, and wakes whom it concerns when the lock is free again.
     pub(super) fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
         let mut state = self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
-            // Somebody's request panicked while it wrote itself: half of it may be queued.
+            // A request panicked while it wrote itself: half of it may be queued.
             let mut state = poisoned.into_inner();
             state.link.connection.abort();
             self.state.clear_poison();
@@ -98,7 +98,7 @@ impl<R: Runtime> Inner<R> {
         self.report();
     }
 
-    /// Tells the listener what has happened. Without the lock, as it may call.
+    /// Reports to the listener what has happened. Without the lock, as it may call.
     pub(super) fn report(&self) {
         if observe::IS_ON {
             while let Some(event) = self.with(|state| state.machine.observe_event().cloned()) {
@@ -138,7 +138,7 @@ pub(super) struct State {
     greeted: Option<TubeName>,
     /// The connection, or the last one.
     pub(super) link: Link,
-    /// Those before it of which somebody has not claimed a reply.
+    /// Those before it with unclaimed replies.
     retired: Vec<Link>,
     /// Who waits for the end.
     pub(super) watchers: BTreeMap<u64, Waker>,
@@ -207,7 +207,7 @@ impl Clocks {
 #[derive(Debug)]
 pub(super) struct Used {
     pub(super) tube: TubeName,
-    /// If the server refused: what it said, and the tube that stayed in use.
+    /// If the server refused: its error reply, and the tube that stayed in use.
     pub(super) refused: OnceLock<(CommandError, TubeName)>,
 }
 
@@ -322,7 +322,7 @@ impl State {
         self.handles == 0 || self.closing
     }
 
-    /// The connection with this number, as long as somebody has a ticket of it.
+    /// The connection with this number, as long as there is a ticket of it.
     pub(super) fn link(&mut self, number: u64) -> Option<&mut Link> {
         match self.link.number == number {
             true => Some(&mut self.link),

@@ -13,7 +13,7 @@ use super::lane::{Lane, WINDOW};
 /// Begins to put jobs as they were. The tube in use is the same again after [`Import::finish`].
 ///
 /// Priority, ttr, what was left of the delay, buried state and tube survive. Ids are new, counts and ages begin anew, and a job that
-/// somebody held is ready. What has passed since the export does not shorten delays.
+/// was reserved is ready. What has passed since the export does not shorten delays.
 ///
 /// # Cancel safety
 ///
@@ -29,7 +29,7 @@ pub async fn import<T: PollTransport>(driver: &mut Driver<T>) -> Result<Import<'
 
 /// Jobs that are put as they were, many at a time: [`Import::push`] each, and [`Import::finish`].
 ///
-/// A job that was buried is put with a delay of 136 years, reserved by its id and buried, so that nobody gets it in between; that takes a
+/// A job that was buried is put with a delay of 136 years, reserved by its id and buried, so that no worker gets it in between; that takes a
 /// server from 1.12 on, and on an older one such jobs are not restored. If the connection breaks meanwhile, it may stay delayed.
 ///
 /// Each job is restored, or an error names it: then it was not, unless its [`Error::lost`] is `Unknown`, which it is only if the connection

@@ -13,7 +13,7 @@ use crate::{
 };
 use beanstalk_proto::{Error, Expect, Kind, Lost, Reply, client::Ticket};
 
-/// Commands in flight at most, where nothing else is said: so many fill a connection to a server that is a few milliseconds away.
+/// Commands in flight at most, unless another number is given: so many fill a connection to a server that is a few milliseconds away.
 pub(super) const WINDOW: usize = 512;
 
 /// A connection, and the commands of a machine on it.

@@ -28,12 +28,12 @@ use lane::{Lane, WINDOW, step_both};
 const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// How many ids are looked at between reports where nothing is found.
 const REPORTED: u64 = 1024;
-/// The delay of the probe: should it be left behind, nobody gets it.
+/// The delay of the probe: should it be left behind, no worker gets it.
 const PROBE_DELAY: u32 = u32::MAX;
 
 /// Deletes the jobs of a tube that match, and returns how many. The tube in use is the same afterwards.
 ///
-/// Jobs that somebody holds stay. A tube that goes on filling is worked on for as long as it does, unless only some jobs are picked.
+/// Reserved jobs stay. A tube that goes on filling is worked on for as long as it does, unless only some jobs are picked.
 ///
 /// # Cancel safety
 ///
@@ -42,7 +42,7 @@ const PROBE_DELAY: u32 = u32::MAX;
 ///
 /// # Errors
 ///
-/// What a command fails with, but for jobs that somebody else was faster with. What was deleted is deleted.
+/// What a command fails with, except for jobs that another client took first. What was deleted is deleted.
 pub async fn clear_tube<T: PollTransport>(
     driver: &mut Driver<T>,
     tube: impl Argument<TubeArg<'_>>,
@@ -63,7 +63,7 @@ pub async fn clear_tube<T: PollTransport>(
 ///
 /// # Errors
 ///
-/// What a command fails with, but for jobs that somebody else was faster with. What was kicked is kicked.
+/// What a command fails with, except for jobs that another client took first. What was kicked is kicked.
 pub async fn kick_buried<T: PollTransport>(
     driver: &mut Driver<T>,
     tube: impl Argument<TubeArg<'_>>,
@@ -87,7 +87,7 @@ pub async fn kick_buried<T: PollTransport>(
 /// # Errors
 ///
 /// [`Error::Argument`] from a tube to itself, by whichever address: it would never end. What a command fails with, but for jobs that
-/// somebody else was faster with. [`Error::Buried`] if a job was put but buried there, for
+/// another client took first. [`Error::Buried`] if a job was put but buried there, for
 /// lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as they were, before
 /// this returns; what was moved is moved.
 pub async fn move_jobs<F: PollTransport, T: PollTransport>(
@@ -178,7 +178,7 @@ pub async fn wait_until_empty<T: PollTransport>(
 /// # Cancel safety
 ///
 /// If the future is dropped, the tube in use may be another, and the probe may be left behind: delayed for 136 years, in a tube that
-/// nobody watches.
+/// is not watched.
 ///
 /// # Errors
 ///

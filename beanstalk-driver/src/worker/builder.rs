@@ -138,7 +138,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
 
     /// Sets how many jobs are worked on at a time, of all servers together: no limit unless changed.
     ///
-    /// Servers that have jobs take turns, and an empty one keeps nobody waiting. With several servers, one of them may have handed
+    /// Servers that have jobs take turns, and an empty one does not hold the others up. With several servers, one of them may have handed
     /// over a job that is beyond the limit: it waits for a handler to end until nothing more has been wanted for a second, and is then given back
     /// by closing its connection.
     pub fn concurrency(mut self, jobs: usize) -> Self {
@@ -164,7 +164,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     ///
     /// | verdict | the job is |
     /// |---|---|
-    /// | [`Failed`](Verdict::Failed) | what [`WorkerBuilder::bury_malformed`] and the [`RetryPolicy`] make of it; a function that panics comes to this, too |
+    /// | [`Failed`](Verdict::Failed) | what [`WorkerBuilder::bury_malformed`] and the [`RetryPolicy`] make of it; the same if the function panics |
     /// | [`RetryAfter`](Verdict::RetryAfter) | released, which counts as a failure |
     /// | [`Bury`](Verdict::Bury) | moved to the tube for dead letters if there is one, else buried |
     /// | [`Done`](Verdict::Done) | deleted |
@@ -218,7 +218,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// | a function that blocks | runs on: [`HeldJob::is_timed_out`](super::HeldJob::is_timed_out) is true, and what it returns changes nothing | takes the next job once it has returned |
     /// | the owner of a job from a consumer | keeps it in vain: what would finish it fails with `NotHeld` | takes the next job |
     ///
-    /// Its job is no longer touched, but released, buried or moved at once, so somebody else may get it while a function runs on.
+    /// Its job is no longer touched, but released, buried or moved at once, so another worker may get it while a function runs on.
     pub fn handler_timeout(mut self, after: Duration) -> Self {
         self.worker.handler_timeout = Some(after);
         self

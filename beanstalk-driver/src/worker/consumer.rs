@@ -1,4 +1,4 @@
-//! Jobs one by one, from the same slots as a worker's, each owned by whoever asked for it.
+//! Jobs one by one, from the same slots as a worker's, each owned by the caller that asked for it.
 //!
 //! ```text
 //!   next ── waits ──▶ a slot reserves ── its job ──▶ ConsumerJob ── delete, release, bury, fail ──▶ the slot carries it out
@@ -21,7 +21,7 @@ use crate::{
     runtime::{Alarm, Runtime, lock},
 };
 
-/// Takes jobs from one server or several, one by one, for whoever calls [`Consumer::next`].
+/// Takes jobs from one server or several, one by one, as [`Consumer::next`] is called.
 ///
 /// Each job is owned by who got it: it may be moved to another task, is kept alive for as long as it is held, and ends by
 /// [`delete`](ConsumerJob::delete), [`release`](ConsumerJob::release), [`bury`](ConsumerJob::bury), [`fail`](ConsumerJob::fail), or
@@ -30,7 +30,7 @@ use crate::{
 ///
 /// # What is reserved, and when
 ///
-/// No reserve is sent, and no connection made, while nobody waits in `next`; there are never more jobs asked of a server than calls
+/// No reserve is sent, and no connection made, while no call of `next` waits; there are never more jobs asked of a server than calls
 /// wait. A reserve that waits when its call ends (as another server had a job, or the call was dropped) is not broken
 /// off: what comes of it within a second of the last call is kept alive and handed to the next one, as soon as that comes, and
 /// otherwise given back by closing its connection, so that it is ready again at once and none of its counts moves. A call that is

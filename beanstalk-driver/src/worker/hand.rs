@@ -1,4 +1,4 @@
-//! A job in the hands of whoever took it from a consumer.
+//! A job in the hands of the caller that took it from a consumer.
 
 use alloc::{boxed::Box, sync::Arc};
 use core::{
@@ -100,7 +100,7 @@ impl Drop for SlotHand {
 /// | dropping it as its thread panics | as [`fail`](Self::fail) |
 ///
 /// After a drop its slot connects again after a [`Backoff`](crate::policy::Backoff), which grows while no job of the slot is
-/// finished: so a job that everybody drops does not go round without a pause.
+/// finished: so a job that every consumer drops does not go round without a pause.
 #[must_use = "a job that is dropped is given back"]
 #[derive(Debug)]
 pub struct ConsumerJob {
@@ -302,7 +302,7 @@ mod tests {
     use super::*;
     use core::{pin::pin, task::Context};
 
-    /// What its owner has sent, and has the slot know or not, comes to this.
+    /// The result of what its owner has sent, whether or not the slot has taken it.
     fn deleted(taken: bool, end: JobEvent) -> Poll<Result<(), Error>> {
         let hand = Arc::<Hand>::default();
         let slot = SlotHand(Arc::clone(&hand));

@@ -24,7 +24,7 @@ enum Question {
     /// By these: the first of them takes the answer, the others ask again.
     Asked(Vec<Waker>),
     Answered(Box<Result<JobStats, Error>>),
-    /// There is nobody to answer any more.
+    /// The slot that would answer is gone.
     Void,
 }
 
@@ -113,7 +113,7 @@ impl Link {
     }
 }
 
-/// A job in a handler's hands, held by the slot that reserved it. It is a [`Job`] with what else a handler may want to know.
+/// A job in a handler's hands, held by the slot that reserved it. It is a [`Job`] with what else a handler may need.
 ///
 /// It is touched before its time to run is over, for as long as the handler runs. Dropping this has no effect: what becomes
 /// of the job is the handler's verdict.
@@ -138,8 +138,8 @@ impl HeldJob {
         self.slot_state.server()
     }
 
-    /// Whether the job is no longer held, since its connection broke or its handler has timed out: somebody else may have it by
-    /// now, and what the handler comes to changes nothing.
+    /// Returns whether the job is no longer held, since its connection broke or its handler has timed out: another worker may have it
+    /// by now, and what the handler returns changes nothing.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.link.is_lost()

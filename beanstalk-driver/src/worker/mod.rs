@@ -40,8 +40,8 @@ use state::{SharedState, Step};
 /// connect. While a handler runs, its slot touches the job in time, and a handler that fails or panics leaves its job to the
 /// [`RetryPolicy`](crate::policy::RetryPolicy).
 ///
-/// If the connection breaks meanwhile, the server gives the job to somebody else: it is lost to this worker, unless
-/// [`WorkerBuilder::reclaim`] has it taken back. What the handler comes to then changes nothing, and it is run to its end, so
+/// If the connection breaks meanwhile, the server gives the job to another worker: it is lost to this worker, unless
+/// [`WorkerBuilder::reclaim`] has it taken back. What the handler returns then changes nothing, and it is run to its end, so
 /// handlers must bear that a job is done twice. [`HeldJob::is_lost`] shows it.
 ///
 /// # What happens, seen from outside
@@ -79,7 +79,7 @@ use state::{SharedState, Step};
 /// | `beanstalk_jobs_reserved_total` | counter | | jobs that were reserved |
 /// | `beanstalk_jobs_finished_total` | counter | `tube`, `outcome`: `done`, `retried`, `buried`, `moved`, `lost`, `returned` | jobs that are no longer in hand |
 /// | `beanstalk_jobs_failed_total` | counter | `tube`, `reason`: `error`, `panic`, `timeout`, `malformed`, `too_big` | attempts that failed |
-/// | `beanstalk_job_duration_seconds` | histogram, in seconds | `tube` | how long handlers ran, whatever they came to; one that a shutdown ends at its deadline, until then |
+/// | `beanstalk_job_duration_seconds` | histogram, in seconds | `tube` | how long handlers ran, whatever their outcome; one that a shutdown ends at its deadline, until then |
 /// | `beanstalk_jobs_running` | gauge | | handlers that run |
 /// | `beanstalk_worker_connections` | gauge | | connections that workers have |
 /// | `beanstalk_connection_events_total` | counter | `client`: `worker`, `session`, `shared`; `event`: `connected`, `lost`, `refused` | connections made, lost or not made, and refused, of a worker once for all its connections to a server |

@@ -77,7 +77,7 @@ struct Slot<R: Runtime> {
     client: Option<Driver<R::Transport>>,
     io: Io<Driver<R::Transport>>,
     running: Option<Running>,
-    /// The job in hand is somebody's own.
+    /// The job in hand is owned by a consumer's caller.
     hand: Option<SlotHand>,
     /// What the last handler failed with.
     failure: Option<Foreign<BoxError>>,
@@ -173,7 +173,7 @@ impl<R: Runtime> Slot<R> {
                     continue;
                 }
                 Action::GiveUp(after) => {
-                    // It may have ended in time, and nobody has looked since.
+                    // It may have ended in time, and was not looked at since.
                     if !self.poll_handler(cx) {
                         self.give_up(after);
                     }
@@ -216,7 +216,7 @@ impl<R: Runtime> Slot<R> {
         matches!(&self.io, Io::Calling(Calling { question: Some(_), .. }))
     }
 
-    /// Tells the others what is new.
+    /// Reports to the others what is new.
     fn report(&mut self) {
         if let Some(stats) = self.machine.stats() {
             let link = self.running.as_ref().map(|running| &running.link);
@@ -286,7 +286,7 @@ impl<R: Runtime> Slot<R> {
         self.running = Some(Running { id, link, handler });
     }
 
-    /// Gives the job to whoever waits for one.
+    /// Gives the job to a call that waits for one.
     fn hand_out(&mut self, job: HeldJob) -> Run {
         let hand = Arc::<Hand>::default();
         self.hand = Some(SlotHand(Arc::clone(&hand)));
@@ -314,7 +314,7 @@ impl<R: Runtime> Slot<R> {
         }
     }
 
-    /// Asks what the handler wants to know, if the connection has nothing else to do.
+    /// Sends the handler's question, if the connection has nothing else to do.
     fn ask(&mut self) -> bool {
         match (&self.running, &self.io) {
             (Some(Running { id, link, .. }), Io::Idle) if self.client.is_some() && link.is_asked() => {
@@ -334,7 +334,7 @@ impl<R: Runtime> Slot<R> {
             if matches!(polled, Ok(Poll::Pending)) {
                 return false;
             }
-            // What it comes to changes nothing.
+            // Its outcome changes nothing.
             drop(Foreign::new(polled));
             self.running = None;
             self.machine.handle_returned();

@@ -80,7 +80,7 @@ impl SlotState {
     }
 
     /// Reports an event of this slot's connection if it is news of the server. The server's slots report one after the other,
-    /// so that what is news is reported in the order in which it came to be.
+    /// so that what is news is reported in the order in which it happened.
     pub(super) fn report(&self, event: Event, emit: impl FnOnce(Event)) {
         let mut presence = lock(&self.server_state.presence);
         presence.add_slots(self.server_state.joined.swap(0, Ordering::Relaxed));
@@ -122,7 +122,7 @@ impl SlotState {
         (state.metrics, state.if_stopped) = (metrics, if_stopped);
     }
 
-    /// What is counted of a slot that nobody waits for any more.
+    /// The metrics of a slot that is no longer waited for.
     pub(super) fn metrics_if_stopped(&self) -> Metrics {
         lock(&self.state).if_stopped
     }

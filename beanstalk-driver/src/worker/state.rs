@@ -189,7 +189,7 @@ impl<R: Runtime> SharedState<R> {
         metrics
     }
 
-    /// What was done, if nobody waits any more for those that have not stopped.
+    /// What was done, without waiting for those that have not stopped.
     pub(super) fn metrics_if_stopped(&self) -> Metrics {
         let state = lock(&self.state);
         let mut metrics = state.ended;
@@ -197,7 +197,7 @@ impl<R: Runtime> SharedState<R> {
         metrics
     }
 
-    /// Says what to do next, and remembers whom to wake when that changes.
+    /// Returns what to do next, and remembers whom to wake when that changes.
     pub(super) fn next_step(&self, waker: &Waker) -> Step {
         let now = self.runtime.now();
         let mut state = lock(&self.state);
@@ -281,7 +281,7 @@ impl<R: Runtime> SharedState<R> {
         slots.iter().for_each(|slot_state| slot_state.wake());
     }
 
-    /// Something has changed that `run` should know of.
+    /// Wakes `run`, as something has changed that it depends on.
     pub(super) fn wake(&self) {
         let run = lock(&self.state).run.clone();
         run.into_iter().for_each(Waker::wake);
@@ -292,7 +292,7 @@ impl<R: Runtime> SharedState<R> {
         let _panicked = guarded(|| self.emit_all(event));
     }
 
-    /// Whether anybody hears of events.
+    /// Whether events are reported anywhere.
     pub(super) fn listens(&self) -> bool {
         self.on_event.is_some() || observe::IS_ON
     }

@@ -1,5 +1,5 @@
-//! The core at work on bytes in memory, as a driver would put it to work: for the benchmarks, which time it, and for whoever
-//! counts its instructions.
+//! The core at work on bytes in memory, as a driver would put it to work: for the benchmarks, which time it, and for programs that
+//! count its instructions.
 
 use std::task::Poll;
 
@@ -33,7 +33,7 @@ pub(crate) const REPLIES: [&[u8]; 16] = [
     b"DELETED\r\n",
 ];
 
-/// Parses replies that stand one behind another, with every check, and says how many there were.
+/// Parses replies that stand one behind another, with every check, and returns how many there were.
 pub(crate) fn parse(mut input: &[u8]) -> usize {
     let mut replies = 0;
     while let Ok(Some((reply, len))) = Reply::parse(input) {
@@ -55,7 +55,7 @@ pub(crate) fn put(body: &[u8]) -> Put<'_> {
     Put::new(1024, 0, 60, body)
 }
 
-/// Says that everything queued was written.
+/// Reports everything queued as written.
 pub(crate) fn write(connection: &mut Connection) -> usize {
     let queued = connection.queued();
     connection.transmitted(queued);

@@ -125,7 +125,7 @@ impl Connection {
         }
     }
 
-    /// Drops what became of a request that nobody waits for, but for a job.
+    /// Drops the result of an abandoned request, unless it is a job.
     pub(super) fn discard(&mut self, state: State) {
         match state {
             State::Answered(Reply::Reserved(job)) => self.parked.push_back(Parked::Job(job)),

@@ -8,10 +8,10 @@ pub struct Limits {
     /// The longest body of a reply, in bytes: 16 MiB unless changed. A longer one is discarded as it arrives, and the
     /// call fails with [`Error::ReplyTooBig`](crate::Error::ReplyTooBig).
     pub reply_body: usize,
-    /// Bytes of replies that arrived and that nobody claimed yet, parked jobs among them: 64 MiB unless changed. A body that
+    /// Bytes of replies that arrived and are unclaimed, parked jobs among them: 64 MiB unless changed. A body that
     /// would exceed it is treated as one over `reply_body`; the first is always accepted.
     pub untaken_replies: usize,
-    /// Requests that have no reply yet, or whose reply nobody claimed: 1024 unless changed. At that number,
+    /// Requests that have no reply yet, or an unclaimed one: 1024 unless changed. At that number,
     /// [`Error::Full`](crate::Error::Full).
     pub in_flight: usize,
     /// Bytes that wait to be written: 64 MiB unless changed. A request is refused with

@@ -1,6 +1,6 @@
 //! The client's side of a connection: requests in, bytes out; bytes in, replies out; time in, one timeout out.
 //!
-//! A [`Connection`] does no I/O. Whoever drives it follows the six steps of the [crate's front page](crate).
+//! A [`Connection`] does no I/O. A driver follows the six steps of the [crate's front page](crate).
 //!
 //! ```text
 //!   send(request) ──▶ slots (FIFO) + outbound queue ── transmit()/transmitted(n) ──▶ transport
@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Replies carry no ids: the protocol matches them to requests by order alone. So a slot stays until its reply has
-//! arrived, whether or not anybody still wants it ([`Connection::abandon`]), every reply is checked against what its
+//! arrived, whether or not it is still wanted ([`Connection::abandon`]), every reply is checked against what its
 //! slot allows, and what cannot be its answer poisons the connection: it then repeats the same error on every call.
 //!
 //! # Time
@@ -20,10 +20,10 @@
 //! pipeline whose replies keep coming is never late, a dead server costs one timeout however many requests are in flight, and the bytes of
 //! a reply that never becomes whole gain nothing. A `now` that is earlier than one given before counts as that one.
 //!
-//! # Jobs that nobody waits for
+//! # Jobs without a caller
 //!
 //! A reserve whose caller went away may still be answered with a job. A waiting one is **adopted** by the next
-//! `reserve` or `reserve_with_timeout`, which writes nothing. A job that arrived for nobody is **parked**; the next
+//! `reserve` or `reserve_with_timeout`, which writes nothing. A job that arrived without a caller is **parked**; the next
 //! reserve confirms with `touch` that it is still ours before it hands it over. [`Connection::take_orphaned`] lists
 //! the parked jobs.
 
@@ -77,7 +77,7 @@ pub struct Connection {
     config: Config,
     /// [`Config::reply_timeout`].
     patience: Patience,
-    /// Tells this connection's tickets from others'.
+    /// Distinguishes this connection's tickets from others'.
     identity: usize,
     /// The number of the last ticket.
     number: u64,
@@ -184,13 +184,13 @@ impl Connection {
         self.flushed = self.transmit.written();
     }
 
-    /// Returns whether a request in flight has no reply yet, including one that nobody waits for.
+    /// Returns whether a request in flight has no reply yet, including an abandoned one.
     #[must_use]
     pub fn awaits_reply(&self) -> bool {
         self.slots.pending().next().is_some()
     }
 
-    /// Returns how many requests have no reply yet, or one that nobody claimed: what [`Limits::in_flight`] bounds.
+    /// Returns how many requests have no reply yet, or an unclaimed one: what [`Limits::in_flight`] bounds.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.slots.len()

@@ -1,4 +1,4 @@
-//! Reserves that nobody waits for any more, and jobs that arrived for nobody.
+//! Abandoned reserves, and jobs that arrived for them.
 //!
 //! ```text
 //!   reserve ──▶ does an abandoned one wait, or confirm a job? ── yes ──▶ take it over; write nothing
@@ -27,7 +27,7 @@ use crate::{
     types::Job,
 };
 
-/// A job that arrived for nobody.
+/// A job that arrived for an abandoned reserve.
 #[derive(Debug)]
 pub(super) enum Parked {
     Job(Job),
@@ -48,7 +48,7 @@ impl Connection {
         Ok(adoptable)
     }
 
-    /// Sends a reserve that need not be written: it takes over one that waits for nobody, or a job that came for nobody.
+    /// Sends a reserve that need not be written: it takes over an abandoned one that still waits, or a job that arrived for one.
     #[cold]
     pub(super) fn take_over(&mut self, expect: Expect, patience: Patience) -> Claim {
         let owner = self.next_number();
@@ -77,7 +77,7 @@ impl Connection {
             self.clock.adopt();
             return place;
         }
-        // What the server does not read before another reserve has its job would keep this one from whoever could have it.
+        // What the server does not read before another reserve has its job would keep this one from other workers.
         let blocked = self.slots.pending_waits().any(|(_, slot)| slot.server_wait() == Wait::Forever);
         let parked = if blocked { None } else { self.parked.pop_front() };
         let (wait, state) = match (parked, wait) {
@@ -115,7 +115,7 @@ impl Connection {
         }
     }
 
-    /// Takes the jobs that arrived for nobody, unconfirmed: the time to run of each may be over. They are no longer parked
+    /// Takes the parked jobs, which arrived for abandoned reserves, unconfirmed: the time to run of each may be over. They are no longer parked
     /// afterwards. A job whose body was over a limit is not among them.
     pub fn take_orphaned(&mut self) -> Vec<Job> {
         let mut jobs = Vec::new();

@@ -25,7 +25,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for what cannot be said, [`Error::ReserveWaiting`], [`Error::Full`], and [`Error::Closed`] or [`Error::Protocol`] on a
+    /// [`Error::Argument`] for what the protocol cannot express, [`Error::ReserveWaiting`], [`Error::Full`], and [`Error::Closed`] or [`Error::Protocol`] on a
     /// connection that has ended or was sent `quit`. A waiting reserve's job, or replies that make room, may be with the transport, unread.
     #[inline(always)]
     pub fn send<R: Request>(&mut self, now: Instant, request: R) -> Result<Ticket<R::Reply>, Error> {

@@ -10,7 +10,7 @@
 //!   Confirming ───┴─────────────────┴──────────────────────────────────┘
 //! ```
 //!
-//! A slot belongs to whoever holds the ticket with its owner's number; to nobody, once that was abandoned or is late.
+//! A slot belongs to the holder of the ticket with its owner's number, until that ticket was abandoned or is late.
 
 use alloc::boxed::Box;
 use core::{mem, time::Duration};
@@ -49,7 +49,7 @@ pub(super) enum State {
     TooBig(Box<TooBig>),
     /// The reply did not come in that time. Only beside the ring.
     Late(Duration),
-    /// Nobody wants anything from this slot any more.
+    /// The slot is no longer needed.
     #[default]
     Free,
 }
@@ -75,7 +75,7 @@ impl Patience {
 /// What a slot is made of, beside what its request expects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
-    /// The number of the ticket that it belongs to; 0 is nobody's.
+    /// The number of the ticket that it belongs to; 0 if it belongs to none.
     pub(super) owner: u64,
     /// When the request was sent.
     pub(super) at: Instant,
@@ -92,7 +92,7 @@ pub(super) struct Slot {
     pub(super) sent: Sent,
     pub(super) kind: Option<Kind>,
     pub(super) replies: ReplySet,
-    /// Those of them that answer it with no other check; none, once somebody went away.
+    /// Those of them that answer it with no other check; none, once its ticket was abandoned.
     pub(super) direct: ReplySet,
     pub(super) wait: Wait,
     /// The job that it is about.
@@ -115,7 +115,7 @@ pub(super) struct Name {
 pub(super) struct Rare {
     /// The name in errors of a request that is not of the table.
     command: Option<&'static str>,
-    /// Replies that the table does not know.
+    /// Replies that are not in the table.
     other: OtherReplies,
     /// What it is about.
     about: Subject,
@@ -218,7 +218,7 @@ impl Slot {
         Name { command: self.command(), subject: self.subject() }
     }
 
-    /// The replies that the table does not know.
+    /// The replies that are not in the table.
     #[inline]
     pub(super) fn other(&self) -> OtherReplies {
         self.rare.as_ref().map_or(OtherReplies::None, |rare| rare.other)
@@ -229,7 +229,7 @@ impl Slot {
         self.rare.as_ref()?.caller
     }
 
-    /// Leaves the slot to nobody.
+    /// Leaves the slot without an owner.
     pub(super) fn orphan(&mut self) {
         self.sent.owner = 0;
         self.direct = ReplySet::EMPTY;
@@ -238,7 +238,7 @@ impl Slot {
         }
     }
 
-    /// Whether nobody wants anything from it any more.
+    /// Whether it is no longer needed.
     pub(super) const fn is_free(&self) -> bool {
         matches!(self.state, State::Free)
     }

@@ -1,6 +1,6 @@
 //! The requests in flight, in a ring.
 //!
-//! What a ticket is owed that no longer has a slot is kept beside the ring: the replies of old requests that nobody claims, and
+//! What a ticket is owed that no longer has a slot is kept beside the ring: the unclaimed replies of old requests, and
 //! lateness.
 
 use alloc::{collections::BTreeMap, vec::Vec};
@@ -80,7 +80,7 @@ impl Slots {
         place
     }
 
-    /// Moves replies that nobody claims out of the way if they are what fills the ring, or makes it longer.
+    /// Moves unclaimed replies out of the way if they are what fills the ring, or makes it longer.
     #[cold]
     fn make_room(&mut self) {
         while self.front < self.pending && self.occupied.saturating_mul(2) <= self.ring.len() {
@@ -209,7 +209,7 @@ impl Slots {
         self.kept.remove(&owner)
     }
 
-    /// Gives up a slot that does not wait for its reply; slots leave from the front, and until then it is nobody's: its owner may
+    /// Gives up a slot that does not wait for its reply; slots leave from the front, and until then it has no owner: the one it had may
     /// have another by now.
     pub(super) fn free(&mut self, place: u64) {
         if let Some(slot) = self.get_mut(place) {

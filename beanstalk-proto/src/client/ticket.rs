@@ -22,7 +22,7 @@ pub struct Ticket<T> {
     pub(super) reply: PhantomData<fn() -> T>,
 }
 
-/// What names a ticket without its type: for whoever keeps account of many. In the order in which the requests were sent.
+/// Names a ticket without its type, for code that keeps account of many. Ordered as the requests were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketId {
     pub(super) number: u64,

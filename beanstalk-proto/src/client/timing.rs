@@ -21,7 +21,7 @@ use crate::{reply::Reply, request::Wait, time::Instant};
 /// So much may have lain with the transport, unread, when a reply became late.
 const UNREAD: usize = 1024 * 1024;
 
-/// What a connection knows of time.
+/// A connection's time: the last that was given, and what follows from it.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     /// The latest time given.
@@ -113,7 +113,7 @@ impl Connection {
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.slots.first_pending() {
-            // Nearly always somebody waits for the next reply, and no reserve has taken over a slot.
+            // Nearly always the next reply is awaited, and no reserve has taken over a slot.
             Some(slot) if self.stream == Stream::Open && slot.sent.owner != 0 && !self.slots.has_callers() => {
                 let from = slot.sent.at.max(self.clock.replied);
                 match slot.wait {
@@ -235,7 +235,7 @@ impl Connection {
         given_up.chain(self.next_late()).chain(closed).min_by_key(|due| due.at)
     }
 
-    /// When the first request becomes late that somebody waits for, if no reply comes before.
+    /// When the first request that is still awaited becomes late, if no reply comes before.
     fn next_late(&self) -> Option<Due> {
         let (place, slot) = self.slots.pending().find(|(_, slot)| slot.sent.owner != 0)?;
         // One that has taken over a slot waits as long as its caller likes.
@@ -254,7 +254,7 @@ impl Connection {
                 Wait::Forever => return None,
             }
             if at == place {
-                // Whoever has taken over a job's confirmation was not there before.
+                // A caller that has taken over a job's confirmation was not there before.
                 let since = slot.caller().filter(|_| !stands_for_another(slot)).map_or(from, |caller| caller.since);
                 return slot.sent.patience.from(from.max(since));
             }

@@ -2,7 +2,7 @@
 //!
 //! The commands themselves come from the [table](crate::Kind), their arguments are read by `Args`. This is how a server reads
 //! their lines, quirks included: words match by prefix, numbers may have leading spaces and zeros, `kick` and (in old releases)
-//! `reserve-with-timeout` go through C's `strtoul` and `strtol`. And it is how a client knows what a server will take a
+//! `reserve-with-timeout` go through C's `strtoul` and `strtol`. A client uses it to find out what a server will take a
 //! [raw](Raw) line for.
 
 mod raw;
@@ -36,7 +36,7 @@ pub struct Refused {
     pub reply: Reply,
     /// Whether the server's counter of that command goes up nevertheless.
     pub counted: bool,
-    /// The line, without its CRLF, if a connection has read one: for a proxy that passes on what it does not know. Empty if it was too
+    /// The line, without its CRLF, if a connection has read one: for a proxy that passes on commands it does not recognise. Empty if it was too
     /// long, or if it is the body that was refused.
     pub line: Vec<u8>,
 }

@@ -9,7 +9,7 @@ use std::{
     vec::Vec,
 };
 
-/// Nobody at an endpoint could be connected to: everything that was tried, and what came of it. There is at
+/// No connection to an endpoint could be made: everything that was tried, and how it failed. There is at
 /// least one attempt.
 ///
 /// The text names the first node that failed, the address that was tried, what was being done, and how many others failed as well:
@@ -151,7 +151,7 @@ impl TlsError {
         Self { text: text.into(), refusal, source }
     }
 
-    /// Returns whether one side refused the other, or they do not speak the same, so that connecting again would come to the same.
+    /// Returns whether one side refused the other, or they do not speak the same, so that connecting again would fail in the same way.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         self.refusal
@@ -201,7 +201,7 @@ impl ConnectAttempt {
     }
 }
 
-/// In whole milliseconds, of which what came before has taken none that anybody could notice.
+/// In whole milliseconds, of which what came before has taken none worth counting.
 fn rounded(within: Duration) -> u128 {
     within.as_micros().div_ceil(1000)
 }

@@ -202,7 +202,7 @@ impl Error {
     }
 
     /// Returns whether there is no connection because one side refuses the other, or cannot understand it: a greeting or a certificate
-    /// that is not accepted, TLS on one side only. Connecting again would come to the same until somebody changes something, so
+    /// that is not accepted, TLS on one side only. Connecting again would fail in the same way until something is changed, so
     /// sessions, producers and workers do not treat it as an outage.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
@@ -248,7 +248,7 @@ impl Error {
         self
     }
 
-    /// Makes the error of a request out of why its reply could not be decoded: for whoever decodes an
+    /// Makes the error of a request out of why its reply could not be decoded: for code that decodes an
     /// [untyped](crate::client::Ticket::untyped) reply by [`Request::decode`](crate::Request::decode). The request's
     /// [`Expect`](crate::Expect) has its name and its subject.
     #[must_use]
@@ -278,7 +278,7 @@ impl fmt::Display for TooBig {
     }
 }
 
-/// What the server said, and of a body that it does not take, how long that is.
+/// The server's error reply, and the size of a body that it did not accept.
 struct Refusal<'a> {
     subject: &'a Subject,
     error: &'a CommandError,

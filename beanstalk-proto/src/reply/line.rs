@@ -23,7 +23,7 @@ pub(crate) fn line_too_long(line: &[u8]) -> ProtocolError {
     ProtocolError::LineTooLong { line: Excerpt::new(line), limit: MAX_LINE }
 }
 
-/// Checks a line that somebody else wrote: not empty, short enough, and nothing in it that would end it.
+/// Checks a line that was written elsewhere: not empty, short enough, and nothing in it that would end it.
 pub(crate) fn check_line(line: &[u8]) -> Result<(), ArgumentError> {
     if line.is_empty() {
         return Err(ArgumentError::Shape("the line is empty"));

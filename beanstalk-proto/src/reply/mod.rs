@@ -70,7 +70,7 @@ impl OtherReply {
         &self.parts.line
     }
 
-    /// The body, where the request said that there is one.
+    /// The body, where the request expects one.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.parts.body.as_deref()

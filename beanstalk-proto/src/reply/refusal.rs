@@ -14,7 +14,7 @@ macro_rules! error_replies {
         #[non_exhaustive]
         pub enum CommandError {
             $($(#[$meta])* $name,)*
-            /// A reply that the request's decoder does not know what to do with. It is no error reply, so there is no way back.
+            /// A reply that the request's decoder does not handle. It is no error reply, so there is no way back.
             #[error("a reply that this request does not take")]
             Unexpected,
         }

@@ -1,6 +1,6 @@
 //! The server's side of a connection: bytes in, commands out; replies in, bytes out.
 //!
-//! A [`Connection`] does no I/O and knows no jobs. Whoever drives it repeats one rule: **after every call that changes
+//! A [`Connection`] does no I/O and has no jobs. A driver follows one rule: **after every call that changes
 //! it, take events until there are none, write what [`Connection::transmit`] holds, and read only while
 //! [`Connection::wants_input`] is true.** The server's side has no timeouts of its own: how long a command may stay unanswered is the
 //! server's business.

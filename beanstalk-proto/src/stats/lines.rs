@@ -50,7 +50,7 @@ impl<'a> Iterator for Lines<'a> {
 }
 
 /// Splits a line at the first `: `, or where it ends with the colon of a key without a value. The value may be any
-/// bytes: whether they are text is said together with the key.
+/// bytes: whether they are text is checked later, where the error can name the key.
 pub(super) fn key_and_value(line: &[u8]) -> Result<(&str, &[u8]), StatsError> {
     let malformed = || StatsError::Line { line: Excerpt::new(line) };
     let (key, value) = split(line).ok_or_else(malformed)?;

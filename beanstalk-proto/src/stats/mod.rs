@@ -9,7 +9,7 @@
 //!
 //! So this is no YAML parser. A line is split at its first `: `, and quotes are taken off if there are both. Then:
 //!
-//! - a key the server did not send is `None`: older releases know fewer keys;
+//! - a key the server did not send is `None`: older releases send fewer keys;
 //! - a key not known here is kept, in order, in [`Extra`];
 //! - a known key with a value that makes no sense, or one that comes twice, is a [`StatsError`] that names it; so are
 //!   text that is not UTF-8 and a line without a key. Nothing becomes zero silently.
@@ -380,7 +380,7 @@ impl fmt::Display for JobState {
     }
 }
 
-/// Returns the value of one key in the body of an `OK` reply, without quotes, and reads no further: for whoever needs one value of
+/// Returns the value of one key in the body of an `OK` reply, without quotes, and reads no further: for programs that need one value of
 /// each of many bodies. `None` if no line has the key, or its value is not text.
 ///
 /// ```

@@ -1,4 +1,4 @@
-//! A put said step by step.
+//! A put, built step by step.
 
 use super::Put;
 use crate::types::{Argument, Body, Priority, Seconds};

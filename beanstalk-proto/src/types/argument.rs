@@ -42,7 +42,7 @@ pub enum TubeNameRule {
     },
 }
 
-/// A value that cannot be said in the protocol. Nothing was sent.
+/// A value that the protocol cannot express. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ArgumentError {

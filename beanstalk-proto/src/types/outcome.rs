@@ -1,4 +1,4 @@
-//! What requests come to: jobs, and what became of them.
+//! The results of requests: jobs, and what became of them.
 
 use alloc::{format, vec::Vec};
 use core::{fmt, str::Utf8Error};
@@ -58,7 +58,7 @@ impl fmt::Debug for Job {
 
 /// What became of a `put`.
 ///
-/// A job may be buried where nobody asked for that, so this is not to be dropped unseen. For whom burying is an error:
+/// A server may bury a job without being asked to, so this must not be ignored. Where a buried job is an error:
 ///
 /// ```
 /// use beanstalk_proto::{Error, JobId, PutOutcome};

@@ -1,4 +1,4 @@
-//! What a request was about, and how sizes are said.
+//! What a request was about, and how sizes are printed.
 
 use alloc::{borrow::ToOwned, boxed::Box, string::String};
 use core::fmt;

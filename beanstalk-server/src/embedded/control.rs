@@ -14,7 +14,7 @@ pub(super) enum Request {
     /// Looks at the engine, or changes its settings.
     Engine(Look),
     Pause(bool),
-    /// Tells once everything that was sent before has been dealt with.
+    /// Is answered once everything that was sent before has been dealt with.
     Settle(Option<Sender<()>>),
     /// The same, then time goes by, then the same again.
     Advance(Duration, Sender<()>),
@@ -24,11 +24,11 @@ pub(super) enum Request {
 /// What to do with the engine.
 pub(super) type Look = Box<dyn FnOnce(&mut Engine, Instant) + Send>;
 
-/// Somebody who waits for a state of the server.
+/// A thread that waits for a state of the server.
 pub(super) struct Watcher {
     pub(super) condition: Box<dyn FnMut(&ServerStats) -> bool + Send>,
     pub(super) done: Sender<()>,
-    /// Gone when nobody waits any more.
+    /// Gone when the thread no longer waits.
     pub(super) waiting: Weak<()>,
 }
 

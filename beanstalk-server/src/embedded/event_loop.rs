@@ -292,7 +292,7 @@ impl EventLoop {
         }
     }
 
-    /// Serves the owner's requests; those that want a quiet server only if it is. Says whether to go on.
+    /// Serves the owner's requests; those that want a quiet server only if it is. Returns whether to go on.
     fn take_requests(&mut self, quiet: bool) -> bool {
         let quiet = quiet && self.queue.is_empty();
         if quiet {
@@ -327,7 +327,7 @@ impl EventLoop {
     fn serve_patient(&mut self, request: Request) {
         match request {
             Request::Settle(Some(done)) => {
-                // Nobody waits for it any more: as well.
+                // The thread may no longer wait for it.
                 let _ = done.send(());
             }
             Request::Advance(by, done) => {

@@ -28,7 +28,7 @@ pub(super) enum Listener {
     /// The file goes first, while its socket still keeps another from being given its inode.
     #[cfg(unix)]
     Unix(SocketFile, UnixListener),
-    /// A Unix socket that somebody else made, and whose file is theirs.
+    /// A Unix socket that another process made, and whose file belongs to it.
     #[cfg(unix)]
     Foreign(UnixListener),
 }
@@ -60,7 +60,7 @@ impl Listener {
         })
     }
 
-    /// Listens on `host:port`, `[v6]:port` or `unix:path`. A socket that nobody listens at any more is replaced.
+    /// Listens on `host:port`, `[v6]:port` or `unix:path`. A socket file without a listener is replaced.
     fn bind(address: &str) -> io::Result<Self> {
         if let Some(path) = address.strip_prefix("unix:") {
             return Self::bind_unix(path);

@@ -181,7 +181,7 @@ impl EmbeddedServer {
     /// Ends the thread, and gives what it ended with; nothing if it was ended before.
     fn end(&mut self) -> Option<thread::Result<io::Result<()>>> {
         let thread = self.thread.take()?;
-        // If it has ended already, nobody receives this.
+        // If it has ended already, this is not received.
         let _ = self.requests.send(Request::Stop);
         Some(match self.waker.wake() {
             Ok(()) => thread.join(),
@@ -217,7 +217,7 @@ impl Drop for EmbeddedServer {
         match self.end() {
             // A panic while another unwinds would abort the process, with all its other tests.
             Some(Err(panic)) if !thread::panicking() => std::panic::resume_unwind(panic),
-            // Nobody is left to report it to.
+            // There is no caller left to report it to.
             _ => {}
         }
     }

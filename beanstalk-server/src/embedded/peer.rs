@@ -1,4 +1,4 @@
-//! One client of the event loop: its socket, its protocol state, and what the system said about the socket.
+//! One client of the event loop: its socket, its protocol state, and what the system has reported of the socket.
 
 use std::io::{self, ErrorKind, IoSlice};
 
@@ -18,13 +18,13 @@ pub(super) struct Peer {
     /// The system may have bytes to read; it signals only changes, so this stays until a read finds nothing.
     pub(super) readable: bool,
     pub(super) writable: bool,
-    /// The system said that the peer will send nothing more; there may still be bytes to read before that.
+    /// The system has reported that the peer will send nothing more; there may still be bytes to read before that.
     pub(super) read_closed: bool,
     /// It is in the queue of those that have something to do.
     pub(super) queued: bool,
 }
 
-/// What one read came to.
+/// The result of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Some(usize),
@@ -41,9 +41,9 @@ impl Peer {
         self.readable && self.connection.wants_input()
     }
 
-    /// Whether its next command must wait until a reply was written: whoever sends no more may read no more either, and
+    /// Whether its next command must wait until a reply was written: a peer that sends no more may read no more either, and
     /// the system reports that for what is written. As beanstalkd, which writes each reply before the next command, the
-    /// server runs nothing for a peer that it knows to be gone.
+    /// server runs nothing for a peer that has been reported gone.
     pub(super) fn may_be_gone(&self) -> bool {
         self.read_closed && self.connection.backlog() > 0
     }

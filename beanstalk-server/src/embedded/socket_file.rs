@@ -1,6 +1,6 @@
 //! The file of a Unix socket: whose it is, and who may remove it.
 //!
-//! A path is taken over only where nobody listens any more, and at the end it is removed only if the file at it is still
+//! A path is taken over only where no process listens any more, and at the end it is removed only if the file at it is still
 //! the one that was made. beanstalkd takes over any socket, and removes none.
 
 use std::{
@@ -56,7 +56,7 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|there| there == self.identity) {
-            // If somebody took it away just now, that is as well.
+            // If it was removed just now, the file is gone as well.
             let _ = fs::remove_file(&self.path);
         }
     }

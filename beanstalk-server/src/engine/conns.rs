@@ -1,4 +1,4 @@
-//! The connections, as the engine knows them: what they use, watch, hold and wait for.
+//! The connections, as the engine sees them: what they use, watch, hold and wait for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,12 +1,12 @@
 //! beanstalkd's behaviour without its I/O: commands and the time go in, replies come out.
 //!
-//! An [`Engine`] has no clock, no sockets and no randomness: the same calls give the same replies. Whoever drives it
-//! repeats one rule: **after every call that changes it, take replies until there are none, then call again with the
+//! An [`Engine`] has no clock, no sockets and no randomness: the same calls give the same replies. A driver
+//! follows one rule: **after every call that changes it, take replies until there are none, then call again with the
 //! next event, or when the time of [`Engine::poll_timeout`] has come.**
 //!
 //! ```text
 //!   connect / handle_event / disconnect ──▶ ┌────────┐ ──▶ poll_reply   (to any connection: a put answers
-//!   handle_timeout                      ──▶ │ Engine │                   whoever waits for the job, too)
+//!   handle_timeout                      ──▶ │ Engine │                   the one that waits for the job, too)
 //!                                           └────────┘ ──▶ poll_timeout
 //! ```
 //!
@@ -81,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// Somebody connects. The new connection uses and watches `default`.
+    /// Adds a connection, which uses and watches `default`.
     pub fn connect(&mut self, now: Instant) -> ConnId {
         self.settle(now);
         let default = self.tubes.default_tube();
@@ -168,7 +168,7 @@ impl Engine {
         self.draining = draining;
     }
 
-    /// What the driver knows of the processor time spent, for `stats`.
+    /// Sets the processor time spent, for `stats`.
     pub fn set_cpu_time(&mut self, user: std::time::Duration, system: std::time::Duration) {
         self.counters.cpu_time = (user, system);
     }

@@ -1,6 +1,6 @@
 //! Jobs on their way between ready, delayed, reserved and buried; and who gets them.
 //!
-//! Between two calls no tube that is not paused has both a ready job and somebody who waits for it. So a job that
+//! Between two calls no tube that is not paused has both a ready job and a connection that waits for it. So a job that
 //! becomes ready can only be awaited in its own tube, and a connection that begins to wait can only be served from the
 //! tubes it watches: nothing here looks at all tubes or all connections.
 
@@ -173,7 +173,7 @@ impl Engine {
         }
     }
 
-    /// Gives the best job of a tube to the connection whose turn it is. Says whether there were both.
+    /// Gives the best job of a tube to the connection whose turn it is. Returns whether there were both.
     fn serve_one(&mut self, now: Instant, key: TubeKey) -> bool {
         let tube = self.tubes.get_mut(key);
         let Some((pri, id)) = tube.available() else { return false };
@@ -193,7 +193,7 @@ impl Engine {
         let ((pri, id), key) = best?;
         let tube = self.tubes.get_mut(key);
         tube.ready.pop_first();
-        // Nobody waits for a tube that has jobs, so the connection would have been the only one.
+        // No connection waits for a tube that has jobs, so the connection would have been the only one.
         tube.waiters.pass_through();
         self.left_ready(key, pri);
         Some(self.reserve(now, conn, id))
@@ -215,7 +215,7 @@ impl Engine {
         self.conns.schedule(conn);
     }
 
-    /// Says whether it did wait.
+    /// Returns whether it did wait.
     pub(super) fn stop_waiting(&mut self, conn: usize) -> bool {
         if self.conns.get_mut(conn).waiting.take().is_none() {
             return false;

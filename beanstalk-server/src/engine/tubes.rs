@@ -1,6 +1,6 @@
 //! The tubes, by name and in beanstalkd's order.
 //!
-//! A tube exists while somebody uses or watches it or it has jobs; `default` always does. The list of tubes is an
+//! A tube exists while a connection uses or watches it or it has jobs; `default` always does. The list of tubes is an
 //! array from which a tube is removed by moving the last one into its place, and `list-tubes` shows that.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +69,7 @@ impl Tube {
         if self.pause.is_some() { None } else { self.ready.first().copied() }
     }
 
-    /// Whether a job and somebody who waits for it have met.
+    /// Whether there is both a job and a connection that waits for it.
     pub(super) fn is_awaited(&self) -> bool {
         !self.waiters.is_empty() && self.available().is_some()
     }
@@ -107,7 +107,7 @@ impl Tubes {
         self.by_name.get(name).copied()
     }
 
-    /// The tube of this name. A new one goes at the next [`release`](Self::release), unless somebody holds it.
+    /// The tube of this name. A new one goes at the next [`release`](Self::release), unless a connection uses or watches it.
     pub(super) fn find_or_make(&mut self, name: TubeName) -> TubeKey {
         if let Some(key) = self.find(&name) {
             return key;

@@ -61,7 +61,7 @@ impl Waiters {
 mod tests {
     use super::*;
 
-    /// Takes everybody out, as a row of jobs would.
+    /// Takes all waiters out, as a row of jobs would.
     fn drain(waiters: &mut Waiters) -> Vec<usize> {
         let mut order = Vec::new();
         while let Some(waiter) = waiters.choose() {

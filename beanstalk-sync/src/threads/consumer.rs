@@ -22,7 +22,7 @@ use super::{HeldJob, wait::block_on};
 /// | dropping it as its thread panics | as [`fail`](Self::fail) |
 ///
 /// After a drop its slot connects again after a [`Backoff`](crate::Backoff), which grows while no job of the slot is
-/// finished: so a job that everybody drops does not go round without a pause.
+/// finished: so a job that every consumer drops does not go round without a pause.
 #[must_use = "a job that is dropped is given back"]
 pub struct ConsumerJob {
     job: HeldJob,

@@ -57,7 +57,7 @@ impl<T: Transport + AsFd> PollTransport for Evented<T> {
     type Error = io::Error;
 
     fn poll_read(&mut self, _: &mut Context<'_>, block: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        // Where nothing has happened since it was read out, only whoever must know asks the system.
+        // Where nothing has happened since it was read out, only a caller that must be sure asks the system.
         if block != Block::No && !self.socket.is_ready() {
             return self.socket.poll(PollFlags::POLLIN);
         }

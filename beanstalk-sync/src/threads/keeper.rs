@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 pub(super) struct Keeper {
     watched: Mutex<Watched>,
     changed: Condvar,
-    /// Whoever watches waits for as long as it takes.
+    /// The watching thread waits for as long as it takes.
     asleep: AtomicBool,
 }
 

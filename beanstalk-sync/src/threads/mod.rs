@@ -116,7 +116,7 @@ impl Runtime for Threads {
     ) -> impl Future<Output = T> + Send + 'static {
         let ended = aside(
             || wait::block_on(handler),
-            // The thread that has run it polls the task, so nobody has to be woken.
+            // The thread that has run it polls the task, so no thread has to be woken.
             |handler, _| {
                 wait::ask(|asked| asked.handler = Some(handler));
                 Ok::<_, Infallible>(())
@@ -133,7 +133,7 @@ fn not_connected(error: io::Error) -> Error {
     Error::Io { error, lost: Lost::NotSent }
 }
 
-/// The future of what this comes to, or panics with, once it was begun elsewhere: by `begin`, in the future's first poll.
+/// The future of what this returns, or panics with, once it was begun elsewhere: by `begin`, in the future's first poll.
 fn aside<T: Send + 'static, E>(
     work: impl FnOnce() -> T + Send + 'static,
     begin: impl FnOnce(Handler, &Waker) -> Result<(), E> + Send,
@@ -145,7 +145,7 @@ fn aside<T: Send + 'static, E>(
             let outcome = Arc::clone(&outcome);
             let work = move || {
                 let ended = catch_unwind(AssertUnwindSafe(work));
-                // Nobody takes it if the task waits no more.
+                // It is not taken if the task waits no more.
                 *lock(&outcome) = Some(ended);
             };
             begin(Box::new(work), cx.waker())?;

@@ -88,11 +88,11 @@ impl Task {
         self.state.load(Ordering::SeqCst) == WOKEN
     }
 
-    /// Ends the wait of whoever polls, if somebody does.
+    /// Ends the wait of the thread that polls, if one does.
     fn interrupt(&self) -> u8 {
         let before = self.state.swap(WOKEN, Ordering::SeqCst);
         if before == WAITING {
-            // It has room: whoever waits takes what is there.
+            // It has room: what waits takes what is there.
             let _rung = (&self.bell.0).write(&[0]);
         }
         before

@@ -75,7 +75,7 @@ pub(super) fn poll_until(at: Option<Instant>) -> Poll<()> {
     Poll::Pending
 }
 
-/// The socket of a stream, for whoever waits for it.
+/// The socket of a stream, for threads that wait for it.
 #[derive(Debug)]
 pub(super) struct Socket {
     fd: OwnedFd,
@@ -105,7 +105,7 @@ impl Socket {
 }
 
 impl Asked {
-    /// Waits until one of these happens, or somebody writes to the other end of this.
+    /// Waits until one of these happens, or something is written to the other end of this.
     pub(super) fn wait(mut self, bell: &UnixStream) {
         // A stream that is gone is closed, and not waited for.
         self.sockets.retain(|(socket, _)| Arc::strong_count(socket) > 1);

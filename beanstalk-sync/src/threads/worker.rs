@@ -89,7 +89,7 @@ impl HeldJob {
         self.job.is_timed_out()
     }
 
-    /// Returns whether it is held no more, because the connection broke, its time to run was over or its handler has timed out: somebody else may have it by
+    /// Returns whether it is held no more, because the connection broke, its time to run was over or its handler has timed out: another worker may have it by
     /// now, and what the handler returns changes nothing. A handler that takes long may ask, and end early.
     #[must_use]
     pub fn is_lost(&self) -> bool {

@@ -162,7 +162,7 @@ async fn main() -> Result<(), BoxError> {
     let metrics = PrometheusBuilder::new().install_recorder()?;
     let recorded = metrics.clone();
     tokio::spawn(async move {
-        // Frees what samples take while nobody scrapes.
+        // Frees what samples take while nothing scrapes.
         let mut ticks = interval(Duration::from_secs(5));
         loop {
             ticks.tick().await;

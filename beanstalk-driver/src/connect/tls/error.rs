@@ -37,7 +37,7 @@ pub(super) fn unanswered() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, TlsError::new(text, false, None))
 }
 
-/// What it means, and whether trying again would come to the same.
+/// What it means, and whether trying again would fail in the same way.
 fn describe(error: &Error) -> (String, bool) {
     match error {
         Error::InvalidCertificate(error) => (certificate(error), true),
@@ -45,7 +45,9 @@ fn describe(error: &Error) -> (String, bool) {
             ("the server does not speak TLS here; beanstalk:// is the scheme without it".into(), true)
         }
         Error::AlertReceived(alert) => of_alert(*alert),
-        Error::PeerIncompatible(why) => (format!("the server speaks no TLS that this client does: {why:?}"), true),
+        Error::PeerIncompatible(why) => {
+            (format!("the server and this client have no version or cipher of TLS in common: {why:?}"), true)
+        }
         error => (error.to_string(), false),
     }
 }
@@ -63,9 +65,9 @@ fn certificate(error: &Certificate) -> String {
                 "the server's certificate is for another name ({error}); if that is right, set TlsOptions::server_name"
             )
         }
-        // The second is what an issuer of the same name comes to.
+        // The second is that of another issuer with the same name.
         Certificate::UnknownIssuer | Certificate::BadSignature => {
-            "the server's certificate comes from nobody who is trusted here; if that is right, set TlsOptions::roots"
+            "the server's certificate is from an issuer that is not trusted here; if that is right, set TlsOptions::roots"
                 .into()
         }
         error => format!("the server's certificate is not accepted: {error}"),

@@ -20,7 +20,7 @@ use rustls::ClientConnection;
 
 use super::error;
 
-/// Whether the server's hello has come, for whoever gives a handshake up, and with it the session.
+/// Whether the server's hello has come, for a caller that gives a handshake up, and with it the session.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<AtomicBool>);
 
@@ -115,7 +115,7 @@ impl TlsSession {
         }
     }
 
-    /// Tells the peer that nothing follows. Call it again if it would block.
+    /// Announces to the peer that nothing follows. Call it again if it would block.
     ///
     /// # Errors
     ///

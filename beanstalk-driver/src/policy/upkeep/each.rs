@@ -66,7 +66,7 @@ impl Machine for Each<'_> {
     fn handle_reply(&mut self, _: Side, result: Result<Reply, Error>) {
         let handled = match self.asked.pop_front() {
             Some(Asked::Find) => self.finder.handle_reply(result),
-            // Somebody else may have been quicker.
+            // Another client may have taken it first.
             _ => found(result).map(|reply| self.done = self.done.saturating_add(reply.is_some().into())),
         };
         if let Err(error) = handled {

@@ -12,7 +12,7 @@
 //! Every line ends with one line feed. The first names the format and its version. A job is a line (id, state, priority, what is left of its
 //! delay in seconds, ttr in seconds, tube, length of the body in bytes) and behind it the body, byte for byte, and a line feed. The last
 //! line counts the jobs: without it the export is not complete. Exports may follow one another. A state is `ready`, `delayed`, `buried`, or
-//! `reserved` if somebody held the job.
+//! `reserved` if the job was held.
 
 use alloc::{format, vec::Vec};
 use core::time::Duration;

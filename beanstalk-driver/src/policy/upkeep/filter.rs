@@ -65,7 +65,7 @@ pub struct FoundJob {
     pub id: JobId,
     /// The tube it is in.
     pub tube: TubeName,
-    /// Which queue it is in, or that somebody holds it.
+    /// Which queue it is in, or that it is reserved.
     pub state: JobState,
     /// All that the server reports of it: its priority, age, ttr, time left and counts.
     pub stats: JobStats,
@@ -79,7 +79,7 @@ type Matches<'f> = Box<dyn FnMut(&FoundJob) -> bool + Send + 'f>;
 /// A function of how far it is.
 type Reports<'f> = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send + 'f>;
 
-/// Which jobs of a tube are meant: those of some queues, all of them or those that a function picks. And who hears how far it is.
+/// Which jobs of a tube are meant: those of some queues, all of them or those that a function picks. Also where progress is reported.
 ///
 /// Queues alone are a filter: `&Queue::ALL`, `&[Queue::Buried]`. Jobs of a whole queue are found by what the queue begins with, and by
 /// looking at the ids around that. To find those that a function picks, or those of a range, every id is looked at: from the first of the
@@ -105,7 +105,7 @@ pub struct JobFilter<'f> {
 }
 
 impl<'f> JobFilter<'f> {
-    /// All jobs that nobody holds.
+    /// All jobs that are not reserved.
     #[must_use]
     pub fn all() -> Self {
         Self::new(&Queue::ALL)

@@ -122,7 +122,7 @@ impl<'f> Moving<'f> {
                 };
                 self.restorer.push(source, restored);
             }
-            // Somebody else was quicker.
+            // Another client took it first.
             Ok(_) => self.held = self.held.saturating_sub(1),
             Err(error) => {
                 match &error {
@@ -178,7 +178,7 @@ impl Machine for Moving<'_> {
             Some(Asked::Reserve) => self.reserved(result),
             Some(Asked::Delete) => {
                 self.held = self.held.saturating_sub(1);
-                // Its time to run may be over, and somebody else may have it: then there are two of it.
+                // Its time to run may be over, and another worker may have it: then there are two of it.
                 if let Err(error) = found(result) {
                     self.fail(error);
                 }

@@ -6,7 +6,7 @@
 //!                                  └─ to be buried: put delayed ─▶ reserve-job ─▶ bury ─▶ done
 //! ```
 //!
-//! A job that is to be buried is put with the longest delay there is, so that nobody gets it before it is buried: `reserve-job` takes
+//! A job that is to be buried is put with the longest delay there is, so that no worker gets it before it is buried: `reserve-job` takes
 //! delayed jobs, too.
 
 use alloc::{collections::VecDeque, vec::Vec};
@@ -29,7 +29,7 @@ pub(super) struct Restored {
     pub(super) body: Vec<u8>,
 }
 
-/// What was sent for a job that somebody knows as `S`.
+/// What was sent for a job that the caller identifies by `S`.
 #[derive(Debug)]
 enum Step<S> {
     Use(TubeName),
@@ -50,7 +50,7 @@ pub(super) struct Restorer<S> {
     steps: VecDeque<Step<S>>,
     /// What the last `use` was refused with: what is put behind it is in another tube.
     misplaces: Option<(TubeName, CommandError)>,
-    /// What the last `reserve-job` came to, if it failed.
+    /// The error of the last `reserve-job`, if it failed.
     reserve_failed: Option<Error>,
 }
 
@@ -114,7 +114,7 @@ impl<S> Restorer<S> {
                 None
             }
             (Step::Put(source, Some(priority)), Ok(Reply::Inserted(id))) => {
-                // In one go: between the two nobody else gets a turn.
+                // In one go: between the two no other client gets a turn.
                 self.urgent.push_back((Step::ReserveJob, Command::ReserveJob { id }));
                 self.urgent.push_back((Step::Bury(source, id), Command::Bury { id, priority }));
                 None
@@ -130,7 +130,7 @@ impl<S> Restorer<S> {
             }
             (Step::Bury(source, id), result) => match self.reserve_failed.take() {
                 None => Some((source, result.map(drop))),
-                // Somebody has taken it already, and may do with it what they want.
+                // Another client has taken it already, and may do with it what it wants.
                 Some(error) if error.command_error() == Some(CommandError::NotFound) => Some((source, Ok(()))),
                 Some(error) => {
                     self.urgent.push_back((Step::Delete(source, error), Command::Delete { id }));

@@ -1,5 +1,5 @@
 //! Which slots may reserve, and whose job may begin, where that is not for each to decide alone: as there is a limit for all servers
-//! together, or as nobody may be waiting for a job.
+//! together, or as there may be no caller that waits for a job.
 //!
 //! ```text
 //!   Free ── Go ──▶ Asking ── RESERVED ──▶ Holding ── Go ──▶ Running ── the handler has ended ──▶ Free
@@ -23,7 +23,7 @@ use beanstalk_proto::Instant;
 /// How long one server may take to answer before the next is asked for the same job.
 const HEDGE: Duration = Duration::from_millis(20);
 
-/// How long a job that nobody waits for is kept.
+/// How long a job is kept without a caller that waits for one.
 const KEEP: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +101,8 @@ impl Server {
 }
 
 impl Demand {
-    /// At most `limit` handlers run at a time, if there is a limit. If `awaited`, jobs are wanted only while somebody waits for them,
-    /// which nobody does yet.
+    /// At most `limit` handlers run at a time, if there is a limit. If `awaited`, jobs are wanted only while a caller waits for one,
+    /// which none does yet.
     #[must_use]
     pub fn new(limit: Option<usize>, awaited: bool) -> Self {
         Self {
@@ -164,7 +164,7 @@ impl Demand {
         room.min(awaited)
     }
 
-    /// How many jobs are wanted that nobody holds.
+    /// How many jobs are wanted beyond those that are held.
     fn missing(&self) -> usize {
         self.wanted().saturating_sub(self.total.holding)
     }

@@ -1,4 +1,4 @@
-//! What happens to a worker that somebody may want to hear of.
+//! What a worker reports.
 
 use alloc::string::String;
 use core::{fmt, time::Duration};
@@ -33,7 +33,7 @@ pub enum WorkerEvent {
         /// What happened.
         event: JobEvent,
     },
-    /// A slot ended although nobody had it stop: its task or thread panicked, or was dropped. Its job is given back, and
+    /// A slot ended without having been stopped: its task or thread panicked, or was dropped. Its job is given back, and
     /// there is no other slot in its place. Nothing that a handler does brings this about.
     SlotEnded {
         /// The server.
@@ -110,7 +110,7 @@ pub enum JobEvent {
         /// Its id there.
         id: JobId,
     },
-    /// What its handler comes to changes nothing: the connection broke, or its time to run was over.
+    /// The job is lost, so what its handler returns changes nothing: the connection broke, or its time to run was over.
     Lost,
     /// It was given back: it was held when the time of a shutdown was over, it was beyond what was wanted, or its owner has dropped it.
     Returned,
@@ -160,7 +160,7 @@ impl fmt::Display for WorkerEvent {
             Self::SlotEnded { server, slot } => {
                 write!(
                     f,
-                    "{server}, slot {slot}: ended, and nobody had it stop: its thread or task panicked or was dropped"
+                    "{server}, slot {slot}: ended without having been stopped: its thread or task panicked or was dropped"
                 )
             }
         }
@@ -225,7 +225,7 @@ pub struct Presence {
     refused: bool,
 }
 
-/// What [`Presence`] has to know of one slot.
+/// What [`Presence`] remembers of one slot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SlotPresence {
     losses: u64,

@@ -44,11 +44,11 @@ pub(super) enum Run {
     Finished(Finished),
 }
 
-/// What its handler came to.
+/// Its handler's outcome.
 #[derive(Clone, Debug)]
 pub(super) struct Finished {
     verdict: Verdict,
-    /// The verdict is on a job that nobody here could read.
+    /// The verdict is on a job whose body was over a limit.
     too_big: bool,
     /// The job failed as its body is malformed, and is not tried again.
     malformed: bool,
@@ -112,13 +112,13 @@ pub(super) struct Failures {
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     id: JobId,
-    /// Tells it from others, if it is to be taken back.
+    /// Identifies it, if it is to be taken back.
     claim: Option<Claim>,
     reclaim: Reclaim,
     pub(super) hold: Hold,
     pub(super) run: Run,
     pub(super) heartbeat: Heartbeat,
-    /// What finishing it needs to know.
+    /// What finishing it depends on.
     facts: Option<Box<JobStats>>,
 }
 
@@ -201,7 +201,7 @@ impl Held {
         may
     }
 
-    /// What came of a command that is to take it back.
+    /// Takes the result of a command that is to take it back.
     pub(super) fn handle_reclaim(&mut self, result: Result<Reply, Error>, now: Instant) -> Result<Reclaimed, Error> {
         let Some(claim) = &self.claim else { return Ok(Reclaimed::Gone) };
         let reclaimed = self.reclaim.handle_reply(claim, result)?;

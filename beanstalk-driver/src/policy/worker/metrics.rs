@@ -28,7 +28,7 @@ pub struct Metrics {
     pub buried_out_of_memory: u64,
     /// Jobs that were moved to the tube for dead letters.
     pub moved: u64,
-    /// Jobs whose verdict was not carried out, as far as the slot knows: the connection broke, the ttr ran out, or the reply
+    /// Jobs whose verdict was not carried out, as far as the slot could see: the connection broke, the ttr ran out, or the reply
     /// to the verdict did not come before the deadline of a shutdown.
     pub lost: u64,
     /// Jobs given back by closing the connection: held at the deadline of a shutdown, beyond what was wanted, or dropped by their owner.

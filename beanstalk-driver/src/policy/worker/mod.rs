@@ -12,7 +12,7 @@
 //!   shutdown: Stop at once when idle, else when the verdict is carried out, and at the deadline in any case
 //! ```
 //!
-//! Whoever drives it repeats one rule: **after every `handle_`, and whenever a time has come that
+//! A driver follows one rule: **after every `handle_`, and whenever a time has come that
 //! [`Action::Wait`] named, carry out [`Worker::poll_action`] until it is `Wait` again.** A command is outstanding at most
 //! one at a time, so a heartbeat never crosses another command; the handler runs beside all of this. The one exception:
 //! what finishes a job goes out together with the next reserve, unless the slot is to stop. The server reads them in this
@@ -32,8 +32,8 @@
 //!
 //! # When the connection breaks
 //!
-//! The server makes the job ready again, so somebody else may get it: the job is lost to this slot, whatever its handler
-//! comes to. With [`WorkerConfig::reclaim`] the slot first tries to take it back, by the rules of [`Reclaim`](super::Reclaim). It
+//! The server makes the job ready again, so another worker may get it: the job is lost to this slot, whatever its handler
+//! returns. With [`WorkerConfig::reclaim`] the slot first tries to take it back, by the rules of [`Reclaim`](super::Reclaim). It
 //! does not once the verdict was sent: that may have been carried out, and a job released twice would count two failures
 //! for one.
 
@@ -216,7 +216,7 @@ impl Worker {
 
     /// The connection could not be made, or broke while no reply was awaited.
     pub fn handle_disconnected(&mut self, error: &Error, now: Instant) {
-        // Whoever breaks off what is under way at the deadline does so for the sake of the deadline.
+        // What is under way at the deadline is broken off for the sake of the deadline.
         if self.is_past_deadline(now) {
             return self.stop();
         }
@@ -342,7 +342,7 @@ impl Worker {
         Metrics { reconnects: self.session.connections().saturating_sub(1), ..self.metrics }
     }
 
-    /// What it would have done if it had to stop now: what is in hand is returned or lost. For whoever can't wait until a slot
+    /// Returns the metrics as if it had to stop now: what is in hand is returned or lost. For callers that cannot wait until a slot
     /// has stopped.
     #[must_use]
     pub fn metrics_if_stopped(&self) -> Metrics {

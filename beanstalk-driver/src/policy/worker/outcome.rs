@@ -21,7 +21,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// [`Verdict::RetryAfter`], said in seconds or as a [`Duration`](core::time::Duration).
+    /// Returns [`Verdict::RetryAfter`], from seconds or a [`Duration`](core::time::Duration).
     ///
     /// ```
     /// use beanstalk_driver::policy::Verdict;
@@ -38,7 +38,7 @@ impl Verdict {
     }
 }
 
-/// What a handler came to.
+/// How a handler ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A verdict on its job.

@@ -17,7 +17,7 @@ use beanstalk_proto::{CommandError, Error, Instant, Lost, Reply, Subject, stats:
 const PACE: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// What came of [`Action::Send`](super::Action::Send).
+    /// Takes the result of [`Action::Send`](super::Action::Send).
     pub fn handle_reply(&mut self, result: Result<Reply, Error>, now: Instant) {
         if result.is_err() && self.is_past_deadline(now) {
             return self.stop();
@@ -34,7 +34,7 @@ impl Worker {
                 }
             }
             Ok(reply) => self.answered(awaited, reply, now),
-            // The job is held, and nobody here can read it.
+            // The job is held, and its body was over a limit.
             Err(Error::ReplyTooBig { id: Some(id), bytes, limit, .. }) if awaited == Awaited::Reserve => {
                 self.hold(Held::unreadable(id, now));
                 self.happened(id, JobEvent::TooBig { bytes, limit });
@@ -104,7 +104,7 @@ impl Worker {
             match &mut self.held {
                 // A server short of memory may have some again before the ttr is over.
                 Some(held) if is_beat(held) => return held.heartbeat.handle_refused(now),
-                // It is held, and can neither be kept, begun nor finished: closing gives it to somebody who may have more luck.
+                // It is held, and can neither be kept, begun nor finished: closing gives it to another worker, which may have more luck.
                 _ => self.lose_job(),
             }
         }

@@ -1,13 +1,13 @@
 //! The guide's pages as tests: every block of Rust in them is compiled, and run unless it is marked `no_run`.
 //!
-//! A page is a line here and a line in `src/SUMMARY.md`; a test compares the two.
+//! A page is a line here and a line in `src/SUMMARY.md`; a test compares the two. `build.rs` gives each program in a page its bound.
 
 #[cfg(any(test, doctest))]
 macro_rules! pages {
     ($($page:ident $file:literal)*) => {
         $(
             #[cfg(doctest)]
-            #[doc = include_str!(concat!("src/", $file))]
+            #[doc = include_str!(concat!(env!("OUT_DIR"), "/", $file))]
             mod $page {}
         )*
 
@@ -18,7 +18,7 @@ macro_rules! pages {
 
 /// The page that a stranger sees first.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/README.md"))]
 mod readme {}
 
 #[cfg(any(test, doctest))]
@@ -28,6 +28,8 @@ pages! {
     how_beanstalkd_thinks "how-beanstalkd-thinks.md"
     producers "producers.md"
     workers "workers.md"
+    by_hand "by-hand.md"
+    tower "tower.md"
     typed_jobs "typed-jobs.md"
     servers "servers.md"
     tls "tls.md"

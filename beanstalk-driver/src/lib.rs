@@ -129,6 +129,8 @@ mod runtime;
 mod session;
 #[cfg(feature = "std")]
 mod shared;
+#[cfg(feature = "std")]
+mod sync;
 mod upkeep;
 #[cfg(feature = "std")]
 mod worker;

@@ -19,10 +19,7 @@ use core::{
     pin::Pin,
     task::{Context, Poll},
 };
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use crate::connect::{ConnectOptions, Route};
 use crate::driver::{Driver, PollTransport};
@@ -137,9 +134,4 @@ impl Alarm {
         }
         polled
     }
-}
-
-/// What is behind the locks here is whole after every step, so that a panic elsewhere does not spoil it.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,13 +12,13 @@ use core::{
     task::{Poll, Waker},
     time::Duration,
 };
-use std::sync::Mutex;
 
 use crate::{
     connect::{ConnectOptions, Route},
     policy::{Next, Pick, ServerId, Servers, SharedConfig, Waiting},
-    runtime::{Alarm, Runtime, lock},
+    runtime::{Alarm, Runtime},
     shared::{SharedClient, copy_of},
+    sync::{Mutex, lock},
 };
 use beanstalk_proto::{Error, Instant, ListTubeUsed, Lost};
 

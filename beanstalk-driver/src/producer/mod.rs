@@ -15,7 +15,8 @@ mod links;
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
-use crate::runtime::{Runtime, lock};
+use crate::runtime::Runtime;
+use crate::sync::lock;
 use crate::{
     connect::{ConnectOptions, Route},
     policy::{Backoff, Next, Placed, ServerId, Servers, SharedConfig},

@@ -23,6 +23,8 @@
 mod call;
 mod driver;
 mod line;
+#[cfg(all(test, schedules))]
+mod schedules;
 mod sharing;
 mod state;
 

@@ -11,7 +11,7 @@ use core::{
     fmt, mem,
     task::{Poll, Waker},
 };
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use super::line::Line;
 use crate::{
@@ -19,7 +19,8 @@ use crate::{
     driver::{Driver, PollTransport},
     observe,
     policy::{self, Event, Tubes},
-    runtime::{Runtime, lock},
+    runtime::Runtime,
+    sync::{Mutex, lock, lock_or_mend},
 };
 use beanstalk_proto::{
     CommandError, Error, Expect, Instant, Lost, Reply, Request, TlsError, TubeName, Use,
@@ -79,13 +80,8 @@ impl<R: Runtime> Inner<R> {
 
     /// Does something under the lock, and wakes whom it concerns when the lock is free again.
     pub(super) fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
-        let mut state = self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
-            // A request panicked while it wrote itself: half of it may be queued.
-            let mut state = poisoned.into_inner();
-            state.link.connection.abort();
-            self.state.clear_poison();
-            state
-        });
+        // Somebody's request panicked while it wrote itself: half of it may be queued.
+        let mut state = lock_or_mend(&self.state, |state| state.link.connection.abort());
         let result = act(&mut state);
         let woken = mem::take(&mut state.woken);
         drop(state);

@@ -8,10 +8,9 @@ use core::{
     mem,
     task::{Context, Poll, Waker},
 };
-use std::sync::Mutex;
 
 use super::hand::ConsumerJob;
-use crate::runtime::lock;
+use crate::sync::{Mutex, lock};
 
 #[derive(Default)]
 pub(super) struct Calls(Mutex<State>);

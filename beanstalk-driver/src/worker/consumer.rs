@@ -13,12 +13,12 @@ use core::{
     task::{Context, Poll},
     time::Duration,
 };
-use std::sync::Mutex;
 
 use super::{Worker, WorkerBuilder, WorkerHandle, hand::ConsumerJob, handlers::Handlers, state::SharedState};
 use crate::{
     policy::Metrics,
-    runtime::{Alarm, Runtime, lock},
+    runtime::{Alarm, Runtime},
+    sync::{Mutex, lock},
 };
 
 /// Takes jobs from one server or several, one by one, as [`Consumer::next`] is called.

@@ -8,7 +8,7 @@ use core::{
     ops::Deref,
     task::{Poll, Waker},
 };
-use std::{sync::Mutex, thread};
+use std::thread;
 
 use super::{
     handler::{BoxError, GivenBack, HandlerError, HandlerPanicked},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     policy::{JobEvent, Verdict},
-    runtime::lock,
+    sync::{Mutex, lock},
 };
 use beanstalk_proto::{Argument, Error, JobId, Lost, ReleaseOutcome, Seconds};
 

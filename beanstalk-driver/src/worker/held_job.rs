@@ -10,10 +10,12 @@ use core::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
-use std::sync::Mutex;
 
 use super::slot_state::SlotState;
-use crate::{connect::Endpoint, runtime::lock};
+use crate::{
+    connect::Endpoint,
+    sync::{Mutex, lock},
+};
 use beanstalk_proto::{Error, Job, Priority, TubeName, stats::JobStats};
 
 /// What a handler asks of its slot: the job's statistics.

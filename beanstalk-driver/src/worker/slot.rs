@@ -32,7 +32,8 @@ use crate::{
     driver::Driver,
     observe::SlotObserver,
     policy::{Action, Foreign, Outcome, Tubes, Verdict, Worker, WorkerEvent, describe_chain, guarded},
-    runtime::{Alarm, Boxed, HandlerKind, Runtime, lock},
+    runtime::{Alarm, Boxed, HandlerKind, Runtime},
+    sync::lock,
 };
 use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
 

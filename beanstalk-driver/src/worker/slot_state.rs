@@ -5,9 +5,8 @@ use core::{
     sync::atomic::{AtomicUsize, Ordering},
     task::Waker,
 };
-use std::sync::Mutex;
 
-use crate::runtime::lock;
+use crate::sync::{Mutex, lock};
 use crate::{
     connect::{Endpoint, Route},
     policy::{Event, Metrics, Presence, SlotPresence},

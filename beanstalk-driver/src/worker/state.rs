@@ -6,14 +6,14 @@ use core::{
     task::Waker,
     time::Duration,
 };
-use std::sync::Mutex;
 
 use super::{
     calls::Calls,
     handler::OnFailure,
     slot_state::{ServerState, SlotState},
 };
-use crate::runtime::{Runtime, lock};
+use crate::runtime::Runtime;
+use crate::sync::{Mutex, lock};
 use crate::{
     connect::{ConnectOptions, Endpoint, Route},
     observe,

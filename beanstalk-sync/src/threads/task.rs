@@ -119,7 +119,8 @@ impl Task {
         let waker = Waker::from(Arc::clone(self));
         let mut moving = lock(&self.moving);
         loop {
-            self.state.store(POLLED, Ordering::SeqCst);
+            // Taken, not overwritten: what was done before the task was woken has to be seen by this poll.
+            self.state.swap(POLLED, Ordering::SeqCst);
             // Looked at after that, or the end of a handler would come unnoticed in between.
             if self.run() != run {
                 return None;

@@ -83,6 +83,65 @@ macro_rules! bindings {
             }
 
             #[test]
+            fn a_job_whose_priority_is_not_known_is_not_moved() {
+                let _bound = watchdog::bound();
+                <$peer>::block_on(async {
+                    let script = Script::play(|remote| {
+                        loop {
+                            let line = remote.line()?;
+                            remote.say(match line.split(' ').next() {
+                                Some("list-tube-used" | "use") => "USING t\r\n",
+                                Some("peek-ready") => "FOUND 7 1\r\nx\r\n",
+                                Some("stats-job") if line == "stats-job 7" => {
+                                    "OK 38\r\n---\nid: 7\ntube: t\nstate: ready\nttr: 5\n\r\n"
+                                }
+                                Some("reserve-job") => "RESERVED 7 1\r\nx\r\n",
+                                _ => "NOT_FOUND\r\n",
+                            })?;
+                        }
+                    });
+                    let server = Server::start(Backend::Embedded, Options::default());
+                    let mut from = Client::connect(script.address())$(.$await)?.unwrap();
+                    let mut to = Client::connect(server.address())$(.$await)?.unwrap();
+                    let error = move_jobs(&mut from, "t", &mut to, "u", JobFilter::all())$(.$await)?.unwrap_err();
+                    assert_eq!(error.to_string(), "stats-job 7: there is no pri");
+                    assert_eq!(to.stats()$(.$await)?.unwrap().cmd_put, Some(0));
+                });
+            }
+
+            #[test]
+            fn a_job_that_cannot_be_deleted_where_it_was_is_given_back_as_it_was() {
+                let _bound = watchdog::bound();
+                <$peer>::block_on(async {
+                    let (tell, told) = std::sync::mpsc::channel();
+                    let script = Script::play(move |remote| {
+                        loop {
+                            let line = remote.line()?;
+                            remote.say(match &*line {
+                                "list-tube-used" | "use t" => "USING t\r\n",
+                                "peek-buried" | "peek 7" => "FOUND 7 1\r\nx\r\n",
+                                "stats-job 7" => "OK 46\r\n---\nid: 7\ntube: t\nstate: buried\npri: 3\nttr: 5\n\r\n",
+                                "reserve-job 7" => "RESERVED 7 1\r\nx\r\n",
+                                "delete 7" => "OUT_OF_MEMORY\r\n",
+                                "bury 7 3" => {
+                                    let _ = tell.send(());
+                                    "BURIED\r\n"
+                                }
+                                _ => "NOT_FOUND\r\n",
+                            })?;
+                        }
+                    });
+                    let server = Server::start(Backend::Embedded, Options::default());
+                    let mut from = Client::connect(script.address())$(.$await)?.unwrap();
+                    let mut to = Client::connect(server.address())$(.$await)?.unwrap();
+                    let error = move_jobs(&mut from, "t", &mut to, "u", JobFilter::all())$(.$await)?.unwrap_err();
+                    assert!(error.to_string().starts_with("delete 7: OUT_OF_MEMORY"), "{error}");
+                    assert!(told.try_recv().is_ok(), "it is buried again");
+                    assert!(to.stats()$(.$await)?.unwrap().current_jobs_buried > Some(0), "and there, too");
+                });
+            }
+
+            #[test]
             fn a_scan_of_the_last_ids_there_are_knows_how_many_are_ahead() {
                 <$peer>::block_on(async {
                     let server = Server::start(Backend::Embedded, Options::default());

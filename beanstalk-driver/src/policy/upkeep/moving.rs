@@ -15,7 +15,10 @@ use super::{
     Finder, FoundJob, Machine, Progress, Queue, Side, found,
     restore::{Restored, Restorer},
 };
-use beanstalk_proto::{Command, Error, JobId, Reply, TubeName, stats::JobStats};
+use beanstalk_proto::{
+    Command, Error, JobId, Reply, Subject, TubeName,
+    stats::{JobStats, StatsError},
+};
 
 /// How many jobs are held at once: so many may be in both tubes if it is broken off.
 const HELD: usize = 64;
@@ -26,7 +29,8 @@ const BYTES: usize = 16 * 1024 * 1024;
 enum Asked {
     Find,
     Reserve,
-    Delete,
+    /// With what gives it back.
+    Delete(Command),
     GiveBack,
 }
 
@@ -146,6 +150,10 @@ impl Machine for Moving<'_> {
             None if self.stopped || self.failed.is_some() => return None,
             None => match (self.held < HELD).then(|| self.finder.take()).flatten() {
                 Some(job) => {
+                    if let Err(error) = check(&job) {
+                        self.fail(error);
+                        return None;
+                    }
                     self.held = self.held.saturating_add(1);
                     let id = job.id;
                     self.reserving.push_back(job);
@@ -164,7 +172,7 @@ impl Machine for Moving<'_> {
                 Some((source, Ok(()))) => {
                     self.moved = self.moved.saturating_add(1);
                     self.bytes = self.bytes.saturating_sub(source.bytes);
-                    self.ends.push_back((Asked::Delete, Command::Delete { id: source.id }));
+                    self.ends.push_back((Asked::Delete(source.give_back), Command::Delete { id: source.id }));
                 }
                 Some((source, Err(error))) => {
                     self.give_back(source);
@@ -176,13 +184,15 @@ impl Machine for Moving<'_> {
         }
         match self.asked.pop_front() {
             Some(Asked::Reserve) => self.reserved(result),
-            Some(Asked::Delete) => {
-                self.held = self.held.saturating_sub(1);
+            Some(Asked::Delete(give_back)) => match found(result) {
                 // Its time to run may be over, and another worker may have it: then there are two of it.
-                if let Err(error) = found(result) {
+                Ok(_) => self.held = self.held.saturating_sub(1),
+                // So there are now, but this one is as it was.
+                Err(error) => {
+                    self.ends.push_back((Asked::GiveBack, give_back));
                     self.fail(error);
                 }
-            }
+            },
             // What the move has failed with is the better reason.
             Some(Asked::GiveBack) => self.held = self.held.saturating_sub(1),
             Some(Asked::Find) | None => {
@@ -196,6 +206,17 @@ impl Machine for Moving<'_> {
     fn takes(&self, side: Side) -> bool {
         side == Side::To || self.bytes <= BYTES || self.restorer.is_idle()
     }
+}
+
+/// Whether all is known that has to survive.
+fn check(job: &FoundJob) -> Result<(), Error> {
+    let key = match (job.stats.pri, job.stats.ttr) {
+        (Some(_), Some(_)) => return Ok(()),
+        (None, _) => "pri",
+        (_, None) => "ttr",
+    };
+    let (subject, error) = (Subject::Job(job.id), StatsError::Missing { key });
+    Err(Error::Stats { command: "stats-job", subject, error: error.into() })
 }
 
 /// Puts a job back into the queue where it was.

@@ -128,11 +128,12 @@ impl<S> Restorer<S> {
                 self.reserve_failed = result.err().filter(|error| !matches!(error, Error::ReplyTooBig { .. }));
                 None
             }
-            (Step::Bury(source, id), result) => match self.reserve_failed.take() {
-                None => Some((source, result.map(drop))),
+            (Step::Bury(source, id), result) => match (self.reserve_failed.take(), result) {
                 // Another client has taken it already, and may do with it what it wants.
-                Some(error) if error.command_error() == Some(CommandError::NotFound) => Some((source, Ok(()))),
-                Some(error) => {
+                (Some(error), _) if error.command_error() == Some(CommandError::NotFound) => Some((source, Ok(()))),
+                (None, Err(error)) if error.command_error().is_none() => Some((source, Err(error))),
+                (None, Ok(_)) => Some((source, Ok(()))),
+                (Some(error), _) | (None, Err(error)) => {
                     self.urgent.push_back((Step::Delete(source, error), Command::Delete { id }));
                     None
                 }
@@ -191,6 +192,27 @@ mod tests {
         assert_eq!(restorer.next_command(), Some(Command::Delete { id: JobId(5) }));
         let (failed, error) = restorer.handle_reply(Ok(Reply::Deleted)).expect("a result");
         assert_eq!((failed, error.unwrap_err().command_error()), ('a', Some(CommandError::BadFormat)));
+        assert!(restorer.is_idle());
+    }
+
+    #[test]
+    fn a_job_that_the_server_does_not_bury_is_not_left_behind() {
+        let mut restorer = Restorer::new();
+        restorer.push('a', job("t", true));
+        for _ in 0..2 {
+            assert!(restorer.next_command().is_some());
+        }
+        assert!(restorer.handle_reply(Ok(Reply::Using(TubeName::new("t").expect("a tube name")))).is_none());
+        assert!(restorer.handle_reply(Ok(Reply::Inserted(JobId(5)))).is_none());
+        for _ in 0..2 {
+            assert!(restorer.next_command().is_some());
+        }
+        let held = beanstalk_proto::Job { id: JobId(5), body: Vec::new() };
+        assert!(restorer.handle_reply(Ok(Reply::Reserved(held))).is_none());
+        assert!(restorer.handle_reply(refused("bury", CommandError::OutOfMemory)).is_none());
+        assert_eq!(restorer.next_command(), Some(Command::Delete { id: JobId(5) }));
+        let (failed, error) = restorer.handle_reply(Ok(Reply::Deleted)).expect("a result");
+        assert_eq!((failed, error.unwrap_err().command_error()), ('a', Some(CommandError::OutOfMemory)));
         assert!(restorer.is_idle());
     }
 }

@@ -18,7 +18,8 @@ use crate::{
 };
 use beanstalk_proto::{
     Argument, Bury, CommandError, Delete, Error, Instant, Job, Lost, Priority, Release, ReleaseOutcome, Request,
-    Seconds, StatsJob, Subject, Touch, TubeName, stats::JobStats,
+    Seconds, StatsJob, Subject, Touch, TubeName,
+    stats::{JobStats, StatsError},
 };
 
 /// A job that a [`Session`] has reserved. Each method takes the session; [`JobHandle`](super::JobHandle) holds both, and documents them.
@@ -146,7 +147,10 @@ impl ReservedJob {
     }
 
     async fn priority<R: Runtime>(&mut self, session: &mut Session<R>) -> Result<Priority, Error> {
-        self.known(session).await.map(|stats| stats.pri.unwrap_or_default())
+        let subject = Subject::Job(self.job.id);
+        let pri = self.known(session).await?.pri;
+        let error = StatsError::Missing { key: "pri" };
+        pri.ok_or_else(|| Error::Stats { command: "stats-job", subject, error: error.into() })
     }
 
     /// What does not change about it while it is held, asked for once.

@@ -125,6 +125,8 @@ pub enum Use {
     Reclaim,
     /// Deletes it.
     Delete,
+    /// Buries it with the priority that it has.
+    Bury,
 }
 
 /// Puts jobs on several servers: gives the result of one put after the other until the function has enough.
@@ -304,6 +306,7 @@ impl<R: Adapter> Binding for Async<R> {
                     job.reclaim().await
                 }
                 Use::Delete => job.delete().await,
+                Use::Bury => job.bury().await,
             }
         })
     }
@@ -427,6 +430,7 @@ impl Binding for Blocking {
                 job.reclaim()
             }
             Use::Delete => job.delete(),
+            Use::Bury => job.bury(),
         }
     }
 

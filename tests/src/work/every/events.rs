@@ -194,11 +194,18 @@ pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itsel
 }
 
 pub(super) fn statistics_that_cannot_be_decoded_are_reported_and_finish_no_job<B: Binding>() {
+    // Or that are, and do not show the priority that a job has to keep.
+    for stats in ["OK 14\r\n---\npri: high\n\r\n", "OK 10\r\n---\nid: 1\n\r\n"] {
+        no_job_is_finished::<B>(stats);
+    }
+}
+
+fn no_job_is_finished<B: Binding>(stats: &'static str) {
     let (is_first, finishes) = (AtomicBool::new(true), Arc::new(AtomicBool::new(false)));
     let finished = Arc::clone(&finishes);
     let server = Answering::start(move |line| match line.split(' ').next() {
         Some("reserve-with-timeout") => is_first.swap(false, Relaxed).then(|| "RESERVED 1 1\r\nx\r\n".to_string()),
-        Some("stats-job") => Some("OK 14\r\n---\npri: high\n\r\n".to_string()),
+        Some("stats-job") => Some(stats.to_string()),
         Some("release" | "bury" | "delete") => {
             finished.store(true, Relaxed);
             None

@@ -144,6 +144,17 @@ pub(super) fn a_job_to_be_tried_later_has_not_failed_and_a_kick_grants_a_full_se
     worker.stop(LONG);
 }
 
+pub(super) fn a_handle_buries_no_job_whose_priority_is_not_known<B: Binding>() {
+    let server = Answering::start(|line| match line.split(' ').next() {
+        Some("reserve-with-timeout") => Some("RESERVED 7 1\r\nx\r\n".to_string()),
+        Some("stats-job") => Some("OK 10\r\n---\nid: 7\n\r\n".to_string()),
+        Some("bury") => Some("BURIED\r\n".to_string()),
+        _ => obliging(line),
+    });
+    let error = B::with_job(&server.address, &mut || {}, Use::Bury).unwrap_err();
+    assert_eq!(error.to_string(), "stats-job 7: there is no pri");
+}
+
 pub(super) fn a_job_is_finished_and_the_next_reserved_in_one_write<B: Binding>() {
     // It answers a delete only once it has read the reserve behind it.
     let reserves = AtomicU64::new(0);

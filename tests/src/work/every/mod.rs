@@ -138,6 +138,7 @@ scenarios! {
         stories::what_a_handler_asks_to_be_tried_later_is_no_failure_of_its_job
         stories::a_job_whose_handlers_take_too_long_is_tried_again_after_its_delays_and_buried
         stories::a_job_that_has_failed_for_good_is_ready_among_the_dead_letters
+        jobs::a_handle_buries_no_job_whose_priority_is_not_known
         jobs::a_job_is_finished_and_the_next_reserved_in_one_write
         tubes::a_tube_without_a_handler_or_with_two_is_refused_by_the_builder
         sessions::deadline_soon_neither_ends_a_loop_nor_makes_it_spin

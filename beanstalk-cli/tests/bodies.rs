@@ -161,3 +161,26 @@ fn what_a_server_sends_does_nothing_to_a_terminal() {
         assert!(!text.contains(|c: char| is_control(c) && !matches!(c, '\n' | '\t')), "{form}: {text:?}");
     }
 }
+
+#[test]
+fn a_job_whose_priority_is_not_known_keeps_it() {
+    let _bound = beanstalk_watchdog::bound();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let endpoint = listener.local_addr().expect("an address").to_string();
+    let (says, said) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("it connects");
+        for line in BufReader::new(stream.try_clone().expect("a socket")).lines().map_while(Result::ok) {
+            let answer = match line.split(' ').next() {
+                Some("stats-job") => "OUT_OF_MEMORY\r\n",
+                Some("reserve-job") => "RESERVED 7 1\r\nx\r\n",
+                _ => "BURIED\r\n",
+            };
+            let _ = (says.send(line), stream.write_all(answer.as_bytes()));
+        }
+    });
+    let mut command = support::beanstalk(&["bury", "7"]);
+    command.env("BEANSTALK_URL", &endpoint).stderr(Stdio::null());
+    assert_eq!(output(command, b"").1, 3);
+    assert_eq!(said.iter().collect::<Vec<_>>(), ["stats-job 7"]);
+}

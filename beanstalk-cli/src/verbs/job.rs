@@ -2,13 +2,13 @@
 //!
 //! The server lets only the connection that holds a job release, bury or touch it. So these reserve it first, by its id.
 
-use beanstalk_sync::{Client, JobId, Priority, Request, Seconds};
+use beanstalk_sync::{Client, CommandError, JobId, Priority, Request, Seconds, stats::JobStats};
 use clap::Args;
 
 use super::{Ids, each};
 use crate::{
     app::App,
-    exit::{Exit, Outcome},
+    exit::{Exit, Failure, Outcome},
     options::parse_seconds,
     output::{Printer, Row},
     report::Tally,
@@ -167,14 +167,27 @@ fn reserve(
     tally: &mut Tally<'_>,
 ) -> Outcome<Vec<(JobId, Priority)>> {
     let stats = client.call_all(ids.iter().map(|id| beanstalk_sync::StatsJob::new(*id))).collect::<Vec<_>>();
-    let mut results = client.call_all(ids.iter().map(|id| beanstalk_sync::ReserveJob::new(*id)));
-    let mut held = Vec::new();
+    let mut known = Vec::new();
     for (id, stats) in ids.iter().zip(stats) {
-        match results.next() {
-            Some(Ok(_)) => {
-                let own = stats.ok().and_then(|stats| stats.pri).unwrap_or_default();
-                held.push((*id, priority.map_or(own, Priority)));
+        match (stats, priority) {
+            (_, Some(given)) => known.push((*id, Priority(given))),
+            (Ok(JobStats { pri: Some(own), .. }), None) => known.push((*id, own)),
+            // What it is reserved with shows that better.
+            (Err(error), None) if error.command_error() == Some(CommandError::NotFound) => {
+                known.push((*id, Priority::default()));
             }
+            (Err(error), None) if super::stop(&error) => return Err(error.into()),
+            (Err(error), None) => tally.failed(error.into()),
+            (Ok(_), None) => {
+                tally.failed(Failure::new(Exit::Refused, format!("the server does not show the priority of job {id}")));
+            }
+        }
+    }
+    let mut results = client.call_all(known.iter().map(|(id, _)| beanstalk_sync::ReserveJob::new(*id)));
+    let mut held = Vec::new();
+    for (id, priority) in &known {
+        match results.next() {
+            Some(Ok(_)) => held.push((*id, *priority)),
             Some(Err(error)) if super::stop(&error) => return Err(error.into()),
             Some(Err(error)) => tally.failed(error.into()),
             None => break,

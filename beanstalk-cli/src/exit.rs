@@ -3,7 +3,7 @@
 use std::{error, fmt, io, iter, process::ExitCode};
 
 use beanstalk_sync::{
-    ArgumentError, CommandError, Error,
+    ArgumentError, CommandError, ConnectError, Error, GreetingError,
     rustls::{self, AlertDescription, CertificateError},
 };
 
@@ -113,11 +113,11 @@ impl From<ArgumentError> for Failure {
 }
 
 fn text_of(error: &Error) -> String {
-    match error {
-        Error::Greeting(refused) => {
+    match GreetingError::of(error) {
+        Some(refused) => {
             format!("connect {}: the server answered {} to {}", refused.node, refused.answer, refused.command)
         }
-        error => {
+        None => {
             let mut text = error.to_string();
             // What a program would do about it: our options are given as help.
             if let Some(end) =
@@ -135,7 +135,8 @@ fn exit_of(error: &Error) -> Exit {
         Error::Argument(_) => Exit::Usage,
         Error::Command { error: CommandError::NotFound, .. } => Exit::NotFound,
         Error::Command { .. } | Error::Buried(_) | Error::ReplyTooBig { .. } | Error::Stats { .. } => Exit::Refused,
-        Error::Greeting(_) | Error::UseRefused { .. } | Error::NotHeld { .. } => Exit::Refused,
+        Error::UseRefused { .. } | Error::NotHeld { .. } => Exit::Refused,
+        error if GreetingError::of(error).is_some() => Exit::Refused,
         _ => Exit::Unreachable,
     }
 }
@@ -147,9 +148,8 @@ fn tls(error: &Error) -> Option<&rustls::Error> {
             .find_map(<dyn error::Error>::downcast_ref)
     };
     match error {
-        Error::Connect(error) => error.attempts().find_map(|attempt| find(&attempt.error)),
         Error::Io { error, .. } => find(error),
-        _ => None,
+        error => ConnectError::of(error)?.attempts().find_map(|attempt| find(&attempt.error)),
     }
 }
 
@@ -183,9 +183,13 @@ fn help_for(error: &Error) -> Option<&'static str> {
     if let Some(tls) = tls(error) {
         return help_for_tls(tls);
     }
+    if GreetingError::of(error).is_some() {
+        return Some("--token-file FILE or BEANSTALK_TOKEN holds the token, for servers that have tokens");
+    }
     Some(match error {
-        Error::Greeting(_) => "--token-file FILE or BEANSTALK_TOKEN holds the token, for servers that have tokens",
-        Error::Connect(_) => "is a beanstalkd running there? -s ENDPOINT or BEANSTALK_URL is where it is looked for",
+        Error::Connect { .. } => {
+            "is a beanstalkd running there? -s ENDPOINT or BEANSTALK_URL is where it is looked for"
+        }
         Error::TimedOut { .. } => "--timeout SECONDS gives the server longer",
         Error::Closed { .. } | Error::Io { .. } => "the server went away; is it still running?",
         Error::Protocol { .. } => NOT_ADMITTED,

@@ -138,6 +138,8 @@ mod worker;
 /// The protocol, as the methods' macros name it.
 pub use beanstalk_proto as proto;
 #[cfg(feature = "std")]
+pub use connect::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError};
+#[cfg(feature = "std")]
 pub use connect::{ConnectOptions, Connector, Greeting, Route};
 pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 #[cfg(feature = "tls")]

@@ -139,7 +139,7 @@
 //!
 //! # Features
 //!
-//! `std` (default) adds [`Error::Connect`] and [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it
+//! `std` (default) adds [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it
 //! the crate needs `alloc` only. `bytes` makes a [`Body`] of a `Bytes` of that crate. `json` adds `Body::json` and `Job::json`, by serde, with or without `std`. `serde` makes ids, tube
 //! names, outcomes and [`stats`] serializable: statistics are a map of the protocol's keys, with numbers as numbers and times in seconds.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -179,12 +179,12 @@ pub use command::Refused;
 // Documented in the module, so that the index shows the types that everything else is about first.
 #[doc(no_inline)]
 pub use commands::*;
+#[cfg(feature = "std")]
+pub use error::TlsError;
 pub use error::{
     ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, Subject, TicketError,
     TubeNameError, TubeNameRule,
 };
-#[cfg(feature = "std")]
-pub use error::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError, TlsError};
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
 pub use request::{Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, TIMEOUT_FOREVER, Wait, encode};
 pub use table::Command;

@@ -141,16 +141,17 @@ pub use beanstalk_driver::{
         Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
     },
 };
+pub use beanstalk_driver::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError};
 pub use beanstalk_driver::{Failure, HandlerPanicked, HandlerTimedOut, JobDetails};
 #[cfg(feature = "tls")]
 pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
-    ArgumentError, Body, Bound, Bury, Command, CommandError, ConnectAttempt, ConnectError, ConnectPhase, Delete, Error,
-    Full, GreetingError, Ignore, Job, JobId, Kick, KickJob, ListTubeUsed, ListTubes, ListTubesWatched, Lost,
-    MalformedBody, MalformedJob, PauseTube, Peek, PeekBuried, PeekDelayed, PeekReady, Priority, ProtocolError, Put,
-    PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply, Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved,
-    Seconds, Stats, StatsJob, StatsTube, TlsError, Touch, TubeArg, TubeName, TubeNameError, Use, Watch,
+    ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick, KickJob,
+    ListTubeUsed, ListTubes, ListTubesWatched, Lost, MalformedBody, MalformedJob, PauseTube, Peek, PeekBuried,
+    PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply,
+    Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, TlsError, Touch,
+    TubeArg, TubeName, TubeNameError, Use, Watch,
     client::{Config, Limits, Ticket},
     stats,
 };

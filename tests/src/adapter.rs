@@ -85,7 +85,7 @@ macro_rules! adapter_tests {
                 }
                 assert!(matches!(client.disconnect().await, Err(Error::TimedOut { .. })));
                 let refusing = $crate::unreachable::RefusingPort::new();
-                assert!(matches!(Client::connect(&refusing.address()).await, Err(Error::Connect(_))));
+                assert!(matches!(Client::connect(&refusing.address()).await, Err(Error::Connect { .. })));
                 assert!(matches!(Client::connect("no endpoint").await, Err(Error::Argument(_))));
             });
         }

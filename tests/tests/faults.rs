@@ -66,7 +66,7 @@ impl Notes {
         let (name, lost) = match error {
             Error::Closed { lost } => ("closed", Some(*lost)),
             Error::Io { lost, .. } => ("io", Some(*lost)),
-            Error::Connect(_) => ("connect", Some(Lost::NotSent)),
+            Error::Connect { .. } => ("connect", Some(Lost::NotSent)),
             Error::TimedOut { lost, .. } => ("timed out", Some(*lost)),
             Error::Command { .. } => ("refused", None),
             other => panic!("nobody broke the protocol, and yet: {other}"),
@@ -74,7 +74,7 @@ impl Notes {
         assert_eq!(error.lost(), lost);
         assert_eq!(
             error.is_fatal(),
-            matches!(error, Error::Closed { .. } | Error::Io { .. } | Error::Connect(_)),
+            matches!(error, Error::Closed { .. } | Error::Io { .. } | Error::Connect { .. }),
             "{error}"
         );
         *self.errors.entry(name).or_default() += 1;

@@ -50,7 +50,7 @@ fn a_call_waits_for_a_server_as_long_as_its_patience() {
     let start = std::time::Instant::now();
     let error = client.list_tubes().unwrap_err();
     assert!(start.elapsed() >= patience && start.elapsed() < patience * 20, "it took {:?}", start.elapsed());
-    assert!(matches!(error, Error::Connect(_)) && error.lost() == Some(Lost::NotSent), "{error:?}");
+    assert!(matches!(error, Error::Connect { .. }) && error.lost() == Some(Lost::NotSent), "{error:?}");
 }
 
 /// Its process has no thread that moves the client's bytes, and must not touch the other's connection.

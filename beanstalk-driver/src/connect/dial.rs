@@ -25,12 +25,13 @@ use std::{
     vec::Vec,
 };
 
-use beanstalk_proto::{ArgumentError, ConnectAttempt, ConnectError, ConnectPhase, Error, Lost, client::Connection};
+use beanstalk_proto::{ArgumentError, Error, Lost, client::Connection};
 
 #[cfg(feature = "tls")]
 use super::tls::TlsSession;
 use super::{
     endpoint::{Endpoint, Node},
+    error::{ConnectAttempt, ConnectError, ConnectPhase},
     greeting::Refusal,
     options::ConnectOptions,
     route::Route,
@@ -116,8 +117,8 @@ pub async fn open<D: Dialer>(endpoint: &str, options: ConnectOptions) -> Result<
 ///
 /// # Errors
 ///
-/// [`Error::Connect`] if there is no connection in time, [`Error::Greeting`] if a server refuses the greeting, and
-/// [`Error::Argument`] for options that cannot be used.
+/// [`Error::Connect`] with a [`ConnectError`] if there is no connection in time, or with a [`GreetingError`](super::GreetingError) if a
+/// server refuses the greeting, and [`Error::Argument`] for options that cannot be used.
 pub async fn connect<D: Dialer>(route: &Route, options: &ConnectOptions) -> Result<Driver<D::Transport>, Error> {
     let dialer = &D::default();
     let endpoint = route.endpoint();

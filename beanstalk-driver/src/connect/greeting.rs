@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_proto::{Command, Error, GreetingError, Raw, Reply, client::Timeout};
+use beanstalk_proto::{Command, Error, Raw, Reply, client::Timeout};
 
+use super::error::GreetingError;
 use crate::driver::{Driver, PollTransport};
 
 /// A request that is sent on each new connection before anything else: see [`ConnectOptions::greeting`](super::ConnectOptions::greeting).

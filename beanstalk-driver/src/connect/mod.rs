@@ -7,6 +7,8 @@ mod connector;
 mod dial;
 mod endpoint;
 #[cfg(feature = "std")]
+mod error;
+#[cfg(feature = "std")]
 mod greeting;
 #[cfg(feature = "std")]
 mod options;
@@ -24,6 +26,8 @@ pub use connector::Connector;
 #[cfg(feature = "std")]
 pub use dial::{Dialer, LEAST_SHARE, Target, connect, open};
 pub use endpoint::{DEFAULT_PORT, Endpoint, EndpointError, Node};
+#[cfg(feature = "std")]
+pub use error::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError};
 #[cfg(feature = "std")]
 pub use greeting::Greeting;
 #[cfg(feature = "std")]

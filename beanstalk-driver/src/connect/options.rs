@@ -112,8 +112,8 @@ impl ConnectOptions {
     /// It may be a `use`, `watch` or `ignore`: then this is what each connection begins with. A session, and a worker's slot, take that for
     /// their own tubes, and a worker watches those that it was given, and no others.
     ///
-    /// A server that refuses it is [`Error::Greeting`](beanstalk_proto::Error::Greeting), and no outage: a session's or a producer's call fails
-    /// with it at once, and a worker gives that server up and reports it, instead of trying again.
+    /// A server that refuses it is a [`GreetingError`](super::GreetingError), and no outage: a session's or a producer's call fails with it at once, and a worker
+    /// gives that server up and reports it, instead of trying again.
     #[must_use]
     pub fn greeting(mut self, greeting: impl Into<Greeting>) -> Self {
         self.greeting.push(greeting.into());

@@ -455,7 +455,7 @@ impl Link {
 pub(crate) fn copy_of(error: &Error) -> Error {
     match error {
         Error::Argument(error) => error.clone().into(),
-        Error::Connect(error) => Error::Connect(error.clone()),
+        Error::Connect { why, refused } => Error::Connect { why: why.clone(), refused: *refused },
         Error::Command { command, subject, error } => {
             Error::Command { command, subject: subject.clone(), error: *error }
         }
@@ -463,10 +463,8 @@ pub(crate) fn copy_of(error: &Error) -> Error {
             Error::TimedOut { command, subject: subject.clone(), waited: *waited, lost: *lost }
         }
         Error::Protocol { error, lost } => Error::Protocol { error: error.clone(), lost: *lost },
-        Error::Greeting(error) => Error::Greeting(error.clone()),
         Error::Io { error, lost } => {
-            let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
-            let error = match (error.raw_os_error(), tls) {
+            let error = match (error.raw_os_error(), TlsError::of(error)) {
                 (Some(code), _) => std::io::Error::from_raw_os_error(code),
                 (None, Some(tls)) => {
                     std::io::Error::new(error.kind(), TlsError::new(&tls.to_string(), tls.is_refusal(), None))

@@ -7,18 +7,18 @@
 //! | [`ProtocolError`] | the stream no longer makes sense | desynchronised: the same error from then on |
 //! | [`Error`] | all of these and what an adapter adds: one type for every call | usable unless [`Error::is_fatal`] |
 
-#[cfg(feature = "std")]
-mod connect;
 mod decode;
 mod send;
+#[cfg(feature = "std")]
+mod tls;
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 use core::{fmt, time::Duration};
 
 use thiserror::Error;
 
 #[cfg(feature = "std")]
-pub use self::connect::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError, TlsError};
+pub use self::tls::TlsError;
 pub use self::{
     decode::DecodeError,
     send::{Full, TicketError},
@@ -156,13 +156,15 @@ pub enum Error {
         lost: Lost,
     },
     /// There is no connection, so nothing was sent.
-    #[cfg(feature = "std")]
-    #[error(transparent)]
-    Connect(Box<ConnectError>),
-    /// The server refused a request of the greeting, for example a token. There is no connection, so nothing was sent.
-    #[cfg(feature = "std")]
-    #[error(transparent)]
-    Greeting(Box<GreetingError>),
+    #[error("{why}")]
+    Connect {
+        /// What connecting failed with, which is for whoever connects to define: of the crate `beanstalk-driver` and the clients that it
+        /// is for, a `ConnectError`, which names everything that was tried, or a `GreetingError`. Each has a function `of` that
+        /// finds it in an error.
+        why: Arc<dyn core::error::Error + Send + Sync>,
+        /// Whether one side refuses the other: see [`Error::is_refusal`].
+        refused: bool,
+    },
     /// The transport failed. The connection is of no further use.
     #[cfg(feature = "std")]
     #[error("{error}; {lost}")]
@@ -179,9 +181,9 @@ impl Error {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
-            Self::Protocol { .. } | Self::Closed { .. } => true,
+            Self::Protocol { .. } | Self::Closed { .. } | Self::Connect { .. } => true,
             #[cfg(feature = "std")]
-            Self::Connect(_) | Self::Greeting(_) | Self::Io { .. } => true,
+            Self::Io { .. } => true,
             _ => false,
         }
     }
@@ -190,14 +192,13 @@ impl Error {
     #[must_use]
     pub fn lost(&self) -> Option<Lost> {
         match self {
-            Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) => Some(Lost::NotSent),
             Self::Protocol { lost, .. } | Self::Closed { lost } | Self::TimedOut { lost, .. } => Some(*lost),
             #[cfg(feature = "std")]
-            Self::Connect(_) | Self::Greeting(_) => Some(Lost::NotSent),
-            #[cfg(feature = "std")]
             Self::Io { lost, .. } => Some(*lost),
-            Self::Command { .. } | Self::ReplyTooBig { .. } | Self::Stats { .. } => None,
-            Self::UseRefused { .. } | Self::Ticket(_) | Self::Buried(_) => None,
+            Self::Argument(_) | Self::ReserveWaiting | Self::NotHeld { .. } | Self::Full(_) | Self::Connect { .. } => {
+                Some(Lost::NotSent)
+            }
+            _ => None,
         }
     }
 
@@ -208,12 +209,9 @@ impl Error {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Protocol { error, .. } => *error == ProtocolError::Tls,
+            Self::Connect { refused, .. } => *refused,
             #[cfg(feature = "std")]
-            Self::Greeting(_) => true,
-            #[cfg(feature = "std")]
-            Self::Connect(error) => error.is_refusal(),
-            #[cfg(feature = "std")]
-            Self::Io { error, .. } => connect::refuses(error),
+            Self::Io { error, .. } => TlsError::of(error).is_some_and(TlsError::is_refusal),
             _ => false,
         }
     }
@@ -305,19 +303,5 @@ impl fmt::Display for Refusal<'_> {
 impl From<TubeNameError> for Error {
     fn from(error: TubeNameError) -> Self {
         Self::Argument(error.into())
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<ConnectError> for Error {
-    fn from(error: ConnectError) -> Self {
-        Self::Connect(Box::new(error))
-    }
-}
-
-#[cfg(feature = "std")]
-impl From<GreetingError> for Error {
-    fn from(error: GreetingError) -> Self {
-        Self::Greeting(Box::new(error))
     }
 }

@@ -5,6 +5,7 @@ use std::{
     net::{Ipv6Addr, TcpListener},
 };
 
+use beanstalk_driver::ConnectError;
 use beanstalk_proto::{ArgumentError, Error, Lost, client::Config};
 
 use crate::{
@@ -45,7 +46,7 @@ pub async fn nobody_there_is_an_error_that_says_so<P: Peer>(_stage: &Stage) {
         let Err(error) = P::connect(&address, Config::default()).await else { panic!("somebody is at {address}") };
         assert!(error.is_fatal());
         assert_eq!(error.lost(), Some(Lost::NotSent));
-        assert!(matches!(&error, Error::Connect(error) if error.kind() == kind), "{error}");
+        assert_eq!(ConnectError::of(&error).map(ConnectError::kind), Some(kind), "{error}");
     }
 }
 

@@ -146,12 +146,12 @@ pub(super) async fn a_selection_that_was_dropped_is_undone<R: Adapter>(stand: St
 pub(super) async fn patience_ends_with_why_there_is_no_connection<R: Adapter>(stand: Stand) {
     let mut server = stand.server();
     server.kill();
-    assert!(matches!(Session::<R>::connect(&server.address()).await, Err(Error::Connect(_))));
+    assert!(matches!(Session::<R>::connect(&server.address()).await, Err(Error::Connect { .. })));
     assert!(matches!(Session::<R>::connect("no endpoint").await, Err(Error::Argument(_))));
     let config = quickly().patience(Some(Duration::from_millis(200)));
     let mut session = quick::<R>(&server, config);
     for _ in 0..2 {
-        assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Connect(_))));
+        assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Connect { .. })));
     }
     restart(&mut server);
     session.put(1, 0, 1, "x").await.unwrap().inserted().unwrap();

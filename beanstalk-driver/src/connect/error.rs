@@ -5,9 +5,12 @@ use std::{
     fmt, io,
     net::SocketAddr,
     string::{String, ToString},
+    sync::Arc,
     time::Duration,
     vec::Vec,
 };
+
+use beanstalk_proto::{Error, TlsError};
 
 /// No connection to an endpoint could be made: everything that was tried, and how it failed. There is at
 /// least one attempt.
@@ -19,7 +22,7 @@ use std::{
 /// connect queue.example:11300 at 10.0.0.7:11300: timed out after 1666 ms; 2 other addresses failed as well
 /// connect queue.example:11300: looking up the name: failed to lookup address information: Name or service not known
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ConnectError {
     first: ConnectAttempt,
     others: Vec<ConnectAttempt>,
@@ -65,22 +68,6 @@ pub enum ConnectPhase {
     Queue,
 }
 
-/// Many calls may wait for one connection, and each fails with why there is none. An error that the system did not make is cloned as its
-/// kind and text.
-impl Clone for ConnectAttempt {
-    fn clone(&self) -> Self {
-        let Self { node, address, phase, within, error } = self;
-        // What TLS refuses stays a refusal in the copy.
-        let tls = of_tls(error);
-        let error = match (error.raw_os_error(), tls) {
-            (Some(code), _) => io::Error::from_raw_os_error(code),
-            (None, Some(tls)) => io::Error::new(error.kind(), TlsError::new(&tls.text, tls.refusal, None)),
-            (None, None) => io::Error::new(error.kind(), error.to_string()),
-        };
-        Self { node: node.clone(), address: *address, phase: *phase, within: *within, error }
-    }
-}
-
 impl ConnectError {
     /// One of these attempts, and those behind it.
     #[must_use]
@@ -88,15 +75,30 @@ impl ConnectError {
         Self { first, others }
     }
 
+    /// Returns why there is no connection, if that is what a call failed with.
+    ///
+    /// ```
+    /// use beanstalk_driver::{ConnectAttempt, ConnectError, ConnectPhase, proto::Error};
+    /// use std::io::ErrorKind::ConnectionRefused;
+    ///
+    /// let attempt = ConnectAttempt::new("10.0.0.7:11300", ConnectPhase::Connect, ConnectionRefused.into());
+    /// let error = Error::from(ConnectError::new(attempt, Vec::new()));
+    /// assert_eq!(ConnectError::of(&error).map(ConnectError::kind), Some(ConnectionRefused));
+    /// ```
+    #[must_use]
+    pub fn of(error: &Error) -> Option<&Self> {
+        why(error)
+    }
+
     /// Everything that was tried, in order.
     pub fn attempts(&self) -> impl Iterator<Item = &ConnectAttempt> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Returns whether every attempt was refused, so that another would be too: see [`Error::is_refusal`](super::Error::is_refusal).
+    /// Returns whether every attempt was refused, so that another would be too: see [`Error::is_refusal`].
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        self.attempts().all(|attempt| refuses(&attempt.error))
+        self.attempts().all(|attempt| TlsError::of(&attempt.error).is_some_and(TlsError::is_refusal))
     }
 
     /// What the first attempt failed with.
@@ -135,36 +137,28 @@ pub struct GreetingError {
     pub answer: Box<str>,
 }
 
-/// What TLS failed with: the [inner error](std::io::Error::get_ref) of an [`Error::Io`](super::Error::Io) or of a [`ConnectAttempt`].
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-pub struct TlsError {
-    text: Box<str>,
-    refusal: bool,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl TlsError {
-    /// Makes an error with this text. A `refusal` is one that connecting again would meet again, for example of a certificate.
+impl GreetingError {
+    /// Returns which request of the greeting was refused, if that is what a call failed with.
     #[must_use]
-    pub fn new(text: &str, refusal: bool, source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self { text: text.into(), refusal, source }
-    }
-
-    /// Returns whether one side refused the other, or they do not speak the same, so that connecting again would fail in the same way.
-    #[must_use]
-    pub const fn is_refusal(&self) -> bool {
-        self.refusal
+    pub fn of(error: &Error) -> Option<&Self> {
+        why(error)
     }
 }
 
-/// Whether an error of the transport is a refusal.
-pub(super) fn refuses(error: &io::Error) -> bool {
-    of_tls(error).is_some_and(TlsError::is_refusal)
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect { refused: error.is_refusal(), why: Arc::new(error) }
+    }
 }
 
-fn of_tls(error: &io::Error) -> Option<&TlsError> {
-    error.get_ref().and_then(|inner| inner.downcast_ref())
+impl From<GreetingError> for Error {
+    fn from(error: GreetingError) -> Self {
+        Self::Connect { refused: true, why: Arc::new(error) }
+    }
+}
+
+fn why<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
+    if let Error::Connect { why, .. } = error { why.downcast_ref() } else { None }
 }
 
 impl fmt::Display for ConnectAttempt {
@@ -182,7 +176,7 @@ impl fmt::Display for ConnectAttempt {
             ConnectPhase::Queue => ": the server accepts no connections and its queue is full: ",
         })?;
         self.write_error(f)?;
-        match (self.error.kind(), of_tls(&self.error)) {
+        match (self.error.kind(), TlsError::of(&self.error)) {
             // How far it came.
             (io::ErrorKind::TimedOut, Some(progress)) => write!(f, ": {progress}"),
             _ => Ok(()),

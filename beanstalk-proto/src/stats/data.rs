@@ -13,56 +13,36 @@ use serde::{
 
 use super::{Extra, JobState, StatsError};
 
-/// A value as text, which is a number or a truth value to serde if it is no text.
-pub(super) struct Scalar<'a> {
-    pub(super) text: Cow<'a, str>,
-    pub(super) is_text: bool,
+/// A value, as what it looks like.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Scalar {
+    Number(u64),
+    Negative(i64),
+    Flag(bool),
+    Fraction(f64),
+    Text(String),
 }
 
-impl Serialize for Scalar<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = &*self.text;
-        match (self.is_text, text.parse::<u64>(), text.parse::<bool>(), text.parse::<f64>()) {
-            (false, Ok(number), ..) => serializer.serialize_u64(number),
-            (false, _, Ok(flag), _) => serializer.serialize_bool(flag),
-            (false, .., Ok(fraction)) => serializer.serialize_f64(fraction),
-            _ => serializer.serialize_str(text),
-        }
+impl Scalar {
+    /// A value as it is written, which is text unless its key is one of numbers and truth values.
+    pub(super) fn of(text: Cow<'_, str>, is_number: bool) -> Self {
+        let number = text.parse().ok().map(Self::Number);
+        let value =
+            number.or_else(|| text.parse().ok().map(Self::Flag)).or_else(|| text.parse().ok().map(Self::Fraction));
+        value.filter(|_| is_number).unwrap_or_else(|| Self::Text(text.into()))
     }
 }
 
-impl<'de> Deserialize<'de> for Scalar<'_> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-
-        impl Visitor<'_> for Any {
-            type Value = String;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text, a number, true or false")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<String, E> {
-                Ok(text.into())
-            }
-
-            fn visit_u64<E>(self, number: u64) -> Result<String, E> {
-                Ok(number.to_string())
-            }
-
-            fn visit_i64<E>(self, number: i64) -> Result<String, E> {
-                Ok(number.to_string())
-            }
-
-            fn visit_f64<E>(self, fraction: f64) -> Result<String, E> {
-                Ok(fraction.to_string())
-            }
-
-            fn visit_bool<E>(self, flag: bool) -> Result<String, E> {
-                Ok(flag.to_string())
-            }
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Negative(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Fraction(fraction) => fraction.fmt(f),
+            Self::Text(text) => text.fmt(f),
         }
-        Ok(Self { text: deserializer.deserialize_any(Any)?.into(), is_text: true })
     }
 }
 
@@ -81,8 +61,8 @@ pub(super) fn for_each<'de, D: Deserializer<'de>>(
         }
 
         fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-            while let Some((key, Scalar { text, .. })) = map.next_entry::<String, Scalar<'_>>()? {
-                (self.0)(&key, &text).map_err(A::Error::custom)?;
+            while let Some((key, value)) = map.next_entry::<String, Scalar>()? {
+                (self.0)(&key, &value.to_string()).map_err(A::Error::custom)?;
             }
             Ok(())
         }

@@ -17,20 +17,25 @@ pub(super) trait Codec {
     /// What it is, for the message about a value that is not.
     const EXPECTED: &'static str;
 
-    /// Whether it is text, and no number or truth value.
-    #[cfg(feature = "serde")]
-    const IS_TEXT: bool;
-
-    /// Whether this release puts quotes around it.
-    fn is_quoted(_dialect: Dialect) -> bool {
-        false
-    }
+    /// What it looks like.
+    const FORM: Form;
 
     /// Reads it; its quotes are off.
     fn read(text: &str) -> Option<Self::Value>;
 
     /// Appends it, without quotes.
     fn write(value: &Self::Value, out: &mut Vec<u8>);
+}
+
+/// What a value looks like.
+#[derive(PartialEq)]
+pub(super) enum Form {
+    /// A number, or a truth value.
+    Number,
+    /// Text without quotes.
+    Bare,
+    /// Text that is quoted from this release on.
+    Quoted(Dialect),
 }
 
 /// Reads the value of a key into its field, which must not have one yet.
@@ -56,7 +61,7 @@ pub(super) fn text<C: Codec>(value: &C::Value) -> String {
 /// Appends the line of a key that has a value.
 pub(super) fn write<C: Codec>(value: Option<&C::Value>, key: &str, dialect: Dialect, out: &mut Vec<u8>) {
     let Some(value) = value else { return };
-    let quotes: &[u8] = if C::is_quoted(dialect) { b"\"" } else { b"" };
+    let quotes: &[u8] = if matches!(C::FORM, Form::Quoted(from) if dialect >= from) { b"\"" } else { b"" };
     out.extend_from_slice(key.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(quotes);
@@ -65,23 +70,17 @@ pub(super) fn write<C: Codec>(value: Option<&C::Value>, key: &str, dialect: Dial
     out.push(b'\n');
 }
 
-/// Defines kinds of values: what each is here, what to call it where a text is none, how it is read and written, and which
-/// releases put quotes around it.
+/// Defines kinds of values: what each is here, what to call it where a text is none, what it looks like, and how it is read and written.
 macro_rules! codecs {
-    ($($(#[$doc:meta])* $name:ident: $value:ty = $expected:expr, is_text $is_text:literal,
-       read($text:ident) $read:expr, write($given:ident, $out:ident) $write:expr $(, quoted($dialect:ident) $quoted:expr)?;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $value:ty = $expected:expr, $form:expr,
+       read($text:ident) $read:expr, write($given:ident, $out:ident) $write:expr;)*) => {$(
         $(#[$doc])*
         pub(super) struct $name;
 
         impl Codec for $name {
             type Value = $value;
             const EXPECTED: &'static str = $expected;
-            #[cfg(feature = "serde")]
-            const IS_TEXT: bool = $is_text;
-
-            $(fn is_quoted($dialect: Dialect) -> bool {
-                $quoted
-            })?
+            const FORM: Form = $form;
 
             fn read($text: &str) -> Option<$value> {
                 $read
@@ -98,28 +97,28 @@ const TEXT: &str = "text in UTF-8";
 
 codecs! {
     /// A number.
-    Count: u64 = "a number that fits 64 bits", is_text false,
+    Count: u64 = "a number that fits 64 bits", Form::Number,
         read(text) number(text.as_bytes()),
         write(count, out) push_decimal(out, *count);
 
     /// A job's id.
-    Job: JobId = "a job id", is_text false,
+    Job: JobId = "a job id", Form::Number,
         read(text) Count::read(text).map(JobId),
         write(id, out) push_decimal(out, id.0);
 
     /// A job's priority.
-    Pri: Priority = "a number that fits 32 bits", is_text false,
+    Pri: Priority = "a number that fits 32 bits", Form::Number,
         read(text) Some(Priority(Count::read(text)?.try_into().ok()?)),
         write(priority, out) push_decimal(out, priority.0.into());
 
     /// Whole seconds. The server floors.
-    Seconds: Duration = "a number of seconds", is_text false,
+    Seconds: Duration = "a number of seconds", Form::Number,
         read(text) Count::read(text).map(Duration::from_secs),
         write(duration, out) push_decimal(out, duration.as_secs());
 
     /// Whole seconds until or since an instant. A negative number means that it is already past (or not yet reached), and
     /// so no time at all.
-    SecondsOrPast: Duration = Seconds::EXPECTED, is_text false,
+    SecondsOrPast: Duration = Seconds::EXPECTED, Form::Number,
         read(text) match text.strip_prefix('-') {
             Some(past) => Count::read(past).map(|_| Duration::ZERO),
             None => Seconds::read(text),
@@ -127,7 +126,7 @@ codecs! {
         write(duration, out) Seconds::write(duration, out);
 
     /// Seconds, a point, and six digits; one to nine are read.
-    Micros: Duration = "seconds with a decimal fraction", is_text false,
+    Micros: Duration = "seconds with a decimal fraction", Form::Number,
         read(text) read_fraction(text),
         write(duration, out) {
             push_decimal(out, duration.as_secs());
@@ -135,37 +134,34 @@ codecs! {
         };
 
     /// `true` or `false`.
-    Flag: bool = "true or false", is_text false,
+    Flag: bool = "true or false", Form::Number,
         read(text) text.parse().ok(),
         write(flag, out) out.extend_from_slice(if *flag { b"true" } else { b"false" });
 
     /// The name of a tube.
-    Tube: TubeName = "a tube name", is_text true,
+    Tube: TubeName = "a tube name", Text::FORM,
         read(text) TubeName::from_bytes(text.as_bytes()).ok(),
-        write(tube, out) out.extend_from_slice(tube.as_bytes()),
-        quoted(dialect) Text::is_quoted(dialect);
+        write(tube, out) out.extend_from_slice(tube.as_bytes());
 
     /// The state of a job: a word.
-    State: JobState = TEXT, is_text true,
+    State: JobState = TEXT, Form::Bare,
         read(text) Some(JobState::from(text)),
         write(state, out) write_text(state.as_str(), out);
 
     /// Text that is never quoted.
-    BareText: Box<str> = TEXT, is_text true,
+    BareText: Box<str> = TEXT, Form::Bare,
         read(text) Some(text.into()),
         write(text, out) write_text(text, out);
 
     /// Text that is quoted from 1.13 on.
-    Text: Box<str> = TEXT, is_text true,
+    Text: Box<str> = TEXT, Form::Quoted(Dialect::V1_13),
         read(text) Some(text.into()),
-        write(text, out) write_text(text, out),
-        quoted(dialect) dialect >= Dialect::V1_13;
+        write(text, out) write_text(text, out);
 
     /// Text that is quoted by every release we speak as.
-    QuotedText: Box<str> = TEXT, is_text true,
+    QuotedText: Box<str> = TEXT, Form::Quoted(Dialect::V1_12),
         read(text) Some(text.into()),
-        write(text, out) write_text(text, out),
-        quoted(_dialect) true;
+        write(text, out) write_text(text, out);
 }
 
 fn read_fraction(text: &str) -> Option<Duration> {

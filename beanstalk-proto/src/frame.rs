@@ -13,7 +13,7 @@
 //! writes the bytes where they stay.
 
 use alloc::{vec, vec::Vec};
-use core::mem;
+use core::{iter, mem};
 
 use crate::scan::LineSearch;
 
@@ -111,6 +111,11 @@ impl Framer {
         }
         self.lent = self.scratch.len().saturating_sub(self.end);
         self.scratch.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// Copies to where the next bytes of the stream go, as much as there is room for, and returns how much that was.
+    pub(crate) fn copy(&mut self, bytes: &[u8]) -> usize {
+        iter::zip(self.receive_buf(), bytes).map(|(to, from)| *to = *from).count()
     }
 
     /// Takes note of `n` bytes that were written to what [`Framer::receive_buf`] has lent last. `false` if it has lent less, or

@@ -40,6 +40,11 @@ impl LineSearch {
     }
 }
 
+/// The first word of a line.
+pub(crate) fn word(line: &[u8]) -> &[u8] {
+    line.split(|&byte| byte == b' ').next().unwrap_or_default()
+}
+
 /// A number as the protocol writes it, and what is behind it: digits only, no leading zero, at most 2^64-1. A zero ends the
 /// number, so that what is behind it may be a digit: for no caller that is right.
 #[inline(never)]

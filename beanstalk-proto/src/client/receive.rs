@@ -1,7 +1,7 @@
 //! The receiving half of a client connection: bytes to replies, replies to slots.
 
 use alloc::vec::Vec;
-use core::{iter, mem};
+use core::mem;
 
 use super::{
     Connection, Stream,
@@ -95,11 +95,8 @@ impl Connection {
     /// Hands over bytes that the transport has read to a place of its own; otherwise as [`Connection::received`].
     pub fn receive(&mut self, now: Instant, mut bytes: &[u8]) {
         while !bytes.is_empty() && !self.is_ended() {
-            let room = self.framer.receive_buf();
-            let n = room.len().min(bytes.len());
-            let (now_read, rest) = bytes.split_at_checked(n).unwrap_or_default();
-            iter::zip(room, now_read).for_each(|(to, from)| *to = *from);
-            bytes = rest;
+            let n = self.framer.copy(bytes);
+            bytes = bytes.get(n..).unwrap_or_default();
             self.received(now, n);
         }
     }
@@ -130,7 +127,7 @@ impl Connection {
     /// A word of the protocol with bad arguments: fine only for a request that uses the word in its own way.
     fn malformed(&mut self, error: ProtocolError, len: usize) -> Result<(), ProtocolError> {
         let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
-        let word = word_of(line);
+        let word = scan::word(line);
         match self.slots.next_pending() {
             Some(slot) if slot.other().own_word(word).is_some() => self.other_arrived(len),
             _ => Err(error),
@@ -191,7 +188,7 @@ impl Connection {
         let Some(slot) = self.slots.next_pending() else {
             return Err(ProtocolError::Unsolicited { line: Excerpt::new(line) });
         };
-        let Some(has_body) = slot.other().shape_of(word_of(line)) else {
+        let Some(has_body) = slot.other().shape_of(scan::word(line)) else {
             return Err(ProtocolError::WrongReply { command: slot.command(), line: Excerpt::new(line) });
         };
         if slot.sent.end > written {
@@ -369,10 +366,6 @@ fn check_framing(command: &'static str, kind: ReplyKind) -> Result<(), ProtocolE
         _ => return Ok(()),
     };
     Err(ProtocolError::BodyRefused { command, error })
-}
-
-fn word_of(line: &[u8]) -> &[u8] {
-    line.split(|&byte| byte == b' ').next().unwrap_or_default()
 }
 
 /// The number that ends a line: a body's length.

@@ -18,19 +18,8 @@ pub(crate) struct Head {
 
 /// A number below 32 for the first four bytes of a line: another one for each word, so that one jump leads to what the line
 /// must be. The factor was found by trial; were two words to share a number, the compiler would call an arm unreachable.
-/// `OK` has the numbers that are left, whichever digit comes after it.
-const fn tag(first: [u8; 4]) -> u32 {
+pub(super) const fn tag(first: [u8; 4]) -> u32 {
     u32::from_le_bytes(first).wrapping_mul(0x6f2c_3755) >> 27
-}
-
-macro_rules! tags {
-    ($($name:ident $word:literal)*) => { $(const $name: u32 = tag(*$word);)* };
-}
-
-tags! {
-    INSE b"INSE" BURI b"BURI" USIN b"USIN" RESE b"RESE" DEAD b"DEAD" TIME b"TIME" DELE b"DELE" RELE b"RELE"
-    TOUC b"TOUC" WATC b"WATC" NOT_ b"NOT_" FOUN b"FOUN" KICK b"KICK" PAUS b"PAUS" EXPE b"EXPE" JOB_ b"JOB_"
-    DRAI b"DRAI" OUT_ b"OUT_" INTE b"INTE" BAD_ b"BAD_" UNKN b"UNKN"
 }
 
 impl Head {
@@ -39,41 +28,6 @@ impl Head {
     #[inline]
     pub(crate) fn parse(input: &[u8]) -> Option<(Self, usize)> {
         Self::parse_then(input, Found)
-    }
-
-    /// As [`Head::parse`], and goes on from there: once for each word, so that what follows need not find out again which
-    /// word it was.
-    #[inline(always)]
-    pub(crate) fn parse_then<T: Then>(input: &[u8], then: T) -> T::Output {
-        let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
-        let line = Line { input, then };
-        match tag(*first) {
-            INSE => line.is(ReplyKind::Inserted),
-            RESE => line.is(ReplyKind::Reserved),
-            DELE => line.is(ReplyKind::Deleted),
-            FOUN => line.is(ReplyKind::Found),
-            RELE => line.is(ReplyKind::Released),
-            TOUC => line.is(ReplyKind::Touched),
-            TIME => line.is(ReplyKind::TimedOut),
-            USIN => line.is(ReplyKind::Using),
-            WATC => line.is(ReplyKind::Watching),
-            BURI if line.has(6, b' ') => line.is(ReplyKind::BuriedId),
-            BURI => line.is(ReplyKind::Buried),
-            KICK if line.has(6, b' ') => line.is(ReplyKind::KickedCount),
-            KICK => line.is(ReplyKind::Kicked),
-            NOT_ if line.has(4, b'F') => line.is(ReplyKind::NotFound),
-            NOT_ => line.is(ReplyKind::NotIgnored),
-            DEAD => line.is(ReplyKind::DeadlineSoon),
-            PAUS => line.is(ReplyKind::Paused),
-            EXPE => line.is(ReplyKind::ExpectedCrlf),
-            JOB_ => line.is(ReplyKind::JobTooBig),
-            DRAI => line.is(ReplyKind::Draining),
-            OUT_ => line.is(ReplyKind::OutOfMemory),
-            INTE => line.is(ReplyKind::InternalError),
-            BAD_ => line.is(ReplyKind::BadFormat),
-            UNKN => line.is(ReplyKind::UnknownCommand),
-            _ => line.is(ReplyKind::Ok),
-        }
     }
 
     /// Parses a complete line, given with its CRLF. `None` is a word that is not of the protocol.
@@ -95,8 +49,8 @@ pub(crate) fn name_in(line: &[u8]) -> &[u8] {
 
 /// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol.
 pub(super) fn check_other(line: &[u8]) -> Result<(), ProtocolError> {
-    let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    match word.is_empty() || ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
+    let word = scan::word(line);
+    match word.is_empty() || ReplyKind::is_word(word) {
         true => Err(ProtocolError::Malformed { line: Excerpt::new(line) }),
         false => Ok(()),
     }
@@ -132,19 +86,19 @@ impl Then for Found {
 }
 
 /// A line that may not be complete, and what to do with it.
-struct Line<'a, T> {
-    input: &'a [u8],
-    then: T,
+pub(super) struct Line<'a, T> {
+    pub(super) input: &'a [u8],
+    pub(super) then: T,
 }
 
 impl<T: Then> Line<'_, T> {
     #[inline(always)]
-    fn has(&self, at: usize, byte: u8) -> bool {
+    pub(super) fn has(&self, at: usize, byte: u8) -> bool {
         self.input.get(at) == Some(&byte)
     }
 
     #[inline(always)]
-    fn is(self, kind: ReplyKind) -> T::Output {
+    pub(super) fn is(self, kind: ReplyKind) -> T::Output {
         let Some((number, bytes, rest)) = values(self.input, kind) else { return self.then.unclear(self.input) };
         self.then.found(Head { kind, number, bytes }, self.input, rest)
     }

@@ -2,12 +2,15 @@
 
 use alloc::vec::Vec;
 
-use super::{Head, OtherReply};
+use super::{
+    OtherReply,
+    head::{Head, Line, Then, tag},
+};
 use crate::types::{Job, JobId, TubeName};
 
 /// Emits all that depends on a reply's word from one list: the kind, the value behind it, the word, and what the line looks like.
 macro_rules! replies {
-    ($($(#[$doc:meta])* $kind:ident $(($value:ty))? $word:literal $shape:ident)*) => {
+    ($($(#[$doc:meta])* $kind:ident $(($value:ty))? $word:literal $shape:ident $(if $byte:literal at $at:literal)?;)*) => {
         /// The kind of a reply: its word, without its values. `BURIED` and `KICKED` have two forms each, so they are two kinds each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ReplyKind { $($(#[$doc])* $kind),* }
@@ -38,6 +41,11 @@ macro_rules! replies {
                 match self { $(Self::$kind => start!($word $shape)),* }
             }
 
+            /// Whether it is the word of any kind.
+            pub(super) fn is_word(word: &[u8]) -> bool {
+                Self::ALL.iter().any(|kind| kind.word().as_bytes() == word)
+            }
+
             const fn bit(self) -> u32 {
                 1 << self as u32
             }
@@ -64,7 +72,25 @@ macro_rules! replies {
             }
         }
 
+        /// The number of each word; `OK` has those that are left, whichever digit comes after it.
+        #[allow(non_upper_case_globals, reason = "they go by the names of the kinds")]
+        mod tags {
+            $(pub(super) const $kind: u32 = super::tag_of($word);)*
+        }
+
         impl Head {
+            /// As [`Head::parse`], and goes on from there: once for each word, so that what follows need not find out again which
+            /// word it was.
+            #[inline(always)]
+            pub(crate) fn parse_then<T: Then>(input: &[u8], then: T) -> T::Output {
+                let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
+                let line = Line { input, then };
+                match tag(*first) {
+                    $(tags::$kind $(if line.has($at, $byte))? => line.is(ReplyKind::$kind),)*
+                    _ => line.is(ReplyKind::Ok),
+                }
+            }
+
             /// The reply, with its [name](super::name_in), which was checked when the line was parsed, or its body, if one belongs to it.
             #[inline(always)]
             pub(crate) fn into_reply(self, name: &[u8], body: Vec<u8>) -> Reply {
@@ -72,6 +98,14 @@ macro_rules! replies {
             }
         }
     };
+}
+
+/// The number of a word.
+const fn tag_of(word: &str) -> u32 {
+    match word.as_bytes() {
+        [a, b, c, d, ..] => tag([*a, *b, *c, *d]),
+        _ => tag(*b"OK 1"),
+    }
 }
 
 /// The reply of a kind, out of its head and what belongs to it.
@@ -117,58 +151,59 @@ macro_rules! start {
 }
 
 // Those that a name or a body belongs to come last: whether there is something to free, or more to come,
-// is then found by one comparison.
+// is then found by one comparison. Of two that
+// begin alike, the first says by which byte it differs.
 replies! {
     /// `INSERTED <id>`
-    Inserted(JobId) "INSERTED" Number
-    /// `BURIED`
-    Buried "BURIED" Nothing
+    Inserted(JobId) "INSERTED" Number;
     /// `BURIED <id>`
-    BuriedId(JobId) "BURIED" Number
+    BuriedId(JobId) "BURIED" Number if b' ' at 6;
+    /// `BURIED`
+    Buried "BURIED" Nothing;
     /// `DEADLINE_SOON`
-    DeadlineSoon "DEADLINE_SOON" Nothing
+    DeadlineSoon "DEADLINE_SOON" Nothing;
     /// `TIMED_OUT`
-    TimedOut "TIMED_OUT" Nothing
+    TimedOut "TIMED_OUT" Nothing;
     /// `DELETED`
-    Deleted "DELETED" Nothing
+    Deleted "DELETED" Nothing;
     /// `RELEASED`
-    Released "RELEASED" Nothing
+    Released "RELEASED" Nothing;
     /// `TOUCHED`
-    Touched "TOUCHED" Nothing
+    Touched "TOUCHED" Nothing;
     /// `WATCHING <count>`
-    Watching(u64) "WATCHING" Number
-    /// `NOT_IGNORED`
-    NotIgnored "NOT_IGNORED" Nothing
-    /// `KICKED`
-    Kicked "KICKED" Nothing
-    /// `KICKED <count>`
-    KickedCount(u64) "KICKED" Number
-    /// `PAUSED`
-    Paused "PAUSED" Nothing
+    Watching(u64) "WATCHING" Number;
     /// `NOT_FOUND`
-    NotFound "NOT_FOUND" Nothing
+    NotFound "NOT_FOUND" Nothing if b'F' at 4;
+    /// `NOT_IGNORED`
+    NotIgnored "NOT_IGNORED" Nothing;
+    /// `KICKED <count>`
+    KickedCount(u64) "KICKED" Number if b' ' at 6;
+    /// `KICKED`
+    Kicked "KICKED" Nothing;
+    /// `PAUSED`
+    Paused "PAUSED" Nothing;
     /// `EXPECTED_CRLF`
-    ExpectedCrlf "EXPECTED_CRLF" Nothing
+    ExpectedCrlf "EXPECTED_CRLF" Nothing;
     /// `JOB_TOO_BIG`
-    JobTooBig "JOB_TOO_BIG" Nothing
+    JobTooBig "JOB_TOO_BIG" Nothing;
     /// `DRAINING`
-    Draining "DRAINING" Nothing
+    Draining "DRAINING" Nothing;
     /// `OUT_OF_MEMORY`
-    OutOfMemory "OUT_OF_MEMORY" Nothing
+    OutOfMemory "OUT_OF_MEMORY" Nothing;
     /// `INTERNAL_ERROR`
-    InternalError "INTERNAL_ERROR" Nothing
+    InternalError "INTERNAL_ERROR" Nothing;
     /// `BAD_FORMAT`
-    BadFormat "BAD_FORMAT" Nothing
+    BadFormat "BAD_FORMAT" Nothing;
     /// `UNKNOWN_COMMAND`
-    UnknownCommand "UNKNOWN_COMMAND" Nothing
+    UnknownCommand "UNKNOWN_COMMAND" Nothing;
     /// `USING <tube>`
-    Using(TubeName) "USING" Name
+    Using(TubeName) "USING" Name;
     /// `RESERVED <id> <bytes>` and the body
-    Reserved(Job) "RESERVED" Job
+    Reserved(Job) "RESERVED" Job;
     /// `FOUND <id> <bytes>` and the body
-    Found(Job) "FOUND" Job
+    Found(Job) "FOUND" Job;
     /// `OK <bytes>` and the body
-    Ok(Vec<u8>) "OK" Length
+    Ok(Vec<u8>) "OK" Length;
 }
 
 /// A set of reply kinds.

@@ -50,11 +50,11 @@ impl OtherReply {
             scan::push_decimal(&mut line, body.len() as u64);
         }
         check_line(&line)?;
-        let word = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+        let word = scan::word(&line);
         if word.is_empty() {
             return Err(ArgumentError::Shape("the line starts with no word"));
         }
-        if ReplyKind::ALL.iter().any(|kind| kind.word().as_bytes() == word) {
+        if ReplyKind::is_word(word) {
             return Err(ArgumentError::Shape("the line starts with a word of the protocol"));
         }
         Ok(Self::from_wire(line, body))
@@ -79,7 +79,7 @@ impl OtherReply {
     /// The line's first word.
     #[must_use]
     pub fn word(&self) -> &[u8] {
-        self.line().split(|&byte| byte == b' ').next().unwrap_or_default()
+        scan::word(self.line())
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Args;
 use crate::{
     reply::{ReplyKind, ReplySet},
+    scan,
     types::Dialect,
 };
 
@@ -45,8 +46,7 @@ command_table!(define_kinds);
 impl Kind {
     /// The built-in command whose word a line begins with.
     pub(crate) fn of_verb(line: &[u8]) -> Option<Self> {
-        let verb = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-        Self::ALL.iter().copied().find(|kind| kind.word().as_bytes() == verb)
+        Self::ALL.iter().copied().find(|kind| kind.word().as_bytes() == scan::word(line))
     }
 
     /// Whether a server takes what is behind the word of a `put`, without CRLF, for its arguments, and nothing is left over.

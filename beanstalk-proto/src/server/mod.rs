@@ -34,17 +34,8 @@
 //! assert_eq!(connection.transmit().collect::<Vec<_>>().concat(), b"NOT_FOUND\r\n");
 //! ```
 
-#[cfg(test)]
-#[allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-mod tests;
-
 use alloc::vec::Vec;
-use core::{iter, mem};
+use core::mem;
 
 use crate::{
     command::{self, Command, Dialect, Line, Refused},
@@ -177,9 +168,7 @@ impl Connection {
     /// Hands over bytes that the transport has read to a place of its own, as many as there is room for, and returns how many.
     #[must_use]
     pub fn receive(&mut self, bytes: &[u8]) -> usize {
-        let room = self.input.receive_buf();
-        let n = room.len().min(bytes.len());
-        iter::zip(room, bytes).for_each(|(to, from)| *to = *from);
+        let n = self.input.copy(bytes);
         self.received(n);
         n
     }
@@ -381,3 +370,12 @@ impl Connection {
         Event::Refused(refused)
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+mod tests;

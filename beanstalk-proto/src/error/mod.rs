@@ -12,7 +12,12 @@ mod send;
 #[cfg(feature = "std")]
 mod tls;
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    sync::Arc,
+};
 use core::{fmt, time::Duration};
 
 use thiserror::Error;
@@ -60,7 +65,7 @@ pub enum Error {
     #[error(transparent)]
     Argument(#[from] ArgumentError),
     /// The server answered with an error reply. The connection stays usable.
-    #[error("{command}{subject}: {}", Refusal { subject, error })]
+    #[error("{command}{subject}: {}", refusal(subject, *error))]
     Command {
         /// The command, as it is called on the wire.
         command: &'static str,
@@ -76,7 +81,7 @@ pub enum Error {
     Buried(#[from] Buried),
     /// The body of the reply is over a limit of this client. It was discarded as it arrived; the connection stays
     /// usable, and a job that was reserved so is held: `bury` or `release` it.
-    #[error("{command}: {}", TooBig { id: *id, bytes: *bytes, limit: *limit })]
+    #[error("{command}: {}", too_big(*id, *bytes, *limit))]
     ReplyTooBig {
         /// The command, as it is called on the wire.
         command: &'static str,
@@ -260,43 +265,25 @@ impl Error {
 }
 
 /// A reply over a limit of this client.
-struct TooBig {
-    id: Option<JobId>,
-    bytes: u64,
-    limit: usize,
-}
-
-impl fmt::Display for TooBig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bytes, limit) = (Bytes(self.bytes), Bytes::of(self.limit));
-        match self.id {
-            Some(id) => write!(f, "job {id} has {bytes}, and this client's limit is {limit}"),
-            None => write!(f, "a reply of {bytes} is over this client's limit of {limit}"),
-        }
+fn too_big(id: Option<JobId>, bytes: u64, limit: usize) -> String {
+    let (bytes, limit) = (Bytes(bytes), Bytes::of(limit));
+    match id {
+        Some(id) => format!("job {id} has {bytes}, and this client's limit is {limit}"),
+        None => format!("a reply of {bytes} is over this client's limit of {limit}"),
     }
 }
 
 /// The server's error reply, and the size of a body that it did not accept.
-struct Refusal<'a> {
-    subject: &'a Subject,
-    error: &'a CommandError,
-}
-
-impl fmt::Display for Refusal<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.subject, self.error) {
-            (&Subject::Body(bytes), CommandError::JobTooBig) => {
-                let bytes = Bytes::of(bytes);
-                write!(
-                    f,
-                    "JOB_TOO_BIG: {bytes} are over the server's max-job-size, which is set by beanstalkd's -z (65,535 by default)"
-                )
-            }
-            (&Subject::Body(bytes), CommandError::OutOfMemory) => {
-                write!(f, "OUT_OF_MEMORY: the server has no memory for a body of {}", Bytes::of(bytes))
-            }
-            (_, error) => fmt::Display::fmt(error, f),
+fn refusal(subject: &Subject, error: CommandError) -> String {
+    match (subject, error) {
+        (&Subject::Body(bytes), CommandError::JobTooBig) => format!(
+            "JOB_TOO_BIG: {} are over the server's max-job-size, which is set by beanstalkd's -z (65,535 by default)",
+            Bytes::of(bytes)
+        ),
+        (&Subject::Body(bytes), CommandError::OutOfMemory) => {
+            format!("OUT_OF_MEMORY: the server has no memory for a body of {}", Bytes::of(bytes))
         }
+        (_, error) => error.to_string(),
     }
 }
 

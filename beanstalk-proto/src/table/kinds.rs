@@ -27,26 +27,20 @@ macro_rules! owned {
 
 /// Writes an argument.
 macro_rules! encode {
-    (pri $encoder:ident $value:expr) => {
-        $encoder.number($value.0)?
-    };
     (secs $encoder:ident $value:expr) => {
         $encoder.seconds($value, u32::MAX)?
     };
     (timeout $encoder:ident $value:expr) => {
         $encoder.seconds($value, MAX_TIMEOUT)?
     };
-    (id $encoder:ident $value:expr) => {
-        $encoder.number($value.0)?
-    };
-    (bound $encoder:ident $value:expr) => {
-        $encoder.number($value.0)?
-    };
     (tube $encoder:ident $value:expr) => {
         $encoder.tube(&$value)?
     };
     (body $encoder:ident $value:expr) => {
         $encoder.body($value)?
+    };
+    ($number:ident $encoder:ident $value:expr) => {
+        $encoder.number($value.0)?
     };
 }
 

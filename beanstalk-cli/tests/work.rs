@@ -93,6 +93,21 @@ fn the_exit_status_decides() {
 }
 
 #[test]
+fn a_note_about_a_server_that_is_away_names_it_once() {
+    let _bound = beanstalk_watchdog::bound();
+    // Nothing listens there.
+    let address = "127.0.0.1:1";
+    let mut worker = Worker::of(support::beanstalk(&["work", "-s", address, "--", "true"]));
+    let line = worker.until("cannot connect");
+    assert_eq!(line, format!("note: {address}: cannot connect: connection refused\n"));
+    let line = worker.until("connects again");
+    let delay = line.strip_prefix(&format!("note: {address}: connects again in ")).expect("it begins so");
+    assert!(delay.ends_with("ms, after 1 failure\n") && !delay.contains('.'), "{line}");
+    worker.signal(Signal::SIGTERM);
+    assert!(worker.end().0.success());
+}
+
+#[test]
 fn a_failing_command_is_tried_again_and_its_job_buried_in_the_end() {
     let _bound = beanstalk_watchdog::bound();
     let server = Server::embedded();

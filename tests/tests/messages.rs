@@ -240,6 +240,27 @@ fn a_workers_events_count_in_plain_english() {
 }
 
 #[test]
+fn an_event_names_a_server_once_and_rounds_its_times() {
+    let _bound = beanstalk_watchdog::bound();
+    let said = |server: &str, event| WorkerEvent::Connection { server: server.parse().unwrap(), event }.to_string();
+    let lost = |reason: &str| Event::Lost { reason: reason.into() };
+    let refused = "connect 10.0.0.7:11300: connection refused";
+    assert_eq!(said("10.0.0.7", lost(refused)), "10.0.0.7:11300: cannot connect: connection refused");
+    // Of several nodes the one that failed.
+    assert_eq!(
+        said("10.0.0.7,b", lost(refused)),
+        "10.0.0.7:11300,b:11300: cannot connect: 10.0.0.7:11300: connection refused"
+    );
+    assert_eq!(lost(refused).to_string(), "cannot connect: 10.0.0.7:11300: connection refused");
+    assert_eq!(said("a", lost("the server has gone")), "a:11300: lost the connection: the server has gone");
+    let refused = Event::Refused { reason: "connect a:11300: TLS: no".into() };
+    assert_eq!(said("a", refused), "a:11300: refused: TLS: no");
+    let retrying = Event::Retrying { attempt: 1, delay: Duration::from_nanos(41_347_864) };
+    assert_eq!(said("a", retrying), "a:11300: connects again in 41ms, after 1 failure");
+    assert_eq!(JobEvent::Done { took: Duration::from_nanos(1_234_567_890) }.to_string(), "done in 1.23s");
+}
+
+#[test]
 fn each_event_of_a_job_names_the_job_and_says_what_happened() {
     let _bound = beanstalk_watchdog::bound();
     let id = beanstalk_proto::JobId(7);

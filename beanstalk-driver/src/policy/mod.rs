@@ -41,6 +41,7 @@ mod heartbeat;
 mod patience;
 mod reclaim;
 mod retry;
+mod rounded;
 mod servers;
 mod session;
 mod shared;

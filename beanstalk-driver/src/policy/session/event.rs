@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use core::{fmt, time::Duration};
 
+use crate::policy::rounded::rounded;
+
 /// What happened to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -39,18 +41,34 @@ pub enum Event {
     Ended,
 }
 
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Event {
+    /// Writes it behind the name of this server, which it does not repeat.
+    pub(crate) fn write_of(&self, server: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected => f.write_str("connected"),
             Self::Restored => f.write_str("the tubes are restored"),
-            Self::Lost { reason } => write!(f, "lost the connection: {reason}"),
-            Self::Refused { reason } => write!(f, "refused: {reason}"),
+            Self::Lost { reason } => match unconnected(reason, server) {
+                Some(reason) => write!(f, "cannot connect: {reason}"),
+                None => write!(f, "lost the connection: {reason}"),
+            },
+            Self::Refused { reason } => write!(f, "refused: {}", unconnected(reason, server).unwrap_or(reason)),
             Self::Retrying { attempt, delay } => {
                 let failures = if *attempt == 1 { "failure" } else { "failures" };
-                write!(f, "connects again in {delay:?}, after {attempt} {failures}")
+                write!(f, "connects again in {:?}, after {attempt} {failures}", rounded(*delay))
             }
             Self::Ended => f.write_str("ended"),
         }
+    }
+}
+
+/// Returns what [`ConnectError`](beanstalk_proto::ConnectError) reports without its command, and without this server; `None` of other errors.
+fn unconnected<'r>(reason: &'r str, server: &str) -> Option<&'r str> {
+    let of_node = reason.strip_prefix("connect ")?;
+    Some(of_node.strip_prefix(server).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(of_node))
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_of("", f)
     }
 }

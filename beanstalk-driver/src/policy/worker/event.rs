@@ -1,10 +1,10 @@
 //! What a worker reports.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::{fmt, time::Duration};
 
 use super::Event;
-use crate::connect::Endpoint;
+use crate::{connect::Endpoint, policy::rounded::rounded};
 use beanstalk_proto::{JobId, Seconds, TubeName};
 
 /// What happened to a worker.
@@ -155,7 +155,11 @@ pub enum BuryReason {
 impl fmt::Display for WorkerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection { server, event } => write!(f, "{server}: {event}"),
+            Self::Connection { server, event } => {
+                let server = server.to_string();
+                write!(f, "{server}: ")?;
+                event.write_of(&server, f)
+            }
             Self::Job { server, id, event } => write!(f, "{server}, job {id}: {event}"),
             Self::SlotEnded { server, slot } => {
                 write!(
@@ -178,7 +182,7 @@ impl fmt::Display for JobEvent {
             Self::TooBig { bytes, limit } => {
                 write!(f, "too big: its body has {bytes} bytes, and the limit is {limit}")
             }
-            Self::Done { took } => write!(f, "done in {took:?}"),
+            Self::Done { took } => write!(f, "done in {:?}", rounded(*took)),
             Self::Retried { attempt, delay } => {
                 write!(f, "released after attempt {attempt}, with a delay of {} s", delay.get())
             }

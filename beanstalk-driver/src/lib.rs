@@ -16,7 +16,8 @@
 //!
 //! # A binding for another runtime
 //!
-//! A [`Driver`] needs a stream that can be polled, a timer and a clock. This is all there is to a client on smol:
+//! A [`Driver`] needs a stream that can be polled, a timer and a clock. This is all there is to a client on smol; the page of [`Runtime`]
+//! goes on from it to shared clients and workers, in three steps:
 //!
 //! ```
 //! use std::{future::Future, io, pin::Pin, task::{Context, Poll, ready}, time};
@@ -30,7 +31,7 @@
 //! impl PollTransport for Transport {
 //!     type Error = io::Error;
 //!
-//!     // Nothing here blocks, so how long it might is of no interest.
+//!     // Nothing here blocks, so how long it may is ignored.
 //!     fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
 //!         Pin::new(&mut self.stream).poll_read(cx, buf)
 //!     }

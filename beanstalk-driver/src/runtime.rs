@@ -47,7 +47,25 @@ impl HandlerKind for Functions {
     const BLOCKS: bool = true;
 }
 
-/// A runtime, and the client that an adapter has for it. Its clock starts when it is made.
+/// A runtime, and the connections that a binding has for it. Its clock starts when it is made.
+///
+/// With it come [`SharedClient`](crate::SharedClient), [`Session`](crate::Session), [`Producer`](crate::Producer),
+/// [`Consumer`](crate::Consumer) and [`Worker`](crate::Worker), each with the runtime as its type parameter. A binding takes three steps:
+///
+/// 1. a [`PollTransport`]: a stream, a clock and a timer;
+/// 2. a [`Dialer`](crate::connect::Dialer): how a name is looked up and an address connected to. [`connect`](crate::connect::connect) decides what
+///    is tried, and for how long;
+/// 3. the `Runtime`: it calls `connect`, sleeps and spawns.
+///
+/// A fourth is for bindings that others use: types of its own, with a method for every command and documentation, by
+/// [`client!`](crate::client), [`shared_client!`](crate::shared_client), [`session!`](crate::session), [`producer!`](crate::producer),
+/// [`consumer!`](crate::consumer) and [`worker!`](crate::worker).
+///
+/// This is the whole of it on smol:
+///
+/// ```
+#[doc = include_str!("../examples/smol_binding.rs")]
+/// ```
 pub trait Runtime: Default + Send + Sync + 'static {
     /// How its workers' handlers are written.
     type Handlers: HandlerKind;

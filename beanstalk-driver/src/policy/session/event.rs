@@ -61,7 +61,7 @@ impl Event {
     }
 }
 
-/// Returns what [`ConnectError`](beanstalk_proto::ConnectError) reports without its command, and without this server; `None` of other errors.
+/// Returns what `ConnectError` reports without its command, and without this server; `None` of other errors.
 fn unconnected<'r>(reason: &'r str, server: &str) -> Option<&'r str> {
     let of_node = reason.strip_prefix("connect ")?;
     Some(of_node.strip_prefix(server).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(of_node))

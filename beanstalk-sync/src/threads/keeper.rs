@@ -5,16 +5,13 @@
 //! handler has ended.
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use super::{
     lock,
+    sync::{AtomicBool, Condvar, Mutex, Ordering, now, thread, wait_for},
     task::{Task, is_handler},
 };
 
@@ -52,7 +49,7 @@ impl Keeper {
     /// Watches a task from now on.
     pub(super) fn watch(self: &Arc<Self>, task: &Arc<Task>) -> Watch {
         let mut watched = lock(&self.watched);
-        let (seen, since) = (task.run(), Instant::now());
+        let (seen, since) = (task.run(), now());
         watched.entries.push(Entry { task: Arc::clone(task), seen, since, kept: 0 });
         if !watched.thread {
             let keeper = Arc::clone(self);
@@ -64,7 +61,8 @@ impl Keeper {
 
     /// A handler begins to run.
     pub(super) fn handler_begins(&self) {
-        if self.asleep.load(Ordering::SeqCst) {
+        // Written by both, so that whichever comes second has seen what the first did before: that a handler runs, or that nobody looks.
+        if self.asleep.fetch_or(false, Ordering::SeqCst) {
             self.look();
         }
     }
@@ -79,12 +77,12 @@ impl Keeper {
         let mut watched = lock(&self.watched);
         while !watched.entries.is_empty() {
             // A handler that begins from here on ends the sleep.
-            self.asleep.store(true, Ordering::SeqCst);
-            let now = Instant::now();
+            self.asleep.swap(true, Ordering::SeqCst);
+            let now = now();
             let busy = watched.entries.iter_mut().fold(false, |busy, entry| entry.look(now) | busy);
             watched = if busy {
                 self.asleep.store(false, Ordering::SeqCst);
-                self.changed.wait_timeout(watched, PATIENCE).unwrap_or_else(PoisonError::into_inner).0
+                wait_for(&self.changed, &self.watched, watched, PATIENCE)
             } else {
                 self.changed.wait(watched).unwrap_or_else(PoisonError::into_inner)
             };

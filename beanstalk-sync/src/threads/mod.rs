@@ -15,7 +15,10 @@ mod consumer;
 mod evented;
 mod flushed;
 mod keeper;
+#[cfg(all(test, schedules))]
+mod schedules;
 mod shared;
+mod sync;
 mod task;
 mod wait;
 mod worker;
@@ -27,7 +30,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     process,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Poll, Waker},
     thread, time,
 };
@@ -41,6 +44,7 @@ use evented::Evented;
 pub use flushed::Flushed;
 use keeper::Keeper;
 pub use shared::{Producer, SharedClient};
+use sync::{Mutex, MutexGuard};
 use task::Task;
 use wait::Handler;
 pub use worker::{Consumer, ConsumerBuilder, HeldJob, Worker, WorkerBuilder, WorkerHandle};

@@ -11,20 +11,15 @@
 
 use std::{
     future::Future,
-    io::Write,
-    os::unix::net::UnixStream,
     pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Wake, Waker},
-    thread,
 };
 
 use super::{
     keeper::Keeper,
     lock,
+    sync::{AtomicU8, AtomicU64, Bell, Mutex, Ordering, thread},
     wait::{self, Asked, Handler},
 };
 
@@ -38,8 +33,8 @@ const WOKEN: u8 = 3;
 /// A future, and what its threads and its wakers share.
 pub(super) struct Task {
     state: AtomicU8,
-    /// What is written to the first ends the wait at the second.
-    bell: (UnixStream, UnixStream),
+    /// What ends its wait.
+    bell: Bell,
     /// Odd while a handler runs.
     run: AtomicU64,
     keeper: Arc<Keeper>,
@@ -72,7 +67,7 @@ impl Task {
         let (state, run, keeper) = (AtomicU8::new(POLLED), AtomicU64::new(0), Arc::clone(keeper));
         let _thread = thread::Builder::new().name("beanstalk".into()).spawn(move || {
             let moving = Mutex::new(Moving { body: Some(body), handler: None });
-            if let Ok(bell) = UnixStream::pair() {
+            if let Ok(bell) = Bell::new() {
                 Arc::new(Self { state, bell, run, keeper, moving }).work();
             }
         });
@@ -92,8 +87,7 @@ impl Task {
     fn interrupt(&self) -> u8 {
         let before = self.state.swap(WOKEN, Ordering::SeqCst);
         if before == WAITING {
-            // It has room: what waits takes what is there.
-            let _rung = (&self.bell.0).write(&[0]);
+            self.bell.ring();
         }
         before
     }
@@ -139,7 +133,7 @@ impl Task {
 
     fn wait(&self, asked: Asked) {
         match self.state.compare_exchange(POLLED, WAITING, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) => asked.wait(&self.bell.1),
+            Ok(_) => asked.wait(&self.bell),
             Err(_) => asked.go_on(),
         }
     }

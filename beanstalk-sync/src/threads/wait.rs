@@ -3,22 +3,20 @@
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
-    io::{self, Read},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    io,
+    os::fd::{AsFd, OwnedFd},
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::poll::PollFlags;
+
+use super::sync::{
+    AtomicBool, Bell, Ordering, local, now,
+    thread::{self, Thread},
+};
 
 /// What is to be run once its future is let go.
 pub(super) type Handler = Box<dyn FnOnce() + Send>;
@@ -34,14 +32,14 @@ pub(super) struct Asked {
     pub(super) handler: Option<Handler>,
 }
 
-thread_local! {
+local! {
     /// Of the future that this thread polls.
-    static ASKED: RefCell<Asked> = RefCell::default();
+    ASKED: RefCell<Asked> = RefCell::new(Asked { at: None, sockets: Vec::new(), handler: None })
 }
 
 /// Asks for something, for the future that this thread polls.
 pub(super) fn ask(ask: impl FnOnce(&mut Asked)) {
-    ASKED.with_borrow_mut(ask);
+    ASKED.with(|asked| ask(&mut asked.borrow_mut()));
 }
 
 /// Polls a future; if it is pending, gives what it asked for.
@@ -50,13 +48,13 @@ pub(super) fn poll<T>(waker: &Waker, poll: impl FnOnce(&mut Context<'_>) -> Poll
     struct Outer(Asked);
     impl Drop for Outer {
         fn drop(&mut self) {
-            ASKED.set(std::mem::take(&mut self.0));
+            ASKED.with(|asked| asked.replace(std::mem::take(&mut self.0)));
         }
     }
-    let _outer = Outer(ASKED.take());
+    let _outer = Outer(ASKED.with(RefCell::take));
     match poll(&mut Context::from_waker(waker)) {
         Poll::Ready(output) => Ok(output),
-        Poll::Pending => Err(ASKED.take()),
+        Poll::Pending => Err(ASKED.with(RefCell::take)),
     }
 }
 
@@ -68,7 +66,7 @@ pub(super) fn until(at: Option<Instant>) -> impl Future<Output = ()> + Send + 's
 /// As [`until`].
 pub(super) fn poll_until(at: Option<Instant>) -> Poll<()> {
     let Some(at) = at else { return Poll::Pending };
-    if at <= Instant::now() {
+    if at <= now() {
         return Poll::Ready(());
     }
     ask(|asked| asked.at = Some(asked.at.map_or(at, |earlier| earlier.min(at))));
@@ -105,20 +103,12 @@ impl Socket {
 }
 
 impl Asked {
-    /// Waits until one of these happens, or something is written to the other end of this.
-    pub(super) fn wait(mut self, bell: &UnixStream) {
+    /// Waits until one of these happens, or this is rung.
+    pub(super) fn wait(mut self, bell: &Bell) {
         // A stream that is gone is closed, and not waited for.
         self.sockets.retain(|(socket, _)| Arc::strong_count(socket) > 1);
-        let rung = PollFd::new(bell.as_fd(), PollFlags::POLLIN);
-        let sockets = self.sockets.iter().map(|(socket, event)| PollFd::new(socket.fd.as_fd(), *event));
-        let mut polled: Vec<_> = std::iter::once(rung).chain(sockets).collect();
-        // What ends a wait early, for example a signal, is looked at as if something had happened.
-        let _interrupted = nix::poll::poll(&mut polled, self.timeout());
-        let mut happened = polled.iter().map(|polled| polled.any() != Some(false));
-        if happened.next() == Some(true) {
-            let _heard = (&*bell).read(&mut [0; 8]);
-        }
-        for ((socket, _), happened) in self.sockets.iter().zip(happened) {
+        let sockets: Vec<_> = self.sockets.iter().map(|(socket, event)| (socket.fd.as_fd(), *event)).collect();
+        for ((socket, _), happened) in self.sockets.iter().zip(bell.wait(&sockets, self.at)) {
             socket.ready.fetch_or(happened, Ordering::Relaxed);
         }
     }
@@ -126,13 +116,6 @@ impl Asked {
     /// Does not wait, so that it is unknown what happens to the sockets.
     pub(super) fn go_on(&self) {
         self.sockets.iter().for_each(|(socket, _)| socket.set_ready(true));
-    }
-
-    fn timeout(&self) -> PollTimeout {
-        let Some(at) = self.at else { return PollTimeout::NONE };
-        // The system counts in milliseconds. Rounded down it would be asked again and again in the last one.
-        let left = at.saturating_duration_since(Instant::now()).saturating_add(Duration::from_nanos(999_999));
-        left.try_into().unwrap_or(PollTimeout::MAX)
     }
 }
 
@@ -159,7 +142,7 @@ impl Parked {
     /// Waits until it is woken, or until then.
     fn wait(&self, until: Option<Instant>) {
         while !self.woken.swap(false, Ordering::Acquire) {
-            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            match until.map(|until| until.saturating_duration_since(now())) {
                 None => thread::park(),
                 Some(left) if left.is_zero() => return,
                 Some(left) => thread::park_timeout(left),

@@ -2,6 +2,13 @@
 //!
 //! `.ci/run schedules` runs them: loom schedules what [`crate::sync`] offers, over a runtime, a clock and a server of [`model`]. A call that
 //! nobody wakes is a deadlock, which loom reports.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test"
+)]
 
 mod model;
 

@@ -196,7 +196,10 @@ impl Runtime for Model {
 impl Conn {
     /// Answers what has come, if the server does.
     fn serve(&mut self, silent: bool) {
-        while !silent {
+        if silent {
+            return;
+        }
+        loop {
             let command = match self.unanswered.take() {
                 Some(command) => command,
                 None => match self.server.poll_event() {

@@ -51,7 +51,6 @@ mod waiting;
 mod worker;
 
 pub use backoff::{Backoff, Delays};
-#[cfg(feature = "std")]
 pub(crate) use call::breaks;
 pub use call::{Attempt, Call};
 #[cfg(feature = "std")]

@@ -56,7 +56,7 @@ pub(super) fn serve(address: SocketAddr, scraper: Scraper, report: Report) -> Ou
     }
 }
 
-/// A stream for so long as somebody has patience, however little moves each time.
+/// A stream with a deadline for all of it, however little moves each time.
 struct Bounded<'s> {
     stream: &'s TcpStream,
     until: Instant,
@@ -150,7 +150,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
         let (stream, _) = listener.accept().expect("it has connected");
         let patience = Duration::from_millis(200);
-        // A byte each time that is far from over, until nobody reads any more.
+        // A byte each time that is far from over, until the other end has given up.
         let dribble = thread::spawn(move || {
             for _ in 0..500 {
                 thread::sleep(patience / 20);

@@ -114,7 +114,7 @@ impl<W: Write> Printer<W> {
         }
     }
 
-    /// One of several things that were done: a sentence for people, one word for scripts, the fields in JSON. Where nobody reads it, the
+    /// One of several things that were done: a sentence for people, one word for scripts, the fields in JSON. Where it is not read, the
     /// others are to be done nevertheless, and it is no error.
     pub(crate) fn act(&mut self, sentence: &str, plain: &str, row: &Row) -> io::Result<()> {
         let printed = match self.form {
@@ -125,7 +125,7 @@ impl<W: Write> Printer<W> {
         though_unread(printed)
     }
 
-    /// Has what [`Printer::act`] has printed read now, by whoever reads it.
+    /// Flushes what [`Printer::act`] has printed.
     pub(crate) fn flush_acts(&mut self) -> io::Result<()> {
         though_unread(self.out.flush())
     }
@@ -198,7 +198,7 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// What was done is done, though whoever read of it has gone.
+/// What was done is done, though its reader has gone.
 pub(crate) fn though_unread(printed: io::Result<()>) -> io::Result<()> {
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

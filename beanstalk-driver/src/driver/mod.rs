@@ -282,7 +282,7 @@ impl<T: PollTransport> Driver<T> {
     }
 
     /// Waits until sending makes sense, or no waiting will help, for as long as the next call may wait for its reply. That time stays the
-    /// call's, if it comes to be sent, and is nobody's if not.
+    /// call's, if it comes to be sent, and belongs to none if not.
     pub(crate) async fn make_room(&mut self, expect: Expect) -> Result<(), Error> {
         let timeout = mem::take(&mut self.timeout);
         self.make_room_within(&expect, timeout).await?;

@@ -298,7 +298,7 @@ impl<R: Runtime> Drop for SharedClient<R> {
     }
 }
 
-/// Somebody who waits for the end of a client, which may outlive any number of them.
+/// A task that waits for the end of a client, which may outlive any number of them.
 struct Watcher<'c, R: Runtime> {
     inner: &'c Inner<R>,
     place: Option<u64>,

@@ -80,7 +80,7 @@ impl<R: Runtime> Inner<R> {
 
     /// Does something under the lock, and wakes whom it concerns when the lock is free again.
     pub(super) fn with<X>(&self, act: impl FnOnce(&mut State) -> X) -> X {
-        // Somebody's request panicked while it wrote itself: half of it may be queued.
+        // A request panicked while it wrote itself: half of it may be queued.
         let mut state = lock_or_mend(&self.state, |state| state.link.connection.abort());
         let result = act(&mut state);
         let woken = mem::take(&mut state.woken);

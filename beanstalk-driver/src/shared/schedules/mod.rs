@@ -70,7 +70,7 @@ fn peek(client: &Client, number: u64) {
     assert_eq!(block_on(client.call(Peek::new(number))).expect("an answer").id.0, number);
 }
 
-/// Lets time pass, whenever nobody else can go on, until that is over.
+/// Lets time pass, whenever no other thread can go on, until that is over.
 fn pass_time(runtime: &Model, by: Duration, is_over: impl Fn() -> bool) {
     while !is_over() {
         runtime.advance(by);

@@ -1,5 +1,7 @@
 //! The embedded server beside beanstalkd: how fast, and what an operation costs when there is much in it.
 
+use std::env;
+
 use anyhow::Result;
 
 use crate::{
@@ -10,29 +12,32 @@ use crate::{
     task::{Contender, Work},
 };
 
-/// The same work done by a bare socket, so that it is the servers that are compared.
+/// The same work done by a bare socket, so that it is the servers that are compared: beanstalkd-rs as well, if
+/// `BEANSTALKD_RS` names it.
 pub(crate) fn servers(rounds: usize) -> Result<String> {
+    let mut kinds = vec![(Kind::Beanstalkd, "beanstalkd"), (Kind::Embedded, "embedded")];
+    match env::var_os("BEANSTALKD_RS") {
+        Some(_) => kinds.push((Kind::BeanstalkdRs, "beanstalkd-rs")),
+        None => eprintln!("servers: BEANSTALKD_RS names no program: beanstalkd-rs is not measured"),
+    }
     let mut text = String::new();
     let works = [(Work::Put16, 8000), (Work::Cycle16, 2500), (Work::PutPipelined, 60_000)];
     for pin in [Pin::One, Pin::Each] {
-        let mut table = Table::new(&[
-            pin.title(),
-            "beanstalkd, a second",
-            "embedded, a second",
-            "speed, embedded / beanstalkd",
-            "CPU, embedded / beanstalkd",
-        ]);
+        let mut table = Table::new(&[pin.title(), "server", "a second", "speed / beanstalkd", "CPU / beanstalkd"]);
         for (work, count) in works {
             eprint!("servers: {work}, {}", pin.title());
             let job = Job::new(Contender::Raw, work, count);
-            let measured = Rounds::measure(&[(job, Kind::Beanstalkd), (job, Kind::Embedded)], rounds, pin)?;
-            table.row([
-                work.title().to_owned(),
-                thousands(measured.median(0, Sample::rate)),
-                thousands(measured.median(1, Sample::rate)),
-                format!("{:.2}", measured.ratio(1, 0, Sample::rate)),
-                format!("{:.2}", measured.ratio(1, 0, |sample| sample.server_ns as f64)),
-            ]);
+            let cases: Vec<_> = kinds.iter().map(|&(kind, _)| (job, kind)).collect();
+            let measured = Rounds::measure(&cases, rounds, pin)?;
+            for (case, (_, server)) in kinds.iter().enumerate() {
+                table.row([
+                    work.title().to_owned(),
+                    (*server).to_owned(),
+                    thousands(measured.median(case, Sample::rate)),
+                    format!("{:.2}", measured.ratio(case, 0, Sample::rate)),
+                    format!("{:.2}", measured.ratio(case, 0, |sample| sample.server_ns as f64)),
+                ]);
+            }
         }
         text += &table.render();
         text += "\n";
@@ -63,11 +68,7 @@ pub(crate) fn load(rounds: usize) -> Result<String> {
         ("10,000 tubes / 1,000", Load::Tubes(10_000), Load::Tubes(1000)),
     ];
     let mut text = String::new();
-    for kind in [Kind::Embedded, Kind::Beanstalkd] {
-        let title = match kind {
-            Kind::Embedded => "embedded server",
-            Kind::Beanstalkd => "beanstalkd",
-        };
+    for (kind, title) in [(Kind::Embedded, "embedded server"), (Kind::Beanstalkd, "beanstalkd")] {
         let mut table = Table::new(&[title, "work", "server CPU each, much", "little", "much / little"]);
         for (name, much, little) in pairs {
             // Servers live on through the rounds: filling one takes longer than what is measured. All work leaves in the

@@ -4,6 +4,7 @@ use std::{
     env,
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -24,6 +25,8 @@ pub(crate) enum Kind {
     Beanstalkd,
     /// The embedded server of this repository, in a process of its own.
     Embedded,
+    /// beanstalkd-rs, named by `BEANSTALKD_RS`, without a write-ahead log, as beanstalkd here.
+    BeanstalkdRs,
 }
 
 /// On which processors. The two are different experiments: never compare their figures.
@@ -72,7 +75,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(kind: Kind) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = unused_port()?;
         let mut server = Self { child: Self::spawn(kind, port)?, kind, port };
         server.wait_until_it_listens()?;
         Ok(server)
@@ -92,6 +95,7 @@ impl Server {
         match kind {
             Kind::Beanstalkd => command.arg(env::var("BEANSTALKD").unwrap_or_else(|_| "beanstalkd".to_owned())),
             Kind::Embedded => command.arg(env::current_exe()?).arg("serve"),
+            Kind::BeanstalkdRs => command.arg(env::var("BEANSTALKD_RS").context("BEANSTALKD_RS names no server")?),
         };
         if kind == Kind::Beanstalkd {
             command.args(["-z", MAX_JOB_SIZE]);
@@ -129,6 +133,21 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A port that nobody listens on, below those that the system gives to connections: none of them takes it before the server
+/// does, or while the server is away.
+fn unused_port() -> Result<u16> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const PORTS: u32 = 20_000;
+    for _ in 0..PORTS {
+        let number = std::process::id().wrapping_mul(97).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        let port = 10_000 + u16::try_from(number)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 pub(crate) fn on_core(core: &str) -> Command {

@@ -19,6 +19,7 @@ pub(crate) enum Contender {
     Beanstalkc,
     Beanstalkd,
     BeanstalkdRs,
+    Mamenoki,
     /// Our workers, with one slot and a handler that does nothing.
     BlockingWorker,
     TokioWorker,
@@ -29,7 +30,7 @@ pub(crate) enum Contender {
 
 impl Contender {
     /// Everybody who talks to a server.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Raw,
         Self::Blocking,
         Self::RawTokio,
@@ -39,6 +40,7 @@ impl Contender {
         Self::Beanstalkc,
         Self::Beanstalkd,
         Self::BeanstalkdRs,
+        Self::Mamenoki,
         Self::BlockingWorker,
         Self::TokioWorker,
         Self::AsyncStdWorker,
@@ -56,6 +58,7 @@ impl Contender {
             Self::Beanstalkc => "beanstalkc 1.0.0",
             Self::Beanstalkd => "beanstalkd 0.4.1",
             Self::BeanstalkdRs => "beanstalkd-rs 0.3.0 (tokio)",
+            Self::Mamenoki => "mamenoki 0.1.1 (tokio)",
             Self::BlockingWorker => "**beanstalk-sync**, `Worker`",
             Self::TokioWorker => "**beanstalk-tokio**, `Worker`",
             Self::AsyncStdWorker => "**beanstalk-async-std**, `Worker`",
@@ -74,7 +77,7 @@ impl Contender {
 
     /// A client that somebody else has published.
     pub(crate) const fn is_published(self) -> bool {
-        matches!(self, Self::Beanstalkc | Self::Beanstalkd | Self::BeanstalkdRs)
+        matches!(self, Self::Beanstalkc | Self::Beanstalkd | Self::BeanstalkdRs | Self::Mamenoki)
     }
 
     /// The bare socket that one of our clients is compared with.
@@ -98,7 +101,7 @@ impl Contender {
             Self::RawTokio | Self::RawAsyncStd => {
                 !matches!(work, Work::DrainPipelined | Work::DrainPaired | Work::Alternate)
             }
-            Self::Beanstalkc | Self::BeanstalkdRs => work.is_serial(),
+            Self::Beanstalkc | Self::BeanstalkdRs | Self::Mamenoki => work.is_serial(),
             Self::Beanstalkd => work.is_serial() && !matches!(work, Work::Peek60k | Work::Touch),
         }
     }

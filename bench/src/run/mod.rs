@@ -191,6 +191,12 @@ pub(crate) fn run(args: RunArgs) -> Result<()> {
                 anyhow::Ok(())
             })?;
         }
+        Contender::Mamenoki => {
+            tokio_runtime()?.block_on(async {
+                serial!(published::Mamenoki::connect(port).await?, args, [.await]);
+                anyhow::Ok(())
+            })?;
+        }
         Contender::BlockingWorker => worker::blocking(args)?,
         Contender::TokioWorker => worker::on_tokio(args)?,
         Contender::AsyncStdWorker => worker::on_async_std(args)?,

@@ -4,6 +4,7 @@ use std::{str, time::Duration};
 
 use anyhow::{Result, anyhow};
 use beanstalkd_rs::ReserveResult;
+use mamenoki::{BeanstalkChannel, BeanstalkClient, PutCommandConfig};
 
 use super::wire::{PRIORITY, TTR};
 
@@ -99,5 +100,49 @@ impl BeanstalkdRs {
 
     pub(super) async fn peek(&mut self, id: u64) -> usize {
         self.0.peek(id).await.expect("an answer").expect("found").body.len()
+    }
+}
+
+/// Its connection is served by a task of its own, and bodies are text.
+pub(super) struct Mamenoki(BeanstalkClient);
+
+impl Mamenoki {
+    pub(super) async fn connect(port: u16) -> Result<Self> {
+        let mut channel = BeanstalkChannel::connect(&format!("127.0.0.1:{port}")).await?;
+        let client = channel.create_client();
+        tokio::spawn(async move { channel.run_channel().await });
+        Ok(Self(client))
+    }
+
+    pub(super) async fn put(&mut self, body: &[u8]) -> u64 {
+        self.put_text(str::from_utf8(body).expect("text").to_owned()).await
+    }
+
+    pub(super) async fn put_owned(&mut self, body: Vec<u8>) -> u64 {
+        self.put_text(String::from_utf8(body).expect("text")).await
+    }
+
+    /// It gives the line of the reply.
+    async fn put_text(&mut self, body: String) -> u64 {
+        let config = PutCommandConfig { priority: PRIORITY, delay: 0, time_to_run: TTR };
+        let reply = self.0.put_with_config(body, config).await.expect("put");
+        let id = reply.trim_end().rsplit(' ').next().expect("a word");
+        id.parse().expect("an id")
+    }
+
+    pub(super) async fn reserve(&mut self) -> u64 {
+        self.0.reserve().await.expect("reserved").id
+    }
+
+    pub(super) async fn delete(&mut self, id: u64) {
+        self.0.delete(id).await.expect("deleted");
+    }
+
+    pub(super) async fn touch(&mut self, id: u64) {
+        self.0.touch(id).await.expect("touched");
+    }
+
+    pub(super) async fn peek(&mut self, id: u64) -> usize {
+        self.0.peek(id).await.expect("found").payload.len()
     }
 }

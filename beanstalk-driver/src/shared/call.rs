@@ -18,19 +18,18 @@ use core::{
 
 use super::{
     driver,
-    state::{Inner, Sent, State, Used, copy_of},
+    link::Used,
+    state::{Inner, Sent, State, copy_of},
+    watch::Watch,
 };
 use crate::{
     policy::{Call, CallStep, Next},
-    runtime::{Alarm, Runtime},
+    runtime::Runtime,
 };
 use beanstalk_proto::{
     Error, Expect, Instant, Lost, Reply, Request, Subject, TubeName,
     client::{Ticket, Timeout},
 };
-
-/// After so long a driver on another runtime than the caller's, which was woken and did not come, is taken for one that stands still.
-const STALLED: Duration = Duration::from_secs(1);
 
 /// How long a call may take.
 #[derive(Clone, Copy)]
@@ -369,55 +368,5 @@ impl<R: Runtime> Waiting<R> {
 impl<R: Runtime> Drop for Waiting<R> {
     fn drop(&mut self) {
         self.abandon();
-    }
-}
-
-/// Looks after a driver that the caller cannot be sure of: one on another runtime, which may stand still, or one that may not be polled at all.
-/// That costs a timer, so it is done where there is need only.
-#[derive(Default)]
-struct Watch {
-    alarm: Alarm,
-    /// When to look next; `None` as long as the driver can be relied upon.
-    next: Option<Instant>,
-    /// How often the driver had been polled when it was looked at last.
-    polls: u64,
-}
-
-impl Watch {
-    /// Ready once it is `until` and the driver has not reported it, or once a driver that can't be replaced stands still.
-    fn poll<R: Runtime>(&mut self, inner: &Arc<Inner<R>>, until: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let period = if inner.server.is_some() { Some(STALLED) } else { inner.config().reply_timeout };
-        loop {
-            let now = inner.runtime.now();
-            if until.is_some_and(|until| until <= now) {
-                return Poll::Ready(());
-            }
-            if self.next.is_none() {
-                let current = R::current();
-                let (polls, runtime) = inner.with(|state| (state.driver.polls, state.driver.runtime));
-                self.polls = polls;
-                // Asked again each time that this is polled: another that takes over may run elsewhere, and wakes all who wait.
-                if current.is_none() || inner.server.is_some() && runtime == current {
-                    return Poll::Pending;
-                }
-            }
-            let next = self.next.get_or_insert_with(|| now + period.unwrap_or(STALLED));
-            if *next > now {
-                let at = until.map_or(*next, |until| until.min(*next));
-                ready!(self.alarm.poll(&inner.runtime, at, cx));
-                continue;
-            }
-            self.next = Some(now + period.unwrap_or(STALLED));
-            let stands_still = inner.with(|state| {
-                let polls = core::mem::replace(&mut self.polls, state.driver.polls);
-                state.wake_driver();
-                polls == state.driver.polls
-            });
-            match stands_still {
-                true if inner.server.is_some() => driver::replace(inner),
-                true if period.is_some() => return Poll::Ready(()),
-                _ => {}
-            }
-        }
     }
 }

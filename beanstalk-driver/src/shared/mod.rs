@@ -23,10 +23,12 @@
 mod call;
 mod driver;
 mod line;
+mod link;
 #[cfg(all(test, schedules))]
 mod schedules;
 mod sharing;
 mod state;
+mod watch;
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
@@ -50,8 +52,9 @@ use beanstalk_proto::{
     client::{Config, Connection, Timeout},
 };
 use call::{Turn, Waiting};
+use link::Clocks;
+use state::Inner;
 pub(crate) use state::copy_of;
-use state::{Clocks, Inner};
 
 /// A client that tasks share: cheap to clone, one clone for each task, or one for all.
 ///

@@ -17,25 +17,23 @@ use core::{
     future::{Future, poll_fn},
     mem,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use super::{
-    hand::{ConsumerJob, Hand, SlotHand},
-    handler::{BoxError, Failure, GivenBack, HandlerPanicked, HandlerTimedOut, is_malformed},
-    handlers::{Handlers, Run},
-    held_job::{HeldJob, Link},
-    slot_state::SlotState,
-    state::SharedState,
+    hand::SlotHand, handler::BoxError, handlers::Handlers, held_job::Link, slot_state::SlotState, state::SharedState,
 };
 use crate::{
     driver::Driver,
     observe::SlotObserver,
-    policy::{Action, Foreign, Outcome, Tubes, Verdict, Worker, WorkerEvent, describe_chain, guarded},
-    runtime::{Alarm, Boxed, HandlerKind, Runtime},
+    policy::{Action, Foreign, Tubes, Worker, WorkerEvent},
+    runtime::{Alarm, Boxed, Runtime},
     sync::lock,
 };
-use beanstalk_proto::{Command, Error, Instant, Job, JobId, Lost, Reply, Subject, client::Ticket, stats::JobStats};
+use beanstalk_proto::{Command, Error, Instant, Lost, Reply, Subject, client::Ticket, stats::JobStats};
+
+mod handling;
+
+use handling::Running;
 
 /// A command that is outstanding.
 struct Calling {
@@ -51,23 +49,6 @@ enum Io<C> {
     Idle,
     Connecting(Boxed<Result<C, Error>>),
     Calling(Calling),
-}
-
-struct Running {
-    id: JobId,
-    link: Arc<Link>,
-    handler: Run,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Where handlers can't be dropped, it may go on.
-        self.link.lose();
-        self.link.close();
-        // A handler may panic even here.
-        let handler = mem::replace(&mut self.handler, Box::pin(core::future::pending()));
-        let _panicked = guarded(|| drop(handler));
-    }
 }
 
 struct Slot<R: Runtime> {
@@ -269,32 +250,6 @@ impl<R: Runtime> Slot<R> {
         }
     }
 
-    fn start(&mut self, job: Job) {
-        self.failure = None;
-        let (id, link, stats) = (job.id, Arc::new(Link::default()), self.machine.stats());
-        let span = self.observer.begin(id, &|| self.shared.runtime.now());
-        if let Some(stats) = stats {
-            let attempt = attempt(&self.shared, &self.slot_state, stats);
-            self.observer.learn(Some(attempt), stats);
-            link.learn(attempt, stats);
-        }
-        let tube = self.slot_state.tube.as_ref().or_else(|| stats.and_then(|stats| stats.tube.as_ref()));
-        let job = HeldJob::new(job, Arc::clone(&self.slot_state), Arc::clone(&link));
-        let handler = match &*self.handlers {
-            Handlers::Calls => self.hand_out(job),
-            handlers => handlers.run(&self.shared.runtime, job, tube, span),
-        };
-        self.running = Some(Running { id, link, handler });
-    }
-
-    /// Gives the job to a call that waits for one.
-    fn hand_out(&mut self, job: HeldJob) -> Run {
-        let hand = Arc::<Hand>::default();
-        self.hand = Some(SlotHand(Arc::clone(&hand)));
-        self.shared.calls.deliver(ConsumerJob::new(job, Arc::clone(&hand)), |calls| self.shared.set_waiting(calls));
-        Box::pin(hand.outcome())
-    }
-
     fn send(&mut self, command: Command, question: Option<Arc<Link>>) {
         let sent = match &mut self.client {
             Some(client) => client.start(command),
@@ -325,81 +280,6 @@ impl<R: Runtime> Slot<R> {
             }
             _ => false,
         }
-    }
-
-    /// Whether the handler has ended.
-    fn poll_handler(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(running) = &mut self.running else { return false };
-        let polled = guarded(|| running.handler.as_mut().poll(cx));
-        if running.link.is_timed_out() {
-            if matches!(polled, Ok(Poll::Pending)) {
-                return false;
-            }
-            // Its outcome changes nothing.
-            drop(Foreign::new(polled));
-            self.running = None;
-            self.machine.handle_returned();
-            return true;
-        }
-        let outcome = match polled {
-            Ok(Poll::Pending) => return false,
-            Ok(Poll::Ready(Ok(verdict))) => Outcome::Verdict(verdict),
-            Ok(Poll::Ready(Err(error))) if error.is::<GivenBack>() => Outcome::GivenBack,
-            Ok(Poll::Ready(Err(error))) => {
-                let (reason, malformed) = (describe_chain(&*error), is_malformed(running.id, &*error));
-                self.failure = Some(Foreign::new(error));
-                if malformed { Outcome::Malformed(reason) } else { Outcome::Failed(reason) }
-            }
-            Err(reason) => {
-                self.failure = Some(Foreign::new(Box::new(HandlerPanicked(reason.clone()))));
-                Outcome::Panicked(reason)
-            }
-        };
-        self.running = None;
-        self.finished(outcome);
-        true
-    }
-
-    fn finished(&mut self, outcome: Outcome) {
-        self.observer.ended(&|| self.shared.runtime.now());
-        let (now, deferrals) = (self.now(), &mut lock(&self.shared.deferrals));
-        self.machine.handle_finished(outcome, self.slot_state.server(), deferrals, now);
-    }
-
-    /// The handler has run for as long as it may.
-    fn give_up(&mut self, after: Duration) {
-        self.failure = Some(Foreign::new(Box::new(HandlerTimedOut(after))));
-        if let Some(running) = &self.running {
-            running.link.time_out();
-        }
-        self.finished(Outcome::TimedOut(after));
-        // A consumer's job is with its owner, whom the slot does not run.
-        let runs_on = R::Handlers::BLOCKS && !matches!(*self.handlers, Handlers::Calls);
-        if runs_on && self.running.is_some() {
-            self.machine.handle_left_running();
-        } else {
-            self.running = None;
-        }
-    }
-
-    /// Drops the handler that still runs, if there is one.
-    fn drop_handler(&mut self) {
-        let Some(running) = self.running.take() else { return };
-        let has_ended = running.link.is_timed_out();
-        drop(running);
-        if !has_ended {
-            self.observer.ended(&|| self.shared.runtime.now());
-        }
-    }
-
-    /// What becomes of a job whose handler has failed. A function that panics leaves it to the policy.
-    fn decide(&self, id: JobId, attempt: u64, stats: &JobStats) -> Verdict {
-        let Some(on_failure) = &self.shared.on_failure else { return Verdict::Failed };
-        let no_error: BoxError = "the verdict of its handler is that it failed".into();
-        let error = self.failure.as_ref().and_then(Foreign::get).unwrap_or(&no_error);
-        let server = self.slot_state.server();
-        let failure = Failure { server, id, attempt, error: &**error, stats };
-        guarded(|| on_failure(&failure)).unwrap_or(Verdict::Failed)
     }
 
     /// Whether the connection has news.

@@ -278,6 +278,11 @@ impl<R: Runtime> Slot<R> {
                 self.send(Command::StatsJob { id }, Some(link));
                 true
             }
+            // It is to be taken back, and nobody knows when that will be possible.
+            (Some(Running { link, .. }), _) if self.client.is_none() && link.is_asked() => {
+                link.answer(Err(Error::Closed { lost: Lost::NotSent }));
+                true
+            }
             _ => false,
         }
     }

@@ -330,6 +330,24 @@ pub(super) async fn a_consumer_that_is_dropped_leaves_the_jobs_in_hand_to_be_fin
     eventually::<R>("its connections are closed", || client.stats().unwrap().current_connections == Some(1)).await;
 }
 
+pub(super) async fn a_question_about_a_job_is_answered_though_its_server_is_gone<R: Host>(stand: Stand) {
+    let mut server = stand.server();
+    let mut client = client(&server);
+    put(&mut client, "x");
+    let consumer = consumer::<R>(&server).reclaim(true).build().unwrap();
+    let job = next(&consumer).await;
+    server.kill();
+    let late = async {
+        R::pause(LONG / 4).await;
+        None
+    };
+    let answer =
+        or(async { Some(job.details().await) }, late).await.expect("nobody waits until there is a server again");
+    assert!(matches!(answer, Err(Error::Closed { .. } | Error::Io { .. })), "{answer:?}");
+    // That was nobody's reason to let go of it.
+    assert!(!job.is_lost());
+}
+
 pub(super) async fn statistics_that_make_no_sense_name_their_job<R: Host>(_: Stand) {
     let script = Script::play(|remote| {
         loop {

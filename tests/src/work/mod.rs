@@ -132,6 +132,7 @@ scenarios! {
         several_servers_are_consumed_and_restarts_survived
         a_shutdown_lets_jobs_in_hand_be_finished_until_its_deadline
         a_consumer_that_is_dropped_leaves_the_jobs_in_hand_to_be_finished
+        a_question_about_a_job_is_answered_though_its_server_is_gone
         statistics_that_make_no_sense_name_their_job
         a_consumer_is_a_stream
         a_job_framework_runs_on_it

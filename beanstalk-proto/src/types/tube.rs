@@ -88,9 +88,23 @@ impl TubeName {
 
 /// Returns whether a byte may stand in a tube name.
 #[inline]
-pub(crate) const fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'/' | b';' | b'.' | b'$' | b'_' | b'(' | b')')
+pub(crate) fn is_name_byte(byte: u8) -> bool {
+    NAME_BYTES.get(usize::from(byte)).copied().unwrap_or_default()
 }
+
+/// Every byte there is, and whether it may stand in a tube name.
+const NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte = 0u8;
+    while let [entry, tail @ ..] = rest {
+        *entry = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'+' | b'/' | b';' | b'.' | b'$' | b'_' | b'(' | b')');
+        byte = byte.wrapping_add(1);
+        rest = tail;
+    }
+    table
+};
 
 impl Default for TubeName {
     /// `default`: the tube every new connection uses and watches.

@@ -16,7 +16,7 @@ impl Worker {
         self.shutdown = Some(self.shutdown.map_or(deadline, |earlier| earlier.min(deadline)));
     }
 
-    /// Whether it ends, or has ended, since the server refused to be connected to: see [`Error::is_refusal`].
+    /// Whether it ends, or has ended, since the server refused to be connected to: see [`Error::is_refusal`](beanstalk_proto::Error::is_refusal).
     #[must_use]
     pub const fn is_refused(&self) -> bool {
         self.refused

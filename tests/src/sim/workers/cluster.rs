@@ -287,10 +287,10 @@ impl Tasks {
     }
 
     /// Whether a slot is left of a worker that has ended, and could have ended itself.
-    pub(super) fn lingering(&self, has_ended: impl Fn(Owner) -> bool) -> Option<Owner> {
+    pub(super) fn lingering(&self, had_ended: impl Fn(Owner) -> bool) -> Option<Owner> {
         let now = self.cluster.now();
         let slots = self.lives.iter().filter(|(_, life)| now >= life.stalled_until);
-        slots.filter_map(|(_, life)| life.owner).find(|&owner| has_ended(owner))
+        slots.filter_map(|(_, life)| life.owner).find(|&owner| had_ended(owner))
     }
 
     /// Polls one of those who were woken. `false` if there is none.

@@ -35,7 +35,7 @@ pub(super) async fn run_consumers(cluster: Arc<Cluster>, mut rng: Rng) {
             }
         };
         zip(consumer.shutdown(within), finish).await;
-        cluster.tally().ended(owner);
+        cluster.tally().ended(owner, cluster.now());
         cluster.sleep(Duration::from_millis(rng.between(1, 100))).await;
     }
 }

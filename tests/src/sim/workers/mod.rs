@@ -145,7 +145,7 @@ fn drive(cluster: &Cluster, tasks: &mut Tasks, faults_until: Instant) -> Result<
         if tasks.poll_one() {
             continue;
         }
-        if let Some(owner) = tasks.lingering(|owner| cluster.tally().has_ended(owner)) {
+        if let Some(owner) = tasks.lingering(|owner| cluster.tally().had_ended(owner, cluster.now())) {
             return Err(format!("worker {owner} has ended, and one of its slots has not"));
         }
         if !cluster.step() {

@@ -84,7 +84,7 @@ struct WorkerPage {
     deadline: Option<Instant>,
     /// Until when its slots of a server have.
     removed: BTreeMap<usize, Instant>,
-    ended: bool,
+    ended: Option<Instant>,
     /// Verdicts that servers carried out for it.
     carried_out: u64,
 }
@@ -241,15 +241,16 @@ impl Tally {
         self.workers.entry(owner).or_default().removed.remove(&server);
     }
 
-    /// Notes that a worker's `run` has ended.
-    pub(super) fn ended(&mut self, owner: Owner) {
+    /// Notes when a worker's `run` has ended.
+    pub(super) fn ended(&mut self, owner: Owner, now: Instant) {
         self.counts.ended += 1;
-        self.workers.entry(owner).or_default().ended = true;
+        self.workers.entry(owner).or_default().ended = Some(now);
     }
 
-    /// Whether it has.
-    pub(super) fn has_ended(&self, owner: Owner) -> bool {
-        self.workers.get(&owner).is_some_and(|worker| worker.ended)
+    /// Returns whether it had ended before. At one time several alarms may go off, and a shutdown may be over by its own, before
+    /// those of its slots.
+    pub(super) fn had_ended(&self, owner: Owner, now: Instant) -> bool {
+        self.workers.get(&owner).and_then(|worker| worker.ended).is_some_and(|ended| ended < now)
     }
 
     /// Notes what a worker says it did, when all of it is over, and compares that with what servers did for it.
@@ -284,7 +285,7 @@ impl Tally {
         let late = self
             .workers
             .iter()
-            .find(|(_, worker)| !worker.ended && worker.deadline.is_some_and(|deadline| now > deadline));
+            .find(|(_, worker)| worker.ended.is_none() && worker.deadline.is_some_and(|deadline| now > deadline));
         if let Some((owner, WorkerPage { deadline, .. })) = late {
             self.violate(format!("worker {owner} had to end by {deadline:?} and still runs at {now:?}"));
         }

@@ -110,7 +110,7 @@ struct Ended {
 impl Drop for Ended {
     fn drop(&mut self) {
         self.cluster.note("run ends", self.owner, b"");
-        self.cluster.tally().ended(self.owner);
+        self.cluster.tally().ended(self.owner, self.cluster.now());
     }
 }
 

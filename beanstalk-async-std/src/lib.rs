@@ -5,7 +5,7 @@
 //! [`Client::connect`] as it is, since async-std's sockets and timers run on the reactor that smol uses, or a smol stream
 //! through [`Client::from_stream`].
 //!
-//! Every command of the protocol is a method; [`beanstalk_proto`] is the protocol itself, and this crate only moves its
+//! Every command of the protocol is a method; the crate `beanstalk-proto` is the protocol itself, and this crate only moves its
 //! bytes. A producer:
 //!
 //! ```no_run

@@ -1,6 +1,6 @@
 //! Everything above a connection to beanstalkd, for any runtime: driving a connection, sharing it, outliving it, and getting work done.
 //!
-//! The protocol itself is [`beanstalk_proto`], which does no I/O. This crate moves its bytes over a [`PollTransport`], in terms of
+//! The protocol itself is the crate `beanstalk-proto`, which does no I/O. This crate moves its bytes over a [`PollTransport`], in terms of
 //! `core::task` alone, and an adapter (`beanstalk-tokio`, `beanstalk-async-std`) binds that to a runtime's streams, timers and tasks.
 //! Applications use an adapter; this crate is for writing one.
 //!

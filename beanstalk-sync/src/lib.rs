@@ -1,7 +1,7 @@
 //! A blocking beanstalkd client on `std`'s sockets.
 //!
 //! [`Client`] is one connection; every command of the protocol is one of its methods. The protocol itself is
-//! [`beanstalk_proto`]: this crate only moves its bytes.
+//! the crate `beanstalk-proto`: this crate only moves its bytes.
 //!
 //! A worker:
 //!

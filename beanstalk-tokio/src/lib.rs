@@ -2,7 +2,7 @@
 //!
 //! The runtime needs its I/O and time drivers: `enable_all`, as `#[tokio::main]` does.
 //!
-//! Every command of the protocol is a method; [`beanstalk_proto`] is the protocol itself, and this crate only moves its
+//! Every command of the protocol is a method; the crate `beanstalk-proto` is the protocol itself, and this crate only moves its
 //! bytes. A producer:
 //!
 //! ```no_run

@@ -272,6 +272,22 @@ fn a_parked_job_that_is_gone_counts_no_longer() {
 }
 
 #[test]
+fn a_parked_job_that_was_taken_out_counts_no_longer() {
+    let mut connection = limited(Limits { untaken_replies: 10, ..Limits::default() });
+    let ticket = send(&mut connection, Reserve::new());
+    written(&mut connection);
+    connection.abandon(ticket);
+    feed(&mut connection, b"RESERVED 7 8\r\n12345678\r\n");
+    assert_eq!(connection.take_orphaned().len(), 1);
+    // Otherwise 8 of the 10 would be in use.
+    let mut first = send(&mut connection, beanstalk_proto::PeekReady::new());
+    let mut second = send(&mut connection, beanstalk_proto::PeekReady::new());
+    feed(&mut connection, b"FOUND 1 1\r\nx\r\nFOUND 2 9\r\n123456789\r\n");
+    reply(&mut connection, &mut second).unwrap();
+    reply(&mut connection, &mut first).unwrap();
+}
+
+#[test]
 fn a_parked_job_whose_body_was_too_big_is_told_to_the_next_reserve() {
     let mut connection = limited(Limits { reply_body: 4, ..Limits::default() });
     let ticket = send(&mut connection, Reserve::new());

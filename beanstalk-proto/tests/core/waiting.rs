@@ -366,3 +366,20 @@ fn timed_out_of_a_reserve_abandoned_twice_sends_nothing_for_nobody() {
     assert_eq!((connection.queued(), connection.in_flight()), (0, 0));
     assert_in_step(&mut connection);
 }
+
+#[test]
+fn the_read_for_a_reserve_that_took_over_is_due_though_another_call_is_abandoned() {
+    let mut connection = connection();
+    let waiting = send(&mut connection, ReserveWithTimeout::new(5));
+    let behind = send(&mut connection, Delete::new(1));
+    written(&mut connection);
+    connection.abandon(waiting);
+    let mut ticket = send(&mut connection, ReserveWithTimeout::new(5));
+    assert_eq!(connection.queued(), 0, "it takes over");
+    connection.abandon(behind);
+    assert!(connection.wants_read(), "what is unread may be for the one that was abandoned");
+    feed(&mut connection, b"RESERVED 7 0\r\n\r\nDELETED\r\n");
+    assert_eq!(written(&mut connection), b"touch 7\r\n", "it may have come before the reserve began");
+    feed(&mut connection, b"TOUCHED\r\n");
+    assert_eq!(job(&mut connection, &mut ticket), 7);
+}

@@ -157,10 +157,11 @@ pub(super) fn a_handle_buries_no_job_whose_priority_is_not_known<B: Binding>() {
 
 pub(super) fn a_job_is_finished_and_the_next_reserved_in_one_write<B: Binding>() {
     // It answers a delete only once it has read the reserve behind it.
-    let reserves = AtomicU64::new(0);
+    let reserves = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&reserves);
     let server = Answering::start(move |line| match line.split(' ').next() {
         Some("delete") => None,
-        Some("reserve-with-timeout") => match reserves.fetch_add(1, Ordering::Relaxed) {
+        Some("reserve-with-timeout") => match seen.fetch_add(1, Ordering::Relaxed) {
             0 => Some("RESERVED 1 1\r\nx\r\n".to_string()),
             n @ 1..5 => Some(format!("DELETED\r\nRESERVED {} 1\r\nx\r\n", n + 1)),
             _ => None,
@@ -168,7 +169,7 @@ pub(super) fn a_job_is_finished_and_the_next_reserved_in_one_write<B: Binding>()
         _ => obliging(line),
     });
     let worker = B::work(Setup::new(&server.address));
-    eventually("four are done", || worker.handle.metrics().done == 4);
+    eventually("the fifth is finished, with a reserve behind", || reserves.load(Ordering::Relaxed) == 6);
     let metrics = worker.stop(Duration::ZERO);
     assert_eq!((metrics.reserved, metrics.done, metrics.lost), (5, 4, 1), "the last delete is not answered");
     assert_eq!(server.connections.load(Ordering::Relaxed), 1);

@@ -3,6 +3,16 @@
 use core::time::Duration;
 
 /// Bounds on what a connection holds. Each is a number of its own; none means "unlimited".
+///
+/// ```
+/// use beanstalk_proto::client::{Config, Limits};
+///
+/// // Bodies of up to 64 MiB, of which two may be unclaimed.
+/// const MIB: usize = 1024 * 1024;
+/// let limits = Limits { reply_body: 64 * MIB, untaken_replies: 128 * MIB, ..Limits::default() };
+/// let config = Config { limits, ..Config::default() };
+/// assert_eq!(config.limits.in_flight, 1024);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest body of a reply, in bytes: 16 MiB unless changed. A longer one is discarded as it arrives, and the
@@ -28,6 +38,20 @@ impl Default for Limits {
 }
 
 /// How a connection behaves.
+///
+/// ```
+/// use core::time::Duration;
+///
+/// use beanstalk_proto::client::{Config, Limits};
+///
+/// // For a server that is far away and has large jobs.
+/// let config = Config {
+///     limits: Limits { reply_body: 64 * 1024 * 1024, ..Limits::default() },
+///     reply_timeout: Some(Duration::from_secs(30)),
+///     ..Config::default()
+/// };
+/// assert_eq!(config.connect_timeout, Some(Duration::from_secs(5)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Bounds on what it holds.

@@ -39,6 +39,19 @@ pub use crate::{
 };
 
 /// What can have become of a request that got no answer.
+///
+/// [`Error::lost`] returns it. Whether a call can be repeated without doing anything twice:
+///
+/// ```
+/// use beanstalk_proto::{Error, Lost};
+///
+/// fn can_be_repeated(error: &Error) -> bool {
+///     error.lost() == Some(Lost::NotSent)
+/// }
+///
+/// assert!(can_be_repeated(&Error::Closed { lost: Lost::NotSent }));
+/// assert!(!can_be_repeated(&Error::Closed { lost: Lost::Unknown }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Lost {

@@ -110,6 +110,19 @@ impl PutOutcome {
 }
 
 /// What became of a `release`.
+///
+/// Where a buried job is an error:
+///
+/// ```
+/// use beanstalk_proto::{Error, ReleaseOutcome};
+///
+/// # fn release() -> Result<ReleaseOutcome, Error> { Ok(ReleaseOutcome::Released) }
+/// # fn example() -> Result<(), Error> {
+/// release()?.released()?;
+/// # Ok(())
+/// # }
+/// # example().unwrap();
+/// ```
 #[must_use = "the job may have been buried for lack of memory: look, or make that an error with `.released()?`"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
@@ -149,6 +162,26 @@ pub struct Buried {
 }
 
 /// What came of waiting for a job.
+///
+/// ```
+/// use beanstalk_proto::{Job, JobId, Reserved};
+///
+/// # let mut replies = [Reserved::Job(Job { id: JobId(7), body: b"hello".to_vec() }), Reserved::TimedOut].into_iter();
+/// # let mut reserve = || replies.next().unwrap_or(Reserved::TimedOut);
+/// # let mut worked = 0;
+/// loop {
+///     match reserve() {
+///         Reserved::Job(job) => {
+///             assert_eq!(job.body, b"hello");
+///             // Work on it, and delete it.
+/// #           worked += 1;
+///         }
+///         Reserved::DeadlineSoon => println!("touch or finish the job that is held already"),
+///         Reserved::TimedOut => break,
+///     }
+/// }
+/// # assert_eq!(worked, 1);
+/// ```
 #[must_use = "a job that came is reserved until its time to run is over, and a job held already may be about to expire"]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]

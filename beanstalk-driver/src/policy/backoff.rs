@@ -17,6 +17,18 @@ use super::hash;
 use beanstalk_proto::ArgumentError;
 
 /// How delays grow.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::policy::Backoff;
+///
+/// let backoff = Backoff { first: Duration::from_millis(500), max: Duration::from_secs(60) };
+/// // Each delay is random, and no longer than this after so many failures:
+/// assert_eq!(backoff.ceiling(0), Duration::from_millis(500));
+/// assert_eq!(backoff.ceiling(3), Duration::from_secs(4));
+/// assert_eq!(backoff.ceiling(10), Duration::from_secs(60));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 pub struct Backoff {

@@ -31,6 +31,22 @@ use beanstalk_proto::{ArgumentError, JobId, Seconds, stats::JobStats};
 ///
 /// The protocol has delays in whole seconds only. Delays are computed to the nanosecond, jitter included, and rounded up in the end: one
 /// of 100 ms becomes 1 s, and only one of zero tries at once.
+///
+/// ```
+/// use std::{num::NonZeroU32, time::Duration};
+///
+/// use beanstalk_driver::policy::{Failed, RetryPolicy};
+///
+/// let retry = RetryPolicy::default()
+///     .first(Duration::from_secs(5))
+///     .max(Duration::from_secs(600))
+///     .jitter(0)
+///     .bury_after(NonZeroU32::new(4));
+/// // What follows the first failure, the third and the fourth:
+/// assert_eq!(retry.failed(0, 0), Failed::Release(5.into()));
+/// assert_eq!(retry.failed(2, 0), Failed::Release(20.into()));
+/// assert_eq!(retry.failed(3, 0), Failed::Bury);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]

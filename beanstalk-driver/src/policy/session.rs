@@ -36,6 +36,23 @@ pub use event::Event;
 pub const IDLE: Duration = Duration::from_millis(100);
 
 /// How a session behaves.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::policy::{Backoff, SessionConfig};
+///
+/// // An attempt to connect every few seconds, for as long as it takes.
+/// let config = SessionConfig::default()
+///     .reconnect(Backoff { first: Duration::from_secs(1), max: Duration::from_secs(5) })
+///     .patience(None);
+/// config.check()?;
+///
+/// // What breaks the connection ends the session.
+/// let once = SessionConfig::default().reconnect(None);
+/// assert_eq!(once.reconnect, None);
+/// # Ok::<(), beanstalk_driver::proto::ArgumentError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]

@@ -24,6 +24,18 @@ use super::{
 use beanstalk_proto::{ArgumentError, Error, Full, Instant};
 
 /// How a client that many tasks share behaves.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::policy::SharedConfig;
+///
+/// // For handlers of a web server: fail soon, and let few wait.
+/// let config = SharedConfig::default()
+///     .patience(Duration::from_secs(2))
+///     .waiting(256, 4 * 1024 * 1024);
+/// assert!(!config.repeat_puts);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]

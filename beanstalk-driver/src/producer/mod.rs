@@ -31,6 +31,19 @@ use beanstalk_proto::{
 use links::{Inner, Step};
 
 /// How a [`Producer`] puts.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::{ConnectOptions, ProducerConfig, proto::TubeName};
+///
+/// let config = ProducerConfig::default()
+///     .tube(TubeName::new("mails")?)
+///     .patience(Duration::from_secs(2))
+///     .connection(ConnectOptions::new().token("kept secret"));
+/// assert_eq!(config.tube, "mails");
+/// # Ok::<(), beanstalk_driver::proto::TubeNameError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProducerConfig {

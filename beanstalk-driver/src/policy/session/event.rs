@@ -6,6 +6,25 @@ use core::{fmt, time::Duration};
 use crate::policy::rounded::rounded;
 
 /// What happened to a session.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::policy::Event;
+///
+/// /// For a client's `on_event`.
+/// fn log(event: &Event) {
+///     match event {
+///         Event::Restored => println!("the queue is back"),
+///         Event::Lost { .. } | Event::Refused { .. } => eprintln!("{event}"),
+///         _ => {}
+///     }
+/// }
+///
+/// let event = Event::Retrying { attempt: 3, delay: Duration::from_millis(250) };
+/// assert_eq!(event.to_string(), "connects again in 250ms, after 3 failures");
+/// # log(&event);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "serde",

@@ -8,6 +8,26 @@ use crate::{connect::Endpoint, policy::rounded::rounded};
 use beanstalk_proto::{JobId, Seconds, TubeName};
 
 /// What happened to a worker.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::{policy::{JobEvent, WorkerEvent}, proto::JobId};
+///
+/// /// For `WorkerBuilder::on_event`: logs all but the jobs that went well.
+/// fn log(event: &WorkerEvent) {
+///     match event {
+///         WorkerEvent::Job { event: JobEvent::Reserved | JobEvent::Done { .. }, .. } => {}
+///         event => eprintln!("{event}"),
+///     }
+/// }
+///
+/// let done = JobEvent::Done { took: Duration::from_millis(12) };
+/// let event = WorkerEvent::Job { server: "queue-1".parse()?, id: JobId(7), event: done };
+/// assert_eq!(event.to_string(), "queue-1:11300, job 7: done in 12ms");
+/// # log(&event);
+/// # Ok::<(), beanstalk_driver::EndpointError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(
@@ -46,6 +66,19 @@ pub enum WorkerEvent {
 /// What happened to a job of a worker.
 ///
 /// Every job that was reserved ends as one of `Done`, `Retried`, `Buried`, `Moved`, `Lost` and `Returned`.
+///
+/// ```
+/// use beanstalk_driver::policy::{BuryReason, JobEvent};
+///
+/// /// Returns whether somebody should look at the job.
+/// fn needs_attention(event: &JobEvent) -> bool {
+///     matches!(event, JobEvent::Buried { .. } | JobEvent::Moved { .. } | JobEvent::Panicked { .. })
+/// }
+///
+/// let event = JobEvent::Buried { reason: BuryReason::Failed { attempt: 10 } };
+/// assert!(needs_attention(&event) && event.is_end());
+/// assert_eq!(event.to_string(), "buried: attempt 10 failed, and there is no other");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(

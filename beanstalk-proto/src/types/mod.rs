@@ -29,6 +29,16 @@ pub(crate) use self::{
 };
 
 /// The number the server gave a job: unique in that server, never 0.
+///
+/// ```
+/// use beanstalk_proto::JobId;
+///
+/// // As it is printed, and as a database keeps it.
+/// let id: JobId = "7".parse()?;
+/// assert_eq!(id.to_string(), "7");
+/// assert_eq!(JobId::from(u64::from(id)), id);
+/// # Ok::<(), std::num::ParseIntError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct JobId(pub u64);
@@ -51,6 +61,16 @@ impl FromStr for JobId {
 ///
 /// [`Priority::default`] is 1024, the first value the server no longer counts as "urgent" in its statistics; it
 /// leaves room on both sides.
+///
+/// ```
+/// use beanstalk_proto::{Priority, Put};
+///
+/// let reset = Put::of("reset a password").priority(Priority::MOST_URGENT);
+/// let letter = Put::of("send a newsletter").priority(100_000);
+/// // The smaller number is served first.
+/// assert!(reset.priority < letter.priority);
+/// assert_eq!(Put::of("hello").priority, Priority::default());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Priority(pub u32);

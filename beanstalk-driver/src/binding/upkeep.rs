@@ -47,6 +47,19 @@ macro_rules! upkeep {
             /// Never a delayed job, whatever queues the filter names, as `kick` does once none is buried; and not those that are buried
             /// meanwhile, so that it ends. Servers from 1.8 on.
             ///
+            /// ```no_run
+            #[doc = $crate::__use!("{Client, JobFilter, Queue, kick_buried}")]
+            ///
+            #[doc = $crate::__example!($mode)]
+            #[doc = concat!("let mut client = Client::connect(\"localhost:11300\")", $crate::__await!($mode), "?;")]
+            #[doc = concat!("println!(\"{} jobs kicked\", kick_buried(&mut client, \"mails\", &[Queue::Buried])", $crate::__await!($mode), "?);")]
+            /// // Only those that were not kicked three times already:
+            /// let rest = JobFilter::new(&[Queue::Buried]).matching(|job| job.stats.kicks < Some(3));
+            #[doc = concat!("println!(\"{} jobs kicked\", kick_buried(&mut client, \"mails\", rest)", $crate::__await!($mode), "?);")]
+            /// # Ok(())
+            /// # }
+            /// ```
+            ///
             /// # Errors
             ///
             /// What a command fails with, except for jobs that another client took first. What was kicked is kicked.
@@ -65,6 +78,19 @@ macro_rules! upkeep {
             /// A job keeps its priority, its ttr and what is left of its delay, and is buried if it was. Its id and its counts are new. It
             /// is put before it is deleted: if a connection breaks in between, there are two of it, and never none. So it is, too, where
             /// its time to run is over before it is deleted. At most 64 jobs are held at once. The tubes in use are the same afterwards.
+            ///
+            /// ```no_run
+            #[doc = $crate::__use!("{Client, Queue, move_jobs}")]
+            ///
+            #[doc = $crate::__example!($mode)]
+            /// // Before a server is taken out of service:
+            #[doc = concat!("let mut from = Client::connect(\"queue-1:11300\")", $crate::__await!($mode), "?;")]
+            #[doc = concat!("let mut to = Client::connect(\"queue-2:11300\")", $crate::__await!($mode), "?;")]
+            #[doc = concat!("let moved = move_jobs(&mut from, \"mails\", &mut to, \"mails\", &Queue::ALL)", $crate::__await!($mode), "?;")]
+            /// println!("{moved} jobs moved");
+            /// # Ok(())
+            /// # }
+            /// ```
             ///
             /// # Errors
             ///
@@ -86,6 +112,19 @@ macro_rules! upkeep {
             ///
             /// The server can only be asked again and again: after a hundredth of a second at first, and then less often, at most a second
             /// apart.
+            ///
+            /// ```no_run
+            /// use std::time::Duration;
+            #[doc = $crate::__use!("{Client, wait_until_empty}")]
+            ///
+            #[doc = $crate::__example!($mode)]
+            #[doc = concat!("let mut client = Client::connect(\"localhost:11300\")", $crate::__await!($mode), "?;")]
+            #[doc = concat!("if !wait_until_empty(&mut client, \"mails\", Some(Duration::from_secs(60)))", $crate::__await!($mode), "? {")]
+            ///     println!("after a minute there are mails still");
+            /// }
+            /// # Ok(())
+            /// # }
+            /// ```
             ///
             /// # Errors
             ///
@@ -187,6 +226,22 @@ macro_rules! upkeep {
         ///
         /// Commands are sent only while the next job is waited for. What is in flight when it is dropped is finished by the next call on
         /// the connection.
+        ///
+        /// ```no_run
+        #[doc = $crate::__use!("{Client, ScanOptions, scan}")]
+        ///
+        #[doc = $crate::__example!($mode)]
+        #[doc = concat!("let mut client = Client::connect(\"localhost:11300\")", $crate::__await!($mode), "?;")]
+        #[doc = concat!("let mut jobs = scan(&mut client, ScanOptions::new())", $crate::__await!($mode), "?;")]
+        #[doc = concat!("while let Some(job) = jobs.next()", $crate::__await!($mode), " {")]
+        ///     match job {
+        ///         Ok(job) => println!("{} in {}", job.id, job.tube),
+        ///         Err(error) => eprintln!("{error}: go on from {:?}", jobs.progress().next),
+        ///     }
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct Scan<'c, $s: $($bounds)* = $stream>($crate::Scan<'c, $transport<$s>>);
 

@@ -107,6 +107,23 @@ macro_rules! worker {
         }
 
         /// Stops a [`Worker`], counts what it does, and changes its servers while it runs. From any task or thread.
+        ///
+        /// ```no_run
+        /// use std::time::Duration;
+        #[doc = $crate::__use!("Worker")]
+        ///
+        #[doc = $crate::__example!($mode)]
+        /// let worker = Worker::builder().server("queue-1:11300").build()?;
+        /// let handle = worker.handle();
+        /// // From another task or thread, while the worker runs:
+        /// handle.add_server("queue-2:11300")?;
+        /// println!("{} jobs done so far", handle.metrics().done);
+        /// handle.remove_server("queue-1:11300", Duration::from_secs(10));
+        /// // No further job, and half a minute for those in hand:
+        /// handle.shutdown(Duration::from_secs(30));
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Clone)]
         pub struct WorkerHandle($crate::WorkerHandle<$runtime>);
 

@@ -6,6 +6,18 @@ use super::endpoint::Node;
 
 /// Connects in place of the sockets that a binding makes: for example through a tunnel or a proxy, or to a server in the same process. A
 /// binding's function `connector` makes one of a function that gives that runtime's streams; no other binding can use it.
+///
+/// Without a binding, it gives the streams of a dialer, here those of smol:
+///
+/// ```
+/// use beanstalk_driver::{ConnectOptions, Connector};
+/// use smol::net::TcpStream;
+///
+/// // Whatever the node, by way of a tunnel that begins on this machine.
+/// let tunnel = Connector::new(|_node, _within| TcpStream::connect("127.0.0.1:4000"));
+/// let options = ConnectOptions::new().connector(tunnel);
+/// assert!(options.connector.is_some());
+/// ```
 #[derive(Clone)]
 pub struct Connector(Arc<dyn Any + Send + Sync>);
 

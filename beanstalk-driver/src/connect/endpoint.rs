@@ -54,6 +54,20 @@ pub struct Endpoint {
 }
 
 /// One server of an [`Endpoint`].
+///
+/// ```
+/// use beanstalk_driver::{Endpoint, Node};
+///
+/// let endpoint: Endpoint = "queue.example,unix:/run/queue.sock".parse()?;
+/// for node in endpoint.nodes() {
+///     match node {
+///         Node::Tcp { host, port } => assert_eq!((&host[..], *port), ("queue.example", 11300)),
+///         Node::Unix(path) => assert_eq!(path, "/run/queue.sock"),
+///         node => println!("{node}"),
+///     }
+/// }
+/// # Ok::<(), beanstalk_driver::EndpointError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Node {

@@ -15,6 +15,19 @@ use crate::driver::{Driver, PollTransport};
 /// A request that is sent on each new connection before anything else: see [`ConnectOptions::greeting`](super::ConnectOptions::greeting).
 ///
 /// Its [`Debug`](fmt::Debug) shows the first word of the command only, and so do the errors about it: the rest may be a secret.
+///
+/// ```
+/// use beanstalk_driver::{ConnectOptions, Greeting, proto::{Command, Raw, TubeName}};
+///
+/// let login = Greeting::new(Raw::new("login worker-3 secret"), "WELCOME");
+/// assert_eq!(format!("{login:?}"), r#"Greeting("login", …)"#);
+///
+/// let options = ConnectOptions::new()
+///     .greeting(login)
+///     .greeting(Command::Watch { tube: TubeName::new("mails")? });
+/// assert_eq!(options.greeting.len(), 2);
+/// # Ok::<(), beanstalk_driver::proto::TubeNameError>(())
+/// ```
 #[derive(Clone)]
 pub struct Greeting {
     request: GreetingRequest,

@@ -42,6 +42,15 @@ impl Selection {
 }
 
 /// The tubes that a connection uses and watches.
+///
+/// ```
+/// use beanstalk_driver::{policy::Tubes, proto::TubeName};
+///
+/// let tubes = Tubes::watching([TubeName::new("mails")?, TubeName::new("reports")?]);
+/// assert_eq!(tubes.watched(), ["mails", "reports"]);
+/// assert_eq!(tubes.used(), &TubeName::default());
+/// # Ok::<(), beanstalk_driver::proto::TubeNameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tubes {
     used: TubeName,

@@ -10,6 +10,25 @@ use beanstalk_proto::{Argument, Error, ReserveWithTimeout, Reserved, Seconds};
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What [`Session::next_job`] has waited for.
+///
+/// ```
+/// use beanstalk_driver::NextJob;
+///
+/// # let mut answers = [Some(NextJob::Job("hello")), Some(NextJob::DeadlineSoon), None].into_iter().flatten();
+/// # let mut next_job = || answers.next();
+/// # let mut jobs = Vec::new();
+/// // Until none came in time.
+/// while let Some(next) = next_job() {
+///     match next {
+///         NextJob::Job(job) => {
+///             println!("working on {job}");
+/// #           jobs.push(job);
+///         }
+///         NextJob::DeadlineSoon => println!("touch or finish the job that is held besides"),
+///     }
+/// }
+/// # assert_eq!(jobs, ["hello"]);
+/// ```
 #[must_use = "a job that came is held until its time to run is over, and a job held already may be about to expire"]
 #[derive(Debug)]
 pub enum NextJob<J> {

@@ -110,6 +110,26 @@ impl<W: Write> ExportWriter<W> {
 /// Reads the jobs of an export, or of several that follow one another. An error is the end.
 ///
 /// That an export is not complete is an error, once all of its whole jobs were given.
+///
+/// ```
+/// use beanstalk_driver::{ExportError, ExportReader};
+///
+/// # fn example(file: &[u8]) -> Result<(), ExportError> {
+/// for job in ExportReader::new(file) {
+///     match job {
+///         Ok(job) => println!("job {} of {}: {} bytes", job.id, job.tube, job.body.len()),
+///         Err(ExportError::Incomplete { jobs, .. }) => eprintln!("it ends after {jobs} jobs, and should go on"),
+///         Err(error) => return Err(error),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// # let mut file = Vec::new();
+/// # let _unfinished = beanstalk_driver::ExportWriter::new(&mut file).unwrap();
+/// # assert!(matches!(ExportReader::new(&file[..]).next(), Some(Err(ExportError::Incomplete { jobs: 0, .. }))));
+/// # example(&file).unwrap();
+/// # assert!(example(b"no export\n").is_err());
+/// ```
 #[derive(Debug)]
 pub struct ExportReader<R> {
     reader: R,

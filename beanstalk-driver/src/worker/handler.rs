@@ -85,6 +85,21 @@ impl<E: Into<BoxError>> HandlerError for E {
 }
 
 /// A handler that has failed, for the function that chooses what becomes of its job.
+///
+/// ```
+/// use beanstalk_driver::{Failure, HandlerTimedOut, policy::Verdict};
+///
+/// /// For `WorkerBuilder::on_failure`.
+/// fn decide(failure: &Failure<'_>) -> Verdict {
+///     match failure.error {
+///         // Once more, and then set it aside.
+///         error if error.is::<HandlerTimedOut>() && failure.attempt > 1 => Verdict::Bury,
+///         // By the retry policy.
+///         _ => Verdict::Failed,
+///     }
+/// }
+/// # let _: fn(&Failure<'_>) -> Verdict = decide;
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Failure<'a> {

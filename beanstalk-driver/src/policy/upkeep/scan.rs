@@ -7,6 +7,18 @@ use super::{Finder, FoundJob, JobFilter, Machine, Progress, Queue, Side, find::R
 use beanstalk_proto::{ArgumentError, Command, Error, JobId, Reply, TubeArg, TubeName};
 
 /// What a scan looks at, and how hard.
+///
+/// ```
+/// use beanstalk_driver::{policy::{Queue, ScanOptions}, proto::JobId};
+///
+/// // What is buried in one tube, without the bodies.
+/// let buried = ScanOptions::new().tube("mails")?.queues(&[Queue::Buried]).bodies(false);
+///
+/// // From the id on where another scan has ended.
+/// let rest = ScanOptions::new().from(JobId(20_000)).window(64);
+/// # assert_ne!(buried, rest);
+/// # Ok::<(), beanstalk_driver::proto::ArgumentError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanOptions {
     tube: Option<TubeName>,

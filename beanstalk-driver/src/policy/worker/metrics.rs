@@ -10,6 +10,23 @@ use super::event::{BuryReason, JobEvent};
 /// A job that is held then counts as `returned`: closing the connection gives it back, also if the server happens to
 /// be frozen. It counts as `lost` if it is not held for certain: its verdict was sent and not answered, so that it may
 /// have been carried out, or its connection had broken and the job was not taken back yet.
+///
+/// # Example
+///
+/// ```
+/// use beanstalk_driver::policy::Metrics;
+///
+/// # let mut of_one = Metrics::default();
+/// # (of_one.done, of_one.failed) = (21, 1);
+/// # let of_workers = [of_one; 2];
+/// // Of several workers together.
+/// let mut all = Metrics::default();
+/// for metrics in &of_workers {
+///     all.merge(metrics);
+/// }
+/// println!("{} jobs done, {} handlers failed, of which {} panicked", all.done, all.failed, all.panicked);
+/// # assert_eq!((all.done, all.failed, all.panicked), (42, 2, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default))]
 #[non_exhaustive]

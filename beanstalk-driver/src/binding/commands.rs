@@ -115,13 +115,10 @@ macro_rules! __put_json {
             ///
             /// ```no_run
             #[doc = $crate::__example!($mode)]
-            /// #[derive(serde::Serialize)]
-            /// struct Mail<'m> {
-            ///     to: &'m str,
-            /// }
-            ///
+            /// // Or of a type of your own that derives `Serialize`.
+            /// let mail = std::collections::BTreeMap::from([("to", "ann"), ("subject", "hello")]);
             #[doc = concat!("# let mut client = ", env!("CARGO_CRATE_NAME"), "::", $client, "::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
-            #[doc = concat!("client.", $example, "1024, 0, 60, &Mail { to: \"ann\" })", $crate::__await!($mode), "?.inserted()?;")]
+            #[doc = concat!("client.", $example, "1024, 0, 60, &mail)", $crate::__await!($mode), "?.inserted()?;")]
             /// # Ok(())
             /// # }
             /// ```

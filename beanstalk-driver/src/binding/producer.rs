@@ -245,14 +245,11 @@ macro_rules! __producer_put_json {
             /// ```no_run
             #[doc = $crate::__use!("Producer")]
             ///
-            /// #[derive(serde::Serialize)]
-            /// struct Mail<'m> {
-            ///     to: &'m str,
-            /// }
-            ///
             #[doc = $crate::__example!($mode)]
             /// let producer = Producer::new(["queue-1:11300", "queue-2:11300"])?;
-            #[doc = concat!("producer.put_json(1024, 0, 60, &Mail { to: \"ann\" })", $crate::__await!($mode), "?.1.inserted()?;")]
+            /// // Or of a type of your own that derives `Serialize`.
+            /// let mail = std::collections::BTreeMap::from([("to", "ann"), ("subject", "hello")]);
+            #[doc = concat!("producer.put_json(1024, 0, 60, &mail)", $crate::__await!($mode), "?.1.inserted()?;")]
             /// # Ok(())
             /// # }
             /// ```

@@ -1,9 +1,14 @@
 //! One reply line, parsed in one pass over its word and digits.
 
-use super::{ProtocolError, ReplyKind, kinds::Shape};
+use alloc::vec::Vec;
+
+use super::{
+    ProtocolError, Reply, ReplyKind,
+    kinds::{Shape, reply_table},
+};
 use crate::{
     scan,
-    types::{Excerpt, TubeName},
+    types::{Excerpt, Job, JobId, TubeName},
 };
 
 /// The line of a reply of the protocol, parsed: its kind and its numbers.
@@ -18,7 +23,7 @@ pub(crate) struct Head {
 
 /// A number below 32 for the first four bytes of a line: another one for each word, so that one jump leads to what the line
 /// must be. The factor was found by trial; were two words to share a number, the compiler would call an arm unreachable.
-pub(super) const fn tag(first: [u8; 4]) -> u32 {
+const fn tag(first: [u8; 4]) -> u32 {
     u32::from_le_bytes(first).wrapping_mul(0x6f2c_3755) >> 27
 }
 
@@ -40,6 +45,67 @@ impl Head {
         check_other(line.strip_suffix(b"\r\n").unwrap_or(line)).map(|()| None)
     }
 }
+
+/// Emits what goes through the list of replies by their words.
+macro_rules! by_word {
+    ($($(#[$doc:meta])* $kind:ident $(($value:ty))? $word:literal $shape:ident $(if $byte:literal at $at:literal)?;)*) => {
+        /// The number of each word.
+        #[allow(non_upper_case_globals, reason = "they go by the names of the kinds")]
+        mod tags {
+            $(pub(super) const $kind: u32 = super::tag_of($word);)*
+        }
+
+        impl Head {
+            /// As [`Head::parse`], and goes on from there: once for each word, so that what follows need not find out again which
+            /// word it was.
+            #[inline(always)]
+            pub(crate) fn parse_then<T: Then>(input: &[u8], then: T) -> T::Output {
+                let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
+                let line = Line { input, then };
+                match tag(*first) {
+                    $(tags::$kind $(if line.has($at, $byte))? => line.is(ReplyKind::$kind),)*
+                    _ => line.is(ReplyKind::Ok),
+                }
+            }
+
+            /// The reply, with its [name](name_in), which was checked when the line was parsed, or its body, if one belongs to it.
+            #[inline(always)]
+            pub(crate) fn into_reply(self, name: &[u8], body: Vec<u8>) -> Reply {
+                match self.kind { $(ReplyKind::$kind => reply!($kind $shape self name body)),* }
+            }
+        }
+    };
+}
+
+/// The number of a word. `OK` has those that are left, whichever digit comes after it.
+const fn tag_of(word: &str) -> u32 {
+    match word.as_bytes() {
+        [a, b, c, d, ..] => tag([*a, *b, *c, *d]),
+        // None that a line can have, so that the arm is left out.
+        _ => u32::MAX,
+    }
+}
+
+/// The reply of a kind, out of its head and what belongs to it.
+macro_rules! reply {
+    ($kind:ident Nothing $head:ident $name:ident $body:ident) => {
+        Reply::$kind
+    };
+    ($kind:ident Number $head:ident $name:ident $body:ident) => {
+        Reply::$kind($head.number.into())
+    };
+    ($kind:ident Name $head:ident $name:ident $body:ident) => {
+        Reply::$kind(TubeName::from_checked($name))
+    };
+    ($kind:ident Job $head:ident $name:ident $body:ident) => {
+        Reply::$kind(Job { id: JobId($head.number), body: $body })
+    };
+    ($kind:ident Length $head:ident $name:ident $body:ident) => {
+        Reply::$kind($body)
+    };
+}
+
+reply_table!(by_word);
 
 /// The name in a `USING` line, given without its CRLF.
 #[inline(always)]
@@ -86,19 +152,19 @@ impl Then for Found {
 }
 
 /// A line that may not be complete, and what to do with it.
-pub(super) struct Line<'a, T> {
-    pub(super) input: &'a [u8],
-    pub(super) then: T,
+struct Line<'a, T> {
+    input: &'a [u8],
+    then: T,
 }
 
 impl<T: Then> Line<'_, T> {
     #[inline(always)]
-    pub(super) fn has(&self, at: usize, byte: u8) -> bool {
+    fn has(&self, at: usize, byte: u8) -> bool {
         self.input.get(at) == Some(&byte)
     }
 
     #[inline(always)]
-    pub(super) fn is(self, kind: ReplyKind) -> T::Output {
+    fn is(self, kind: ReplyKind) -> T::Output {
         let Some((number, bytes, rest)) = values(self.input, kind) else { return self.then.unclear(self.input) };
         self.then.found(Head { kind, number, bytes }, self.input, rest)
     }

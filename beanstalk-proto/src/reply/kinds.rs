@@ -2,10 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{
-    OtherReply,
-    head::{Head, Line, Then, tag},
-};
+use super::OtherReply;
 use crate::types::{Job, JobId, TubeName};
 
 /// Emits all that depends on a reply's word from one list: the kind, the value behind it, the word, and what the line looks like.
@@ -71,60 +68,6 @@ macro_rules! replies {
                 }
             }
         }
-
-        /// The number of each word.
-        #[allow(non_upper_case_globals, reason = "they go by the names of the kinds")]
-        mod tags {
-            $(pub(super) const $kind: u32 = super::tag_of($word);)*
-        }
-
-        impl Head {
-            /// As [`Head::parse`], and goes on from there: once for each word, so that what follows need not find out again which
-            /// word it was.
-            #[inline(always)]
-            pub(crate) fn parse_then<T: Then>(input: &[u8], then: T) -> T::Output {
-                let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
-                let line = Line { input, then };
-                match tag(*first) {
-                    $(tags::$kind $(if line.has($at, $byte))? => line.is(ReplyKind::$kind),)*
-                    _ => line.is(ReplyKind::Ok),
-                }
-            }
-
-            /// The reply, with its [name](super::name_in), which was checked when the line was parsed, or its body, if one belongs to it.
-            #[inline(always)]
-            pub(crate) fn into_reply(self, name: &[u8], body: Vec<u8>) -> Reply {
-                match self.kind { $(ReplyKind::$kind => reply!($kind $shape self name body)),* }
-            }
-        }
-    };
-}
-
-/// The number of a word. `OK` has those that are left, whichever digit comes after it.
-const fn tag_of(word: &str) -> u32 {
-    match word.as_bytes() {
-        [a, b, c, d, ..] => tag([*a, *b, *c, *d]),
-        // None that a line can have, so that the arm is left out.
-        _ => u32::MAX,
-    }
-}
-
-/// The reply of a kind, out of its head and what belongs to it.
-macro_rules! reply {
-    ($kind:ident Nothing $head:ident $name:ident $body:ident) => {
-        Reply::$kind
-    };
-    ($kind:ident Number $head:ident $name:ident $body:ident) => {
-        Reply::$kind($head.number.into())
-    };
-    ($kind:ident Name $head:ident $name:ident $body:ident) => {
-        Reply::$kind(TubeName::from_checked($name))
-    };
-    ($kind:ident Job $head:ident $name:ident $body:ident) => {
-        Reply::$kind(Job { id: JobId($head.number), body: $body })
-    };
-    ($kind:ident Length $head:ident $name:ident $body:ident) => {
-        Reply::$kind($body)
     };
 }
 
@@ -151,61 +94,67 @@ macro_rules! start {
     };
 }
 
-// Those that a name or a body belongs to come last: whether there is something to free, or more to come,
-// is then found by one comparison. Of two that
-// begin alike, the first says by which byte it differs.
-replies! {
-    /// `INSERTED <id>`
-    Inserted(JobId) "INSERTED" Number;
-    /// `BURIED <id>`
-    BuriedId(JobId) "BURIED" Number if b' ' at 6;
-    /// `BURIED`
-    Buried "BURIED" Nothing;
-    /// `DEADLINE_SOON`
-    DeadlineSoon "DEADLINE_SOON" Nothing;
-    /// `TIMED_OUT`
-    TimedOut "TIMED_OUT" Nothing;
-    /// `DELETED`
-    Deleted "DELETED" Nothing;
-    /// `RELEASED`
-    Released "RELEASED" Nothing;
-    /// `TOUCHED`
-    Touched "TOUCHED" Nothing;
-    /// `WATCHING <count>`
-    Watching(u64) "WATCHING" Number;
-    /// `NOT_FOUND`
-    NotFound "NOT_FOUND" Nothing if b'F' at 4;
-    /// `NOT_IGNORED`
-    NotIgnored "NOT_IGNORED" Nothing;
-    /// `KICKED <count>`
-    KickedCount(u64) "KICKED" Number if b' ' at 6;
-    /// `KICKED`
-    Kicked "KICKED" Nothing;
-    /// `PAUSED`
-    Paused "PAUSED" Nothing;
-    /// `EXPECTED_CRLF`
-    ExpectedCrlf "EXPECTED_CRLF" Nothing;
-    /// `JOB_TOO_BIG`
-    JobTooBig "JOB_TOO_BIG" Nothing;
-    /// `DRAINING`
-    Draining "DRAINING" Nothing;
-    /// `OUT_OF_MEMORY`
-    OutOfMemory "OUT_OF_MEMORY" Nothing;
-    /// `INTERNAL_ERROR`
-    InternalError "INTERNAL_ERROR" Nothing;
-    /// `BAD_FORMAT`
-    BadFormat "BAD_FORMAT" Nothing;
-    /// `UNKNOWN_COMMAND`
-    UnknownCommand "UNKNOWN_COMMAND" Nothing;
-    /// `USING <tube>`
-    Using(TubeName) "USING" Name;
-    /// `RESERVED <id> <bytes>` and the body
-    Reserved(Job) "RESERVED" Job;
-    /// `FOUND <id> <bytes>` and the body
-    Found(Job) "FOUND" Job;
-    /// `OK <bytes>` and the body
-    Ok(Vec<u8>) "OK" Length;
+/// Hands the list of replies to a macro. Those that a name or a body belongs to come last: whether there is something to free, or
+/// more to come, is then found by one comparison. Of two that begin alike, the first says by which byte it differs.
+macro_rules! reply_table {
+    ($emit:ident) => {
+        $emit! {
+            /// `INSERTED <id>`
+            Inserted(JobId) "INSERTED" Number;
+            /// `BURIED <id>`
+            BuriedId(JobId) "BURIED" Number if b' ' at 6;
+            /// `BURIED`
+            Buried "BURIED" Nothing;
+            /// `DEADLINE_SOON`
+            DeadlineSoon "DEADLINE_SOON" Nothing;
+            /// `TIMED_OUT`
+            TimedOut "TIMED_OUT" Nothing;
+            /// `DELETED`
+            Deleted "DELETED" Nothing;
+            /// `RELEASED`
+            Released "RELEASED" Nothing;
+            /// `TOUCHED`
+            Touched "TOUCHED" Nothing;
+            /// `WATCHING <count>`
+            Watching(u64) "WATCHING" Number;
+            /// `NOT_FOUND`
+            NotFound "NOT_FOUND" Nothing if b'F' at 4;
+            /// `NOT_IGNORED`
+            NotIgnored "NOT_IGNORED" Nothing;
+            /// `KICKED <count>`
+            KickedCount(u64) "KICKED" Number if b' ' at 6;
+            /// `KICKED`
+            Kicked "KICKED" Nothing;
+            /// `PAUSED`
+            Paused "PAUSED" Nothing;
+            /// `EXPECTED_CRLF`
+            ExpectedCrlf "EXPECTED_CRLF" Nothing;
+            /// `JOB_TOO_BIG`
+            JobTooBig "JOB_TOO_BIG" Nothing;
+            /// `DRAINING`
+            Draining "DRAINING" Nothing;
+            /// `OUT_OF_MEMORY`
+            OutOfMemory "OUT_OF_MEMORY" Nothing;
+            /// `INTERNAL_ERROR`
+            InternalError "INTERNAL_ERROR" Nothing;
+            /// `BAD_FORMAT`
+            BadFormat "BAD_FORMAT" Nothing;
+            /// `UNKNOWN_COMMAND`
+            UnknownCommand "UNKNOWN_COMMAND" Nothing;
+            /// `USING <tube>`
+            Using(TubeName) "USING" Name;
+            /// `RESERVED <id> <bytes>` and the body
+            Reserved(Job) "RESERVED" Job;
+            /// `FOUND <id> <bytes>` and the body
+            Found(Job) "FOUND" Job;
+            /// `OK <bytes>` and the body
+            Ok(Vec<u8>) "OK" Length;
+        }
+    };
 }
+pub(super) use reply_table;
+
+reply_table!(replies);
 
 /// A set of reply kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

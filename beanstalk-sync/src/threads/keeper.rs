@@ -12,11 +12,22 @@ use std::{
 use super::{
     lock,
     sync::{AtomicBool, Condvar, Mutex, Ordering, now, thread, wait_for},
-    task::{Task, is_handler},
 };
 
 /// How long a handler may keep its task from being polled.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What is watched: a task, whose thread polls it or runs a handler.
+pub(super) trait Kept: Send + Sync {
+    /// The number of the handler that runs, which is odd, or of the time between two.
+    fn run(&self) -> u64;
+
+    /// Whether the future is to be polled at once.
+    fn is_woken(&self) -> bool;
+
+    /// Polls the future until it has ended, or until another one runs than this.
+    fn poll_while(self: Arc<Self>, run: u64);
+}
 
 #[derive(Default)]
 pub(super) struct Keeper {
@@ -34,7 +45,7 @@ struct Watched {
 }
 
 struct Entry {
-    task: Arc<Task>,
+    task: Arc<dyn Kept>,
     /// The handler that ran, or not, when it was looked at last, and since when it does.
     seen: u64,
     since: Instant,
@@ -43,20 +54,20 @@ struct Entry {
 }
 
 /// A task that is watched, until this is dropped.
-pub(super) struct Watch(Arc<Task>, Arc<Keeper>);
+pub(super) struct Watch(Arc<dyn Kept>, Arc<Keeper>);
 
 impl Keeper {
     /// Watches a task from now on.
-    pub(super) fn watch(self: &Arc<Self>, task: &Arc<Task>) -> Watch {
+    pub(super) fn watch(self: &Arc<Self>, task: Arc<dyn Kept>) -> Watch {
         let mut watched = lock(&self.watched);
         let (seen, since) = (task.run(), now());
-        watched.entries.push(Entry { task: Arc::clone(task), seen, since, kept: 0 });
+        watched.entries.push(Entry { task: Arc::clone(&task), seen, since, kept: 0 });
         if !watched.thread {
             let keeper = Arc::clone(self);
             let thread = thread::Builder::new().name("beanstalk-watch".into());
             watched.thread = thread.spawn(move || keeper.look_on()).is_ok();
         }
-        Watch(Arc::clone(task), Arc::clone(self))
+        Watch(task, Arc::clone(self))
     }
 
     /// A handler begins to run.
@@ -106,7 +117,7 @@ impl Entry {
             let task = Arc::clone(&self.task);
             let thread = thread::Builder::new().name("beanstalk-keeper".into());
             // Without a thread it is tried again.
-            if thread.spawn(move || drop(task.poll_until_handler(run))).is_ok() {
+            if thread.spawn(move || task.poll_while(run)).is_ok() {
                 self.kept = run;
                 return false;
             }
@@ -121,4 +132,9 @@ impl Drop for Watch {
         lock(&keeper.watched).entries.retain(|entry| !Arc::ptr_eq(&entry.task, task));
         keeper.changed.notify_all();
     }
+}
+
+/// Whether this is the number of a handler that runs, and not of the time between two.
+pub(super) const fn is_handler(run: u64) -> bool {
+    run % 2 == 1
 }

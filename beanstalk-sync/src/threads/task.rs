@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    keeper::Keeper,
+    keeper::{Keeper, Kept, is_handler},
     lock,
     sync::{AtomicU8, AtomicU64, Bell, Mutex, Ordering, thread},
     wait::{self, Asked, Handler},
@@ -73,16 +73,6 @@ impl Task {
         });
     }
 
-    /// The number of the handler that runs, which is odd, or of the time between two.
-    pub(super) fn run(&self) -> u64 {
-        self.run.load(Ordering::SeqCst)
-    }
-
-    /// Whether the future is to be polled at once.
-    pub(super) fn is_woken(&self) -> bool {
-        self.state.load(Ordering::SeqCst) == WOKEN
-    }
-
     /// Ends the wait of the thread that polls, if one does.
     fn interrupt(&self) -> u8 {
         let before = self.state.swap(WOKEN, Ordering::SeqCst);
@@ -96,7 +86,7 @@ impl Task {
     fn work(self: Arc<Self>) {
         let mut watch = None;
         while let Some(handler) = self.poll_until_handler(self.run()) {
-            watch.get_or_insert_with(|| self.keeper.watch(&self));
+            watch.get_or_insert_with(|| self.keeper.watch(self.clone()));
             self.run.fetch_add(1, Ordering::SeqCst);
             match self.state.compare_exchange(POLLED, HANDLING, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => self.keeper.handler_begins(),
@@ -109,7 +99,7 @@ impl Task {
     }
 
     /// Polls the future until it has ended, until a handler is to be run, or until another one runs than this.
-    pub(super) fn poll_until_handler(self: &Arc<Self>, run: u64) -> Option<Handler> {
+    fn poll_until_handler(self: &Arc<Self>, run: u64) -> Option<Handler> {
         let waker = Waker::from(Arc::clone(self));
         let mut moving = lock(&self.moving);
         loop {
@@ -139,7 +129,16 @@ impl Task {
     }
 }
 
-/// Whether this is the number of a handler that runs, and not of the time between two.
-pub(super) const fn is_handler(run: u64) -> bool {
-    run % 2 == 1
+impl Kept for Task {
+    fn run(&self) -> u64 {
+        self.run.load(Ordering::SeqCst)
+    }
+
+    fn is_woken(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == WOKEN
+    }
+
+    fn poll_while(self: Arc<Self>, run: u64) {
+        drop(self.poll_until_handler(run));
+    }
 }

@@ -154,6 +154,6 @@ impl Deref for HeldJob {
 
 impl fmt::Debug for HeldJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HeldJob").field("job", &**self).field("server", self.server()).finish_non_exhaustive()
+        self.job.fmt(f)
     }
 }

@@ -24,6 +24,8 @@ struct Request {
     wait: Option<Duration>,
     patience: Option<Duration>,
     reserve: bool,
+    /// Whether its reply may be a job, which is parked if nobody waits for it.
+    brings_job: bool,
     awaited: bool,
     late: bool,
 }
@@ -48,14 +50,15 @@ impl Times {
             Command::ReserveWithTimeout { timeout } => (Some(Duration::from_secs((*timeout).into())), true),
             _ => (Some(Duration::ZERO), false),
         };
-        self.known &= !(reserve && self.given_up);
+        self.known &= !(reserve && (self.given_up || self.may_have_parked()));
         self.quit |= *command == Command::Quit;
         let patience = match timeout {
             Timeout::Default => self.default,
             Timeout::None => None,
             Timeout::After(timeout) => Some(timeout),
         };
-        self.requests.push(Request { sent: now, wait, patience, reserve, awaited: true, late: false });
+        let brings_job = reserve || matches!(command, Command::ReserveJob { .. });
+        self.requests.push(Request { sent: now, wait, patience, reserve, brings_job, awaited: true, late: false });
     }
 
     pub(super) fn abandon(&mut self, nth: usize) {
@@ -87,8 +90,13 @@ impl Times {
         let given_up = |request: &Request| request.reserve && !request.awaited;
         let endless = |request: &Request| request.reserve && request.wait.is_none() && request.awaited;
         self.pending().any(|(_, request)| given_up(request))
-            && !self.requests.iter().take(self.answered).any(given_up)
+            && !self.may_have_parked()
             && !self.pending().any(|(_, request)| endless(request))
+    }
+
+    /// Whether a job may have come for nobody.
+    fn may_have_parked(&self) -> bool {
+        self.requests.iter().take(self.answered).any(|request| request.brings_job && !request.awaited)
     }
 
     /// When something is due.

@@ -19,6 +19,11 @@ impl Bare {
         Ok(Self(stream))
     }
 
+    /// What does not come within this time fails the test.
+    pub fn within(&self, time: Duration) {
+        self.0.set_read_timeout(Some(time)).unwrap();
+    }
+
     /// Sends bytes.
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).unwrap();

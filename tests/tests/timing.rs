@@ -273,8 +273,8 @@ fn a_pause_outlasts_a_timeout() {
     everywhere(|play| {
         let mut worker = play.connect();
         worker.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
-        worker.exchange("pause-tube default 2\r\n", "PAUSED\r\n");
         play.begin();
+        worker.exchange("pause-tube default 2\r\n", "PAUSED\r\n");
         worker.say("reserve-with-timeout 1\r\n");
         play.at(1, &mut worker, "TIMED_OUT\r\n");
         worker.say("reserve-with-timeout 3\r\n");

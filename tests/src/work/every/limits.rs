@@ -26,13 +26,6 @@ pub(super) fn a_limit_holds_over_all_servers_and_each_has_its_turn<B: Binding>(s
     const JOBS: usize = 60;
     const LIMIT: usize = 2;
     let servers = [stand.server(), stand.server(), stand.server()];
-    let mut clients = servers.each_ref().map(|server| Client::connect(&server.address()).unwrap());
-    for n in 0..JOBS {
-        // The third is empty.
-        let client = &mut clients[n % 2];
-        client.use_tube("t").unwrap();
-        client.put(1, 0, 60, n.to_string()).unwrap().inserted().unwrap();
-    }
     let running = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -40,11 +33,12 @@ pub(super) fn a_limit_holds_over_all_servers_and_each_has_its_turn<B: Binding>(s
     let mut setup = Setup::new(&servers[0].address());
     setup.servers = servers.iter().map(Daemon::address).collect();
     (setup.concurrency, setup.limit) = (LIMIT, Some(LIMIT));
-    let note = Arc::clone(&order);
-    setup.on_event = Box::new(move |event| {
-        if let WorkerEvent::Job { server, event: JobEvent::Done { .. }, .. } = event {
-            note.lock().unwrap().push(server.to_string());
-        }
+    let (note, ready) = (Arc::clone(&order), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&ready);
+    setup.on_event = Box::new(move |event| match event {
+        WorkerEvent::Connection { event: Event::Restored, .. } => _ = count.fetch_add(1, Ordering::SeqCst),
+        WorkerEvent::Job { server, event: JobEvent::Done { .. }, .. } => note.lock().unwrap().push(server.to_string()),
+        _ => (),
     });
     let (begins, seen) = (Arc::clone(&running), Arc::clone(&most));
     setup.handler = Box::new(move |_| {
@@ -55,6 +49,15 @@ pub(super) fn a_limit_holds_over_all_servers_and_each_has_its_turn<B: Binding>(s
     let worker = B::work_with(setup, move |_, _| {
         ends.fetch_sub(1, Ordering::SeqCst);
     });
+    // A server that is connected late would be late with its turn.
+    eventually("each can be asked", || ready.load(Ordering::SeqCst) == servers.len());
+    let mut clients = servers.each_ref().map(|server| Client::connect(&server.address()).unwrap());
+    for n in 0..JOBS {
+        // The third is empty.
+        let client = &mut clients[n % 2];
+        client.use_tube("t").unwrap();
+        client.put(1, 0, 60, n.to_string()).unwrap().inserted().unwrap();
+    }
     eventually("two run at a time", || full.load(Ordering::SeqCst) == LIMIT);
     let all = thread::spawn(move || (0..JOBS).for_each(|_| go.send_blocking(()).unwrap()));
     eventually("all are done", || worker.handle.metrics().done == JOBS as u64);

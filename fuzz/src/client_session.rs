@@ -6,22 +6,21 @@
 //! when the next timeout is due, and what is late then, is computed a second time in `client_session/times.rs`; and closing must say
 //! `quit` unless a reserve waits, and half-close if one does.
 
+mod peer;
+mod results;
 mod times;
 
 use std::{task::Poll, time::Duration};
 
-use beanstalk_proto::{Command, Dialect, Error, Instant, Job, Kind, Lost, ProtocolError, Reply, client, server::Event};
+use beanstalk_proto::{Command, Error, Instant, Kind, ProtocolError, Reply, client};
 
-use self::times::Times;
+use self::{peer::Peer, times::Times};
 use crate::{
-    ALLOCATED, drive, r#gen,
-    naive::{self, Start},
-    source::{Cut, Dice, Source},
+    r#gen,
+    source::{Dice, Source},
 };
 
 const MOST_STEPS: usize = 500;
-/// Memory for what comes, beyond three times as much: what is lent beyond what has come, and small things.
-const FIXED: usize = 160 * 1024;
 
 pub fn run(data: &[u8]) {
     let mut source = Source::new(data);
@@ -47,14 +46,13 @@ struct Held {
 struct Session {
     client: client::Connection,
     limits: client::Limits,
-    cut: Cut,
     held: Vec<Held>,
     sent: usize,
     /// Whether anything was abandoned; until then the so many-th reply answers the so many-th request.
     in_order: bool,
-    /// All that was written, and all that came.
+    /// All that was written.
     written: Vec<u8>,
-    fed: Vec<u8>,
+    peer: Peer,
     /// Replies that came out, and the bytes of their bodies.
     answered: usize,
     bodies: usize,
@@ -66,10 +64,6 @@ struct Session {
     /// The timeouts, until a reserve takes over another's slot.
     times: Times,
     closing: bool,
-    /// The whole replies of what was fed, how many of its bytes they are, and whether something else follows.
-    replies: Vec<Option<Reply>>,
-    parsed: usize,
-    wrong: bool,
 }
 
 impl Session {
@@ -85,12 +79,11 @@ impl Session {
         Self {
             client: client::Connection::new(config),
             limits,
-            cut: Cut::Random(dice),
             held: Vec::new(),
             sent: 0,
             in_order: true,
             written: Vec::new(),
-            fed: Vec::new(),
+            peer: Peer::new(dice),
             answered: 0,
             bodies: 0,
             poisoned: None,
@@ -99,9 +92,6 @@ impl Session {
             time_passed: false,
             times: Times::new(reply_timeout),
             closing: false,
-            replies: Vec::new(),
-            parsed: 0,
-            wrong: false,
         }
     }
 
@@ -148,7 +138,7 @@ impl Session {
                 }
             }
             11..14 => {
-                let reply = self.fitting_reply(source);
+                let reply = self.peer.fitting_reply(&self.written, source);
                 self.feed_reply(&reply);
             }
             14 => match source.below(3) {
@@ -212,7 +202,8 @@ impl Session {
         if self.times.known {
             let waits = self.times.reserve_waits();
             let quits = !waits && !self.closing && !self.times.quit;
-            assert_eq!(self.client.queued() - queued, if quits { b"quit\r\n".len() } else { 0 }, "{waits}");
+            let wrote = self.client.queued() - queued;
+            assert_eq!(wrote, if quits { b"quit\r\n".len() } else { 0 }, "closing wrote {wrote} bytes");
             self.times.close(self.now);
         }
         self.closing = true;
@@ -249,8 +240,11 @@ impl Session {
                 }
                 self.times.send(self.now, &command, timeout);
                 // A reserve that takes over one that waits needs no room.
-                assert!(in_flight < self.limits.in_flight || self.client.in_flight() == in_flight);
-                assert!(queued < self.limits.queued || self.client.queued() == queued);
+                assert!(
+                    in_flight < self.limits.in_flight || self.client.in_flight() == in_flight,
+                    "sent beyond the limit"
+                );
+                assert!(queued < self.limits.queued || self.client.queued() == queued, "queued beyond the limit");
                 let said = beanstalk_proto::encode(command).expect("it was sent");
                 let own = self.client.queued() == queued + said.len();
                 if own {
@@ -272,31 +266,6 @@ impl Session {
         }
     }
 
-    /// A reply that may answer the first command that has none.
-    fn fitting_reply(&self, source: &mut Source<'_>) -> Reply {
-        let (commands, _) = naive::session(&self.written, u32::MAX, Dialect::V1_13);
-        let mut commands = commands.into_iter().filter_map(|event| match event {
-            Event::Command(command) => Some(command),
-            _ => None,
-        });
-        let Some(command) = commands.nth(self.replies_fed().0) else { return r#gen::any_reply(source) };
-        let kinds: Vec<_> = beanstalk_proto::ReplyKind::ALL
-            .iter()
-            .copied()
-            .filter(|&kind| command.kind().replies().contains(kind))
-            .collect();
-        let mut reply = r#gen::reply(source.pick(&kinds), source);
-        match (&command, &mut reply) {
-            (
-                Command::Peek { id } | Command::ReserveJob { id },
-                Reply::Found(Job { id: echo, .. }) | Reply::Reserved(Job { id: echo, .. }),
-            ) => *echo = *id,
-            (Command::Use { tube }, Reply::Using(echo)) => echo.clone_from(tube),
-            _ => {}
-        }
-        reply
-    }
-
     fn feed_reply(&mut self, reply: &Reply) {
         let mut bytes = Vec::new();
         reply.encode(&mut bytes);
@@ -309,118 +278,18 @@ impl Session {
             self.client.received(self.now, bytes.len());
             return;
         }
-        self.fed.extend_from_slice(bytes);
-        let before = ALLOCATED.current_usage();
-        ALLOCATED.reset_peak_usage();
-        drive::feed(&mut self.client, self.now, bytes, &mut self.cut);
-        let took = ALLOCATED.peak_usage().saturating_sub(before);
-        // What has come may lie in its buffer and in the larger one that it is moved to, which grows by doubling.
-        let most = 3 * self.fed.len() + FIXED;
-        assert!(took <= most, "{took} bytes of memory for {}, of which {} are new", self.fed.len(), bytes.len());
-        let known = self.replies.len();
-        self.parse();
-        self.times.replies(self.now, self.replies.len() - known);
+        let known = self.peer.replies().0;
+        self.peer.feed(&mut self.client, self.now, bytes);
+        self.times.replies(self.now, self.peer.replies().0 - known);
         if !self.client.is_ended() {
             self.check_times();
-        }
-    }
-
-    fn parse(&mut self) {
-        while !self.wrong {
-            match naive::reply(&self.fed[self.parsed..]) {
-                Start::Item(reply, len) => {
-                    self.replies.push(reply);
-                    self.parsed += len;
-                }
-                other => {
-                    self.wrong = other == Start::Wrong;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// How many whole replies came, and whether something else did then.
-    fn replies_fed(&self) -> (usize, bool) {
-        (self.replies.len(), self.wrong)
-    }
-
-    fn nth_reply(&self, n: usize) -> Option<Reply> {
-        self.replies.get(n).cloned().flatten()
-    }
-
-    fn poll(&mut self, at: usize) {
-        let ready = self.client.is_ready(self.held[at].ticket.id());
-        let polled = self.client.poll_reply(&mut self.held[at].ticket);
-        assert_eq!(polled.is_ready(), ready, "it is taken for ready, and is not, or the other way round");
-        let Poll::Ready(result) = polled else {
-            assert!(self.poisoned.is_none() && !self.eof, "it waits for what never comes");
-            assert!(!self.times.known || !self.times.is_late(self.held[at].nth), "it is late, and still waits");
-            return;
-        };
-        let mut held = self.held.swap_remove(at);
-        assert!(matches!(self.client.poll_reply(&mut held.ticket), Poll::Ready(Err(Error::Ticket(_)))));
-        let expected = if self.in_order { self.nth_reply(held.nth) } else { None };
-        match result {
-            // One that never came.
-            Ok(Reply::TimedOut) if self.time_passed => return,
-            Err(Error::TimedOut { lost: Lost::Unknown, .. }) => {
-                assert!(self.now > Instant::ZERO);
-                assert!(!self.times.known || self.times.is_late(held.nth), "it is not late yet");
-                return;
-            }
-            Ok(Reply::Closed) => {
-                assert!(held.kind == Kind::Quit && self.eof);
-                return;
-            }
-            Ok(reply) => {
-                assert!(reply.kind().is_some_and(|kind| held.kind.replies().contains(kind)), "{reply:?}");
-                let bytes = reply.body().map_or(0, <[u8]>::len);
-                assert!(bytes <= self.limits.reply_body);
-                self.bodies += bytes;
-                if self.in_order {
-                    assert_eq!(Some(reply), expected, "not the reply whose turn it was");
-                }
-            }
-            Err(Error::Command { .. }) => {
-                let refused = expected.as_ref().and_then(Reply::kind).is_some_and(r#gen::is_refusal);
-                assert!(!self.in_order || refused, "{expected:?} is no refusal");
-            }
-            Err(Error::ReplyTooBig { bytes, limit, .. }) => {
-                assert!(limit == self.limits.reply_body || limit == self.limits.untaken_replies);
-                let body = expected.as_ref().and_then(Reply::body).map(|body| body.len() as u64);
-                assert!(!self.in_order || body == Some(bytes));
-            }
-            Err(Error::Protocol { error, lost }) => {
-                self.check_lost(&held, lost);
-                let first = self.poisoned.get_or_insert_with(|| error.clone());
-                assert_eq!(*first, error, "poisoned by something else now");
-                return;
-            }
-            Err(Error::Closed { lost }) => {
-                assert!(self.eof && self.poisoned.is_none());
-                self.check_lost(&held, lost);
-                return;
-            }
-            Err(error) => panic!("{error}"),
-        }
-        self.answered += 1;
-        let (fed, _) = self.replies_fed();
-        assert!(self.answered <= fed, "{} replies came out of {fed}", self.answered);
-        assert!(self.answered <= self.sent);
-    }
-
-    fn check_lost(&self, held: &Held, lost: Lost) {
-        if self.in_order {
-            let expected = if held.end > self.written.len() { Lost::NotSent } else { Lost::Unknown };
-            assert_eq!(lost, expected);
         }
     }
 
     fn check_limits(&mut self) {
         // A reserve that has to be sent again is one more for a moment; there is one for each at most.
         assert!(self.client.in_flight() <= 2 * self.limits.in_flight);
-        assert!(self.bodies <= self.fed.len(), "more came out than in");
+        assert!(self.bodies <= self.peer.fed(), "more came out than in");
         if self.client.is_ended() {
             assert!(self.client.receive_buf().is_empty());
             assert!(!self.client.wants_half_close() && !self.client.wants_read());
@@ -434,48 +303,6 @@ impl Session {
                 assert_eq!(*self.poisoned.get_or_insert_with(|| error.clone()), error);
             }
             Poll::Ready(Err(error)) => panic!("{error}"),
-        }
-    }
-
-    /// Everything that is here, at once: it was held, so it must be within the limit.
-    fn take_all(&mut self) {
-        let before = self.bodies;
-        for at in (0..self.held.len()).rev() {
-            self.poll(at);
-        }
-        for job in self.client.take_orphaned() {
-            self.bodies += job.body.len();
-        }
-        // The first is taken however long it is.
-        let limit = self.limits.untaken_replies.max(self.limits.reply_body);
-        assert!(self.bodies - before <= limit, "{} bytes were held, with a limit of {limit}", self.bodies - before);
-    }
-
-    fn finish(mut self) {
-        self.take_all();
-        let ended = self.client.is_ended();
-        if ended {
-            assert!(self.held.is_empty(), "it waits for what never comes");
-            self.feed(b"DELETED\r\n");
-            let again = self.client.send(self.now, Command::Stats).expect_err("it is ended");
-            match (again, &self.poisoned) {
-                (Error::Protocol { error, .. }, Some(first)) => assert_eq!(error, *first),
-                (Error::Protocol { .. }, None) => assert!(!self.eof),
-                (Error::Closed { .. }, None) => assert!(self.eof),
-                (other, first) => panic!("{other} after {first:?}"),
-            }
-        } else if !self.client.wants_transmit() {
-            // Whatever was written and answered is off the books.
-            let (commands, quit) = naive::session(&self.written, u32::MAX, Dialect::V1_13);
-            let commands = commands.iter().filter(|event| matches!(event, Event::Command(_))).count();
-            let (fed, wrong) = self.replies_fed();
-            assert!(fed <= commands, "a reply that nobody asked for was let pass");
-            assert!(!wrong, "what no server may send was let pass");
-            let unanswered = commands - fed + usize::from(quit && self.times.quit);
-            assert!(self.client.in_flight() >= unanswered);
-            if unanswered == 0 {
-                assert_eq!(self.client.in_flight(), 0, "slots are left that nobody waits for");
-            }
         }
     }
 }

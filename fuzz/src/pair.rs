@@ -1,26 +1,28 @@
 //! A client and a server connection, joined by two pipes that carry a few bytes at a time: every request gets the reply that the
 //! server gave to it and no other, whoever gave up waiting meanwhile; no job is handed out twice, and none gets lost. One that
-//! arrived while nobody waited is handed out only after the server has answered TOUCHED. In the end the client closes, by a `quit` or
-//! by its half of the pipe, and the server learns of that at once.
+//! arrived while nobody waited for it is handed out only after the server has answered TOUCHED. The client closes in the end, or in the
+//! middle of it, by a `quit` or by its half of the pipe, and the server learns of that at once.
 //!
 //! The server's answers are numbered, so a reply tells which command it was for. What the client's core does by itself (it takes
 //! over a reserve that waits, confirms a job with `touch`) is told from what was asked for by the ids of jobs.
 
 mod answers;
+mod ending;
+mod jobs;
 
 use std::{collections::VecDeque, task::Poll, time::Duration};
 
 use beanstalk_proto::{
-    Command, CommandError, Error, Instant, Job, JobId, Kind, Lost, Reply, client,
+    Command, CommandError, Error, Instant, Kind, Lost, Reply, client,
     server::{self, Event},
 };
 
-use self::answers::{answer_to, body_of};
+use self::{answers::answer_to, jobs::Jobs};
 use crate::{r#gen, source::Source};
 
 /// Ids of jobs that are handed out start here; commands are about others.
 const JOBS: u64 = 1 << 40;
-/// Ids that are asked for with reserve-job start here, and no `touch` that is asked for is about them.
+/// Ids that are asked for with reserve-job start here, each once, and no `touch` that is asked for is about them.
 const ASKED_FOR: u64 = 1 << 39;
 const MOST_STEPS: usize = 2000;
 
@@ -58,37 +60,18 @@ struct Pair {
     read: usize,
     /// What the server has read and not answered.
     unanswered: Option<Command>,
-    /// The jobs that were handed out, each with whether it has reached somebody.
-    jobs: Vec<GivenJob>,
+    /// The jobs that were given away.
+    jobs: Jobs,
     /// How many bytes the server has written, and the client read.
     server_wrote: usize,
     client_read: usize,
     limit: usize,
     /// Whether the client ends its half of the pipe instead of quitting, and whether it has.
     half_closes: bool,
+    closing: bool,
     half_closed: bool,
     quit: bool,
     now: Instant,
-}
-
-/// A job that was handed out.
-struct GivenJob {
-    fate: JobFate,
-    /// Where in what the server writes its reply ends.
-    end: usize,
-    arrived: bool,
-    /// It arrived while nobody waited for one, and the server has not confirmed it since.
-    parked: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum JobFate {
-    /// With the client's core.
-    Under,
-    /// Somebody got it, or was told that it is too big.
-    Delivered,
-    /// The server said that it is not theirs any more.
-    Gone,
 }
 
 impl Pair {
@@ -109,11 +92,12 @@ impl Pair {
             others: Vec::new(),
             read: 0,
             unanswered: None,
-            jobs: Vec::new(),
+            jobs: Jobs::default(),
             server_wrote: 0,
             client_read: 0,
             limit,
             half_closes: source.bool(),
+            closing: false,
             half_closed: false,
             quit: false,
             now: Instant::ZERO,
@@ -131,7 +115,10 @@ impl Pair {
             }
             5 => self.pass_time(source),
             6 | 7 => self.poll(source),
-            8 => self.take_orphaned(),
+            8 => match source.u8() {
+                0..8 if self.half_closes => self.close(),
+                _ => self.take_orphaned(),
+            },
             9 | 10 => self.answer(source.u8()),
             11..13 => self.client_writes(usize::from(source.u8())),
             13 => self.server_writes(usize::from(source.u8())),
@@ -153,7 +140,7 @@ impl Pair {
             Command::Quit => return,
             Command::ReserveWithTimeout { timeout } => *timeout /= 2,
             Command::Touch { id } => id.0 %= ASKED_FOR,
-            Command::ReserveJob { id } => id.0 = ASKED_FOR + id.0 % ASKED_FOR,
+            Command::ReserveJob { id } => id.0 = ASKED_FOR + self.others.len() as u64,
             _ => {}
         }
         match self.client.send(self.now, command.clone()) {
@@ -163,6 +150,7 @@ impl Pair {
                 self.others.push((command, None));
             }
             Err(Error::ReserveWaiting | Error::Full(_)) => {}
+            Err(Error::Closed { lost: Lost::NotSent }) if self.closing => {}
             Err(error) => panic!("{error}"),
         }
         assert!(self.client.in_flight() <= 2 * 50, "{} in flight", self.client.in_flight());
@@ -170,6 +158,10 @@ impl Pair {
 
     /// Nothing is read, so that what is due becomes late: once a read was asked for, and another for bytes that came.
     fn pass_time(&mut self, source: &mut Source<'_>) {
+        // How long the server may take to close is not what this is about.
+        if self.closing {
+            return;
+        }
         self.now = self.now + Duration::from_millis(source.below(8000) as u64);
         for _ in 0..4 {
             if self.client.poll_timeout().is_none_or(|at| at > self.now) {
@@ -205,13 +197,21 @@ impl Pair {
         let (command, answer) = &self.others[n];
         let Some(answer) = answer else { panic!("{result:?} for {command:?}, which was not answered") };
         match result {
-            Ok(reply) => assert_eq!(reply, *answer, "for {command:?}"),
+            Ok(reply) => {
+                assert_eq!(reply, *answer, "for {command:?}");
+                if let Reply::Reserved(job) = &reply {
+                    self.jobs.deliver(job);
+                }
+            }
             Err(Error::Command { error, .. }) => assert_eq!(error, CommandError::from(answer), "for {command:?}"),
             Err(Error::ReplyTooBig { bytes, limit, id, .. }) => {
                 let body = answer.body().expect("only a body is too big");
                 assert_eq!((bytes, limit), (body.len() as u64, self.limit));
                 assert!(body.len() > self.limit);
                 assert!(matches!((answer, id), (Reply::Ok(_), None) | (_, Some(_))));
+                if let Reply::Reserved(job) = answer {
+                    self.jobs.too_big(job.id);
+                }
             }
             Err(error) => panic!("{error} for {command:?}, which the server answered with {answer:?}"),
         }
@@ -219,88 +219,50 @@ impl Pair {
 
     fn check_reserve(&mut self, result: Result<Reply, Error>) {
         match result {
-            Ok(Reply::Reserved(job)) => {
-                self.is_confirmed(job.id);
-                self.deliver(&job);
-            }
+            Ok(Reply::Reserved(job)) => self.jobs.hand_over(&job),
             Ok(Reply::TimedOut | Reply::DeadlineSoon) => {}
             Err(Error::ReplyTooBig { id: Some(id), bytes, .. }) => {
                 assert!(bytes > self.limit as u64);
-                // One from reserve-job may come this way too, when it was abandoned.
-                if id.0 >= JOBS {
-                    self.fate(id, JobFate::Delivered);
-                }
+                self.jobs.too_big(id);
             }
             Err(Error::Command { error: CommandError::OutOfMemory, .. }) => {}
             other => panic!("{other:?} for a reserve"),
         }
     }
 
-    /// The time to run of a job that arrived for nobody may have passed.
-    fn is_confirmed(&self, id: JobId) {
-        let given = id.0.checked_sub(JOBS).and_then(|n| self.jobs.get(usize::try_from(n).ok()?));
-        assert!(!given.is_some_and(|job| job.parked), "job {id} is handed over without a touch");
-    }
-
-    fn deliver(&mut self, job: &Job) {
-        if job.id.0 >= JOBS {
-            assert_eq!(job.body, body_of(job.id.0), "another job's body");
-            self.fate(job.id, JobFate::Delivered);
-        }
-    }
-
-    fn fate(&mut self, id: JobId, fate: JobFate) {
-        let job = self.given(id);
-        assert_eq!(job.fate, JobFate::Under, "job {id} is {fate:?} now");
-        job.fate = fate;
-    }
-
-    fn given(&mut self, id: JobId) -> &mut GivenJob {
-        let known = usize::try_from(id.0 - JOBS).ok().and_then(|n| self.jobs.get_mut(n));
-        known.unwrap_or_else(|| panic!("job {id} was never handed out"))
-    }
-
     fn take_orphaned(&mut self) {
         for job in self.client.take_orphaned() {
-            self.deliver(&job);
+            self.jobs.deliver(&job);
         }
     }
 
     /// The server answers what it has read, if it has read anything.
     fn answer(&mut self, how: u8) {
         let Some(command) = self.unanswered.take() else { return };
+        let written = self.server_wrote + self.server.backlog();
         let reply = match &command {
             command if is_reserve(command) => match how {
                 0..20 => Reply::TimedOut,
                 20..30 => Reply::DeadlineSoon,
                 30..34 => Reply::OutOfMemory,
-                _ => {
-                    let id = JOBS + self.jobs.len() as u64;
-                    let reply = Reply::Reserved(Job { id: JobId(id), body: body_of(id) });
-                    let mut encoded = Vec::new();
-                    reply.encode(&mut encoded);
-                    let end = self.server_wrote + self.server.backlog() + encoded.len();
-                    self.jobs.push(GivenJob { fate: JobFate::Under, end, arrived: false, parked: false });
-                    reply
-                }
+                _ => self.jobs.reserve(written),
             },
-            Command::Touch { id } if id.0 >= ASKED_FOR => match how {
+            Command::Touch { id } if Jobs::concerns(*id) => match how {
                 0..50 => {
-                    if id.0 >= JOBS {
-                        self.fate(*id, JobFate::Gone);
-                    }
+                    self.jobs.confirm(*id, false);
                     Reply::NotFound
                 }
                 50..60 => Reply::OutOfMemory,
                 _ => {
-                    if id.0 >= JOBS {
-                        self.given(*id).parked = false;
-                    }
+                    self.jobs.confirm(*id, true);
                     Reply::Touched
                 }
             },
             command => {
                 let reply = answer_to(command, self.read as u64, how);
+                if let (Command::ReserveJob { id }, Reply::Reserved(_)) = (command, &reply) {
+                    self.jobs.give_asked(*id, self.read - 1, self.read as u64, &reply, written);
+                }
                 self.others[self.read - 1].1 = Some(reply.clone());
                 reply
             }
@@ -315,7 +277,7 @@ impl Pair {
             match event {
                 Event::Command(command) => {
                     // The core's own, to see whether a job is still theirs.
-                    let own_touch = matches!(command, Command::Touch { id } if id.0 >= ASKED_FOR);
+                    let own_touch = matches!(command, Command::Touch { id } if Jobs::concerns(id));
                     if !is_reserve(&command) && !own_touch {
                         assert_eq!(command, self.others[self.read].0, "not what was asked");
                         self.read += 1;
@@ -337,6 +299,7 @@ impl Pair {
             self.client.flushed();
         }
         self.to_server.extend(bytes);
+        self.client_half_closes();
     }
 
     fn server_writes(&mut self, most: usize) {
@@ -358,6 +321,12 @@ impl Pair {
         }
         self.server.received(n);
         self.serve();
+        self.client_half_closes();
+    }
+
+    fn close(&mut self) {
+        self.client.close(self.now);
+        self.closing = true;
     }
 
     /// The client ends its half, behind everything that it wrote, and the server learns of that although it owes an answer.
@@ -380,87 +349,16 @@ impl Pair {
         for (place, byte) in buf.iter_mut().zip(self.to_client.drain(..n)) {
             *place = byte;
         }
-        let waits = self.tickets.iter().any(|(_, asked)| matches!(asked, Asked::Reserve));
         self.client.received(self.now, n);
         assert!(!self.client.is_ended(), "poisoned by an honest server");
         self.client_read += n;
-        for job in self.jobs.iter_mut().filter(|job| !job.arrived && job.end <= self.client_read) {
-            (job.arrived, job.parked) = (true, !waits);
-        }
-    }
-
-    /// Everything moves until nothing can, and then all is accounted for.
-    fn finish(&mut self) {
-        // By a `quit`, unless a reserve waits.
-        if self.half_closes {
-            self.client.close(self.now);
-        }
-        let mut steps = 0;
-        loop {
-            let before = self.progress();
-            self.client_writes(usize::MAX);
-            self.client_half_closes();
-            self.server_reads(usize::MAX);
-            self.client_half_closes();
-            // A reserve is not answered before the end of the client's half is here, behind it; then with TIMED_OUT.
-            let reserve = self.unanswered.as_ref().is_some_and(is_reserve);
-            match reserve && self.half_closes {
-                true if self.quit => self.answer(0),
-                true if self.to_server.is_empty() && !self.client.wants_transmit() => {}
-                _ => self.answer(200),
-            }
-            self.server_writes(usize::MAX);
-            self.client_reads(usize::MAX);
-            let piped = !self.to_server.is_empty() || !self.to_client.is_empty();
-            let queued = self.client.wants_transmit() || self.server.backlog() > 0;
-            if self.progress() == before && !piped && !queued && self.unanswered.is_none() {
-                break;
-            }
-            steps += 1;
-            assert!(steps < 10_000, "it goes on for ever");
-        }
-        for (mut ticket, asked) in std::mem::take(&mut self.tickets) {
-            match self.client.poll_reply(&mut ticket) {
-                Poll::Ready(result) => self.check(result, &asked),
-                Poll::Pending => panic!("everything was answered, and {ticket:?} still waits"),
-            }
-        }
-        assert_eq!(self.client.in_flight(), 0, "slots are left that nobody waits for");
-        assert_eq!(self.read, self.others.len(), "a command never arrived");
-        self.take_orphaned();
-        for (n, job) in self.jobs.iter().enumerate() {
-            let too_big = body_of(JOBS + n as u64).len() > self.limit;
-            assert!(job.fate != JobFate::Under || too_big, "job {n} is lost");
-        }
-        self.goodbye();
-    }
-
-    fn goodbye(&mut self) {
-        if self.half_closes {
-            assert!(self.server.is_closed(), "the server has not learned of the end");
-            self.client.received_eof();
-            assert!(matches!(self.client.poll_closed(), Poll::Ready(Ok(()))));
-            return;
-        }
-        self.quit = true;
-        let mut ticket = self.client.send(self.now, Command::Quit).expect("nothing waits");
-        while self.client.wants_transmit() || !self.to_server.is_empty() {
-            self.client_writes(usize::MAX);
-            self.server_reads(usize::MAX);
-        }
-        assert!(self.server.is_closed());
-        self.client.received_eof();
-        match self.client.poll_reply(&mut ticket) {
-            Poll::Ready(Ok(Reply::Closed)) => {}
-            other => panic!("{other:?} for a quit"),
-        }
-        assert_eq!(self.client.lost(&ticket), Lost::Unknown);
-    }
-
-    /// Grows whenever anything happens.
-    fn progress(&self) -> (usize, usize, bool, usize, usize) {
-        let answered = self.others.iter().filter(|(_, reply)| reply.is_some()).count();
-        (self.read, self.jobs.len(), self.unanswered.is_some(), answered, self.client.queued() + self.server.backlog())
+        let tickets = &self.tickets;
+        self.jobs.arrive(self.client_read, |for_command| {
+            tickets.iter().any(|(_, asked)| match asked {
+                Asked::Reserve => for_command.is_none(),
+                Asked::Other(n) => for_command == Some(*n),
+            })
+        });
     }
 }
 

@@ -180,7 +180,7 @@ impl<'a> Run<'a> {
         match (reply, is_reserve(command)) {
             (Reply::Reserved(given), true) => assert_eq!(*given, job(given.id.0)),
             (Reply::TimedOut, true) => {}
-            (reply, _) => assert_eq!(*reply, answer_to(command)),
+            (reply, _) => assert_eq!(*reply, answer_to(command), "another's reply"),
         }
     }
 

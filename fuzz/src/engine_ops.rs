@@ -140,9 +140,9 @@ impl Both {
         // Those to one connection come in order; between connections there is none.
         replies.sort_by_key(|&(slot, _)| slot);
         expected.sort_by_key(|&(slot, _)| slot);
-        assert_eq!(shown(&replies), shown(&expected));
+        assert_eq!(shown(&replies), shown(&expected), "the engine answers otherwise");
         let due = self.engine.poll_timeout();
-        assert_eq!(due, self.model.poll_timeout());
+        assert_eq!(due, self.model.poll_timeout(), "the engine wakes at another time");
         assert!(due.is_none_or(|due| due > self.now), "time stands still");
         for &(id, _) in &self.conns {
             assert_eq!(self.engine.is_waiting(id), self.model.is_waiting(id.slot()));

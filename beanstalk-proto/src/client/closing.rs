@@ -24,6 +24,8 @@ pub(super) struct Closing {
     pub(super) until: Option<Instant>,
     /// The server would not read a `quit`, so the transport's writing half is to be closed.
     half_close: bool,
+    /// That was done.
+    half_closed: bool,
 }
 
 impl Connection {
@@ -36,7 +38,7 @@ impl Connection {
         self.clock.set(now);
         let waits = self.slots.pending_waits().next().is_some();
         match self.stream {
-            Stream::Open | Stream::Quitting if waits => self.closing.half_close = true,
+            Stream::Open | Stream::Quitting if waits => self.closing.half_close = !self.closing.half_closed,
             Stream::Open => self.write(Quit::new()),
             Stream::Quitting => {}
             _ => return,
@@ -54,7 +56,7 @@ impl Connection {
 
     /// Reports that the writing half of the transport was closed.
     pub const fn half_closed(&mut self) {
-        self.closing.half_close = false;
+        (self.closing.half_close, self.closing.half_closed) = (false, true);
     }
 
     /// Ready once the connection has ended.

@@ -94,6 +94,15 @@ fn closing_while_the_server_waits_closes_the_writing_half() {
 }
 
 #[test]
+fn a_writing_half_that_was_closed_is_not_closed_again() {
+    let (mut connection, _ticket) = sent(Reserve::new());
+    connection.close(NOW);
+    connection.half_closed();
+    connection.close(NOW);
+    assert!(!connection.wants_half_close());
+}
+
+#[test]
 fn closing_while_an_abandoned_reserve_waits_closes_the_writing_half_too() {
     let (mut connection, ticket) = sent(ReserveWithTimeout::new(5));
     connection.abandon(ticket);

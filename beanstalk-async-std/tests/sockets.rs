@@ -34,7 +34,7 @@ async fn interrupted_reserves(address: &str) {
                 None => interruptions += 1,
                 Some(Ok(Reserved::Job(job))) => {
                     worker.delete(job.id).await.unwrap();
-                    assert!(done.insert(job.id), "handed out twice");
+                    assert!(done.insert(job.id), "delivered twice");
                 }
                 Some(other) => panic!("{other:?}"),
             }

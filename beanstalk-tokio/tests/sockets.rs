@@ -56,7 +56,7 @@ async fn a_select_loop_loses_no_job() {
             };
             let Reserved::Job(job) = reserved else { panic!("{reserved:?}") };
             worker.delete(job.id).await.unwrap();
-            assert!(done.insert(job.id), "handed out twice");
+            assert!(done.insert(job.id), "delivered twice");
         }
         assert_eq!(produce.await.unwrap(), done);
         assert!(interruptions > JOBS / 2, "{interruptions} interruptions");

@@ -70,7 +70,7 @@ impl Session {
     fn new(source: &mut Source<'_>, dice: Dice) -> Self {
         let limits = client::Limits {
             reply_body: source.pick(&[0, 20, 100, 10_000, 1 << 24]),
-            untaken_replies: source.pick(&[0, 30, 150, 10_000, 1 << 24]),
+            unclaimed_replies: source.pick(&[0, 30, 150, 10_000, 1 << 24]),
             in_flight: source.pick(&[1, 2, 8, 20]),
             queued: source.pick(&[1, 100, 5000]),
         };

@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
                     }
                 }
                 quit = command == Command::Quit;
-                // One that waits for ever would be refused what follows it; that it is said alike is all that counts here.
+                // Behind one that waits without end, what follows would be refused; that both write the same is all that counts here.
                 if command == Command::Reserve {
                     connection = client::Connection::new(client::Config::default());
                 }

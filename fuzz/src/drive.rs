@@ -65,7 +65,7 @@ pub fn serve(
     // An upper bound on what may happen, so that a connection that goes round in circles is found.
     let mut steps = 4000 + 40 * input.len() as u64;
     loop {
-        steps = steps.checked_sub(1).expect("it goes on for ever");
+        steps = steps.checked_sub(1).expect("it never ends");
         let mut lazy = |one_in| slow.as_mut().is_some_and(|dice| dice.below(one_in) > 0);
 
         let event = connection.poll_event();

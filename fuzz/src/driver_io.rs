@@ -274,7 +274,7 @@ fn poll<T>(wire: &Wire<'_>, polls: usize, future: impl Future<Output = T>) -> Op
             }
             wire.pass_to_timer();
             timers += 1;
-            assert!(timers < MOST_TIMERS, "it goes on for ever");
+            assert!(timers < MOST_TIMERS, "it never ends");
         }
     }
     Some(None)

@@ -1,5 +1,5 @@
 //! A client and a server connection, joined by two pipes that carry a few bytes at a time: every request gets the reply that the
-//! server gave to it and no other, whoever gave up waiting meanwhile; no job is handed out twice, and none gets lost. One that
+//! server gave to it and no other, whoever gave up waiting meanwhile; no job is delivered twice, and none gets lost. One that
 //! arrived while nobody waited for it is handed out only after the server has answered TOUCHED. The client closes in the end, or in the
 //! middle of it, by a `quit` or by its half of the pipe, and the server learns of that at once.
 //!
@@ -20,7 +20,7 @@ use beanstalk_proto::{
 use self::{answers::answer_to, jobs::Jobs};
 use crate::{r#gen, source::Source};
 
-/// Ids of jobs that are handed out start here; commands are about others.
+/// Ids of jobs that are delivered start here; commands are about others.
 const JOBS: u64 = 1 << 40;
 /// Ids that are asked for with reserve-job start here, each once, and no `touch` that is asked for is about them.
 const ASKED_FOR: u64 = 1 << 39;

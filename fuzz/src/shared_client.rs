@@ -371,7 +371,7 @@ impl Run {
                 None => panic!("{what}: {}", self.left()),
             }
         }
-        panic!("it goes on for ever");
+        panic!("it never ends");
     }
 }
 

@@ -281,7 +281,7 @@ impl Slot {
                 assert!(until.is_none_or(|until| until > self.now), "it waits for what is past");
                 let running = self.handler.is_some() || self.left_running;
                 let busy = self.connecting || !self.awaited.is_empty() || running;
-                assert!(until.is_some() || busy, "it waits for nothing, for ever");
+                assert!(until.is_some() || busy, "it waits for nothing, and never ends");
             }
             Action::Close => {
                 self.broken();

@@ -49,7 +49,7 @@ pub struct Tally {
     name: String,
     durable: bool,
     acknowledged: Mutex<BTreeMap<u64, Acknowledged>>,
-    /// Puts that failed, and may have arrived all the same.
+    /// Puts that failed, and may have arrived nevertheless.
     unknown: AtomicU64,
     /// How often each job was worked on.
     processed: Mutex<BTreeMap<u64, u64>>,

@@ -111,7 +111,7 @@ impl<P: Peer> Session<P> {
         self.peer.call_all(requests, take).await
     }
 
-    /// Sends a request that nobody waits for any more once it is written out.
+    /// Sends a request that nobody waits for any more once it is flushed.
     pub async fn cancel(&mut self, request: beanstalk_proto::Command) {
         let first = beanstalk_proto::Command::ListTubeUsed;
         for result in self.peer.call_all(vec![first, request], 1).await {

@@ -95,7 +95,7 @@ fn say(connection: &mut server::Connection, mut bytes: &[u8], most: usize, answe
 }
 
 fn a_client_holds_no_more_than_has_arrived() {
-    let limits = client::Limits { reply_body: usize::MAX, untaken_replies: usize::MAX, ..client::Limits::default() };
+    let limits = client::Limits { reply_body: usize::MAX, unclaimed_replies: usize::MAX, ..client::Limits::default() };
     let config = client::Config { limits, ..client::Config::default() };
     let piece = vec![b'x'; MIB];
     for (arrived, most) in [(0, 1), (100, 1), (100 * KIB, 1000), (MIB, 7), (MIB, MIB)] {
@@ -147,7 +147,7 @@ fn an_idle_connection_holds_under_2_kib() {
 }
 
 fn a_client_holds_no_more_than_its_limits() {
-    let limits = client::Limits { untaken_replies: MIB, in_flight: 100, ..client::Limits::default() };
+    let limits = client::Limits { unclaimed_replies: MIB, in_flight: 100, ..client::Limits::default() };
     let config = client::Config { limits, ..client::Config::default() };
     at_most(BASE + 2 * MIB, "a hundred replies of 100 KiB that nobody takes", || {
         let mut connection = client::Connection::new(config);

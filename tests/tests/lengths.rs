@@ -35,9 +35,9 @@ fn tell(connection: &mut client::Connection, bytes: &[u8]) {
 proptest! {
     #[test]
     fn an_announced_length_is_taken_discarded_or_refused(
-        bytes in edge(), reply_body in limit(), untaken_replies in limit(), sent in 0..40_usize,
+        bytes in edge(), reply_body in limit(), unclaimed_replies in limit(), sent in 0..40_usize,
     ) {
-        let limits = Limits { reply_body, untaken_replies, ..Limits::default() };
+        let limits = Limits { reply_body, unclaimed_replies, ..Limits::default() };
         let mut connection = client::Connection::new(Config { limits, ..Config::default() });
         let mut ticket = connection.send(Instant::ZERO, Peek::new(7)).unwrap();
         connection.transmitted(connection.queued());

@@ -29,7 +29,7 @@ fn growth(work: impl FnOnce()) -> usize {
 }
 
 fn config(reply_body: usize) -> Config {
-    let limits = Limits { reply_body, untaken_replies: usize::MAX, ..Limits::default() };
+    let limits = Limits { reply_body, unclaimed_replies: usize::MAX, ..Limits::default() };
     Config { limits, reply_timeout: Some(Duration::from_millis(300)), ..Config::default() }
 }
 

@@ -1,7 +1,7 @@
 //! Looking after tubes: finding jobs without reserving them, and what is done with those that match.
 //!
 //! ```text
-//!   Finder ── ids to look at ──▶ stats-job, peek ──▶ jobs that match ─┬─▶ Scan: handed out
+//!   Finder ── ids to look at ──▶ stats-job, peek ──▶ jobs that match ─┬─▶ Scan: returned
 //!     ▲                                                               ├─▶ Each: delete, or kick-job
 //!     ├── a range of ids                                              └─▶ Moving: reserve-job ─▶ Restorer ─▶ delete
 //!     └── Walk: what a queue of a tube begins with, and its neighbours                             │

@@ -78,7 +78,7 @@ fn if_the_second_cannot_be_sent_its_own_result_says_so() {
 }
 
 #[test]
-fn dropped_at_any_poll_it_loses_no_job_and_leaves_the_connection_in_step() {
+fn dropped_at_any_poll_it_loses_no_job_and_leaves_the_connection_in_sync() {
     for polls in 0.. {
         let wire = Wire::yielding();
         wire.offer(8);

@@ -1,4 +1,4 @@
-//! Dropping a call at any poll leaves the connection in step and loses no job.
+//! Dropping a call at any poll leaves the connection in sync and loses no job.
 
 use std::{mem, pin::pin};
 
@@ -41,7 +41,7 @@ fn call(driver: &mut Driver<Wire>, command: &Command) -> Result<Reply, Error> {
 }
 
 /// Every command that does not wait gets the reply that belongs to it.
-fn check_in_step(driver: &mut Driver<Wire>, context: &str) {
+fn check_in_sync(driver: &mut Driver<Wire>, context: &str) {
     for (n, &kind) in (500..).zip(Kind::ALL) {
         let command = sample(kind, n);
         if waits(&command) || matches!(kind, Kind::Quit | Kind::Touch | Kind::ReserveJob) {
@@ -99,7 +99,7 @@ fn cancel_at_every_poll_of(kind: Kind, comes: Comes, whole: bool) {
         }
         // Byte by byte now and then; it takes its time.
         wire.world().yields = polls % 8 == 0;
-        check_in_step(&mut driver, &context);
+        check_in_sync(&mut driver, &context);
         check_no_job_lost(&wire, &mut driver, &context);
         if comes == Comes::After && polls > 60 {
             // It was written long ago, and waits for the job that comes once it is dropped.
@@ -210,7 +210,7 @@ fn a_ticket_can_be_dropped_at_any_poll_of_send_and_of_reply() {
                 cut_after(polls % 7, driver.reply(ticket)).is_none()
             }
         };
-        check_in_step(&mut driver, &format!("cut after {polls} polls"));
+        check_in_sync(&mut driver, &format!("cut after {polls} polls"));
         if polls > 100 {
             assert!(more, "it ended in six polls although every byte yields");
             return;
@@ -236,7 +236,7 @@ fn a_pipeline_gives_every_result_once_however_often_next_is_dropped() {
             }
             assert!(run(all.next()).is_none());
         }
-        check_in_step(&mut driver, "behind a pipeline");
+        check_in_sync(&mut driver, "behind a pipeline");
     }
 }
 
@@ -252,7 +252,7 @@ fn a_pipeline_can_be_dropped_anywhere() {
             }
             assert!(cut_after(results as usize * 3, all.next()).is_none() || results > 0);
         }
-        check_in_step(&mut driver, &format!("a pipeline dropped after {results} results"));
+        check_in_sync(&mut driver, &format!("a pipeline dropped after {results} results"));
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn settle<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::O
             return None;
         }
     }
-    panic!("it wakes itself for ever");
+    panic!("it wakes itself without end");
 }
 
 /// Runs a future that nothing can keep waiting.

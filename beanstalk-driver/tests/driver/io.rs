@@ -51,13 +51,13 @@ fn a_flush_that_is_pending_keeps_nobody_from_reading() {
     run(driver.call(Peek::new(1))).unwrap();
     wire.world().silent = true;
     let mut send = pin!(driver.send(Peek::new(2)));
-    assert!(settle(send.as_mut()).is_none(), "it is not handed out before it is flushed");
+    assert!(settle(send.as_mut()).is_none(), "it is not returned before it is flushed");
     wire.world().flush_blocked = false;
     assert!(settle(send.as_mut()).is_some());
 }
 
 #[test]
-fn a_late_reply_fails_its_call_and_the_connection_stays_in_step() {
+fn a_late_reply_fails_its_call_and_the_connection_stays_in_sync() {
     let wire = Wire::new();
     wire.world().silent = true;
     let mut driver = wire.driver_with(timeout(1_000));

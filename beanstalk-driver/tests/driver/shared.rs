@@ -237,7 +237,7 @@ fn a_lost_connection_fails_every_call_and_the_driver_says_why() {
 }
 
 #[test]
-fn late_replies_and_late_turns_time_out_and_the_connection_stays_in_step() {
+fn late_replies_and_late_turns_time_out_and_the_connection_stays_in_sync() {
     let wire = Wire::new();
     wire.world().silent = true;
     let (client, mut driver) = shared_with(&wire, limited(Limits { in_flight: 1, ..Limits::default() }));

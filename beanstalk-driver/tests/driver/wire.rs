@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) capacity: usize,
     /// A byte in each direction, or a flush, for every poll of the task; then Pending, with a wake.
     pub(crate) yields: bool,
-    /// But what the client writes goes at once all the same, and nothing is read in that poll.
+    /// But what the client writes is taken at once nevertheless, and nothing is read in that poll.
     pub(crate) writes_whole: bool,
     /// The polls of the task in which that happened last.
     read_at: usize,

@@ -46,7 +46,7 @@ pub(crate) fn parse(mut input: &[u8]) -> usize {
 
 /// A connection with no limit in the way.
 pub(crate) fn connection() -> Connection {
-    let limits = Limits { reply_body: 64 << 20, untaken_replies: 128 << 20, ..Limits::default() };
+    let limits = Limits { reply_body: 64 << 20, unclaimed_replies: 128 << 20, ..Limits::default() };
     Connection::new(Config { limits, ..Config::default() })
 }
 

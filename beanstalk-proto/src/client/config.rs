@@ -9,7 +9,7 @@ use core::time::Duration;
 ///
 /// // Bodies of up to 64 MiB, of which two may be unclaimed.
 /// const MIB: usize = 1024 * 1024;
-/// let limits = Limits { reply_body: 64 * MIB, untaken_replies: 128 * MIB, ..Limits::default() };
+/// let limits = Limits { reply_body: 64 * MIB, unclaimed_replies: 128 * MIB, ..Limits::default() };
 /// let config = Config { limits, ..Config::default() };
 /// assert_eq!(config.limits.in_flight, 1024);
 /// ```
@@ -20,7 +20,7 @@ pub struct Limits {
     pub reply_body: usize,
     /// Bytes of replies that arrived and are unclaimed, parked jobs among them: 64 MiB unless changed. A body that
     /// would exceed it is treated as one over `reply_body`; the first is always accepted.
-    pub untaken_replies: usize,
+    pub unclaimed_replies: usize,
     /// Requests that have no reply yet, or an unclaimed one: 1024 unless changed. At that number,
     /// [`Error::Full`](crate::Error::Full).
     pub in_flight: usize,
@@ -33,7 +33,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         const MIB: usize = 1024 * 1024;
-        Self { reply_body: 16 * MIB, untaken_replies: 64 * MIB, in_flight: 1024, queued: 64 * MIB }
+        Self { reply_body: 16 * MIB, unclaimed_replies: 64 * MIB, in_flight: 1024, queued: 64 * MIB }
     }
 }
 

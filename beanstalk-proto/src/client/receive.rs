@@ -236,7 +236,7 @@ impl Connection {
         let unclaimed = (self.unclaimed as u64).saturating_add(bytes);
         match () {
             () if bytes > limits.reply_body as u64 => Some(limits.reply_body),
-            () if self.unclaimed > 0 && unclaimed > limits.untaken_replies as u64 => Some(limits.untaken_replies),
+            () if self.unclaimed > 0 && unclaimed > limits.unclaimed_replies as u64 => Some(limits.unclaimed_replies),
             () => None,
         }
     }

@@ -1,4 +1,4 @@
-//! A caller that goes away leaves the connection in step, and no job behind.
+//! A caller that goes away leaves the connection in sync, and no job behind.
 
 use std::task::Poll;
 
@@ -6,7 +6,7 @@ use beanstalk_proto::{
     Command, Delete, JobId, Kick, Peek, PeekReady, Put, Raw, Reserve, ReserveJob, ReserveWithTimeout, Stats,
 };
 
-use crate::harness::{assert_in_step, connection, decode, feed, is_pending, reply, send, sent, written};
+use crate::harness::{assert_in_sync, connection, decode, feed, is_pending, reply, send, sent, written};
 
 #[test]
 fn the_reply_to_an_abandoned_request_is_consumed_when_it_comes() {
@@ -33,7 +33,7 @@ fn a_request_abandoned_before_it_was_written_is_still_written_whole() {
     assert_eq!(written(&mut connection), b" 1024 0 60 5\r\nhello\r\n");
     feed(&mut connection, b"INSERTED 1\r\n");
     assert_eq!(connection.in_flight(), 0);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_reply_abandoned_unread_is_dropped() {
         connection.abandon(ticket);
         assert_eq!(connection.in_flight(), 0);
         assert!(connection.take_orphaned().is_empty());
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
@@ -57,7 +57,7 @@ fn a_request_abandoned_in_the_middle_of_its_reply_is_consumed_to_the_end() {
         connection.abandon(ticket);
         feed(&mut connection, &input[at..]);
         assert_eq!(connection.in_flight(), 0);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
@@ -136,7 +136,7 @@ fn a_job_abandoned_unread_is_an_orphan_once() {
 }
 
 #[test]
-fn abandoning_every_request_at_every_byte_of_its_answer_leaves_the_connection_in_step() {
+fn abandoning_every_request_at_every_byte_of_its_answer_leaves_the_connection_in_sync() {
     let input = b"INSERTED 1\r\nRESERVED 1 3\r\nabc\r\nOK 4\r\n---\n\r\nNOT_FOUND\r\n";
     for at in 0..=input.len() {
         for which in 0..4 {
@@ -155,7 +155,7 @@ fn abandoning_every_request_at_every_byte_of_its_answer_leaves_the_connection_in
             }
             feed(&mut connection, &input[at..]);
             assert_eq!(connection.take_orphaned().len(), usize::from(which == 1));
-            assert_in_step(&mut connection);
+            assert_in_sync(&mut connection);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use beanstalk_proto::{CommandError, Delete, Error, Kick, Lost, ProtocolError, Put, Raw, client::Connection};
 
-use crate::harness::{assert_in_step, connection, feed_early, refusal, reply, send, written};
+use crate::harness::{assert_in_sync, connection, feed_early, refusal, reply, send, written};
 
 /// A put of 100,000 bytes, of which so many were written.
 fn half_put(bytes: usize) -> (Connection, beanstalk_proto::client::Ticket<beanstalk_proto::PutOutcome>) {
@@ -66,7 +66,7 @@ fn a_put_may_be_refused_while_its_body_is_under_way_and_the_rest_of_it_is_owed()
         assert!(rest.ends_with(b"x\r\nkick 1\r\n"));
         feed_early(&mut connection, b"KICKED 7\r\n");
         assert_eq!(reply(&mut connection, &mut behind).unwrap(), 7);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 

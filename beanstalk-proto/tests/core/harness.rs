@@ -25,7 +25,7 @@ pub(crate) fn limited(limits: Limits) -> Connection {
     Connection::new(Config { limits, ..Config::default() })
 }
 
-/// A connection on which this was sent, and written out.
+/// A connection on which this was sent and flushed.
 pub(crate) fn sent<R: Request>(request: R) -> (Connection, Ticket<R::Reply>) {
     let mut connection = connection();
     let ticket = send(&mut connection, request);
@@ -115,12 +115,12 @@ pub(crate) fn take_over<R: Request>(connection: &mut Connection, request: R) -> 
 }
 
 /// Proves that requests and replies still match: one more request gets its own answer.
-pub(crate) fn assert_in_step(connection: &mut Connection) {
+pub(crate) fn assert_in_sync(connection: &mut Connection) {
     let mut ticket = send(connection, Delete::new(4711));
     assert!(written(connection).ends_with(b"delete 4711\r\n"));
     assert!(is_pending(connection, &mut ticket), "an earlier reply is taken for this one's");
     feed(connection, b"DELETED\r\n");
-    reply(connection, &mut ticket).expect("the connection is in step");
+    reply(connection, &mut ticket).expect("the connection is in sync");
 }
 
 /// Feeds `input` to connections that `setup` makes, cut in every way, and gives what `observe` sees, which must always be

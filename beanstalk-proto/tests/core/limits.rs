@@ -5,7 +5,7 @@ use beanstalk_proto::{
     client::{Connection, Limits},
 };
 
-use crate::harness::{NOW, assert_in_step, decode, feed, full, limited, reply, send, written};
+use crate::harness::{NOW, assert_in_sync, decode, feed, full, limited, reply, send, written};
 
 fn reply_limit(reply_body: usize) -> Connection {
     limited(Limits { reply_body, ..Limits::default() })
@@ -39,7 +39,7 @@ fn a_reply_over_the_limit_is_discarded_and_its_job_can_be_buried() {
         assert_eq!(written(&mut connection), b"bury 7 0\r\n");
         feed(&mut connection, b"BURIED\r\n");
         reply(&mut connection, &mut bury).unwrap();
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
@@ -80,7 +80,7 @@ fn a_discarded_body_must_end_in_a_line_end_too() {
 
 #[test]
 fn replies_that_nobody_takes_have_a_limit_of_their_own() {
-    let mut connection = limited(Limits { untaken_replies: 10, ..Limits::default() });
+    let mut connection = limited(Limits { unclaimed_replies: 10, ..Limits::default() });
     let mut tickets: Vec<_> = (0..4).map(|_| send(&mut connection, PeekReady::new())).collect();
     written(&mut connection);
     feed(&mut connection, b"FOUND 1 6\r\n123456\r\nFOUND 2 4\r\n1234\r\nFOUND 3 1\r\n1\r\nFOUND 4 0\r\n\r\n");
@@ -94,8 +94,8 @@ fn replies_that_nobody_takes_have_a_limit_of_their_own() {
 }
 
 #[test]
-fn the_first_untaken_reply_is_always_kept() {
-    let mut connection = limited(Limits { untaken_replies: 1, ..Limits::default() });
+fn the_first_unclaimed_reply_is_always_kept() {
+    let mut connection = limited(Limits { unclaimed_replies: 1, ..Limits::default() });
     let mut ticket = send(&mut connection, PeekReady::new());
     feed(&mut connection, b"FOUND 5 10\r\n1234567890\r\n");
     assert!(reply(&mut connection, &mut ticket).is_ok());
@@ -140,7 +140,7 @@ fn an_empty_queue_takes_a_single_request_of_any_length() {
 
 #[test]
 fn a_reply_abandoned_unread_counts_no_longer() {
-    let mut connection = limited(Limits { untaken_replies: 10, ..Limits::default() });
+    let mut connection = limited(Limits { unclaimed_replies: 10, ..Limits::default() });
     let abandoned = send(&mut connection, PeekReady::new());
     let (mut first, mut second) = (send(&mut connection, PeekReady::new()), send(&mut connection, PeekReady::new()));
     written(&mut connection);

@@ -18,7 +18,7 @@ mod commands;
 mod early;
 mod harness;
 mod hostile;
-mod in_step;
+mod in_sync;
 mod limits;
 mod misuse;
 mod names;

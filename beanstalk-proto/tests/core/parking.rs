@@ -6,7 +6,7 @@ use beanstalk_proto::{
 };
 
 use crate::harness::{
-    NOW, assert_in_step, decode, feed, is_pending, limited, nothing_unread, refusal, reply, send, sent, take_over,
+    NOW, assert_in_sync, decode, feed, is_pending, limited, nothing_unread, refusal, reply, send, sent, take_over,
     written,
 };
 
@@ -51,7 +51,7 @@ fn a_parked_job_that_is_no_longer_ours_is_dropped_and_the_reserve_begins() {
     feed(&mut connection, b"RESERVED 8 0\r\n\r\n");
     assert_eq!(id(reply(&mut connection, &mut ticket).unwrap()), Some(8));
     assert!(connection.take_orphaned().is_empty());
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 
     let mut connection = parked();
     let mut ticket = send(&mut connection, Reserve::new());
@@ -117,7 +117,7 @@ fn abandoned_while_confirming_the_job_is_parked_again() {
     feed(&mut connection, b"TOUCHED\r\n");
     assert_eq!(connection.in_flight(), 0);
     assert_eq!(connection.take_orphaned()[0].id.0, 7);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn abandoned_while_confirming_a_job_that_is_gone_leaves_nothing() {
     feed(&mut connection, b"NOT_FOUND\r\n");
     assert_eq!((connection.in_flight(), connection.queued()), (0, 0));
     assert!(connection.take_orphaned().is_empty());
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -231,8 +231,8 @@ fn parked_jobs_are_handed_over_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn a_parked_job_counts_as_untaken_until_it_is_taken() {
-    let mut connection = limited(Limits { untaken_replies: 10, ..Limits::default() });
+fn a_parked_job_counts_as_unclaimed_until_it_is_taken() {
+    let mut connection = limited(Limits { unclaimed_replies: 10, ..Limits::default() });
     let ticket = send(&mut connection, Reserve::new());
     written(&mut connection);
     connection.abandon(ticket);
@@ -252,7 +252,7 @@ fn a_parked_job_counts_as_untaken_until_it_is_taken() {
 
 #[test]
 fn a_parked_job_that_is_gone_counts_no_longer() {
-    let mut connection = limited(Limits { untaken_replies: 10, ..Limits::default() });
+    let mut connection = limited(Limits { unclaimed_replies: 10, ..Limits::default() });
     let ticket = send(&mut connection, Reserve::new());
     written(&mut connection);
     connection.abandon(ticket);
@@ -273,7 +273,7 @@ fn a_parked_job_that_is_gone_counts_no_longer() {
 
 #[test]
 fn a_parked_job_that_was_taken_out_counts_no_longer() {
-    let mut connection = limited(Limits { untaken_replies: 10, ..Limits::default() });
+    let mut connection = limited(Limits { unclaimed_replies: 10, ..Limits::default() });
     let ticket = send(&mut connection, Reserve::new());
     written(&mut connection);
     connection.abandon(ticket);
@@ -299,7 +299,7 @@ fn a_parked_job_whose_body_was_too_big_is_told_to_the_next_reserve() {
     assert_eq!(connection.queued(), 0);
     let error = reply(&mut connection, &mut ticket).unwrap_err();
     assert!(matches!(error, Error::ReplyTooBig { id: Some(id), bytes: 5, limit: 4, .. } if id.0 == 7), "{error:?}");
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]

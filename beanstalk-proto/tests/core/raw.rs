@@ -5,7 +5,7 @@ use beanstalk_proto::{
     Reply, ReplyKind, ReplySet, ReplyShape, Request, TubeName, client::Connection,
 };
 
-use crate::harness::{NOW, assert_in_step, connection, decode, feed, refusal, reply, send, sent, written};
+use crate::harness::{NOW, assert_in_sync, connection, decode, feed, refusal, reply, send, sent, written};
 
 fn refused<R: Request<Reply: std::fmt::Debug>>(request: R) -> ArgumentError {
     let mut connection = connection();
@@ -59,12 +59,12 @@ fn a_raw_line_with_a_built_in_verb_takes_no_other_replies_and_checks_the_echo() 
 }
 
 #[test]
-fn a_raw_line_that_a_server_refuses_is_refused_and_stays_in_step() {
+fn a_raw_line_that_a_server_refuses_is_refused_and_stays_in_sync() {
     for line in ["delete", "delete x", "kick", "reserve x", "put-me", "stats x", "peek 99999999999999999999"] {
         let (mut connection, mut ticket) = sent(Raw::new(line));
         feed(&mut connection, b"BAD_FORMAT\r\n");
         assert_eq!(refusal(&mut connection, &mut ticket), CommandError::BadFormat);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
@@ -124,7 +124,7 @@ fn an_unknown_verb_takes_any_word_in_reply() {
     let mut ticket = send(&mut connection, Raw::new("freeze 7"));
     feed(&mut connection, b"OK 2\r\nhi\r\n");
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reply::Ok(b"hi".to_vec()));
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_broken_timeout_may_wait_for_ever_on_old_servers_so_nothing_is_sent_behind_i
         assert!(matches!(connection.send(NOW, Raw::new("stats")), Err(Error::ReserveWaiting)), "{line}");
         feed(&mut connection, b"BAD_FORMAT\r\n");
         assert_eq!(refusal(&mut connection, &mut ticket), CommandError::BadFormat);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
@@ -234,7 +234,7 @@ fn an_application_can_define_a_command() {
     feed(&mut connection, b"NOT_FOUND\r\n");
     let error = reply(&mut connection, &mut ticket).unwrap_err();
     assert_eq!(error.to_string(), format!("freeze: {}", CommandError::NotFound));
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]

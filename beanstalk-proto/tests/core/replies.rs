@@ -4,7 +4,7 @@ use beanstalk_proto::{Command, CommandError, Error, Job, JobId, Kind, ProtocolEr
 
 use crate::{
     commands::command,
-    harness::{assert_in_step, decode, reply, sent},
+    harness::{assert_in_sync, decode, reply, sent},
 };
 
 /// Replies of this kind with what they are on the wire. The first agrees with what [`command`] asks for.
@@ -228,7 +228,7 @@ fn statistics_that_make_no_sense_are_an_error_of_that_call_alone() {
     let error = reply(&mut connection, &mut ticket).unwrap_err();
     assert!(matches!(error, Error::Stats { command: "list-tubes", .. }), "{error:?}");
     assert!(!error.is_fatal() && error.lost().is_none());
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]

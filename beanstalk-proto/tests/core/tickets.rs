@@ -6,7 +6,7 @@ use beanstalk_proto::{
 };
 
 use crate::harness::{
-    NOW, assert_in_step, at, connection, decode, feed, full, is_pending, late, limited, refusal, reply, send, sent,
+    NOW, assert_in_sync, at, connection, decode, feed, full, is_pending, late, limited, refusal, reply, send, sent,
     written,
 };
 
@@ -46,7 +46,7 @@ fn tickets_may_be_polled_in_any_order_and_slots_leave_from_the_front() {
     feed(&mut connection, b"KICKED 3\r\n");
     assert_eq!(reply(&mut connection, &mut tickets[3]).unwrap(), 3);
     assert_eq!(connection.in_flight(), 0);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_ticket_is_good_once() {
         assert!(!error.is_fatal() && error.lost().is_none());
     }
     assert_eq!(format!("{ticket:?}"), "Ticket(spent)");
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_ticket_that_is_dropped_keeps_its_place() {
     drop(ticket);
     feed(&mut connection, b"DELETED\r\n");
     assert_eq!(connection.in_flight(), 1);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 /// Calls go on behind a ticket that nobody holds any more.
@@ -108,7 +108,7 @@ fn a_reply_unclaimed_for_long_is_still_its_tickets() {
     let (mut connection, mut ticket) = sent(ReserveWithTimeout::new(0));
     feed(&mut connection, b"RESERVED 7 5\r\nhello\r\n");
     for _ in 0..1000 {
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
     assert!(connection.is_ready(ticket.id()));
     assert!(matches!(reply(&mut connection, &mut ticket).unwrap(), Reserved::Job(job) if job.body == b"hello"));
@@ -117,7 +117,7 @@ fn a_reply_unclaimed_for_long_is_still_its_tickets() {
     let (mut connection, ticket) = sent(ReserveWithTimeout::new(0));
     feed(&mut connection, b"RESERVED 7 5\r\nhello\r\n");
     for _ in 0..1000 {
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
     connection.abandon(ticket);
     assert_eq!(connection.take_orphaned().len(), 1);

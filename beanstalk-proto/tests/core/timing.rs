@@ -9,7 +9,7 @@ use beanstalk_proto::{
 };
 
 use crate::harness::{
-    NOW, assert_in_step, at, connection, feed, is_pending, late, nothing_unread, reply, send, sent, written,
+    NOW, assert_in_sync, at, connection, feed, is_pending, late, nothing_unread, reply, send, sent, written,
 };
 
 /// A connection that waits for replies as long as it takes.
@@ -130,7 +130,7 @@ fn when_one_is_late_those_sent_with_it_are_late_too() {
     assert_eq!(connection.poll_timeout(), None);
     feed(&mut connection, b"KICKED 1\r\n".repeat(21).as_slice());
     assert_eq!(connection.in_flight(), 0);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use beanstalk_proto::{
 };
 
 use crate::harness::{
-    NOW, assert_in_step, at, connection, decode, feed, full, is_pending, late, limited, nothing_unread, reply, send,
+    NOW, assert_in_sync, at, connection, decode, feed, full, is_pending, late, limited, nothing_unread, reply, send,
     sent, take_over, written,
 };
 
@@ -32,14 +32,14 @@ fn behind_a_waiting_reserve_nothing_is_sent() {
 
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
 fn a_reserve_that_was_answered_no_longer_stands_in_the_way_although_its_reply_was_not_taken() {
     let (mut connection, mut ticket) = sent(Reserve::new());
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
     assert_eq!(job(&mut connection, &mut ticket), 7);
 }
 
@@ -130,7 +130,7 @@ fn timed_out_of_the_request_taken_over_sends_the_callers_own_under_the_same_tick
         feed(&mut connection, first.as_bytes());
         assert_eq!(matches!(reply(&mut connection, &mut ticket).unwrap(), Reserved::Job(_)), second);
         assert_eq!(connection.in_flight(), 0);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
     // A half-closed server answers `reserve` so too.
     let (mut connection, old) = sent(ReserveWithTimeout::new(1));
@@ -183,7 +183,7 @@ fn a_reserve_abandoned_over_and_over_is_written_once() {
     let mut ticket = take_over(&mut connection, ReserveWithTimeout::new(1));
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\n");
     assert_eq!(job(&mut connection, &mut ticket), 7);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_job_whose_arrival_began_before_is_confirmed_before_it_is_handed_over() {
             feed(&mut connection, b"TOUCHED\r\n");
         }
         assert_eq!(job(&mut connection, &mut ticket), 7);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
@@ -225,7 +225,7 @@ fn a_job_that_was_unread_when_its_slot_was_taken_over_is_confirmed_before_it_is_
         }
         assert_eq!(job(&mut connection, &mut ticket), expected);
         assert_eq!(connection.in_flight(), 0);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
@@ -291,7 +291,7 @@ fn reserves_that_are_sent_again_stay_within_the_limit() {
     feed(&mut connection, b"RESERVED 7 1\r\nx\r\nRESERVED 8 1\r\ny\r\n");
     assert_eq!(job(&mut connection, &mut second), 7);
     assert_eq!(job(&mut connection, &mut first), 8);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -364,7 +364,7 @@ fn timed_out_of_a_reserve_abandoned_twice_sends_nothing_for_nobody() {
     connection.abandon(ticket);
     feed(&mut connection, b"TIMED_OUT\r\n");
     assert_eq!((connection.queued(), connection.in_flight()), (0, 0));
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]

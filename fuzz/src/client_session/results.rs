@@ -46,7 +46,7 @@ impl Session {
                 assert!(!self.in_order || refused, "{expected:?} is no refusal");
             }
             Err(Error::ReplyTooBig { bytes, limit, .. }) => {
-                assert!(limit == self.limits.reply_body || limit == self.limits.untaken_replies);
+                assert!(limit == self.limits.reply_body || limit == self.limits.unclaimed_replies);
                 let body = expected.as_ref().and_then(Reply::body).map(|body| body.len() as u64);
                 assert!(!self.in_order || body == Some(bytes));
             }
@@ -86,7 +86,7 @@ impl Session {
             self.bodies += job.body.len();
         }
         // The first is taken however long it is.
-        let limit = self.limits.untaken_replies.max(self.limits.reply_body);
+        let limit = self.limits.unclaimed_replies.max(self.limits.reply_body);
         assert!(self.bodies - before <= limit, "{} bytes were held, with a limit of {limit}", self.bodies - before);
     }
 

@@ -35,7 +35,7 @@ impl Pair {
                 break;
             }
             steps += 1;
-            assert!(steps < 10_000, "it goes on for ever");
+            assert!(steps < 10_000, "it never ends");
         }
         for (mut ticket, asked) in std::mem::take(&mut self.tickets) {
             match self.client.poll_reply(&mut ticket) {

@@ -185,7 +185,7 @@ impl Virtual {
             drop(world);
             ran |= self.poll_task(at);
         }
-        panic!("tasks wake themselves for ever");
+        panic!("tasks wake themselves without end");
     }
 
     pub(super) fn tasks(&self) -> usize {

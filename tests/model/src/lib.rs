@@ -108,7 +108,7 @@ struct Conn {
     key: Key,
     using: TubeName,
     watching: Vec<TubeName>,
-    /// A reserve that waits, until then or for ever.
+    /// A reserve that waits, until then or without end.
     waits: Option<Option<u64>>,
     half_closed: bool,
     producer: bool,

@@ -92,7 +92,7 @@ impl PollTransport for Server {
 /// What stands in for std's allocator. Nothing here is ever run, so it need only be sound: it has no memory to give.
 struct NoMemory;
 
-// SAFETY: null is how `alloc` reports that there is no memory; as no pointer is ever handed out, none comes back.
+// SAFETY: null is how `alloc` reports that there is no memory; as no other pointer is ever returned, none comes back.
 unsafe impl GlobalAlloc for NoMemory {
     unsafe fn alloc(&self, _: Layout) -> *mut u8 {
         ptr::null_mut()

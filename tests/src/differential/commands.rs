@@ -19,7 +19,7 @@ pub(super) struct Known {
 #[derive(Clone, Debug)]
 pub(super) struct Said {
     pub(super) bytes: Vec<u8>,
-    /// It may have thrown the connection out of step: from then on bodies may be read as lines.
+    /// It may have thrown the connection out of sync: from then on bodies may be read as lines.
     pub(super) derails: bool,
 }
 
@@ -109,10 +109,10 @@ const ODD_NUMBERS: &[&str] = &[
     "٣",
 ];
 
-/// A random command. A connection that is out of step gets only what does no harm when cut anywhere.
-pub(super) fn any(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
+/// A random command. A connection that is out of sync gets only what does no harm when cut anywhere.
+pub(super) fn any(random: &mut Random, known: &Known, out_of_sync: bool) -> Said {
     match random.below(1000) {
-        0..260 => put(random, known, out_of_step),
+        0..260 => put(random, known, out_of_sync),
         260..330 => reserve(random, known),
         330..400 => Said::line(format!("delete {}", id(random, known))),
         400..450 => Said::line(format!("release {} {} {}", id(random, known), pri(random), delay(random, known))),
@@ -132,7 +132,7 @@ pub(super) fn any(random: &mut Random, known: &Known, out_of_step: bool) -> Said
         890..905 => pause(random, known),
         905..908 => Said { ..Said::line(random.pick(&["quit", "quitx", "quit 1"])) },
         908..940 => nonsense(random),
-        940..955 if !out_of_step => overlong(random),
+        940..955 if !out_of_sync => overlong(random),
         _ => mutant(random, known),
     }
 }
@@ -146,17 +146,17 @@ pub(super) fn broken_off(random: &mut Random, known: &Known) -> Said {
 }
 
 /// A put that will be accepted.
-pub(super) fn good_put(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
-    let len = body_len(random, known, out_of_step).min(known.max_job_size);
+pub(super) fn good_put(random: &mut Random, known: &Known, out_of_sync: bool) -> Said {
+    let len = body_len(random, known, out_of_sync).min(known.max_job_size);
     let mut said = Said { bytes: put_line(random, known, &len.to_string()), derails: false };
-    said.bytes.extend_from_slice(&body(random, len, !out_of_step));
+    said.bytes.extend_from_slice(&body(random, len, !out_of_sync));
     said.bytes.extend_from_slice(b"\r\n");
     said
 }
 
-fn put(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
+fn put(random: &mut Random, known: &Known, out_of_sync: bool) -> Said {
     match random.below(100) {
-        0..80 => good_put(random, known, out_of_step),
+        0..80 => good_put(random, known, out_of_sync),
         80..86 => {
             // As long as it says, but for the CRLF.
             let len = random.below(60).min(known.max_job_size);
@@ -165,7 +165,7 @@ fn put(random: &mut Random, known: &Known, out_of_step: bool) -> Said {
             bytes.extend_from_slice(random.pick(&[&b"xx"[..], b"\n\n", b"x\n", b"\nx", b"\0\0"]));
             Said { bytes, derails: false }
         }
-        86..91 if !out_of_step => {
+        86..91 if !out_of_sync => {
             let len = known.max_job_size + 1 + random.pick(&[0, 0, 1, 100, 3000]);
             let mut bytes = put_line(random, known, &len.to_string());
             bytes.extend_from_slice(&body(random, len, true));

@@ -79,7 +79,7 @@ struct Conn {
     reader: Connection,
     expected: usize,
     heard: usize,
-    out_of_step: bool,
+    out_of_sync: bool,
     /// Bytes said since the last command ended.
     unread: usize,
 }
@@ -88,7 +88,7 @@ impl Conn {
     fn new(max_job_size: usize) -> Self {
         let max_job_size = max_job_size.try_into().expect("a small size");
         let reader = Connection::new(Config { max_job_size, dialect: Dialect::V1_12, ..Config::default() });
-        Self { reader, expected: 0, heard: 0, out_of_step: false, unread: 0 }
+        Self { reader, expected: 0, heard: 0, out_of_sync: false, unread: 0 }
     }
 
     /// Returns whether CR and LF of an overlong line straddle a window, so that a real server would not see its end.
@@ -168,7 +168,7 @@ impl Author {
         }
         let Some(conn) = self.actor(loaded) else { return self.connect() };
         let is_stuck = self.conns[&conn].is_stuck();
-        if !is_stuck && loaded.is_none() && !self.conns[&conn].out_of_step {
+        if !is_stuck && loaded.is_none() && !self.conns[&conn].out_of_sync {
             if self.gathering == 0 && self.random.permille(15) {
                 self.gathering = 2 + self.random.below(5);
             }
@@ -188,7 +188,7 @@ impl Author {
             }
             // Whoever waits is served only if there are jobs.
             17..120 if stuck > 1 => {
-                let said = commands::good_put(&mut self.random, &self.known, self.conns[&conn].out_of_step);
+                let said = commands::good_put(&mut self.random, &self.known, self.conns[&conn].out_of_sync);
                 self.send(conn, &[said])
             }
             _ => self.say(conn, loaded.is_some()),
@@ -224,11 +224,11 @@ impl Author {
         self.conns.iter().find(|(_, conn)| conn.is_loaded()).map(|(&id, _)| id)
     }
 
-    /// Mostly one that is not stuck, if there is one. While one is loaded, only others that are in step.
+    /// Mostly one that is not stuck, if there is one. While one is loaded, only others that are in sync.
     fn actor(&mut self, loaded: Option<usize>) -> Option<usize> {
         let stuck = loaded.is_none() && self.random.permille(60);
         let of_kind = |wanted| {
-            let may = move |conn: &Conn| conn.is_stuck() == wanted && (loaded.is_none() || !conn.out_of_step);
+            let may = move |conn: &Conn| conn.is_stuck() == wanted && (loaded.is_none() || !conn.out_of_sync);
             self.conns.iter().filter(move |(_, conn)| may(conn)).map(|(&id, _)| id)
         };
         let mut among: Vec<usize> = of_kind(stuck).collect();
@@ -251,16 +251,16 @@ impl Author {
             _ => 6 + self.random.below(25),
         };
         let state = &self.conns[&conn];
-        let mut out_of_step = state.out_of_step;
+        let mut out_of_sync = state.out_of_sync;
         // What comes behind a reserve that waits stays in the system's buffers, and so does the end if they are full.
         let mut brief = state.is_stuck();
         let mut said: Vec<Said> = Vec::new();
         while said.len() < commands {
-            let next = commands::any(&mut self.random, &self.known, out_of_step || brief);
+            let next = commands::any(&mut self.random, &self.known, out_of_sync || brief);
             if alone && next.derails {
                 continue;
             }
-            out_of_step |= next.derails;
+            out_of_sync |= next.derails;
             brief |= next.bytes.starts_with(b"reserve");
             let quits = next.bytes.windows(4).any(|word| word == b"quit");
             said.push(next);
@@ -277,7 +277,7 @@ impl Author {
         let state = self.conns.get_mut(&conn).expect("it is connected");
         let may_lie_unread = state.is_stuck() || bytes.windows(7).any(|word| word == b"reserve");
         self.meets_a_quirk |= state.say(&bytes);
-        state.out_of_step |= said.iter().any(|said| said.derails);
+        state.out_of_sync |= said.iter().any(|said| said.derails);
         Step::Send { conn, pieces: self.cut(bytes, may_lie_unread) }
     }
 

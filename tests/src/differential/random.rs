@@ -1,6 +1,6 @@
 //! Random choices that a seed repeats.
 
-/// A small generator (SplitMix64): the same seed gives the same choices for ever, whatever versions dependencies have.
+/// A small generator (SplitMix64): the same seed always gives the same choices, whatever versions dependencies have.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 

@@ -9,7 +9,7 @@ use beanstalk_proto::{
 
 use crate::{peer::Peer, script::Script};
 
-/// Calls once and checks the error, and that it is repeated for ever.
+/// Calls once and checks the error, and that every later call repeats it.
 async fn poisoned<P: Peer, R: Request<Reply: std::fmt::Debug>>(reply: &[u8], request: R, message: &str) {
     let script = Script::answer(reply);
     let mut peer = P::connect(script.address(), Config::default()).await.unwrap();

@@ -59,7 +59,7 @@ misdeeds! {
     }
     silence {
         a_job_too_big_that_came_for_nobody_is_told_of_without_asking
-        a_peer_that_says_nothing_times_out_and_the_connection_stays_in_step
+        a_peer_that_says_nothing_times_out_and_the_connection_stays_in_sync
         the_reply_timeout_does_not_end_a_reserve
         a_body_that_stops_in_the_middle_times_out
         a_reply_that_dribbles_past_the_timeout_times_out

@@ -49,7 +49,7 @@ pub async fn a_job_too_big_that_came_for_nobody_is_told_of_without_asking<P: Pee
     assert!(matches!(error, Error::ReplyTooBig { id: Some(JobId(7)), bytes: 20, limit: 10, .. }), "{error}");
 }
 
-pub async fn a_peer_that_says_nothing_times_out_and_the_connection_stays_in_step<P: Peer>() {
+pub async fn a_peer_that_says_nothing_times_out_and_the_connection_stays_in_sync<P: Peer>() {
     let (go_on, script) = late("USING late\r\n");
     let mut peer = P::connect(script.address(), impatient()).await.unwrap();
     let start = Instant::now();

@@ -35,7 +35,7 @@ pub trait Peer: Sized + 'static {
     /// Gives the next call so long for its reply.
     fn timeout(&mut self, timeout: Option<Duration>) -> &mut Self;
 
-    /// Sends a request; resolves when it has been written out.
+    /// Sends a request; resolves when it has been flushed.
     async fn send<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error>;
 
     /// Waits for a reply.

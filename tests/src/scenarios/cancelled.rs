@@ -1,4 +1,4 @@
-//! Calls whose callers went away. Nothing gets out of step, and no job is lost or handed out when it is another's.
+//! Calls whose callers went away. Nothing gets out of sync, and no job is lost, or delivered when it is another's.
 
 use std::{
     future::poll_fn,
@@ -178,7 +178,7 @@ pub async fn a_cancelled_reserve_job_parks_its_job<P: Peer>(stage: &Stage) {
     assert_eq!(client.reserve_with_timeout(0).await.unwrap().job().unwrap().id, wanted);
 }
 
-pub async fn cancelling_any_command_leaves_the_connection_in_step<P: Peer>(stage: &Stage) {
+pub async fn cancelling_any_command_leaves_the_connection_in_sync<P: Peer>(stage: &Stage) {
     let tube: TubeName = "t".parse().unwrap();
     for &kind in Kind::ALL {
         let (id, priority, tube) = (JobId(1), Priority(0), tube.clone());

@@ -73,7 +73,7 @@ scenarios! {
         reserve_with_timeout_0_after_a_cancelled_reserve_finds_the_job [ReserveWithTimeout]
         take_orphaned_gives_the_job_that_arrived_for_nobody [Delete]
         a_cancelled_reserve_job_parks_its_job [ReserveWithTimeout]
-        cancelling_any_command_leaves_the_connection_in_step []
+        cancelling_any_command_leaves_the_connection_in_sync []
         disconnecting_while_a_reserve_waits_does_not_wait []
     }
     endings {
@@ -128,7 +128,7 @@ scenarios! {
         a_request_is_with_the_server_once_send_returns [Reserve]
         mixed_commands_get_a_result_each_and_a_refusal_disturbs_none []
         many_more_requests_than_the_window_get_their_results_in_order [Put]
-        results_that_nobody_takes_leave_the_connection_in_step []
+        results_that_nobody_takes_leave_the_connection_in_sync []
         bodies_that_cross_in_a_deep_pipeline_all_arrive []
         a_raw_command_and_one_of_our_own_work_like_the_built_in_ones []
     }

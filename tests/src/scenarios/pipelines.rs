@@ -49,7 +49,7 @@ pub async fn a_request_is_with_the_server_once_send_returns<P: Peer>(stage: &Sta
     let mut producer = stage.connect::<P>().await;
     let mut worker = stage.connect::<P>().await;
     let ticket = producer.send(Put::of("x")).await.unwrap();
-    // Nobody drives the producer's connection any more, and its job arrives all the same.
+    // Nobody drives the producer's connection any more, and its job arrives nevertheless.
     let job = worker.reserve().await.unwrap().job().unwrap();
     assert_eq!(producer.reply(ticket).await.unwrap().id(), job.id);
 }
@@ -100,7 +100,7 @@ pub async fn many_more_requests_than_the_window_get_their_results_in_order<P: Pe
     assert_eq!(client.peek(5000).await.unwrap().text().unwrap(), "4999");
 }
 
-pub async fn results_that_nobody_takes_leave_the_connection_in_step<P: Peer>(stage: &Stage) {
+pub async fn results_that_nobody_takes_leave_the_connection_in_sync<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     for take in [0, 1, 7] {
         let puts = vec![Put::of("x"); 100];

@@ -11,7 +11,7 @@ use crate::{peer::Peer, session::Stage};
 const SHORT: Config = {
     let limits = beanstalk_proto::client::Limits {
         reply_body: 1 << 20,
-        untaken_replies: 1 << 20,
+        unclaimed_replies: 1 << 20,
         in_flight: 1024,
         queued: 1 << 20,
     };

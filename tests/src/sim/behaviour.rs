@@ -258,7 +258,7 @@ impl Loop {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
             let now = self.stream.now();
-            // Nor does it wait for ever for a job.
+            // Nor does it wait for a job without end.
             let until = *wait.until.get_or_insert(now + 2 * REPLY_TIMEOUT);
             let at = self.connection.poll_timeout().unwrap_or(until);
             if self.connection.wants_read() || at <= now {

@@ -60,8 +60,8 @@ impl Client {
     /// A client that is not connected.
     pub(super) fn new(sim: &Sim, log: &Rc<RefCell<CallLog>>, mut rng: Rng, name: String) -> Self {
         let reply_body = if rng.one_in(3) { 300 } else { 1 << 20 };
-        let untaken_replies = if rng.one_in(3) { 500 } else { 1 << 20 };
-        let limits = Limits { reply_body, untaken_replies, in_flight: rng.between(4, 40) as usize, queued: 8000 };
+        let unclaimed_replies = if rng.one_in(3) { 500 } else { 1 << 20 };
+        let limits = Limits { reply_body, unclaimed_replies, in_flight: rng.between(4, 40) as usize, queued: 8000 };
         let config = Config { limits, reply_timeout: Some(REPLY_TIMEOUT), ..Config::default() };
         Self { sim: sim.clone(), log: Rc::clone(log), rng, config, held: Vec::new(), name, puts: 0 }
     }

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Clients call, pipeline, cancel, stall and crash; connections are refused, half-closed, and reset at either end before the
-//! other knows. What must hold all the same is in `ledger` (a job is held by one connection; ready jobs go by priority and
+//! other knows. What must hold nevertheless is in `ledger` (a job is held by one connection; ready jobs go by priority and
 //! id; every command has one reply, of an allowed kind; no job is lost) and in `call_log` (every reply reaches the request it
 //! answers; what is called unsent did not run; a job that is handed over is still ours; none that was given to a living
 //! connection is forgotten). When the faults stop, everybody must come to an end within [`STEPS_TO_END`].

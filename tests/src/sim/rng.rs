@@ -1,4 +1,4 @@
-//! Where a simulation's chances come from: SplitMix64, so that a seed means the same for ever, on every machine.
+//! Where a simulation's chances come from: SplitMix64, so that a seed always means the same, on every machine.
 
 /// A sequence of numbers that looks random.
 #[derive(Clone, Debug)]

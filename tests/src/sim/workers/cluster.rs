@@ -100,7 +100,7 @@ impl Cluster {
         self.servers[0].now()
     }
 
-    /// What time it is for whoever is being polled. He may not ask for ever: nobody could stop him.
+    /// The time as the task that is being polled sees it. A task that asks without end is stopped: nothing else could end it.
     pub(super) fn look_at_clock(&self) -> Instant {
         if self.looks.fetch_add(1, Ordering::Relaxed) > LOOKS_AT_MOST {
             panic!("BEANSTALK_SIM_SEED={}: a poll goes round in circles at {:?}", self.seed, self.now());

@@ -100,7 +100,7 @@ async fn finish(cluster: &Arc<Cluster>, rng: &mut Rng, job: ConsumerJob) {
         }
         3 => drop(job),
         4 => {
-            // Whoever waits for it goes away; the job is deleted all the same.
+            // Whoever waits for it goes away; the job is deleted nevertheless.
             said(Said::Done);
             let (after, polls) = (Duration::from_millis(rng.below(20)), rng.between(1, 3));
             cluster.servers()[0].clone().cancel(job.delete(), after, polls).await;

@@ -7,7 +7,7 @@ use beanstalk_proto::{
     Stats, Use, Watch, client::Connection,
 };
 
-use crate::harness::{NOW, assert_in_step, connection, decode, feed, feed_early, refusal, reply, send, sent, written};
+use crate::harness::{NOW, assert_in_sync, connection, decode, feed, feed_early, refusal, reply, send, sent, written};
 
 /// What the connection was poisoned with: from the request whose turn it was.
 fn poison<R: beanstalk_proto::Request + Clone>(request: R, input: &[u8]) -> ProtocolError
@@ -135,7 +135,7 @@ fn a_refused_body_poisons_because_the_server_reads_it_as_commands() {
 }
 
 #[test]
-fn the_other_refusals_of_a_body_leave_the_connection_in_step() {
+fn the_other_refusals_of_a_body_leave_the_connection_in_sync() {
     for (word, error) in [
         ("JOB_TOO_BIG", CommandError::JobTooBig),
         ("DRAINING", CommandError::Draining),
@@ -145,12 +145,12 @@ fn the_other_refusals_of_a_body_leave_the_connection_in_step() {
         let (mut connection, mut ticket) = sent(Put::of("hello"));
         feed(&mut connection, format!("{word}\r\n").as_bytes());
         assert_eq!(refusal(&mut connection, &mut ticket), error);
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
 }
 
 #[test]
-fn refusals_of_a_command_without_a_body_leave_the_connection_in_step() {
+fn refusals_of_a_command_without_a_body_leave_the_connection_in_sync() {
     for (word, error) in [
         ("NOT_FOUND", CommandError::NotFound),
         ("OUT_OF_MEMORY", CommandError::OutOfMemory),
@@ -164,12 +164,12 @@ fn refusals_of_a_command_without_a_body_leave_the_connection_in_step() {
         assert_eq!(result.command_error(), Some(error));
         assert!(!result.is_fatal() && result.lost().is_none());
         assert!(result.to_string().starts_with(&format!("delete 1: {word}")), "{result}");
-        assert_in_step(&mut connection);
+        assert_in_sync(&mut connection);
     }
     let (mut connection, mut ticket) = sent(beanstalk_proto::Ignore::new("a"));
     feed(&mut connection, b"NOT_IGNORED\r\n");
     assert_eq!(refusal(&mut connection, &mut ticket), CommandError::NotIgnored);
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]

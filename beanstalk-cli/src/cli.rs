@@ -72,7 +72,7 @@ mod tests {
     fn every_command_of_the_protocol_is_a_verb() {
         let cli = Cli::command();
         for kind in beanstalk_proto::Kind::ALL {
-            assert!(cli.find_subcommand(kind.word()).is_some(), "{} is no verb", kind.word());
+            assert!(cli.find_subcommand(kind.word()).is_some(), "{} is not a verb", kind.word());
         }
     }
 }

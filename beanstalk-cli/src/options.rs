@@ -75,7 +75,7 @@ pub(crate) fn parse_seconds(text: &str) -> Result<u32, String> {
         "m" => 60,
         "h" => 3600,
         "d" => 86_400,
-        other => return Err(format!("{other:?} is no unit of time: s, m, h and d are")),
+        other => return Err(format!("{other:?} is not a unit of time; the units are s, m, h and d")),
     };
     let number: u64 = digits.parse().map_err(|_| "a time is a whole number and a unit, as in 90s or 5m".to_owned())?;
     let seconds = number.checked_mul(unit).and_then(|seconds| u32::try_from(seconds).ok());
@@ -88,7 +88,7 @@ pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
         Some(Ok(ms)) => Duration::from_millis(ms),
         _ => Duration::from_secs(parse_seconds(text)?.into()),
     };
-    if duration.is_zero() { Err("no server answers in no time".into()) } else { Ok(duration) }
+    if duration.is_zero() { Err("the time must be longer than zero".into()) } else { Ok(duration) }
 }
 
 #[cfg(test)]

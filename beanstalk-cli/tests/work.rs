@@ -100,8 +100,8 @@ fn a_note_about_a_server_that_is_away_names_it_once() {
     let mut worker = Worker::of(support::beanstalk(&["work", "-s", address, "--", "true"]));
     let line = worker.until("cannot connect");
     assert_eq!(line, format!("note: {address}: cannot connect: connection refused\n"));
-    let line = worker.until("connects again");
-    let delay = line.strip_prefix(&format!("note: {address}: connects again in ")).expect("it begins so");
+    let line = worker.until("reconnecting");
+    let delay = line.strip_prefix(&format!("note: {address}: reconnecting in ")).expect("it begins so");
     assert!(delay.ends_with("ms, after 1 failure\n") && !delay.contains('.'), "{line}");
     worker.signal(Signal::SIGTERM);
     assert!(worker.end().0.success());

@@ -111,7 +111,7 @@ macro_rules! adapter_tests {
                 let (client, driver) = SharedClient::from_stream_with($connect(&address).await.unwrap(), config);
                 $crate::adapter::start_and_drop(client.stats());
                 let error = driver.await.unwrap_err();
-                assert!(error.to_string().contains("owes a reply"), "{error}");
+                assert!(error.to_string().contains("is overdue"), "{error}");
                 assert!(client.is_closed() && client.stats().await.unwrap_err().is_fatal());
             });
         }

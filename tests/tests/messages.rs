@@ -235,8 +235,8 @@ fn a_workers_events_count_in_plain_english() {
         let event = Event::Retrying { attempt, delay: Duration::from_millis(250) };
         WorkerEvent::Connection { server: "10.0.0.7:11300".parse().unwrap(), event }.to_string()
     };
-    assert_eq!(said(1), "10.0.0.7:11300: connects again in 250ms, after 1 failure");
-    assert_eq!(said(2), "10.0.0.7:11300: connects again in 250ms, after 2 failures");
+    assert_eq!(said(1), "10.0.0.7:11300: reconnecting in 250ms, after 1 failure");
+    assert_eq!(said(2), "10.0.0.7:11300: reconnecting in 250ms, after 2 failures");
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn an_event_names_a_server_once_and_rounds_its_times() {
     let refused = Event::Refused { reason: "connect a:11300: TLS: no".into() };
     assert_eq!(said("a", refused), "a:11300: refused: TLS: no");
     let retrying = Event::Retrying { attempt: 1, delay: Duration::from_nanos(41_347_864) };
-    assert_eq!(said("a", retrying), "a:11300: connects again in 41ms, after 1 failure");
+    assert_eq!(said("a", retrying), "a:11300: reconnecting in 41ms, after 1 failure");
     assert_eq!(JobEvent::Done { took: Duration::from_nanos(1_234_567_890) }.to_string(), "done in 1.23s");
 }
 
@@ -274,8 +274,8 @@ fn each_event_of_a_job_names_the_job_and_says_what_happened() {
         (JobEvent::TooBig { bytes: 9, limit: 8 }, "too big: its body has 9 bytes, and the limit is 8"),
         (JobEvent::Done { took: Duration::from_millis(5) }, "done in 5ms"),
         (JobEvent::Retried { attempt: 2, delay: 4.into() }, "released after attempt 2, with a delay of 4 s"),
-        (buried(BuryReason::Handler), "buried: the handler chose so"),
-        (buried(BuryReason::Failed { attempt: 3 }), "buried: attempt 3 failed, and there is no other"),
+        (buried(BuryReason::Handler), "buried: the handler asked for it"),
+        (buried(BuryReason::Failed { attempt: 3 }), "buried: attempt 3 failed, and it was the last"),
         (buried(BuryReason::OutOfMemory), "buried: the server had no memory to release it"),
         (buried(BuryReason::TooBig), "buried: its body is over the limit"),
         (buried(BuryReason::Malformed), "buried: its body is malformed"),

@@ -268,7 +268,7 @@ fn a_handshake_that_is_not_finished_says_how_far_it_came(kind: Kind) {
     });
     let options = ConnectOptions::new().tls(authority.trusted()).connect_timeout(Duration::from_millis(300));
     let error = kind.work(&format!("beanstalks://{address}"), options).unwrap_err();
-    let says = " ms: the server's hello came, and the handshake was not finished";
+    let says = " ms: the server's hello arrived, but the handshake did not finish";
     assert!(error.to_string().ends_with(says), "{error}");
     assert!(matches!(error, Failure::Error(error) if !error.is_refusal()));
     thread.join().unwrap();

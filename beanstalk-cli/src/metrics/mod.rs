@@ -116,7 +116,7 @@ fn parse_labels(pattern: &str) -> Result<Regex, String> {
         Some(name) => Err(format!("there is a label {name:?} already")),
         None => {
             match names.iter().find(|name| !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')) {
-                Some(name) => Err(format!("{name:?} is no name of a label: letters, digits and _ are")),
+                Some(name) => Err(format!("{name:?} is not a label name: use letters, digits and _")),
                 None => Ok(pattern),
             }
         }

@@ -186,7 +186,7 @@ impl Model {
         let found = match ask {
             Ask::Kick => match text.parse() {
                 Ok(bound) => Ok((format!("kick {bound} jobs of {tube} at most"), Action::Kick(tube, bound))),
-                Err(_) => Err(format!("{text:?} is no number of jobs")),
+                Err(_) => Err(format!("{text:?} is not a number of jobs")),
             },
             Ask::Pause => match parse_seconds(&text) {
                 Ok(0) => Ok((format!("end the pause of {tube}"), Action::Pause(tube, 0))),

@@ -150,7 +150,11 @@ impl Connection<'_> {
             }
             Action::Pause(tube, pause) => {
                 client.pause_tube(tube, *pause)?;
-                Ok(if *pause == 0 { format!("{tube} goes on") } else { format!("{tube} is paused for {pause} s") })
+                Ok(if *pause == 0 {
+                    format!("{tube} is no longer paused")
+                } else {
+                    format!("{tube} is paused for {pause} s")
+                })
             }
             Action::Put(tube, body) => {
                 let (used, put) = client.call_both(Use::new(tube), Put::of(&**body))?;

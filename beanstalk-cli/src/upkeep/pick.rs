@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Which jobs (all of what is given has to be true)")]
+#[command(next_help_heading = "Which jobs (all of these conditions must hold)")]
 pub(crate) struct Pick {
     /// Jobs in this state; several times for any of several
     #[arg(long, value_enum, value_name = "STATE")]

@@ -92,7 +92,7 @@ fn stopped(printer: &mut Printer, mut tally: Tally<'_>, error: Error, left: usiz
     printer.end()?;
     let mut failure = Failure::from(error);
     if left > 1 {
-        failure.text += &format!(" (and {} behind it were not done)", left - 1);
+        failure.text += &format!(" ({} more were not tried)", left - 1);
     }
     tally.failed(failure);
     Ok(tally.exit())

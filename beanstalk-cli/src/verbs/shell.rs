@@ -43,7 +43,7 @@ impl Man {
             Some(verb) => match cli.find_subcommand(verb) {
                 Some(command) => command.clone(),
                 None => {
-                    return Err(crate::exit::Failure::usage(format!("{verb:?} is no verb"))
+                    return Err(crate::exit::Failure::usage(format!("{verb:?} is not a verb"))
                         .help("beanstalk help shows them all"));
                 }
             },

@@ -31,7 +31,7 @@ impl PauseTube {
         }
         app.client()?.pause_tube(&tube, pause)?;
         let sentence = match pause {
-            0 => format!("tube {tube} is not paused any more"),
+            0 => format!("tube {tube} is no longer paused"),
             _ => format!("tube {tube} is paused for {pause} s"),
         };
         let row = Row::new().with("tube", &tube).with("pause", u64::from(pause));

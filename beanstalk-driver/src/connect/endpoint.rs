@@ -172,7 +172,7 @@ fn parse(text: &str) -> Result<Endpoint, String> {
         let (scheme, rest) = scheme(item)?;
         let all = *tls.get_or_insert(scheme.unwrap_or(false));
         if scheme.is_some_and(|scheme| scheme != all) {
-            return Err("its nodes use TLS (beanstalks://) all or none".into());
+            return Err("either all of its nodes use TLS (beanstalks://) or none does".into());
         }
         let path = rest.strip_prefix("unix:").filter(|_| scheme.is_none());
         nodes.push(match path {
@@ -209,7 +209,7 @@ fn unix(path: &str) -> Result<Node, String> {
 
 fn tcp(text: &str) -> Result<Node, String> {
     if text.contains('@') {
-        return Err("it has a user or a password, which nothing here takes".into());
+        return Err("a user or a password is not supported".into());
     }
     if text.starts_with(['/', '.']) && text.contains('/') {
         return Err(format!("a Unix socket is written unix:{text}"));
@@ -233,7 +233,7 @@ fn tcp(text: &str) -> Result<Node, String> {
             }
             Some((host, port)) => (name(host)?, Some(port)),
             None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                return Err(format!("it is a number only; the port is written :{text}"));
+                return Err(format!("a number alone is not a host; a port is written :{text}"));
             }
             None => (name(text)?, None),
         },

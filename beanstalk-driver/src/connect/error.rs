@@ -125,9 +125,7 @@ impl std::error::Error for ConnectError {}
 ///
 /// Of the command only the first word is here, as the rest may be a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "connect {node}: the greeting {command:?} was answered {answer}; it is sent again once something connects again"
-)]
+#[error("connect {node}: the greeting {command:?} was answered {answer}; it is sent again with the next connection")]
 pub struct GreetingError {
     /// The node, as it is printed.
     pub node: Box<str>,

@@ -32,7 +32,7 @@ use beanstalk_proto::{Error, Lost};
 pub(super) fn start<R: Runtime>(inner: &Arc<Inner<R>>) -> Result<(), Error> {
     let current = R::current();
     let none =
-        || Error::Io { error: io::Error::other("no runtime runs here that could run the client"), lost: Lost::NotSent };
+        || Error::Io { error: io::Error::other("there is no runtime here to run the client on"), lost: Lost::NotSent };
     if current.is_none() {
         return Err(none());
     }
@@ -331,7 +331,7 @@ impl Mover {
                 let now = link.transport.now();
                 if silent_until.is_some_and(|at| at <= now) {
                     state.link.connection.abort();
-                    let error = io::Error::new(io::ErrorKind::TimedOut, "the server owes a reply that is late");
+                    let error = io::Error::new(io::ErrorKind::TimedOut, "a reply from the server is overdue");
                     return Poll::Ready(Err(Err(Error::Io { error, lost })));
                 }
                 state.wake_late(state.link.clocks.runtime_time(now));

@@ -19,7 +19,7 @@ pub enum ExportError {
     #[error("the export cannot be read: {0}")]
     Io(#[from] io::Error),
     /// It is not an export of a version that is known here, or was damaged.
-    #[error("the export makes no sense at byte {offset}: {problem}")]
+    #[error("the export is malformed at byte {offset}: {problem}")]
     Format {
         /// Where the line, or the end of the body, stands.
         offset: u64,
@@ -169,7 +169,7 @@ impl<R: BufRead> ExportReader<R> {
                 (Line::Header, None) => (self.jobs, self.begun) = (Some(0), true),
                 (Line::End(jobs), Some(read)) if jobs == read => self.jobs = None,
                 (Line::End(_), Some(_)) => {
-                    return Err(format(offset, "the last line counts other than the jobs there are"));
+                    return Err(format(offset, "the count in the last line is not the number of jobs"));
                 }
                 (Line::Job(mut job, length), Some(jobs)) => {
                     let length = u64::try_from(length).unwrap_or(u64::MAX);
@@ -181,13 +181,13 @@ impl<R: BufRead> ExportReader<R> {
                     }
                     self.count(1);
                     if end != *b"\n" {
-                        return Err(format(self.offset, "no line feed stands behind the body"));
+                        return Err(format(self.offset, "the body is not followed by a line feed"));
                     }
                     (self.whole, self.last, self.jobs) = (self.offset, Some(job.id), Some(jobs.saturating_add(1)));
                     return Ok(Some(job));
                 }
                 (Line::Header, Some(_)) => {
-                    return Err(format(offset, "an export begins before the one before it has ended"));
+                    return Err(format(offset, "an export begins before the previous one has ended"));
                 }
                 (Line::Job(..) | Line::End(_), None) => {
                     return Err(format(offset, "the first line of an export is missing"));

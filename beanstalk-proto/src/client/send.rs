@@ -72,7 +72,7 @@ impl Connection {
         };
         // What is here in no time depends on the transport, and on chance.
         if patience == Patience::NONE {
-            let why = "no reply comes in no time; `None` waits as long as it takes";
+            let why = "a timeout of zero leaves no time for a reply; `None` waits as long as it takes";
             return Err(self.refused(ArgumentError::setting("reply_timeout", why)));
         }
         let (queued, start) = (self.transmit.queued(), self.transmit.end());

@@ -131,10 +131,10 @@ pub enum Error {
     },
     /// A `reserve` without a timeout waits on this connection, and the server would not read what is sent behind it.
     /// Use `reserve_with_timeout` if the connection must do other work meanwhile.
-    #[error("a reserve waits on this connection, and the server reads nothing until it has its job")]
+    #[error("a reserve is waiting on this connection, and the server reads no other command until it is answered")]
     ReserveWaiting,
     /// The connection that reserved this job is gone, and the server has it back. Nothing was sent.
-    #[error("job {id} is held no more: the connection that reserved it is gone")]
+    #[error("job {id} is no longer held: the connection that reserved it is gone")]
     NotHeld {
         /// The job.
         id: JobId,

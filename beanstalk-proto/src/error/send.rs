@@ -9,13 +9,13 @@ use crate::types::Bytes;
 #[non_exhaustive]
 pub enum Full {
     /// Too many requests whose replies were not taken yet.
-    #[error("{limit} requests are in flight already")]
+    #[error("{limit} requests are already in flight")]
     InFlight {
         /// The limit, in requests.
         limit: usize,
     },
     /// Too many bytes wait to be written.
-    #[error("{} are queued already, and the limit is {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
+    #[error("{} are already queued, and the limit is {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
     Queued {
         /// What is queued now.
         bytes: usize,
@@ -23,13 +23,13 @@ pub enum Full {
         limit: usize,
     },
     /// Too many calls wait for a connection, or for their turn on it, on a client that tasks share.
-    #[error("{limit} calls wait for the connection already")]
+    #[error("{limit} calls are already waiting for the connection")]
     Waiting {
         /// The limit, in calls.
         limit: usize,
     },
     /// The bodies of the calls that wait for a connection, or for their turn on it, are too many bytes.
-    #[error("calls with {} wait for the connection already, and the limit is {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
+    #[error("calls with {} are already waiting for the connection, and the limit is {}", Bytes::of(*.bytes), Bytes::of(*.limit))]
     WaitingBytes {
         /// What waits now.
         bytes: usize,

@@ -52,7 +52,7 @@ impl OtherReply {
         check_line(&line)?;
         let word = scan::word(&line);
         if word.is_empty() {
-            return Err(ArgumentError::Shape("the line starts with no word"));
+            return Err(ArgumentError::Shape("the line does not start with a word"));
         }
         if ReplyKind::is_word(word) {
             return Err(ArgumentError::Shape("the line starts with a word of the protocol"));

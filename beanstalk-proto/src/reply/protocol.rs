@@ -39,7 +39,7 @@ pub enum ProtocolError {
         line: Excerpt,
     },
     /// A record of TLS where a reply should be: the server speaks TLS there, and the client does not.
-    #[error("the server speaks TLS, in which beanstalks:// endpoints are reached")]
+    #[error("the server speaks TLS: use a beanstalks:// endpoint")]
     Tls,
     /// A line longer than any line of the protocol.
     #[error("a line of more than {limit} bytes, beginning with {line}")]

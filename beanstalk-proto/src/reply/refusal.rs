@@ -15,7 +15,7 @@ macro_rules! error_replies {
         pub enum CommandError {
             $($(#[$meta])* $name,)*
             /// A reply that the request's decoder does not handle. It is no error reply, so there is no way back.
-            #[error("a reply that this request does not take")]
+            #[error("a reply that does not answer this request")]
             Unexpected,
         }
 
@@ -58,7 +58,7 @@ macro_rules! error_replies {
 
 error_replies! {
     /// `NOT_FOUND`: no such job or tube, or not in a state (or not held by this connection) that the command needs.
-    #[error("NOT_FOUND: there is no such job or tube, or not in a state this command applies to")]
+    #[error("NOT_FOUND: there is no such job or tube, or it is not in a state that this command applies to")]
     NotFound
     /// `NOT_IGNORED`: a connection watches at least one tube.
     #[error("NOT_IGNORED: it is the only tube on the watch list")]

@@ -84,7 +84,7 @@ pub enum ArgumentError {
         limit: u64,
     },
     /// A raw line, a word or a name with a byte that would end or split it.
-    #[error("byte {at} ('{}') cannot stand in a command line", byte.escape_ascii())]
+    #[error("byte {at} ('{}') is not allowed in a command line", byte.escape_ascii())]
     BadByte {
         /// The byte that is not allowed.
         byte: u8,
@@ -108,7 +108,7 @@ pub enum ArgumentError {
         problem: Box<str>,
     },
     /// A request that waits, or depends on the connection's tubes, on a connection that tasks share.
-    #[error("{command} cannot be sent so on a connection that tasks share: {instead}")]
+    #[error("{command} cannot be sent this way on a shared connection: {instead}")]
     NotShareable {
         /// The command, as it is called on the wire.
         command: &'static str,

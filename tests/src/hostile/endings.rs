@@ -40,7 +40,7 @@ pub async fn after_a_fatal_error_a_pipeline_says_of_each_request_what_became_of_
     let refusal = results.next().unwrap().unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "delete 1: NOT_FOUND: there is no such job or tube, or not in a state this command applies to"
+        "delete 1: NOT_FOUND: there is no such job or tube, or it is not in a state that this command applies to"
     );
     let cause = results.next().unwrap().unwrap_err();
     assert_eq!(cause.to_string(), "the server answered delete with \"WATCHING 1\"; the request may have run");

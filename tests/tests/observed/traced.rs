@@ -133,7 +133,7 @@ pub(crate) fn what_happens_is_logged_with_its_level<B: Binding>() {
         event("INFO beanstalk", &fails, "released after attempt 1, with a delay of 0 s"),
         event("DEBUG beanstalk", &fails, "reserved"),
         event("WARN beanstalk", &fails, "failed: sending: invalid digit found in string"),
-        event("WARN beanstalk", &fails, "buried: attempt 2 failed, and there is no other"),
+        event("WARN beanstalk", &fails, "buried: attempt 2 failed, and it was the last"),
     ];
     // One that is released may be reserved by another slot before this one reports it.
     let sorted = |mut events: Vec<(String, Fields)>| {

@@ -25,7 +25,7 @@ pub(super) fn closed_early() -> io::Error {
 
 /// The time for the handshake is up, and the server had begun to answer.
 pub(super) fn unfinished() -> io::Error {
-    let text = "the server's hello came, and the handshake was not finished";
+    let text = "the server's hello arrived, but the handshake did not finish";
     io::Error::new(io::ErrorKind::TimedOut, TlsError::new(text, false, None))
 }
 

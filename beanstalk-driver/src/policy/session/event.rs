@@ -22,7 +22,7 @@ use crate::policy::rounded::rounded;
 /// }
 ///
 /// let event = Event::Retrying { attempt: 3, delay: Duration::from_millis(250) };
-/// assert_eq!(event.to_string(), "connects again in 250ms, after 3 failures");
+/// assert_eq!(event.to_string(), "reconnecting in 250ms, after 3 failures");
 /// # log(&event);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Event {
             Self::Refused { reason } => write!(f, "refused: {}", unconnected(reason, server).unwrap_or(reason)),
             Self::Retrying { attempt, delay } => {
                 let failures = if *attempt == 1 { "failure" } else { "failures" };
-                write!(f, "connects again in {:?}, after {attempt} {failures}", rounded(*delay))
+                write!(f, "reconnecting in {:?}, after {attempt} {failures}", rounded(*delay))
             }
             Self::Ended => f.write_str("ended"),
         }

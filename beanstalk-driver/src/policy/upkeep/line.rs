@@ -71,7 +71,7 @@ impl Line {
 fn number<T: str::FromStr>(word: &str, wrong: &impl Fn(&str) -> Box<str>) -> Result<T, Box<str>> {
     let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     let number = word.parse().ok().filter(|_| digits);
-    number.ok_or_else(|| wrong(&format!("{word:?} is no number that can stand here")))
+    number.ok_or_else(|| wrong(&format!("{word:?} is not a valid number here")))
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl WorkerConfig {
             return Err(ArgumentError::setting("reserve_slice", why));
         }
         if self.handler_timeout == Some(Duration::ZERO) {
-            return Err(ArgumentError::setting("handler_timeout", "no handler can end in no time"));
+            return Err(ArgumentError::setting("handler_timeout", "a timeout of zero leaves no time for a handler"));
         }
         self.backoff.check("backoff")?;
         self.retry.check()

@@ -77,7 +77,7 @@ pub enum WorkerEvent {
 ///
 /// let event = JobEvent::Buried { reason: BuryReason::Failed { attempt: 10 } };
 /// assert!(needs_attention(&event) && event.is_end());
-/// assert_eq!(event.to_string(), "buried: attempt 10 failed, and there is no other");
+/// assert_eq!(event.to_string(), "buried: attempt 10 failed, and it was the last");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -230,8 +230,8 @@ impl fmt::Display for JobEvent {
 impl fmt::Display for BuryReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handler => f.write_str("the handler chose so"),
-            Self::Failed { attempt } => write!(f, "attempt {attempt} failed, and there is no other"),
+            Self::Handler => f.write_str("the handler asked for it"),
+            Self::Failed { attempt } => write!(f, "attempt {attempt} failed, and it was the last"),
             Self::OutOfMemory => f.write_str("the server had no memory to release it"),
             Self::TooBig => f.write_str("its body is over the limit"),
             Self::Malformed => f.write_str("its body is malformed"),

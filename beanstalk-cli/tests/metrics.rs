@@ -75,7 +75,7 @@ fn each_scrape_asks_anew_and_a_server_that_is_down_takes_nothing_from_the_others
 }
 
 #[test]
-fn what_is_no_scrape_is_told_so() {
+fn what_is_no_scrape_is_answered_with_the_reason() {
     let _bound = beanstalk_watchdog::bound();
     let server = Server::embedded();
     let exporter = Exporter::start(&server.endpoint(), &[]);

@@ -92,7 +92,7 @@ fn verbs_of_every_kind_work_over_tls_and_with_a_client_certificate() {
 }
 
 #[test]
-fn each_refusal_by_tls_says_what_is_wrong() {
+fn each_refusal_by_tls_names_what_is_wrong() {
     let _bound = beanstalk_watchdog::bound();
     let (files, server) = (Files::new("refused"), Server::embedded());
     let (authority, other) = (Authority::new(), Authority::new());

@@ -27,7 +27,7 @@ fn every_verb_has_help_and_a_man_page() {
 }
 
 #[test]
-fn completions_know_the_verbs_and_are_scripts() {
+fn completions_have_the_verbs_and_are_scripts() {
     let _bound = beanstalk_watchdog::bound();
     for shell in ["bash", "zsh", "fish"] {
         let script = printed(&["completions", shell]);

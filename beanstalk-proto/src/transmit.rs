@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_counts_as_handed_out_and_is_written_only_once_that_is_reported() {
+    fn what_is_taken_counts_as_possibly_sent_and_is_written_only_once_that_is_reported() {
         let mut queue = Transmit::default();
         queue.push_line(b"put 0 0 60 5000\r\n");
         queue.push_body(Body::Owned(vec![b'x'; 5000]));

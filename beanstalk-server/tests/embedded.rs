@@ -48,7 +48,7 @@ impl Client {
 }
 
 #[test]
-fn several_servers_know_nothing_of_each_other() {
+fn several_servers_are_independent() {
     let _bound = beanstalk_watchdog::bound();
     let servers = [(); 3].map(|()| EmbeddedServer::start().unwrap());
     for server in &servers {
@@ -223,7 +223,7 @@ fn the_end_of_the_input_ends_a_waiting_reserve_with_unread_commands_behind_it() 
 }
 
 #[test]
-fn a_peer_that_never_reads_is_not_served_for_ever() {
+fn a_peer_that_never_reads_is_not_served_without_end() {
     let _bound = beanstalk_watchdog::bound();
     let server = EmbeddedServer::builder().max_backlog(10_000).start().unwrap();
     let mut deaf = Client::connect(&server);

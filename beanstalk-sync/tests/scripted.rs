@@ -94,7 +94,7 @@ fn a_call_that_moves_in_pieces_is_the_same_call() {
 }
 
 #[test]
-fn a_transport_that_fails_says_whether_the_request_can_have_run() {
+fn a_failure_of_the_transport_shows_whether_the_request_can_have_run() {
     let fail = [Step::Fail(io::ErrorKind::BrokenPipe)];
     for (mut client, told) in [
         (client(&fail, &[], &[], b""), Lost::NotSent),

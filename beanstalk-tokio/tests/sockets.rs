@@ -232,7 +232,7 @@ async fn racing_tasks_never_touch_each_others_tubes() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_away_fails_every_shared_call_and_says_what_can_have_run() {
+async fn a_server_that_goes_away_fails_every_shared_call_with_what_can_have_run() {
     let _bound = watchdog::bound();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -35,7 +35,7 @@ pub fn run(data: &[u8]) {
     for cut in Cut::all(data) {
         pipelined(&replies, &stream, cut);
     }
-    a_server_says_the_same(&replies, &stream);
+    a_server_reads_and_writes_the_same(&replies, &stream);
 }
 
 fn alone(reply: &Reply) {
@@ -133,7 +133,7 @@ fn pipelined(replies: &[Reply], stream: &[u8], mut cut: Cut) {
     assert_eq!(connection.in_flight(), 0);
 }
 
-fn a_server_says_the_same(replies: &[Reply], stream: &[u8]) {
+fn a_server_reads_and_writes_the_same(replies: &[Reply], stream: &[u8]) {
     let input = b"stats\r\n".repeat(replies.len());
     let served = drive::serve(server::Config::default(), &input, &mut Cut::Whole, None, |n, event| {
         assert_eq!(*event, Event::Command(Command::Stats));

@@ -70,7 +70,7 @@ macro_rules! adapter_tests {
         }
 
         #[test]
-        fn nobody_waits_for_ever_for_a_connection_or_a_reply() {
+        fn waits_for_a_connection_and_for_a_reply_end() {
             use $krate::{Client, Config, Error, JobId, Lost};
 
             let _bound = $crate::watchdog::bound();

@@ -65,7 +65,7 @@ fn a_wider_number_is_converted_or_refused_with_its_limit() {
 }
 
 #[test]
-fn statistics_are_a_bound_and_none_where_they_do_not_say() {
+fn statistics_are_a_bound_and_none_where_they_are_missing() {
     let _bound = beanstalk_watchdog::bound();
     let stats = TubeStats { current_jobs_buried: Some(5_000_000_000), ..TubeStats::default() };
     assert_eq!(Bound::from(stats.current_jobs_buried), Bound(u32::MAX));
@@ -108,7 +108,7 @@ const WRONG_SHARED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_wrong_argument_is_one_error_that_says_what_to_write() {
+fn a_wrong_argument_is_one_error_that_names_what_to_write() {
     let _bound = beanstalk_watchdog::bound();
     for (krate, shared) in [("beanstalk_sync", false), ("beanstalk_tokio", true), ("beanstalk_async_std", true)] {
         let wrong: Vec<_> = WRONG.iter().chain(WRONG_SHARED.iter().filter(|_| shared)).collect();

@@ -64,7 +64,7 @@ fn random_scripts_are_answered_as_by_beanstalkd() {
 }
 
 #[test]
-fn the_quirks_of_the_table_are_as_it_says() {
+fn the_quirks_of_the_table_are_as_it_lists_them() {
     let _bound = watchdog::bound();
     if server::installed().is_none() {
         return;

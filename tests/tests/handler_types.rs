@@ -48,7 +48,7 @@ const ASYNCHRONOUS: &[Case] = &[
 ];
 
 #[test]
-fn each_wrong_shape_of_a_handler_is_an_error_that_says_what_to_write() {
+fn each_wrong_shape_of_a_handler_is_an_error_that_names_what_to_write() {
     let _bound = beanstalk_watchdog::bound();
     let bindings =
         [("beanstalk_sync", BLOCKING), ("beanstalk_tokio", ASYNCHRONOUS), ("beanstalk_async_std", ASYNCHRONOUS)];

@@ -86,7 +86,7 @@ fn a_refusal_names_its_command_and_its_job_or_tube<P: Peer>() {
     });
 }
 
-fn a_body_that_is_too_big_says_how_big_and_where_the_limit_is_set<P: Peer>() {
+fn a_body_that_is_too_big_is_reported_with_its_size_and_where_the_limit_is_set<P: Peer>() {
     P::block_on(async {
         let server = Server::start(Backend::Embedded, Options::default());
         let mut peer = P::connect(server.address(), Config::default()).await.unwrap();
@@ -128,7 +128,7 @@ fn a_tube_that_a_server_names_is_shown_whole<P: Peer>() {
     });
 }
 
-fn what_is_late_says_how_long_was_waited<P: Peer>() {
+fn what_is_late_reports_how_long_was_waited<P: Peer>() {
     P::block_on(async {
         let silent = || Script::play(beanstalk_tests::script::Remote::wait_for_the_end);
         let config = Config { reply_timeout: Some(Duration::from_millis(50)), ..Config::default() };
@@ -165,10 +165,10 @@ macro_rules! clients {
         $(clients! {
             $name: $peer;
             a_refusal_names_its_command_and_its_job_or_tube
-            a_body_that_is_too_big_says_how_big_and_where_the_limit_is_set
+            a_body_that_is_too_big_is_reported_with_its_size_and_where_the_limit_is_set
             a_bad_name_is_shown_whole_with_the_character_that_is_wrong
             a_tube_that_a_server_names_is_shown_whole
-            what_is_late_says_how_long_was_waited
+            what_is_late_reports_how_long_was_waited
         })*
     };
 }
@@ -261,7 +261,7 @@ fn an_event_names_a_server_once_and_rounds_its_times() {
 }
 
 #[test]
-fn each_event_of_a_job_names_the_job_and_says_what_happened() {
+fn each_event_of_a_job_names_the_job_and_what_happened() {
     let _bound = beanstalk_watchdog::bound();
     let id = beanstalk_proto::JobId(7);
     let buried = |reason| JobEvent::Buried { reason };

@@ -173,7 +173,7 @@ clients! {
 }
 
 #[test]
-fn what_no_field_knows_is_read_in_the_order_it_came() {
+fn what_has_no_field_is_read_in_the_order_it_came() {
     let _bound = beanstalk_watchdog::bound();
     let all = Extra::decode(STATS_JOB.as_bytes()).unwrap();
     assert!(all.iter().map(|(key, value)| (key, Cow::from(value))).eq(pairs(STATS_JOB)));

@@ -161,7 +161,7 @@ fn a_job_handle_dropped_leaves_the_job_held() {
 }
 
 #[test]
-fn a_job_handle_knows_that_its_connection_is_gone_and_leaves_the_number_alone() {
+fn a_job_handle_whose_connection_is_gone_leaves_the_number_alone() {
     let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {
         let mut session = session_to(&daemon.address());
@@ -199,7 +199,7 @@ fn a_job_is_taken_back_after_a_restart_that_kept_it() {
 }
 
 #[test]
-fn a_producer_spreads_jobs_and_tells_where_they_are() {
+fn a_producer_spreads_jobs_and_returns_where_they_are() {
     let _bound = watchdog::bound();
     for (a, b) in servers().zip(servers()) {
         let mut producer = Producer::new([a.address(), b.address()]).unwrap();
@@ -260,7 +260,7 @@ fn many_threads_lose_no_job_while_a_server_dies_and_comes_back() {
 }
 
 #[test]
-fn a_producer_gives_up_with_what_the_last_server_said() {
+fn a_producer_gives_up_with_the_answer_of_the_last_server() {
     let _bound = watchdog::bound();
     for server in servers() {
         server.drain();

@@ -33,7 +33,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("it_works_over_tls", it_works_over_tls),
     ("it_works_though_every_record_comes_byte_by_byte", it_works_though_every_record_comes_byte_by_byte),
     ("a_client_certificate_lets_it_in", a_client_certificate_lets_it_in),
-    ("what_is_refused_says_what_to_do_and_is_not_tried_again", what_is_refused_says_what_to_do_and_is_not_tried_again),
+    (
+        "what_is_refused_names_what_to_do_and_is_not_tried_again",
+        what_is_refused_names_what_to_do_and_is_not_tried_again,
+    ),
     ("a_token_lets_it_in_and_a_wrong_one_is_not_tried_again", a_token_lets_it_in_and_a_wrong_one_is_not_tried_again),
     ("what_a_greeting_selects_misleads_no_client", what_a_greeting_selects_misleads_no_client),
     (
@@ -46,7 +49,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
 const CLIENT: &[(&str, Scenario)] = &[
     ("a_silent_handshake_ends_with_its_time", a_silent_handshake_ends_with_its_time),
     ("a_server_without_tls_is_found_out", a_server_without_tls_is_found_out),
-    ("a_handshake_that_is_not_finished_says_how_far_it_came", a_handshake_that_is_not_finished_says_how_far_it_came),
+    (
+        "a_handshake_that_is_not_finished_reports_how_far_it_got",
+        a_handshake_that_is_not_finished_reports_how_far_it_got,
+    ),
     (
         "a_silent_greeting_ends_with_its_time_and_keeps_the_token_to_itself",
         a_silent_greeting_ends_with_its_time_and_keeps_the_token_to_itself,
@@ -140,7 +146,7 @@ fn is_refused(kind: Kind, front: &Front, endpoint: &str, options: ConnectOptions
     assert_eq!(front.accepted(), 1, "{says}");
 }
 
-fn what_is_refused_says_what_to_do_and_is_not_tried_again(kind: Kind) {
+fn what_is_refused_names_what_to_do_and_is_not_tried_again(kind: Kind) {
     let (authority, clients, server) = (Authority::new(), Authority::new(), server());
     let with = |tls| Front::start(server.address(), Manners { tls: Some(tls), ..Manners::default() });
     let trusted = || over(authority.trusted());
@@ -248,7 +254,7 @@ fn a_server_without_tls_is_found_out(kind: Kind) {
     thread.join().unwrap();
 }
 
-fn a_handshake_that_is_not_finished_says_how_far_it_came(kind: Kind) {
+fn a_handshake_that_is_not_finished_reports_how_far_it_got(kind: Kind) {
     let authority = Authority::new();
     let mut tls = ServerConnection::new(Authority::server(authority.issue(NAME), None)).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

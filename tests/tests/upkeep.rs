@@ -142,7 +142,7 @@ macro_rules! bindings {
             }
 
             #[test]
-            fn a_scan_of_the_last_ids_there_are_knows_how_many_are_ahead() {
+            fn a_scan_of_the_last_ids_there_are_reports_how_many_are_ahead() {
                 <$peer>::block_on(async {
                     let server = Server::start(Backend::Embedded, Options::default());
                     let mut client = Client::connect(server.address())$(.$await)?.unwrap();

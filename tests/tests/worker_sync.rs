@@ -251,7 +251,7 @@ fn a_shutdown_ends_at_its_deadline_and_gives_back_what_a_stuck_handler_holds() {
 }
 
 #[test]
-fn a_shutdown_ends_in_time_while_the_server_says_nothing() {
+fn a_shutdown_ends_in_time_while_the_server_is_silent() {
     let _bound = watchdog::bound();
     // The listener's backlog takes connections, and nobody ever answers.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -279,7 +279,7 @@ fn a_worker_that_is_shut_down_before_it_runs_does_nothing() {
 }
 
 #[test]
-fn what_is_no_address_or_tube_is_told_when_a_worker_is_made() {
+fn what_is_no_address_or_tube_is_reported_when_a_worker_is_made() {
     let _bound = watchdog::bound();
     assert!(matches!(Worker::builder().server("no endpoint").build(), Err(Error::Argument(_))));
     assert!(matches!(Worker::builder().tube("two words").build(), Err(Error::Argument(_))));
@@ -342,7 +342,7 @@ fn a_job_in_hand_is_taken_back_after_a_restart_that_kept_it() {
 }
 
 #[test]
-fn a_handler_whose_job_is_lost_is_told_so_instead_of_asking() {
+fn a_handler_whose_job_is_lost_gets_that_instead_of_an_answer() {
     let _bound = watchdog::bound();
     for mut daemon in Daemon::each() {
         let (sender, receiver) = mpsc::channel();
@@ -416,7 +416,7 @@ fn handlers_that_end_just_when_their_slot_is_taken_over_lose_nothing() {
 }
 
 #[test]
-fn a_handler_that_has_taken_too_long_is_told_and_left_behind_at_the_deadline() {
+fn a_handler_that_has_taken_too_long_is_notified_and_left_behind_at_the_deadline() {
     let _bound = watchdog::bound();
     let daemon = Daemon::start(Backend::Embedded, false);
     let mut client = client_of(&daemon);

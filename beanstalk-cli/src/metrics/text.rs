@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn each_metric_is_described_once_and_its_name_says_what_it_is() {
+    fn each_metric_is_described_once_and_named_for_its_kind() {
         let text = render(&[], None);
         let mut names: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
         assert!(names.iter().all(|name| name.ends_with("_total counter") || name.ends_with(" gauge")), "{names:?}");

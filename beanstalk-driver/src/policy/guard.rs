@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_returned_as_what_it_says() {
+    fn a_panic_is_returned_as_its_message() {
         assert_eq!(guarded(|| 5), Ok(5));
         let panic = |payload: Box<dyn Any + Send>| guarded::<()>(|| resume_unwind(payload));
         assert_eq!(panic(Box::new("static")), Err("static".into()));

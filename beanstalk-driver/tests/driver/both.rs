@@ -46,7 +46,7 @@ fn a_refusal_of_the_first_does_not_keep_the_job_from_coming() {
 }
 
 #[test]
-fn if_the_first_cannot_be_said_nothing_is_sent() {
+fn if_the_first_is_invalid_nothing_is_sent() {
     let wire = Wire::new();
     let mut driver = wire.driver();
     let result = run(driver.call_both(Raw::new("no\r\nway"), Reserve::new()));
@@ -56,7 +56,7 @@ fn if_the_first_cannot_be_said_nothing_is_sent() {
 }
 
 #[test]
-fn if_the_second_cannot_be_sent_its_own_result_says_so() {
+fn if_the_second_cannot_be_sent_its_own_result_is_the_reason() {
     let wire = Wire::new();
     let mut driver = wire.driver();
     let (found, raw) = run(driver.call_both(Peek::new(1), Raw::new("no\r\nway"))).unwrap();
@@ -154,7 +154,7 @@ fn each_of_the_two_has_its_own_time() {
 }
 
 #[test]
-fn when_the_connection_ends_each_says_whether_it_can_have_run() {
+fn when_the_connection_ends_each_reports_whether_it_can_have_run() {
     let wire = Wire::new();
     wire.world().silent = true;
     wire.world().capacity = 8;

@@ -74,7 +74,7 @@ fn a_late_reply_fails_its_call_and_the_connection_stays_in_sync() {
 }
 
 #[test]
-fn a_request_that_was_late_before_it_was_written_may_run_all_the_same() {
+fn a_request_that_was_late_before_it_was_written_may_still_run() {
     let wire = Wire::new();
     wire.world().capacity = 0;
     let mut driver = wire.driver_with(timeout(1_000));
@@ -132,7 +132,7 @@ fn no_timeout_applies_to_a_reserve() {
 }
 
 #[test]
-fn a_failure_is_told_once_and_then_the_connection_is_closed() {
+fn a_failure_is_reported_once_and_then_the_connection_is_closed() {
     let wire = Wire::new();
     wire.world().silent = true;
     wire.world().read_fails = true;
@@ -243,7 +243,7 @@ fn what_came_before_a_failure_is_not_lost() {
 }
 
 #[test]
-fn after_a_failure_each_of_a_pipeline_says_whether_it_can_have_run() {
+fn after_a_failure_each_of_a_pipeline_reports_whether_it_can_have_run() {
     let wire = Wire::new();
     wire.world().silent = true;
     wire.world().capacity = 30;
@@ -287,7 +287,7 @@ fn tickets_that_nobody_redeems_fill_the_connection() {
 }
 
 #[test]
-fn an_end_in_order_says_quit_and_waits_for_the_server() {
+fn an_end_in_order_sends_quit_and_waits_for_the_server() {
     let wire = Wire::yielding();
     let mut driver = wire.driver();
     assert!(cut_after(2, driver.call(Put::of("x"))).is_none());

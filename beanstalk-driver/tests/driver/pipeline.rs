@@ -195,7 +195,7 @@ fn after_a_fatal_error_the_rest_are_closed_each_with_its_own_lost() {
 }
 
 #[test]
-fn after_a_failure_that_the_driver_told_of_all_are_closed() {
+fn after_a_failure_that_the_driver_reported_all_are_closed() {
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..3).map(Kick::new));
     pipeline.fill(&mut connection, NOW);

@@ -290,7 +290,7 @@ fn a_single_body_over_the_bound_may_wait() {
 }
 
 #[test]
-fn each_connection_is_told_the_tube_anew() {
+fn each_connection_is_sent_the_tube_anew() {
     let runtime = Virtual::default();
     let (client, wire) = connected(&runtime, config());
     answer(&runtime, &mut put(&client, "a")).unwrap().inserted().unwrap();

@@ -85,7 +85,7 @@ fn use_is_sent_only_where_the_tube_differs() {
 }
 
 #[test]
-fn a_refused_use_tells_everybody_behind_it_what_happened_where() {
+fn a_refused_use_fails_each_call_behind_it_with_the_tube_it_ran_in() {
     let wire = Wire::new();
     wire.world().script = vec![
         (Kind::Use, Reply::Using("a".parse().unwrap())),
@@ -196,7 +196,7 @@ fn bytes_are_bounded_too_and_one_request_over_the_bound_is_let_pass() {
 }
 
 #[test]
-fn a_driver_that_is_dropped_fails_every_call_and_each_says_whether_it_can_have_run() {
+fn a_driver_that_is_dropped_fails_every_call_and_each_reports_whether_it_can_have_run() {
     let wire = Wire::new();
     wire.world().silent = true;
     wire.world().capacity = 15;
@@ -216,7 +216,7 @@ fn a_driver_that_is_dropped_fails_every_call_and_each_says_whether_it_can_have_r
 }
 
 #[test]
-fn a_lost_connection_fails_every_call_and_the_driver_says_why() {
+fn a_lost_connection_fails_every_call_and_the_driver_returns_why() {
     let wire = Wire::new();
     wire.world().silent = true;
     let (client, mut driver) = shared(&wire);

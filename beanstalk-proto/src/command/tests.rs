@@ -96,7 +96,7 @@ fn numbers_may_have_leading_spaces_and_zeros_and_nothing_else() {
 }
 
 #[test]
-fn a_put_says_how_long_its_body_is_and_trailing_bytes_are_left_to_the_caller() {
+fn a_put_returns_how_long_its_body_is_and_trailing_bytes_are_left_to_the_caller() {
     let line = |text: &str| parse(text.as_bytes(), Dialect::V1_13).unwrap();
     let put = Command::Put { priority: Priority(1), delay: 2, ttr: 3, body: Vec::new() };
     assert_eq!(line("put 1 2 3 4"), Line { command: put.clone(), body: Some(4), trailing: false });

@@ -218,7 +218,7 @@ fn what_follows_an_unanswered_command_waits() {
 }
 
 #[test]
-fn the_end_of_the_input_is_told_while_a_command_is_unanswered() {
+fn the_end_of_the_input_is_reported_while_a_command_is_unanswered() {
     let mut connection = fed(b"reserve\r\ndelete 1\r\n");
     assert_eq!(connection.poll_event(), Some(Event::Command(Command::Reserve)));
     connection.received_eof();

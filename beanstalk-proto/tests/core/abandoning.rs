@@ -62,7 +62,7 @@ fn a_request_abandoned_in_the_middle_of_its_reply_is_consumed_to_the_end() {
 }
 
 #[test]
-fn a_wrong_reply_to_an_abandoned_request_poisons_all_the_same() {
+fn a_wrong_reply_to_an_abandoned_request_poisons_nevertheless() {
     let (mut connection, ticket) = sent(Delete::new(1));
     connection.abandon(ticket);
     feed(&mut connection, b"KICKED 1\r\n");

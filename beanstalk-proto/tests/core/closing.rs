@@ -141,7 +141,7 @@ fn a_parked_job_that_is_gone_sends_nothing_once_the_connection_is_closing() {
 }
 
 #[test]
-fn there_is_nobody_to_say_goodbye_to_on_an_ended_connection() {
+fn on_an_ended_connection_no_quit_is_sent() {
     let (mut ended, _ticket) = sent(Delete::new(1));
     ended.received_eof();
     ended.close(NOW);
@@ -195,7 +195,7 @@ fn the_writing_half_is_closed_only_when_everything_was_written_and_flushed() {
 }
 
 #[test]
-fn an_end_told_early_takes_effect_behind_what_came_before() {
+fn an_end_reported_early_takes_effect_behind_what_came_before() {
     let (mut connection, mut ticket) = sent(Kick::new(1));
     let input = b"KICKED 1\r\n";
     let room = connection.receive_buf();

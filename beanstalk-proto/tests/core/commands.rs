@@ -139,7 +139,7 @@ fn bytes_of<R: Request>(request: R) -> Vec<u8> {
 }
 
 #[test]
-fn every_command_is_written_as_the_protocol_says() {
+fn every_command_is_written_as_the_protocol_specifies() {
     for &kind in Kind::ALL {
         let vectors = vectors(kind);
         assert!(!vectors.is_empty(), "{kind:?} has no vector");

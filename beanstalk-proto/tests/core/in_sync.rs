@@ -173,7 +173,7 @@ fn refusals_of_a_command_without_a_body_leave_the_connection_in_sync() {
 }
 
 #[test]
-fn after_poison_each_request_knows_whether_it_can_have_run() {
+fn after_poison_each_request_reports_whether_it_can_have_run() {
     let mut connection = connection();
     let mut answered = send(&mut connection, Watch::new("a"));
     let mut whole = send(&mut connection, Delete::new(1));
@@ -228,7 +228,7 @@ fn replies_that_came_before_the_end_can_still_be_taken() {
 }
 
 #[test]
-fn after_the_end_each_request_knows_whether_it_can_have_run() {
+fn after_the_end_each_request_reports_whether_it_can_have_run() {
     let mut connection = connection();
     let mut tickets = [7, 8, 9].map(|id| send(&mut connection, Delete::new(id)));
     connection.transmitted(8);

@@ -288,7 +288,7 @@ fn a_parked_job_that_was_taken_out_counts_no_longer() {
 }
 
 #[test]
-fn a_parked_job_whose_body_was_too_big_is_told_to_the_next_reserve() {
+fn a_parked_job_whose_body_was_too_big_is_reported_to_the_next_reserve() {
     let mut connection = limited(Limits { reply_body: 4, ..Limits::default() });
     let ticket = send(&mut connection, Reserve::new());
     written(&mut connection);
@@ -303,7 +303,7 @@ fn a_parked_job_whose_body_was_too_big_is_told_to_the_next_reserve() {
 }
 
 #[test]
-fn that_a_parked_job_was_too_big_is_told_although_another_reserve_waits() {
+fn that_a_parked_job_was_too_big_is_reported_although_another_reserve_waits() {
     let mut connection = limited(Limits { reply_body: 4, ..Limits::default() });
     let first = send(&mut connection, ReserveWithTimeout::new(0));
     let second = send(&mut connection, Reserve::new());

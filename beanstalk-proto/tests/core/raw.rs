@@ -135,7 +135,7 @@ fn a_line_that_only_begins_like_a_built_in_verb_is_an_unknown_one() {
 }
 
 #[test]
-fn the_reply_to_an_unknown_verb_has_a_body_if_the_caller_says_so() {
+fn the_reply_to_an_unknown_verb_has_a_body_if_the_caller_expects_one() {
     let setup = || sent(Raw::new("thaw").reply_has_body(true));
     let result =
         decode(setup, b"WATER x 9\r\ndrip\r\ndri\r\n", |connection, ticket| reply(connection, ticket).unwrap());
@@ -150,7 +150,7 @@ fn the_reply_to_an_unknown_verb_has_a_body_if_the_caller_says_so() {
 }
 
 #[test]
-fn a_broken_timeout_may_wait_for_ever_on_old_servers_so_nothing_is_sent_behind_it() {
+fn a_broken_timeout_may_wait_without_end_on_old_servers_so_nothing_is_sent_behind_it() {
     for line in ["reserve-with-timeout -1", "reserve-with-timeout x", "reserve-with-timeout 4294967296"] {
         let (mut connection, mut ticket) = sent(Raw::new(line));
         assert!(matches!(connection.send(NOW, Raw::new("stats")), Err(Error::ReserveWaiting)), "{line}");

@@ -104,7 +104,7 @@ const GENERAL: &[ReplyKind] =
     &[ReplyKind::OutOfMemory, ReplyKind::InternalError, ReplyKind::BadFormat, ReplyKind::UnknownCommand];
 
 #[test]
-fn every_reply_is_written_as_the_protocol_says_and_read_back() {
+fn every_reply_is_written_as_the_protocol_specifies_and_read_back() {
     for &kind in ReplyKind::ALL {
         let vectors = vectors(kind);
         assert!(!vectors.is_empty(), "{kind:?} has no vector");

@@ -135,7 +135,7 @@ fn replies_that_nobody_claims_are_limited() {
 }
 
 #[test]
-fn a_ticket_is_ready_when_it_has_something_to_say() {
+fn a_ticket_is_ready_when_its_result_is_there() {
     let mut connection = connection();
     let (mut first, second) = (send(&mut connection, Kick::new(1)), send(&mut connection, Kick::new(2)));
     assert!(first.id() < second.id());

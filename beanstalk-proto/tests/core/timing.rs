@@ -349,7 +349,7 @@ fn a_late_ticket_is_answered_although_another_has_its_slot() {
 }
 
 #[test]
-fn a_reserve_on_a_dead_server_is_late_and_not_out_of_time_for_ever() {
+fn a_reserve_on_a_dead_server_ends_as_late() {
     let (mut connection, old) = sent(ReserveWithTimeout::new(10));
     connection.abandon(old);
     let mut ticket = send_at(&mut connection, at(1), ReserveWithTimeout::new(4));

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use crate::harness::{PATIENCE, each, ours};
 
 #[test]
-fn it_serves_where_it_is_told_to() {
+fn it_serves_at_the_given_address() {
     let _bound = beanstalk_watchdog::bound();
     for program in each() {
         let server = program.start(&["-z", "3"]);
@@ -17,7 +17,7 @@ fn it_serves_where_it_is_told_to() {
 }
 
 #[test]
-fn it_speaks_as_1_13_unless_it_is_told_otherwise() {
+fn it_answers_as_1_13_unless_set_otherwise() {
     let _bound = beanstalk_watchdog::bound();
     assert_eq!(ours().start(&[]).ask("reserve-with-timeout x\r\n"), "BAD_FORMAT");
     assert_eq!(ours().start(&["--speak", "1.12"]).ask("reserve-with-timeout x\r\n"), "TIMED_OUT");
@@ -80,8 +80,10 @@ fn what_it_does_not_understand_is_a_usage_error() {
             assert!(String::from_utf8_lossy(&output.stderr).contains("Use: "), "{program:?} {args:?}");
         }
     }
-    // beanstalkd finds this out when it listens.
-    assert_eq!(ours().run(&["-p", "many"]).status.code(), Some(5));
+    // beanstalkd takes the name of a service, and finds out what is none when it listens.
+    for port in ["http", "many", "65536"] {
+        assert_eq!(ours().run(&["-p", port]).status.code(), Some(5), "{port}");
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub async fn a_reply_that_ends_at_any_byte_is_a_closed_connection<P: Peer>() {
     }
 }
 
-pub async fn after_a_fatal_error_a_pipeline_says_of_each_request_what_became_of_it<P: Peer>() {
+pub async fn after_a_fatal_error_a_pipeline_reports_what_became_of_each_request<P: Peer>() {
     let script = Script::play(|remote| {
         for _ in 0..3 {
             remote.line()?;

@@ -46,7 +46,7 @@ macro_rules! misdeeds {
 misdeeds! {
     endings {
         a_reply_that_ends_at_any_byte_is_a_closed_connection
-        after_a_fatal_error_a_pipeline_says_of_each_request_what_became_of_it
+        after_a_fatal_error_a_pipeline_reports_what_became_of_each_request
         what_was_read_before_a_reset_may_have_run_whichever_way_it_was_sent
         a_put_that_is_buried_for_want_of_memory_is_an_outcome
     }
@@ -58,8 +58,8 @@ misdeeds! {
         a_line_that_never_ends_is_cut_off
     }
     silence {
-        a_job_too_big_that_came_for_nobody_is_told_of_without_asking
-        a_peer_that_says_nothing_times_out_and_the_connection_stays_in_sync
+        a_job_too_big_that_came_for_nobody_is_reported_without_asking
+        a_silent_peer_times_out_and_the_connection_stays_in_sync
         the_reply_timeout_does_not_end_a_reserve
         a_body_that_stops_in_the_middle_times_out
         a_reply_that_dribbles_past_the_timeout_times_out
@@ -69,13 +69,13 @@ misdeeds! {
         a_reply_timeout_of_zero_is_no_argument
         a_call_may_have_a_time_of_its_own
         a_calls_time_bounds_its_wait_for_room_and_is_nobody_elses
-        a_pipeline_to_a_peer_that_says_nothing_takes_one_timeout
+        a_pipeline_to_a_silent_peer_takes_one_timeout
         a_peer_that_refuses_a_body_and_reads_no_further_is_heard
         a_late_reply_makes_room_for_the_next_request
         a_put_that_was_not_read_in_time_does_not_keep_the_next_out
         each_of_two_requests_has_its_own_time
         what_a_reserve_may_wait_counts_from_the_reply_before_it
-        timeouts_may_be_as_long_as_can_be_said
+        timeouts_may_be_as_long_as_the_protocol_allows
         dropping_a_client_never_waits_for_its_peer
         disconnecting_from_a_peer_that_never_closes_times_out
     }

@@ -38,7 +38,7 @@ fn late(reply: &'static str) -> (mpsc::Sender<()>, Script) {
     (go_on, script)
 }
 
-pub async fn a_job_too_big_that_came_for_nobody_is_told_of_without_asking<P: Peer>() {
+pub async fn a_job_too_big_that_came_for_nobody_is_reported_without_asking<P: Peer>() {
     let (go_on, script) = late("RESERVED 7 20\r\ntwenty bytes of job.\r\n");
     let limits = Limits { reply_body: 10, ..Limits::default() };
     let mut peer = P::connect(script.address(), Config { limits, ..impatient() }).await.unwrap();
@@ -49,7 +49,7 @@ pub async fn a_job_too_big_that_came_for_nobody_is_told_of_without_asking<P: Pee
     assert!(matches!(error, Error::ReplyTooBig { id: Some(JobId(7)), bytes: 20, limit: 10, .. }), "{error}");
 }
 
-pub async fn a_peer_that_says_nothing_times_out_and_the_connection_stays_in_sync<P: Peer>() {
+pub async fn a_silent_peer_times_out_and_the_connection_stays_in_sync<P: Peer>() {
     let (go_on, script) = late("USING late\r\n");
     let mut peer = P::connect(script.address(), impatient()).await.unwrap();
     let start = Instant::now();
@@ -234,7 +234,7 @@ pub async fn a_calls_time_bounds_its_wait_for_room_and_is_nobody_elses<P: Peer>(
     assert_eq!(peer.call(Watch::new("t")).await.unwrap(), 2, "that time was over, and is no longer that of any call");
 }
 
-pub async fn a_pipeline_to_a_peer_that_says_nothing_takes_one_timeout<P: Peer>() {
+pub async fn a_pipeline_to_a_silent_peer_takes_one_timeout<P: Peer>() {
     let (_deaf, script) = deaf();
     let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
     let start = Instant::now();
@@ -339,7 +339,7 @@ pub async fn what_a_reserve_may_wait_counts_from_the_reply_before_it<P: Peer>() 
     assert!(took >= due && took < due + held, "{took:?}");
 }
 
-pub async fn timeouts_may_be_as_long_as_can_be_said<P: Peer>() {
+pub async fn timeouts_may_be_as_long_as_the_protocol_allows<P: Peer>() {
     let script = Script::play(|remote| {
         remote.line()?;
         remote.line()?;

@@ -37,7 +37,7 @@ pub async fn a_host_name_works_like_an_address<P: Peer>(stage: &Stage) {
     peer.call(beanstalk_proto::Put::of("x")).await.unwrap().inserted().unwrap();
 }
 
-pub async fn nobody_there_is_an_error_that_says_so<P: Peer>(_stage: &Stage) {
+pub async fn an_address_without_a_server_is_an_error_that_names_it<P: Peer>(_stage: &Stage) {
     let refusing = RefusingPort::new();
     for (address, kind) in [
         (refusing.address(), io::ErrorKind::ConnectionRefused),

@@ -30,7 +30,7 @@ pub fn quit_closes_and_what_follows_is_not_read(stage: &Stage) {
     bare.hear_the_end();
 }
 
-pub fn what_no_client_says_is_refused_by_name(stage: &Stage) {
+pub fn what_no_client_sends_is_refused_by_name(stage: &Stage) {
     let mut bare = stage.bare();
     for line in [
         "put 0 0 60",

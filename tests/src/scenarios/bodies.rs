@@ -28,7 +28,7 @@ pub async fn a_body_comes_back_byte_for_byte<P: Peer>(stage: &Stage) {
     assert_eq!(client.peek(id).await.unwrap().body, largest);
 }
 
-pub async fn a_body_that_is_not_text_says_where<P: Peer>(stage: &Stage) {
+pub async fn a_body_that_is_not_text_is_reported_with_the_place<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     client.put(0, 0, 60, b"ab\xffc").await.unwrap().inserted().unwrap();
     let job = client.reserve().await.unwrap().job().unwrap();

@@ -107,7 +107,7 @@ pub async fn a_parked_job_is_confirmed_by_a_touch<P: Peer>(stage: &Stage) {
     client.delete(id).await.unwrap();
 }
 
-pub async fn a_parked_job_that_another_worker_holds_by_now_is_not_handed_out<P: Peer>(stage: &Stage) {
+pub async fn a_parked_job_that_another_worker_holds_by_now_is_not_delivered<P: Peer>(stage: &Stage) {
     for _ in 0..10 {
         let stage = stage.another(Options::default());
         let mut client = stage.connect::<P>().await;
@@ -125,7 +125,7 @@ pub async fn a_parked_job_that_another_worker_holds_by_now_is_not_handed_out<P: 
     panic!("no server ever noticed that the ttr was over");
 }
 
-pub async fn a_job_that_arrived_unread_and_is_no_longer_ours_is_not_handed_out<P: Peer>(stage: &Stage) {
+pub async fn a_job_that_arrived_unread_and_is_no_longer_ours_is_not_delivered<P: Peer>(stage: &Stage) {
     for _ in 0..10 {
         let stage = stage.another(Options::default());
         let mut client = stage.connect::<P>().await;

@@ -29,7 +29,7 @@ pub async fn ids_count_up_from_one<P: Peer>(stage: &Stage) {
     }
 }
 
-pub async fn the_builder_and_the_positional_put_say_the_same<P: Peer>(stage: &Stage) {
+pub async fn the_builder_and_the_positional_put_send_the_same<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let built = Put::of("x").priority(7).delay(Duration::from_millis(1500)).ttr(9);
     let built = client.call(built).await.unwrap().id();

@@ -52,12 +52,12 @@ scenarios! {
     addresses {
         ipv6_and_unix_sockets_work_like_any_other [Put ReserveWithTimeout]
         a_host_name_works_like_an_address []
-        nobody_there_is_an_error_that_says_so []
+        an_address_without_a_server_is_an_error_that_names_it []
         what_is_no_endpoint_is_refused_before_connecting []
     }
     bodies {
         a_body_comes_back_byte_for_byte [Put Reserve Delete Peek]
-        a_body_that_is_not_text_says_where []
+        a_body_that_is_not_text_is_reported_with_the_place []
         a_body_over_the_limit_is_refused_and_the_connection_goes_on [Put]
         a_limit_set_by_hand_holds_to_the_byte [Put]
         a_reply_over_our_limit_leaves_a_job_that_can_be_buried [Reserve Bury]
@@ -68,8 +68,8 @@ scenarios! {
         a_reserve_outlives_the_timeout_of_the_one_it_adopted [Reserve]
         behind_a_cancelled_reserve_commands_fail_until_a_job_arrives [ListTubeUsed]
         a_parked_job_is_confirmed_by_a_touch [ReserveWithTimeout]
-        a_parked_job_that_another_worker_holds_by_now_is_not_handed_out [ReserveWithTimeout]
-        a_job_that_arrived_unread_and_is_no_longer_ours_is_not_handed_out [ReserveWithTimeout]
+        a_parked_job_that_another_worker_holds_by_now_is_not_delivered [ReserveWithTimeout]
+        a_job_that_arrived_unread_and_is_no_longer_ours_is_not_delivered [ReserveWithTimeout]
         reserve_with_timeout_0_after_a_cancelled_reserve_finds_the_job [ReserveWithTimeout]
         take_orphaned_gives_the_job_that_arrived_for_nobody [Delete]
         a_cancelled_reserve_job_parks_its_job [ReserveWithTimeout]
@@ -88,7 +88,7 @@ scenarios! {
     jobs {
         a_job_is_put_reserved_and_deleted [Put ReserveWithTimeout Delete Peek StatsJob]
         ids_count_up_from_one [Put]
-        the_builder_and_the_positional_put_say_the_same [Put StatsJob]
+        the_builder_and_the_positional_put_send_the_same [Put StatsJob]
         a_ttr_of_zero_becomes_one [Put StatsJob]
         a_held_job_whose_ttr_runs_out_becomes_ready [Reserve StatsJob]
         touch_gives_a_job_its_whole_ttr_again [Touch]
@@ -108,10 +108,10 @@ scenarios! {
         kick_job_of_a_ready_or_held_job_finds_nothing [KickJob]
     }
     not_found {
-        every_command_about_a_job_says_so_if_there_is_none
+        every_command_about_a_missing_job_is_not_found
             [Delete Release Bury Touch Peek KickJob ReserveJob StatsJob]
         peeking_into_empty_queues_finds_nothing [PeekReady PeekDelayed PeekBuried]
-        every_command_about_a_tube_says_so_if_there_is_none [StatsTube PauseTube]
+        every_command_about_a_missing_tube_is_not_found [StatsTube PauseTube]
         a_bad_format_leaves_the_connection_usable [ListTubeUsed]
         an_unknown_command_leaves_the_connection_usable [ListTubeUsed]
     }
@@ -135,7 +135,7 @@ scenarios! {
     reserves {
         reserve_waits_until_a_job_comes [Reserve]
         reserve_with_timeout_0_only_looks [ReserveWithTimeout]
-        reserve_with_timeout_waits_no_longer_than_it_says [ReserveWithTimeout]
+        reserve_with_timeout_waits_no_longer_than_its_timeout [ReserveWithTimeout]
         deadline_soon_ends_a_reserve_of_who_holds_an_expiring_job [Reserve ReserveWithTimeout]
         after_deadline_soon_a_touch_lets_reserves_wait_again [Reserve Touch]
         a_ready_job_wins_against_deadline_soon [Reserve]
@@ -152,11 +152,11 @@ scenarios! {
         every_key_of_a_job_is_a_field [StatsJob]
         the_counters_of_a_server_count [Stats]
         the_counters_of_a_tube_count [StatsTube]
-        the_state_of_a_job_is_told [StatsJob]
+        the_state_of_a_job_is_reported [StatsJob]
     }
     tubes {
         a_tube_is_used_and_named [Use ListTubeUsed]
-        watching_and_ignoring_tell_how_many_are_watched [Watch Ignore ListTubesWatched]
+        watching_and_ignoring_return_how_many_are_watched [Watch Ignore ListTubesWatched]
         the_only_watched_tube_is_not_ignored [Ignore]
         a_tube_that_nobody_needs_disappears [ListTubes]
         a_paused_tube_gives_no_jobs_until_the_pause_is_over [PauseTube PeekReady StatsTube]
@@ -180,7 +180,7 @@ bare_scenarios! {
     half_closing_a_waiting_reserve_times_it_out
     half_closing_in_a_body_closes
     quit_closes_and_what_follows_is_not_read
-    what_no_client_says_is_refused_by_name
+    what_no_client_sends_is_refused_by_name
     a_line_over_the_limit_is_one_bad_format
     a_job_too_big_is_swallowed_whole
     commands_split_at_every_byte_are_understood

@@ -5,7 +5,7 @@ use beanstalk_proto::{CommandError, Raw, Reply};
 use super::refused;
 use crate::{peer::Peer, session::Stage};
 
-pub async fn every_command_about_a_job_says_so_if_there_is_none<P: Peer>(stage: &Stage) {
+pub async fn every_command_about_a_missing_job_is_not_found<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     for id in [1, u64::MAX] {
         refused(client.delete(id).await, &format!("delete {id}"), CommandError::NotFound);
@@ -26,7 +26,7 @@ pub async fn peeking_into_empty_queues_finds_nothing<P: Peer>(stage: &Stage) {
     refused(client.peek_buried().await, "peek-buried", CommandError::NotFound);
 }
 
-pub async fn every_command_about_a_tube_says_so_if_there_is_none<P: Peer>(stage: &Stage) {
+pub async fn every_command_about_a_missing_tube_is_not_found<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     refused(client.stats_tube("nowhere").await, "stats-tube nowhere", CommandError::NotFound);
     refused(client.pause_tube("nowhere", 1).await, "pause-tube nowhere", CommandError::NotFound);

@@ -33,7 +33,7 @@ pub async fn reserve_with_timeout_0_only_looks<P: Peer>(stage: &Stage) {
     assert_eq!(client.reserve_with_timeout(0).await.unwrap().job().unwrap().id, id);
 }
 
-pub async fn reserve_with_timeout_waits_no_longer_than_it_says<P: Peer>(stage: &Stage) {
+pub async fn reserve_with_timeout_waits_no_longer_than_its_timeout<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     let start = Instant::now();
     assert_eq!(client.reserve_with_timeout(1).await.unwrap(), Reserved::TimedOut);

@@ -83,7 +83,7 @@ pub async fn the_counters_of_a_tube_count<P: Peer>(stage: &Stage) {
     assert_eq!((stats.pause, stats.pause_time_left), (Some(Duration::ZERO), Some(Duration::ZERO)));
 }
 
-pub async fn the_state_of_a_job_is_told<P: Peer>(stage: &Stage) {
+pub async fn the_state_of_a_job_is_reported<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     client.use_tube("t").await.unwrap();
     client.watch("t").await.unwrap();

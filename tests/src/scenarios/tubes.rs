@@ -21,7 +21,7 @@ pub async fn a_tube_is_used_and_named<P: Peer>(stage: &Stage) {
     assert_eq!(sorted(client.list_tubes_watched().await.unwrap()), ["default"], "using is not watching");
 }
 
-pub async fn watching_and_ignoring_tell_how_many_are_watched<P: Peer>(stage: &Stage) {
+pub async fn watching_and_ignoring_return_how_many_are_watched<P: Peer>(stage: &Stage) {
     let mut client = stage.connect::<P>().await;
     assert_eq!(client.watch("a").await.unwrap(), 2);
     assert_eq!(client.watch("b").await.unwrap(), 3);

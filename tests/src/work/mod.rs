@@ -151,9 +151,9 @@ scenarios! {
         a_server_that_is_restarted_is_worked_for_again
         all_servers_are_worked_for_and_a_dead_one_disturbs_nobody
         servers_come_and_go_while_the_worker_runs
-        a_handler_knows_the_attempt_and_the_server_is_asked_once
+        a_handler_has_the_attempt_and_the_server_is_asked_once
         a_handler_may_ask_about_its_job_while_it_is_touched
-        what_is_wrong_is_told_before_anything_runs
+        what_is_wrong_is_reported_before_anything_runs
     }
     killed {
         the_job_in_hand_is_taken_back_where_the_server_remembers_it
@@ -177,7 +177,7 @@ scenarios! {
         many_tasks_lose_no_job_while_a_server_dies_and_comes_back
     }
     shared {
-        a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_told
+        a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_configured
         the_end_of_a_client_can_be_awaited
         who_waits_no_longer_for_the_end_of_a_client_is_forgotten
     }

@@ -76,7 +76,7 @@ impl Swallowing {
     }
 }
 
-pub async fn a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_told<R: Adapter>(_: Stand) {
+pub async fn a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_configured<R: Adapter>(_: Stand) {
     let server = Swallowing::start();
     let options = ConnectOptions::new().reply_timeout(Duration::from_millis(100));
     let client = tasks::SharedClient::<R>::new(&server.address, quickly(), options).unwrap();

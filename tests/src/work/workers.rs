@@ -347,7 +347,7 @@ pub(super) async fn a_handler_may_ask_about_its_job_while_it_is_touched<R: Adapt
     assert_eq!((metrics.reserved, metrics.done), (1, 1));
 }
 
-pub(super) async fn what_is_wrong_is_told_before_anything_runs<R: Adapter>(stand: Stand) {
+pub(super) async fn what_is_wrong_is_reported_before_anything_runs<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let wrong_address = Worker::<R>::builder().server("no endpoint").server(&server.address()).build();
     assert!(matches!(wrong_address, Err(Error::Argument(_))));
@@ -359,7 +359,7 @@ pub(super) async fn what_is_wrong_is_told_before_anything_runs<R: Adapter>(stand
     assert_eq!(metrics, Default::default());
 }
 
-pub(super) async fn a_handler_knows_the_attempt_and_the_server_is_asked_once<R: Adapter>(stand: Stand) {
+pub(super) async fn a_handler_has_the_attempt_and_the_server_is_asked_once<R: Adapter>(stand: Stand) {
     let server = stand.server();
     let mut client = session::<R>(&server).await;
     client.use_tube("t").await.unwrap();

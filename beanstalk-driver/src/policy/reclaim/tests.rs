@@ -103,7 +103,7 @@ fn a_job_of_another_tube_is_another_one() {
 }
 
 #[test]
-fn a_server_that_does_not_say_keeps_its_job() {
+fn a_server_that_does_not_answer_keeps_its_job() {
     for missing in 0..3 {
         let mut stats = stats(5, 1, 0);
         match missing {

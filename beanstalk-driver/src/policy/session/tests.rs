@@ -87,7 +87,7 @@ fn a_selection_that_was_refused_is_not_remembered() {
 }
 
 #[test]
-fn a_step_that_was_broken_off_is_told_again() {
+fn a_step_that_was_broken_off_is_returned_again() {
     let mut session = Session::new(&SessionConfig::default(), Tubes::watching([tube("in")]), 1);
     let call = Call::new(&Put::of("x"), at(0));
     assert_eq!([session.poll_step(&call, at(0)), session.poll_step(&call, at(0))], [Step::Connect, Step::Connect]);

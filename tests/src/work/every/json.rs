@@ -76,7 +76,7 @@ fn anonymous(event: &JobEvent, id: JobId) -> JobEvent {
     }
 }
 
-pub(super) fn a_value_travels_as_json_and_a_malformed_body_is_buried_at_once_unless_told_otherwise<B: Binding>(
+pub(super) fn a_value_travels_as_json_and_a_malformed_body_is_buried_at_once_unless_set_otherwise<B: Binding>(
     stand: Stand,
 ) {
     let server = stand.server();

@@ -91,7 +91,7 @@ scenarios! {
         timeouts::a_handler_that_takes_too_long_is_given_up_tried_again_and_buried_at_last
         tubes::each_tube_has_a_handler_of_its_own_with_types_of_its_own
         tubes::the_tube_is_known_without_a_question_and_asked_for_only_with_several_handlers
-        json::a_value_travels_as_json_and_a_malformed_body_is_buried_at_once_unless_told_otherwise
+        json::a_value_travels_as_json_and_a_malformed_body_is_buried_at_once_unless_set_otherwise
         heartbeats::a_job_outlives_its_ttr_though_its_handler_blocks
         events::everything_that_happens_to_a_job_is_reported
         events::a_job_that_has_failed_for_good_is_moved_to_the_tube_for_dead_letters

@@ -138,7 +138,7 @@ fn a_slot_whose_handler_blocks_beyond_its_time_takes_no_job_until_it_returns() {
 }
 
 #[test]
-fn what_a_handler_buries_what_is_too_big_and_what_finds_no_memory_are_told_apart() {
+fn what_a_handler_buries_what_is_too_big_and_what_finds_no_memory_are_distinguished() {
     let mut world = World::calm(&thrice());
     world.script([(1, Verdict::Bury)]);
     world.put(60, 7);

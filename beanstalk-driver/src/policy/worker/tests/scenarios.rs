@@ -87,7 +87,7 @@ fn a_long_job_is_touched_and_never_expires() {
 }
 
 #[test]
-fn a_job_to_retry_keeps_its_priority_and_waits_as_the_handler_says() {
+fn a_job_to_retry_keeps_its_priority_and_waits_as_the_handler_asks() {
     let mut world = World::calm(&config());
     world.script([(5, Verdict::RetryAfter(30.into())), (5, Verdict::Done)]);
     let id = world.put(60, 7);
@@ -265,7 +265,7 @@ fn a_verdict_that_the_server_refuses_to_carry_out_gives_the_job_back() {
 }
 
 #[test]
-fn a_server_that_tells_nothing_of_a_job_before_its_handler_begins_is_not_asked_on_and_on() {
+fn a_server_that_answers_nothing_about_a_job_before_its_handler_begins_is_not_asked_on_and_on() {
     let mut worker = Worker::new(&WorkerConfig { learns_first: true, ..config() }, 1);
     assert_eq!(worker.poll_action(at(0)), Action::Connect);
     worker.handle_connected(at(0));
@@ -516,7 +516,7 @@ fn a_job_is_finished_and_the_next_reserved_in_one_write_unless_the_slot_is_to_st
 }
 
 #[test]
-fn a_slot_that_has_stopped_says_so_for_ever() {
+fn a_slot_that_has_stopped_stays_stopped() {
     let mut worker = reserving();
     worker.handle_shutdown(at(0) + Duration::from_secs(1));
     assert_eq!(worker.poll_action(at(0)), Action::Stop);

@@ -121,11 +121,11 @@ mod tests {
             ("job", "there is no id"),
             ("job 1 asleep 0 0 1 t 0", "not one of the four"),
             ("job 1 ready 0 0 1 -t 0", "it starts with '-'"),
-            ("job 1 ready 0 0 4294967296 t 0", "\"4294967296\" is no number"),
-            ("job 1 ready +1 0 1 t 0", "\"+1\" is no number"),
+            ("job 1 ready 0 0 4294967296 t 0", "\"4294967296\" is not a valid number"),
+            ("job 1 ready +1 0 1 t 0", "\"+1\" is not a valid number"),
             ("job 1 ready 0 0 1 t 1073741825", "longer than any server takes"),
             ("job 1 ready 0 0 1 t 0 0", "something behind the end"),
-            ("end", "\"\" is no number"),
+            ("end", "\"\" is not a valid number"),
             ("", "no line of an export"),
         ] {
             let error = Line::parse(line.as_bytes()).expect_err(line);

@@ -1,4 +1,4 @@
-//! TLS and tokens from end to end: what works, and what each refusal says and exits with. Nothing is sent in the clear instead.
+//! TLS and tokens from end to end: what works, and the message and the exit code of each refusal. Nothing is sent in the clear instead.
 
 mod support;
 

@@ -208,7 +208,7 @@ fn a_live_tube_is_migrated_under_load_with_every_job_accounted_for() {
 }
 
 /// What is between a client and a server, and lets nothing of the server's through from the moment that it has let so many bytes through until
-/// it is told to go on.
+/// it may go on.
 fn stalling(server: &str, bytes: u64, go_on: Receiver<()>) -> (String, Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();

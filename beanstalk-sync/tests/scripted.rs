@@ -1,4 +1,4 @@
-//! Calls over a transport that does what a test tells it.
+//! Calls over a transport that follows a script.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test asserts what it counts on")]
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 use beanstalk_sync::{Client, Error, JobId, Lost, PutOutcome, Transport};
 
-/// A transport that does what it is told, and then works.
+/// A transport that follows its script, and then works.
 #[derive(Default)]
 struct Script {
     writes: VecDeque<Step>,

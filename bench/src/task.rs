@@ -46,7 +46,7 @@ impl Contender {
         Self::AsyncStdWorker,
     ];
 
-    /// As a reader of the tables knows it.
+    /// As it is called in the tables.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Raw => "bare socket",

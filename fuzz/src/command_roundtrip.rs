@@ -1,5 +1,5 @@
 //! Every command that can be made is exactly one command on the wire, or is refused and leaves nothing behind. What an
-//! application says in its own words, through a raw line or an encoder, is exactly one line.
+//! application writes in its own words, through a raw line or an encoder, is exactly one line.
 
 use beanstalk_proto::{
     ArgumentError, Body, Command, DecodeError, Encoder, Expect, Instant, Raw, Reply, ReplySet, Request, Seconds,
@@ -125,7 +125,7 @@ fn one_line(request: impl Request, body: Option<&[u8]>, check: impl FnOnce(&[u8]
     check(line);
 }
 
-/// A command of an application's own, that writes whatever it is told.
+/// A command of an application's own, that writes whatever it is given.
 struct OwnWords {
     pieces: Vec<Piece>,
     body: Option<Vec<u8>>,

@@ -48,7 +48,7 @@ pub struct Served {
     pub half_closed: bool,
 }
 
-/// Serves an input to its end. Each command is answered by `answer`, which is told its number; `Refused` by what it holds.
+/// Serves an input to its end. Each command is answered by `answer`, which receives its number; `Refused` by what it holds.
 /// With dice, answers come late and the output drains in small writes.
 pub fn serve(
     config: server::Config,

@@ -81,7 +81,7 @@ impl Both {
         }
     }
 
-    /// One of the connections says something, unless it waits: then it only ends, or closes its writing half.
+    /// One of the connections sends something, unless it waits: then it only ends, or closes its writing half.
     fn event(&mut self, source: &mut Source<'_>, say: impl FnOnce(&mut Source<'_>, bool) -> (Event, bool)) {
         if self.conns.is_empty() {
             self.connect();

@@ -114,7 +114,7 @@ fn job(source: &mut Source<'_>) -> Job {
     Job { id: id(source), body: source.body() }
 }
 
-/// Whether a reply says no, so that a call fails with an error of the server's.
+/// Whether a reply is a refusal, so that a call fails with an error of the server's.
 pub fn is_refusal(kind: ReplyKind) -> bool {
     match kind {
         ReplyKind::NotFound

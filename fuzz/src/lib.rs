@@ -1,4 +1,4 @@
-//! Fuzz targets with oracles. Each module is one target, and says in its first lines what must hold; `run` takes the fuzzer's
+//! Fuzz targets with oracles. Each module is one target, and states in its first lines what must hold; `run` takes the fuzzer's
 //! bytes and panics where it does not.
 //!
 //! The targets under `fuzz_targets/` only call these, so that a finding can be replayed in an ordinary test.

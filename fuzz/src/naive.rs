@@ -85,7 +85,7 @@ pub fn reply(input: &[u8]) -> Start<Option<Reply>> {
     }
 }
 
-/// Everything that a client says in these bytes, as a server sees it that answers at once. What is incomplete at the end is
+/// Every command of a client in these bytes, as a server sees it that answers at once. What is incomplete at the end is
 /// dropped; so is what follows a `quit`, which is the last item then.
 pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>, bool) {
     let mut events = Vec::new();

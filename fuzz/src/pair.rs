@@ -3,8 +3,8 @@
 //! arrived while nobody waited for it is handed out only after the server has answered TOUCHED. The client closes in the end, or in the
 //! middle of it, by a `quit` or by its half of the pipe, and the server learns of that at once.
 //!
-//! The server's answers are numbered, so a reply tells which command it was for. What the client's core does by itself (it takes
-//! over a reserve that waits, confirms a job with `touch`) is told from what was asked for by the ids of jobs.
+//! The server's answers are numbered, so a reply shows which command it was for. What the client's core does by itself (it takes
+//! over a reserve that waits, confirms a job with `touch`) is distinguished from what was asked for by the ids of jobs.
 
 mod answers;
 mod ending;

@@ -118,7 +118,7 @@ fn input(source: &mut Source<'_>) -> Vec<u8> {
     input
 }
 
-/// Some reply, which tells its number. Large ones are rare, but enough that a backlog of any limit is reached.
+/// Some reply, with its number in it. Large ones are rare, but enough that a backlog of any limit is reached.
 fn answer(n: usize, _event: &Event) -> Reply {
     let salt = (n % 251) as u8;
     match n % 16 {

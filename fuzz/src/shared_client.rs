@@ -2,7 +2,7 @@
 //! runtimes, one of which may stand still or be shut down; over connections that come in pieces and break, to a server that comes and
 //! goes, is silent, and refuses.
 //!
-//! Every reply is the one to its own request, run in its own tube, or it says in which. A request that is not sent for certain never
+//! Every reply is the one to its own request, run in its own tube, or its error names which. A request that is not sent for certain never
 //! runs; what must not be repeated runs once at most. Who came first is sent first. A call with a time of its own is over by then. In the
 //! end, on an honest network and polled only when it was woken, every call ends, and when the last handle is gone so do the client's
 //! tasks.

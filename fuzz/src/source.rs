@@ -1,7 +1,7 @@
 //! Turns the fuzzer's bytes into decisions and values.
 //!
 //! Every decision takes a fixed, small number of bytes from the front, so that a mutation of the input is a small change of what
-//! happens, and seeds can be written by hand. An input that has run out goes on as zeros; [`Source::is_empty`] tells, and
+//! happens, and seeds can be written by hand. An input that has run out goes on as zeros; [`Source::is_empty`] reports it, and
 //! every loop asks.
 
 /// The bytes that are left of an input.

@@ -71,7 +71,7 @@ const CONNECT: [u8; 1] = [50];
 /// The arguments of a put: the first priority, no delay, a ttr of 2 s, no body.
 const PUT: [u8; 4] = [0, 0, 4, 0];
 
-/// One connection says something.
+/// One connection sends something.
 fn say(conn: u8, kind: Kind, args: &[u8]) -> Vec<u8> {
     let at = Kind::ALL.iter().position(|&known| known == kind).and_then(|at| at.try_into().ok()).expect("one of few");
     [&[90, conn, at], args].concat()

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// A TCP connection that says and hears bytes.
+/// A TCP connection that sends and receives bytes.
 #[derive(Debug)]
 pub struct Bare(TcpStream);
 
@@ -25,7 +25,7 @@ impl Bare {
     }
 
     /// Sends bytes.
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).unwrap();
     }
 
@@ -48,7 +48,7 @@ impl Bare {
     /// Says one thing and hears another.
     #[track_caller]
     pub fn exchange(&mut self, said: impl AsRef<[u8]>, heard: impl AsRef<[u8]>) {
-        self.say(said);
+        self.send(said);
         self.hear(heard);
     }
 

@@ -94,7 +94,7 @@ impl Tally {
         assert!(before.is_none(), "{job} was put twice");
     }
 
-    /// Notes that nobody knows whether a job was put; anything else is no excuse.
+    /// Notes that it is unknown whether a job was put; anything else is no excuse.
     pub fn failed(&self, error: &Error) {
         assert!(error.lost() == Some(Lost::Unknown), "{error}");
         self.unknown.fetch_add(1, Ordering::Relaxed);
@@ -105,7 +105,7 @@ impl Tally {
         *self.processed.lock().unwrap().entry(job).or_default() += 1;
     }
 
-    /// Kills one server after the other, once a second, and then tells producers to stop.
+    /// Kills one server after the other, once a second, and then stops the producers.
     pub fn kill_and_restart(&self, daemons: &mut [Daemon]) {
         let _stop = Stop(&self.stop);
         for round in 0..seconds() as usize {

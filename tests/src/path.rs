@@ -78,7 +78,7 @@ impl Path {
         self.shared.released.notify_all();
     }
 
-    /// Takes the server from under the connections there are. What their clients send is lost, and nothing tells them so.
+    /// Takes the server from under the connections there are. What their clients send is lost, and they get no sign of it.
     pub fn cut(&self) {
         let mut state = self.shared.lock();
         state.cut_below = state.servers.len();

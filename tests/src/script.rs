@@ -1,4 +1,4 @@
-//! A peer that says what a test makes it say.
+//! A peer that sends what a test scripts.
 
 use std::{
     io::{self, Read, Write},
@@ -39,7 +39,7 @@ impl Script {
         let bytes = bytes.into();
         Self::play(move |remote| {
             remote.line()?;
-            remote.say(bytes)?;
+            remote.send(bytes)?;
             remote.wait_for_the_end()
         })
     }
@@ -70,7 +70,7 @@ impl Remote {
     }
 
     /// Sends bytes, as one write where the system lets it.
-    pub fn say(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())
     }
 

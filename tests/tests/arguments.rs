@@ -1,4 +1,4 @@
-//! What can be given as an argument, on every kind of client: what must compile does so here, and what does not compile says
+//! What can be given as an argument, on every kind of client: what must compile does so here, and what does not compile is an error that names
 //! what to write instead.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};

@@ -33,7 +33,7 @@ const CLIENTS: &[(&str, Scenario)] = &[
 const IN_TURN: &[(&str, Scenario)] =
     &[("no_host_and_no_port_are_localhost_11300", no_host_and_no_port_are_localhost_11300)];
 
-/// Those about what `Client::connect` says.
+/// Those about the errors of `Client::connect`.
 const CONNECT: &[(&str, Scenario)] = &[
     ("what_fails_names_address_and_phase", what_fails_names_address_and_phase),
     ("a_unix_socket_is_connected_to_once_there_is_room", a_unix_socket_is_connected_to_once_there_is_room),

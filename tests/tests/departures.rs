@@ -39,7 +39,7 @@ impl Stream {
         }
     }
 
-    fn say(&mut self, text: &str) {
+    fn send(&mut self, text: &str) {
         self.both().write_all(text.as_bytes()).unwrap();
     }
 
@@ -65,7 +65,7 @@ enum Departure {
     HalfClose,
     /// It is gone, and has read all that was sent to it.
     Close,
-    /// It is gone without having read a reply, of which its system tells the server.
+    /// It is gone without having read a reply, of which its system notifies the server.
     CloseUnread,
     Reset,
 }
@@ -89,7 +89,7 @@ impl Departure {
 /// A key of `stats`.
 fn stat(server: &Server, key: &str) -> u64 {
     let mut stream = Stream::connect(server);
-    stream.say("stats\r\nquit\r\n");
+    stream.send("stats\r\nquit\r\n");
     let text = stream.rest();
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
     value.unwrap_or_else(|| panic!("{key} in {text}")).parse().unwrap()
@@ -109,14 +109,14 @@ fn puts_run(backend: Backend, place: Place, departure: Departure) -> (u64, Strin
     let server = Server::start(backend, Options { place, ..Options::default() });
     let mut stream = Stream::connect(&server);
     if departure == Departure::CloseUnread {
-        stream.say("list-tube-used\r\n");
+        stream.send("list-tube-used\r\n");
     }
-    stream.say("watch a\r\nignore default\r\n");
+    stream.send("watch a\r\nignore default\r\n");
     let mut replies = [0; "WATCHING 2\r\nWATCHING 1\r\n".len()];
     if departure != Departure::CloseUnread {
         stream.both().read_exact(&mut replies).unwrap();
     }
-    stream.say(&format!("reserve\r\n{}", "put 0 0 60 1\r\nx\r\n".repeat(PUTS as usize)));
+    stream.send(&format!("reserve\r\n{}", "put 0 0 60 1\r\nx\r\n".repeat(PUTS as usize)));
     wait_until(&server, "current-waiting", 1);
     let heard = departure.go(stream);
     // The one that asks.

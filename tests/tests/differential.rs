@@ -1,6 +1,6 @@
 //! The embedded server answers as a real beanstalkd does.
 //!
-//! `BEANSTALK_DIFFERENTIAL_COMMANDS` says how many commands to compare, `BEANSTALK_DIFFERENTIAL_SEED` with which seed to
+//! `BEANSTALK_DIFFERENTIAL_COMMANDS` is how many commands to compare, `BEANSTALK_DIFFERENTIAL_SEED` with which seed to
 //! begin (a failure names its own), and `BEANSTALKD` against which server; the embedded one speaks as its release does.
 
 use std::{

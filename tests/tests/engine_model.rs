@@ -12,7 +12,7 @@ const CONNECTIONS: usize = 4;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// A connection says something; one that is waiting does not.
+    /// A connection sends something; one that is waiting does not.
     Say(usize, Event),
     /// It leaves, and another comes.
     Replace(usize),

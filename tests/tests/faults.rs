@@ -61,7 +61,7 @@ struct Notes {
 }
 
 impl Notes {
-    /// Checks what an error says, and notes it. Gives whether the connection is of no further use.
+    /// Checks an error's text, and notes it. Returns whether the connection is of no further use.
     fn error(&mut self, error: &Error) -> bool {
         let (name, lost) = match error {
             Error::Closed { lost } => ("closed", Some(*lost)),

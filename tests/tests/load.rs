@@ -55,7 +55,7 @@ fn a_thousand_connections_are_served_at_once() {
     let server = EmbeddedServer::start().unwrap();
     let mut bares: Vec<Bare> = (0..1000).map(|_| Bare::connect(server.addr()).unwrap()).collect();
     for (number, bare) in bares.iter_mut().enumerate() {
-        bare.say(format!("watch t{number}\r\nignore default\r\nreserve\r\n"));
+        bare.send(format!("watch t{number}\r\nignore default\r\nreserve\r\n"));
     }
     for bare in &mut bares {
         bare.hear("WATCHING 2\r\nWATCHING 1\r\n");
@@ -87,9 +87,9 @@ fn of_ten_thousand_connections_nothing_is_left() {
         let mut bare = Bare::connect(server.addr()).unwrap();
         match number % 5 {
             0 => bare.exchange(format!("use t{number}\r\n"), format!("USING t{number}\r\n")),
-            1 => bare.say(format!("watch t{number}\r\nreserve\r\n")),
-            2 => bare.say("put 0 0 60 1000\r\nhalf a bo"),
-            3 => bare.say("stats\r\nstats\r\nquit\r\n"),
+            1 => bare.send(format!("watch t{number}\r\nreserve\r\n")),
+            2 => bare.send("put 0 0 60 1000\r\nhalf a bo"),
+            3 => bare.send("stats\r\nstats\r\nquit\r\n"),
             _ => bare.exchange("reserve-with-timeout 0\r\n", "TIMED_OUT\r\n"),
         }
     }
@@ -110,7 +110,7 @@ fn jobs_of_those_who_vanish_are_for_the_others() {
     for _ in 0..200 {
         // Mid-reply: it never reads what it reserved.
         let mut bare = Bare::connect(server.addr()).unwrap();
-        bare.say("reserve\r\nreserve\r\nreserve\r\nreserve\r\nstats");
+        bare.send("reserve\r\nreserve\r\nreserve\r\nreserve\r\nstats");
     }
     server.wait_until(PATIENCE, |stats| stats.current_connections == Some(1)).unwrap();
     assert_eq!(server.stats().current_jobs_ready, Some(200));
@@ -129,7 +129,7 @@ fn slow_writers_and_slow_readers_hold_nobody_up() {
     let mut other = Bare::connect(server.addr()).unwrap();
     let mut slow: Vec<Bare> = (0..50).map(|_| Bare::connect(server.addr()).unwrap()).collect();
     for byte in "put 0 0 60 5\r\nhello\r\nstats\r\n".bytes() {
-        slow.iter_mut().for_each(|bare| bare.say([byte]));
+        slow.iter_mut().for_each(|bare| bare.send([byte]));
         serves(&mut other);
     }
     let mut ids = Vec::new();
@@ -239,7 +239,7 @@ fn announced_bodies_take_no_memory() {
     let server = EmbeddedServer::builder().max_job_size(1 << 30).start().unwrap();
     let mut bares: Vec<Bare> = (0..200).map(|_| Bare::connect(server.addr()).unwrap()).collect();
     let before = MEMORY.current_usage();
-    bares.iter_mut().for_each(|bare| bare.say("put 0 0 60 1073741824\r\nthe first bytes"));
+    bares.iter_mut().for_each(|bare| bare.send("put 0 0 60 1073741824\r\nthe first bytes"));
     server.settle();
     let stats = server.stats();
     assert_eq!(stats.current_connections, Some(200));

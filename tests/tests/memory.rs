@@ -45,7 +45,7 @@ async fn a_line_without_end<P: Peer>() {
     let script = Script::play(move |remote| {
         remote.line()?;
         let mut sent = 0;
-        while sent < 64 << 20 && remote.say([b'x'; 4096]).is_ok() {
+        while sent < 64 << 20 && remote.send([b'x'; 4096]).is_ok() {
             sent += 4096;
         }
         ended.send(()).map_err(std::io::Error::other)
@@ -61,11 +61,11 @@ async fn a_body_over_the_limit<P: Peer>() {
     const BYTES: usize = 64 << 20;
     let script = Script::play(|remote| {
         remote.line()?;
-        remote.say(format!("RESERVED 1 {BYTES}\r\n"))?;
+        remote.send(format!("RESERVED 1 {BYTES}\r\n"))?;
         for _ in 0..BYTES / 4096 {
-            remote.say([b'x'; 4096])?;
+            remote.send([b'x'; 4096])?;
         }
-        remote.say("\r\n")?;
+        remote.send("\r\n")?;
         remote.wait_for_the_end()
     });
     let mut peer = P::connect(script.address(), config(1024)).await.unwrap();

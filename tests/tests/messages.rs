@@ -20,7 +20,7 @@ fn refusing() -> Script {
             if let Some(bytes) = line.strip_prefix("put ").and_then(|line| line.rsplit(' ').next()) {
                 remote.skip(bytes.parse::<usize>().unwrap() + 2)?;
             }
-            remote.say("OUT_OF_MEMORY\r\n")?;
+            remote.send("OUT_OF_MEMORY\r\n")?;
         }
         Ok(())
     })
@@ -175,7 +175,7 @@ macro_rules! clients {
 
 clients! { blocking: Blocking, tokio: Tokio, async_std: AsyncStd, smol: Smol }
 
-/// What a connection that tasks share says of a request that it does not take.
+/// The error of a shared connection for a request that it does not take.
 macro_rules! shared {
     ($($name:ident: $krate:ident on $peer:ty;)*) => {
         $(mod $name {

@@ -100,7 +100,7 @@ fn server() -> Script {
                 line if line.starts_with("reserve") => "BAD_FORMAT\r\n".to_string(),
                 _ => "UNKNOWN_COMMAND\r\n".to_string(),
             };
-            remote.say(reply)?;
+            remote.send(reply)?;
         }
         Ok(())
     })

@@ -104,7 +104,7 @@ fn a_session_that_does_not_reconnect_ends_with_its_connection() {
     }
 }
 
-/// A server that takes the first put and says nothing more, and then serves a second connection.
+/// A server that takes the first put and answers nothing more, and then serves a second connection.
 #[test]
 fn a_put_that_may_have_arrived_is_not_repeated() {
     let _bound = watchdog::bound();

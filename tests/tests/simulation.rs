@@ -1,6 +1,6 @@
 //! Clients, a network that goes wrong and the server, in virtual time.
 //!
-//! `BEANSTALK_SIM_SEEDS` says how many seeds to run, `BEANSTALK_SIM_SEED` with which to begin; a failure names its own.
+//! `BEANSTALK_SIM_SEEDS` is how many seeds to run, `BEANSTALK_SIM_SEED` with which to begin; a failure names its own.
 
 use beanstalk_tests::sim;
 

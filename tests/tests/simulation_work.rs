@@ -1,6 +1,6 @@
 //! Workers, consumers, sessions and producers over servers that die and networks that go wrong, in virtual time.
 //!
-//! `BEANSTALK_SIM_SEEDS` says how many seeds to run, `BEANSTALK_SIM_SEED` with which to begin; a failure names its own.
+//! `BEANSTALK_SIM_SEEDS` is how many seeds to run, `BEANSTALK_SIM_SEED` with which to begin; a failure names its own.
 
 use beanstalk_tests::sim::{
     self,

@@ -1,6 +1,6 @@
 //! What happens as time goes by happens as on a real beanstalkd: the same script in real time against each server.
 //!
-//! Each scenario says what is heard, in which order, and after how many seconds. Nothing sleeps: it waits for the next
+//! Each scenario lists what is received, in which order, and after how many seconds. Nothing sleeps: it waits for the next
 //! thing to be heard. A server may be late, by what a busy machine delays it; it may not be early.
 
 use std::{
@@ -109,7 +109,7 @@ fn a_delay_ends() {
     let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut worker, mut producer) = (play.connect(), play.connect());
-        worker.say("reserve\r\n");
+        worker.send("reserve\r\n");
         play.begin();
         producer.exchange("put 5 1 60 1\r\nx\r\n", "INSERTED 1\r\n");
         assert_eq!(stat(&mut producer, "stats-job 1", "state"), "delayed");
@@ -117,7 +117,7 @@ fn a_delay_ends() {
         // So does that of a release.
         play.begin();
         worker.exchange("release 1 5 1\r\n", "RELEASED\r\n");
-        worker.say("reserve-with-timeout 5\r\n");
+        worker.send("reserve-with-timeout 5\r\n");
         play.at(1, &mut worker, "RESERVED 1 1\r\nx\r\n");
         assert_eq!(stat(&mut producer, "stats-job 1", "delay"), "1");
     });
@@ -135,7 +135,7 @@ fn of_jobs_whose_delays_ended_the_most_urgent_is_served_first() {
         worker.exchange("put 9 1 60 1\r\na\r\n", "INSERTED 1\r\n");
         worker.exchange("put 8 1 60 1\r\nb\r\n", "INSERTED 2\r\n");
         waiting.exchange("put 9 1 60 1\r\nc\r\n", "INSERTED 3\r\n");
-        waiting.say("reserve\r\n");
+        waiting.send("reserve\r\n");
         // It came last, so by now the others are ready too.
         play.at(1, &mut waiting, "RESERVED 3 1\r\nc\r\n");
         worker.exchange("reserve\r\n", "RESERVED 2 1\r\nb\r\n");
@@ -148,13 +148,13 @@ fn a_job_whose_ttr_runs_out_is_given_to_who_waits() {
     let _bound = watchdog::bound();
     everywhere(|play| {
         let (mut holder, mut other) = (play.connect(), play.connect());
-        other.say("reserve\r\n");
+        other.send("reserve\r\n");
         holder.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
         other.hear("RESERVED 1 1\r\nx\r\n");
         other.exchange("delete 1\r\n", "DELETED\r\n");
         play.begin();
         hold(&mut holder, 2, 1);
-        other.say("reserve\r\n");
+        other.send("reserve\r\n");
         play.at(1, &mut other, "RESERVED 2 1\r\nx\r\n");
         holder.exchange("touch 2\r\n", "NOT_FOUND\r\n");
         holder.exchange("delete 2\r\n", "NOT_FOUND\r\n");
@@ -170,9 +170,9 @@ fn a_touched_job_has_its_whole_ttr_again() {
         let (mut holder, mut other) = (play.connect(), play.connect());
         play.begin();
         hold(&mut holder, 1, 2);
-        other.say("reserve\r\n");
+        other.send("reserve\r\n");
         // Tells that a second has gone by.
-        holder.say("reserve-with-timeout 10\r\n");
+        holder.send("reserve-with-timeout 10\r\n");
         play.at(1, &mut holder, "DEADLINE_SOON\r\n");
         holder.exchange("touch 1\r\n", "TOUCHED\r\n");
         play.at(3, &mut other, "RESERVED 1 1\r\nx\r\n");
@@ -186,7 +186,7 @@ fn who_holds_a_job_is_warned_a_second_before_its_deadline() {
         let mut holder = play.connect();
         play.begin();
         hold(&mut holder, 1, 2);
-        holder.say("reserve\r\n");
+        holder.send("reserve\r\n");
         play.at(1, &mut holder, "DEADLINE_SOON\r\n");
         holder.exchange("reserve-with-timeout 0\r\n", "DEADLINE_SOON\r\n");
         holder.exchange("reserve-with-timeout 10\r\n", "DEADLINE_SOON\r\n");
@@ -216,7 +216,7 @@ fn a_warning_wins_against_a_timeout() {
         let mut holder = play.connect();
         play.begin();
         hold(&mut holder, 1, 2);
-        holder.say("reserve-with-timeout 1\r\n");
+        holder.send("reserve-with-timeout 1\r\n");
         play.at(1, &mut holder, "DEADLINE_SOON\r\n");
     });
 }
@@ -227,9 +227,9 @@ fn a_reserve_times_out() {
     everywhere(|play| {
         let (mut short, mut long) = (play.connect(), play.connect());
         play.begin();
-        long.say("reserve-with-timeout 2\r\n");
+        long.send("reserve-with-timeout 2\r\n");
         short.exchange("reserve-with-timeout 0\r\n", "TIMED_OUT\r\n");
-        short.say("reserve-with-timeout 1\r\nlist-tube-used\r\n");
+        short.send("reserve-with-timeout 1\r\nlist-tube-used\r\n");
         play.at(1, &mut short, "TIMED_OUT\r\nUSING default\r\n");
         play.at(2, &mut long, "TIMED_OUT\r\n");
         assert_eq!(stat(&mut short, "stats", "current-waiting"), "0");
@@ -245,7 +245,7 @@ fn a_paused_tube_serves_when_the_pause_is_over() {
         play.begin();
         other.exchange("pause-tube default 1\r\n", "PAUSED\r\n");
         worker.exchange("reserve-with-timeout 0\r\n", "TIMED_OUT\r\n");
-        worker.say("reserve\r\n");
+        worker.send("reserve\r\n");
         other.exchange("peek-ready\r\n", "FOUND 1 1\r\nx\r\n");
         assert_eq!(stat(&mut other, "stats-tube default", "pause"), "1");
         play.at(1, &mut worker, "RESERVED 1 1\r\nx\r\n");
@@ -260,7 +260,7 @@ fn a_pause_of_no_time_ends_another() {
         let (mut worker, mut other) = (play.connect(), play.connect());
         other.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
         other.exchange("pause-tube default 1000\r\n", "PAUSED\r\n");
-        worker.say("reserve-with-timeout 1000\r\n");
+        worker.send("reserve-with-timeout 1000\r\n");
         play.begin();
         other.exchange("pause-tube default 0\r\n", "PAUSED\r\n");
         play.at(0, &mut worker, "RESERVED 1 1\r\nx\r\n");
@@ -275,9 +275,9 @@ fn a_pause_outlasts_a_timeout() {
         worker.exchange("put 0 0 60 1\r\nx\r\n", "INSERTED 1\r\n");
         play.begin();
         worker.exchange("pause-tube default 2\r\n", "PAUSED\r\n");
-        worker.say("reserve-with-timeout 1\r\n");
+        worker.send("reserve-with-timeout 1\r\n");
         play.at(1, &mut worker, "TIMED_OUT\r\n");
-        worker.say("reserve-with-timeout 3\r\n");
+        worker.send("reserve-with-timeout 3\r\n");
         play.at(2, &mut worker, "RESERVED 1 1\r\nx\r\n");
     });
 }
@@ -292,12 +292,12 @@ fn a_held_job_expires_though_its_holder_was_warned_of_another() {
         play.begin();
         hold(&mut holder, 1, 2);
         hold(&mut holder, 2, 5);
-        other.say("reserve-with-timeout 4\r\n");
-        holder.say("reserve-with-timeout 2\r\n");
+        other.send("reserve-with-timeout 4\r\n");
+        holder.send("reserve-with-timeout 2\r\n");
         play.at(1, &mut holder, "DEADLINE_SOON\r\n");
         play.at(2, &mut other, "RESERVED 1 1\r\nx\r\n");
         other.exchange("delete 1\r\n", "DELETED\r\n");
-        other.say("reserve-with-timeout 4\r\n");
+        other.send("reserve-with-timeout 4\r\n");
         play.at(at, &mut other, outcome);
     }
     thread::scope(|scope| {

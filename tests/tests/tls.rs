@@ -133,7 +133,7 @@ fn a_client_certificate_lets_it_in(kind: Kind) {
     works(kind, &endpoint(&front), over(authority.trusted().client_certificate(chain, key)));
 }
 
-/// Fails at once, with an error that says this, though the client has patience.
+/// Fails at once, with an error that contains this, though the client has patience.
 fn is_refused(kind: Kind, front: &Front, endpoint: &str, options: ConnectOptions, says: &str) {
     let start = Instant::now();
     let error = kind.work_patiently(endpoint, options).expect_err(says);
@@ -209,7 +209,7 @@ fn a_connector_makes_its_connections_and_tls_goes_over_them(kind: Kind) {
     assert_eq!(front.accepted(), 1);
 }
 
-/// A listener that accepts and says nothing; gives what it was sent.
+/// A listener that accepts and sends nothing; returns what it was sent.
 fn silent() -> (String, thread::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

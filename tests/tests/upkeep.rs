@@ -18,14 +18,14 @@ use beanstalk_tests::{
 fn short_of_memory() -> Script {
     Script::play(|remote| {
         assert_eq!(remote.line()?, "list-tube-used");
-        remote.say("USING mine\r\n")?;
+        remote.send("USING mine\r\n")?;
         assert_eq!(remote.line()?, "use there");
-        remote.say("USING there\r\n")?;
+        remote.send("USING there\r\n")?;
         assert_eq!(remote.line()?, "put 7 0 60 4");
         remote.skip(6)?;
-        remote.say("BURIED 33\r\n")?;
+        remote.send("BURIED 33\r\n")?;
         assert_eq!(remote.line()?, "use mine");
-        remote.say("USING mine\r\n")?;
+        remote.send("USING mine\r\n")?;
         remote.wait_for_the_end()
     })
 }
@@ -89,7 +89,7 @@ macro_rules! bindings {
                     let script = Script::play(|remote| {
                         loop {
                             let line = remote.line()?;
-                            remote.say(match line.split(' ').next() {
+                            remote.send(match line.split(' ').next() {
                                 Some("list-tube-used" | "use") => "USING t\r\n",
                                 Some("peek-ready") => "FOUND 7 1\r\nx\r\n",
                                 Some("stats-job") if line == "stats-job 7" => {
@@ -117,7 +117,7 @@ macro_rules! bindings {
                     let script = Script::play(move |remote| {
                         loop {
                             let line = remote.line()?;
-                            remote.say(match &*line {
+                            remote.send(match &*line {
                                 "list-tube-used" | "use t" => "USING t\r\n",
                                 "peek-buried" | "peek 7" => "FOUND 7 1\r\nx\r\n",
                                 "stats-job 7" => "OK 46\r\n---\nid: 7\ntube: t\nstate: buried\npri: 3\nttr: 5\n\r\n",

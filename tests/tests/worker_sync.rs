@@ -39,7 +39,7 @@ impl Running {
         Self { handle, thread: thread::spawn(move || worker.run(handler)) }
     }
 
-    /// Shuts it down, and tells how long that took.
+    /// Shuts it down, and returns how long that took.
     fn stop(self, within: Duration) -> (Metrics, Duration) {
         let start = Instant::now();
         self.handle.shutdown(within);

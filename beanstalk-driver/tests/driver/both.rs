@@ -1,4 +1,4 @@
-//! Two requests in one write: both are sent or the first says why not, and dropping the call loses neither's job.
+//! Two requests in one write: both are sent or the first's error is why not, and dropping the call loses neither's job.
 
 use std::{pin::pin, time::Duration};
 

@@ -1,9 +1,9 @@
-//! A value of every command, and what the scripted server says to it. Every reply can be told from every other, so that one
+//! A value of every command, and what the scripted server answers. Every reply differs from every other, so that one
 //! that went to the wrong request is noticed.
 
 use beanstalk_proto::{Command, Job, JobId, Kind, Priority, Reply};
 
-/// What the server says to a command that neither waits nor depends on what it holds.
+/// What the server answers to a command that neither waits nor depends on what it holds.
 pub(crate) fn reply_to(command: &Command) -> Reply {
     let found = |id: u64, what: &str| Job { id: JobId(id), body: format!("{what} {id}").into() };
     match command {
@@ -36,7 +36,7 @@ pub(crate) fn reply_to(command: &Command) -> Reply {
     }
 }
 
-/// A value of every command; `n` tells one from another.
+/// A value of every command; `n` makes each another.
 pub(crate) fn sample(kind: Kind, n: u32) -> Command {
     let id = JobId(u64::from(n));
     let tube = || format!("tube-{n}").parse().unwrap();

@@ -95,7 +95,7 @@ macro_rules! start {
 }
 
 /// Hands the list of replies to a macro. Those that a name or a body belongs to come last: whether there is something to free, or
-/// more to come, is then found by one comparison. Of two that begin alike, the first says by which byte it differs.
+/// more to come, is then found by one comparison. Of two that begin alike, the first has the byte by which it differs.
 macro_rules! reply_table {
     ($emit:ident) => {
         $emit! {

@@ -60,7 +60,7 @@ impl Server {
 
     /// Sends lines, each ended by `\r\n`, and gives what comes back to this client at once.
     #[track_caller]
-    pub(crate) fn say(&mut self, client: ConnId, lines: &str) -> String {
+    pub(crate) fn exchange(&mut self, client: ConnId, lines: &str) -> String {
         let mut bytes = lines.replace('\n', "\r\n").into_bytes();
         bytes.extend_from_slice(b"\r\n");
         self.send(client, &bytes);

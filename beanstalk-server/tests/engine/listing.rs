@@ -64,11 +64,12 @@ platform: \"x86_64\"
 fn statistics(dialect: Dialect) -> [String; 3] {
     let mut server = Server::with(Config { dialect, ..Config::default() });
     let [client, other] = server.connect_all();
-    server.say(client, "put 0 0 60 1\na\nput 9999 0 60 1\nb\nput 5 100 60 1\nc\nput 0 0 60 1\nd\nreserve\nreserve");
-    server.say(client, "bury 4 0");
-    server.say(other, "watch a");
+    server
+        .exchange(client, "put 0 0 60 1\na\nput 9999 0 60 1\nb\nput 5 100 60 1\nc\nput 0 0 60 1\nd\nreserve\nreserve");
+    server.exchange(client, "bury 4 0");
+    server.exchange(other, "watch a");
     server.advance_secs(7);
-    ["stats", "stats-tube default", "stats-job 3"].map(|command| server.say(client, command))
+    ["stats", "stats-tube default", "stats-job 3"].map(|command| server.exchange(client, command))
 }
 
 #[test]
@@ -77,14 +78,19 @@ fn stats_has_every_key_in_its_order() {
     server.engine.set_cpu_time(std::time::Duration::from_millis(1500), std::time::Duration::from_micros(250));
     let [gone, client, waiting] = server.connect_all();
     server.disconnect(gone);
-    server.say(client, "use default\nput 0 0 600 1\na\nput 0 0 600 1\nb\nput 0 100 600 1\nc\nput 0 0 600 1\nd");
-    server
-        .say(client, "reserve\nreserve\nbury 1 0\nreserve-with-timeout 0\nrelease 2 0 0\ntouch 4\npeek 1\npeek-ready");
-    server.say(client, "peek-delayed\npeek-buried\nwatch a\nignore a\nlist-tubes\nlist-tube-used\nlist-tubes-watched");
-    server.say(client, "pause-tube default 100\nkick 0\ndelete 9\nstats-job 1\nstats-tube default");
-    server.say(waiting, "reserve");
+    server.exchange(client, "use default\nput 0 0 600 1\na\nput 0 0 600 1\nb\nput 0 100 600 1\nc\nput 0 0 600 1\nd");
+    server.exchange(
+        client,
+        "reserve\nreserve\nbury 1 0\nreserve-with-timeout 0\nrelease 2 0 0\ntouch 4\npeek 1\npeek-ready",
+    );
+    server.exchange(
+        client,
+        "peek-delayed\npeek-buried\nwatch a\nignore a\nlist-tubes\nlist-tube-used\nlist-tubes-watched",
+    );
+    server.exchange(client, "pause-tube default 100\nkick 0\ndelete 9\nstats-job 1\nstats-tube default");
+    server.exchange(waiting, "reserve");
     server.advance_secs(7);
-    let stats = server.say(client, "stats");
+    let stats = server.exchange(client, "stats");
     assert_eq!(stats, format!("OK {}\n{STATS}", STATS.len() - 1));
 }
 
@@ -121,9 +127,9 @@ fn a_command_that_is_refused_is_not_counted() {
     for bad in
         ["peek x", "reservex", "delete", "delete x", "kick x", "stats ", "list-tubes 1", "use a b", "pause-tube x"]
     {
-        server.say(client, bad);
+        server.exchange(client, bad);
     }
-    let stats = server.say(client, "stats");
+    let stats = server.exchange(client, "stats");
     for line in stats.lines().filter(|line| line.starts_with("cmd-")) {
         assert!(line == "cmd-stats: 1" || line.ends_with(": 0"), "{line}");
     }
@@ -133,8 +139,8 @@ fn a_command_that_is_refused_is_not_counted() {
 fn pause_tube_with_a_bad_name_is_counted() {
     let mut server = Server::new();
     let client = server.connect();
-    assert_eq!(server.say(client, "pause-tube -a 1\npause-tube nowhere 1"), "BAD_FORMAT\nNOT_FOUND\n");
-    assert_eq!(crate::harness::value(&server.say(client, "stats"), "cmd-pause-tube"), "2");
+    assert_eq!(server.exchange(client, "pause-tube -a 1\npause-tube nowhere 1"), "BAD_FORMAT\nNOT_FOUND\n");
+    assert_eq!(crate::harness::value(&server.exchange(client, "stats"), "cmd-pause-tube"), "2");
 }
 
 #[test]
@@ -142,7 +148,7 @@ fn everything_returns_to_zero_when_everybody_has_gone_and_every_job_is_deleted()
     let mut server = Server::new();
     let clients = server.connect_all::<5>();
     for (n, client) in clients.into_iter().enumerate() {
-        server.say(
+        server.exchange(
             client,
             &format!("use t{n}\nwatch t{n}\nput 0 0 60 1\nx\nput 0 9 60 1\ny\nreserve\nreserve-with-timeout 9"),
         );
@@ -152,7 +158,7 @@ fn everything_returns_to_zero_when_everybody_has_gone_and_every_job_is_deleted()
     }
     let last = server.connect();
     for id in 1..=10 {
-        assert_eq!(server.say(last, &format!("delete {id}")), "DELETED\n");
+        assert_eq!(server.exchange(last, &format!("delete {id}")), "DELETED\n");
     }
     let stats = server.engine.stats(server.now);
     assert_eq!(stats.current_tubes, Some(1));

@@ -52,7 +52,7 @@ pub(crate) struct RunArgs {
     server: Option<u32>,
 }
 
-/// The loops, once for blocking clients and once with `.await` after every call. `@basic` is for a client that knows neither
+/// The loops, once for blocking clients and once with `.await` after every call. `@basic` is for a client that has neither
 /// `peek` nor `touch`.
 macro_rules! serial {
     ($client:expr, $args:expr, [$($wait:tt)*]) => {{

@@ -43,7 +43,7 @@ impl Beanstalkc {
     }
 }
 
-/// It knows neither `peek` nor `touch`.
+/// It has neither `peek` nor `touch`.
 pub(super) struct Beanstalkd(beanstalkd::Beanstalkd);
 
 impl Beanstalkd {

@@ -1,4 +1,4 @@
-//! What the server of the pair answers: numbered, so that a reply tells which command it was for.
+//! What the server of the pair answers: numbered, so that a reply shows which command it was for.
 
 use beanstalk_proto::{Command, Job, JobId, Reply, ReplyKind, TubeName};
 

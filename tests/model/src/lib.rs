@@ -1,6 +1,6 @@
 //! What beanstalkd does, written down as plainly as can be, for tests to compare the real engine with.
 //!
-//! Everything is kept once, in lists, and found by looking through all of it: a job knows its tube, its state and its numbers,
+//! Everything is kept once, in lists, and found by looking through all of it: a job has its tube, its state and its numbers,
 //! and whatever else there is to know is counted when it is asked for. Slow, and hard to get wrong. It was written from the
 //! protocol's description and from what beanstalkd does, not from the engine.
 //!
@@ -158,7 +158,7 @@ impl Model {
         });
     }
 
-    /// A connection says something.
+    /// A connection sends something.
     pub fn handle_event(&mut self, now: Instant, key: Key, event: Event) {
         self.handle_timeout(now);
         let time = now.as_nanos();

@@ -1,4 +1,4 @@
-//! What the server tells, written line by line.
+//! The server's statistics, written line by line.
 
 use std::fmt::Write as _;
 

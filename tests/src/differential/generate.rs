@@ -24,7 +24,7 @@ const STEPS: usize = 350;
 pub struct Done {
     /// Replies that were compared.
     pub replies: usize,
-    /// Replies that differed as a quirk says.
+    /// Replies that differed as a quirk does.
     pub excused: usize,
     /// Differences that did not show again.
     pub unconfirmed: usize,

@@ -54,7 +54,7 @@ impl Link {
     }
 
     /// Sends bytes. While the peer does not take them, what it sends is read. If it has closed, so be it.
-    pub(super) fn say(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
         while !bytes.is_empty() {
             match send(self.stream.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {

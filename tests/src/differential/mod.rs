@@ -10,7 +10,7 @@
 //! they see things is the script's. Each script has two fresh servers, and takes less time than any delay, deadline or
 //! timeout in it; one that took longer is not judged but repeated. Behaviour in time is tested elsewhere.
 //!
-//! Replies are compared byte for byte, statistics key by key: `compare.rs` says which values may differ. A difference is
+//! Replies are compared byte for byte, statistics key by key: `compare.rs` lists which values may differ. A difference is
 //! reported with the seed and with the shortest script found that shows it.
 
 mod commands;
@@ -35,7 +35,7 @@ use beanstalk_server::proto::Dialect;
 /// How often a script is repeated that took too long.
 const REPEATS: usize = 20;
 
-/// Runs the script of a seed; says how the servers differed, if they did.
+/// Runs the script of a seed; returns how the servers differed, if they did.
 pub fn run_seed(seed: u64) -> Result<Done, String> {
     let mut last = None;
     let mut seen = None;

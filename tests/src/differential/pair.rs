@@ -39,7 +39,7 @@ pub(super) struct Pair {
     is_release: bool,
     /// Replies that were compared.
     pub(super) compared: usize,
-    /// Replies that differed as a quirk says.
+    /// Replies that differed as a quirk does.
     pub(super) excused: usize,
 }
 
@@ -130,7 +130,7 @@ impl Pair {
         Err(format!("[{conn}] hears\n{difference}"))
     }
 
-    /// Whether theirs tells of a job whose body has not arrived yet, and ours does not know it: a quirk of the table.
+    /// Whether theirs shows a job whose body has not arrived yet, and ours has none: a quirk of the table.
     fn is_of_a_half_sent_put(&mut self, ours: &Heard, theirs: &Heard) -> bool {
         if ours.word() != b"NOT_FOUND" {
             return false;

@@ -96,7 +96,7 @@ impl Side {
         self.links.remove(&conn);
     }
 
-    /// Does what the script says. What comes of it is read later.
+    /// Does what is in the script. What comes of it is read later.
     pub(super) fn act(&mut self, step: &Step) -> io::Result<()> {
         match step {
             Step::Connect(conn) => {
@@ -109,7 +109,7 @@ impl Side {
                         self.settle()?;
                     }
                     if let Some(link) = self.links.get_mut(conn) {
-                        link.say(piece)?;
+                        link.send(piece)?;
                     }
                 }
             }
@@ -138,7 +138,7 @@ impl Side {
     }
 
     fn ask(&mut self) -> io::Result<()> {
-        self.control.say(b"nothing\r\n")?;
+        self.control.send(b"nothing\r\n")?;
         self.control.await_reply().map(drop)
     }
 
@@ -183,16 +183,16 @@ impl Side {
 
     fn stats(&mut self) -> io::Result<String> {
         self.beside.stats += 1;
-        self.control.say(b"stats\r\n")?;
+        self.control.send(b"stats\r\n")?;
         match self.control.await_reply()? {
             Heard::Reply { body: Some(body), .. } => Ok(String::from_utf8_lossy(&body).into_owned()),
             other => Err(io::Error::other(format!("stats was answered by {other:?}"))),
         }
     }
 
-    /// What it says that a job's state is; `None` if it knows no such job.
+    /// The state of a job by `stats-job`; `None` if there is no such job.
     pub(super) fn job_state(&mut self, id: &str) -> io::Result<Option<String>> {
-        self.control.say(format!("stats-job {id}\r\n").as_bytes())?;
+        self.control.send(format!("stats-job {id}\r\n").as_bytes())?;
         match self.control.await_reply()? {
             Heard::Reply { body: Some(body), .. } => {
                 let body = String::from_utf8_lossy(&body);
@@ -202,7 +202,7 @@ impl Side {
         }
     }
 
-    /// The release that it says it is.
+    /// The release by its own statistics.
     pub(super) fn version(&mut self) -> io::Result<String> {
         let stats = self.stats()?;
         let version = stats.lines().find_map(|line| line.strip_prefix("version: "));

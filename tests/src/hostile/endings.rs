@@ -1,4 +1,4 @@
-//! Connections that end too early, and what a server says when its memory ends.
+//! Connections that end too early, and what a server answers when its memory ends.
 
 use beanstalk_proto::{
     Command, Error, JobId, Kind, ListTubeUsed, Lost, Put, PutOutcome, Release, ReleaseOutcome, Reserve, client::Config,
@@ -11,7 +11,7 @@ pub async fn a_reply_that_ends_at_any_byte_is_a_closed_connection<P: Peer>() {
     for len in 0..whole.len() {
         let script = Script::play(move |remote| {
             remote.line()?;
-            remote.say(&whole[..len])
+            remote.send(&whole[..len])
         });
         let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
         let error = peer.call(Reserve::new()).await.unwrap_err();
@@ -27,7 +27,7 @@ pub async fn after_a_fatal_error_a_pipeline_reports_what_became_of_each_request<
         for _ in 0..3 {
             remote.line()?;
         }
-        remote.say("INSERTED 1\r\nNOT_FOUND\r\nWATCHING 1\r\n")?;
+        remote.send("INSERTED 1\r\nNOT_FOUND\r\nWATCHING 1\r\n")?;
         remote.wait_for_the_end()
     });
     let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
@@ -91,7 +91,7 @@ pub async fn a_put_that_is_buried_for_want_of_memory_is_an_outcome<P: Peer>() {
             for _ in 0..lines {
                 remote.line()?;
             }
-            remote.say(reply)?;
+            remote.send(reply)?;
         }
         remote.wait_for_the_end()
     });

@@ -1,4 +1,4 @@
-//! Replies that are not what the protocol says.
+//! Replies that are not what the protocol specifies.
 
 use std::{thread, time::Duration};
 
@@ -37,12 +37,12 @@ pub async fn a_reply_split_at_every_byte_is_one_reply<P: Peer>() {
             }
             let mut said = 0;
             for at in cuts {
-                remote.say(&whole[said..at])?;
+                remote.send(&whole[said..at])?;
                 said = at;
                 // That the client has read it cannot be seen from here.
                 thread::sleep(Duration::from_millis(1));
             }
-            remote.say(&whole[said..])?;
+            remote.send(&whole[said..])?;
             remote.wait_for_the_end()
         });
         let mut peer = P::connect(script.address(), Config::default()).await.unwrap();
@@ -126,7 +126,7 @@ pub async fn a_line_that_never_ends_is_cut_off<P: Peer>() {
     let script = Script::play(|remote| {
         remote.line()?;
         // Until the client has had enough.
-        while remote.say([b'A'; 4096]).is_ok() {}
+        while remote.send([b'A'; 4096]).is_ok() {}
         Ok(())
     });
     let mut peer = P::connect(script.address(), Config::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Peers that break the protocol, or do nothing at all: each ends in an error of its own that says what happened, and
+//! Peers that break the protocol, or do nothing at all: each ends in an error of its own that names what happened, and
 //! never in a hang.
 
 pub mod endings;

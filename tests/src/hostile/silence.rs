@@ -24,15 +24,15 @@ fn timed_out(error: &Error, lost: Lost) {
     assert!(error.to_string().contains(": no reply in ") && error.to_string().contains("; the request "), "{error}");
 }
 
-/// A peer that gives this reply when it is told to, and then takes a `watch`.
+/// A peer that gives this reply once `go_on` is sent, and then takes a `watch`.
 fn late(reply: &'static str) -> (mpsc::Sender<()>, Script) {
     let (go_on, told) = mpsc::channel();
     let script = Script::play(move |remote| {
         remote.line()?;
         let _ = told.recv();
-        remote.say(reply)?;
+        remote.send(reply)?;
         assert_eq!(remote.line()?, "watch t");
-        remote.say("WATCHING 2\r\n")?;
+        remote.send("WATCHING 2\r\n")?;
         remote.wait_for_the_end()
     });
     (go_on, script)
@@ -63,7 +63,7 @@ pub async fn the_reply_timeout_does_not_end_a_reserve<P: Peer>() {
     let script = Script::play(|remote| {
         remote.line()?;
         thread::sleep(SHORT * 3);
-        remote.say("RESERVED 1 1\r\nx\r\n")?;
+        remote.send("RESERVED 1 1\r\nx\r\n")?;
         remote.wait_for_the_end()
     });
     let mut peer = P::connect(script.address(), impatient()).await.unwrap();
@@ -81,8 +81,8 @@ pub async fn a_body_that_stops_in_the_middle_times_out<P: Peer>() {
 pub async fn a_reply_that_dribbles_past_the_timeout_times_out<P: Peer>() {
     let script = Script::play(|remote| {
         remote.line()?;
-        remote.say("FOUND 1 100000\r\n")?;
-        while remote.say("x").is_ok() {
+        remote.send("FOUND 1 100000\r\n")?;
+        while remote.send("x").is_ok() {
             thread::sleep(SHORT / 10);
         }
         Ok(())
@@ -141,7 +141,7 @@ pub async fn one_time_holds_for_a_call_whatever_dribbles<P: Peer>() {
             if reads {
                 remote.line()?;
                 remote.skip(body + 2)?;
-                remote.say("I")?;
+                remote.send("I")?;
             }
             let _ = is_over.recv();
             Ok(())
@@ -187,7 +187,7 @@ pub async fn a_call_may_have_a_time_of_its_own<P: Peer>() {
         let script = Script::play(|remote| {
             remote.line()?;
             thread::sleep(2 * SHORT);
-            remote.say("USING default\r\n")?;
+            remote.send("USING default\r\n")?;
             remote.wait_for_the_end()
         });
         let mut peer = P::connect(script.address(), impatient()).await.unwrap();
@@ -203,10 +203,10 @@ pub async fn a_calls_time_bounds_its_wait_for_room_and_is_nobody_elses<P: Peer>(
     let script = Script::play(move |remote| {
         remote.line()?;
         let _ = told.recv();
-        remote.say("USING late\r\n")?;
+        remote.send("USING late\r\n")?;
         assert_eq!(remote.line()?, "watch t");
         thread::sleep(SHORT);
-        remote.say("WATCHING 2\r\n")?;
+        remote.send("WATCHING 2\r\n")?;
         remote.wait_for_the_end()
     });
     let limits = Limits { in_flight: 1, ..Limits::default() };
@@ -254,7 +254,7 @@ pub async fn a_peer_that_refuses_a_body_and_reads_no_further_is_heard<P: Peer>()
     let (go_on, told) = mpsc::channel::<()>();
     let script = Script::play(move |remote| {
         remote.line()?;
-        remote.say("JOB_TOO_BIG\r\n")?;
+        remote.send("JOB_TOO_BIG\r\n")?;
         let _ = told.recv();
         Ok(())
     });
@@ -283,10 +283,10 @@ pub async fn a_put_that_was_not_read_in_time_does_not_keep_the_next_out<P: Peer>
             let _ = told.recv();
             for id in 1..=2 {
                 remote.skip(BODY + 2)?;
-                remote.say(format!("INSERTED {id}\r\n"))?;
+                remote.send(format!("INSERTED {id}\r\n"))?;
                 remote.line()?;
             }
-            remote.say("USING default\r\n")
+            remote.send("USING default\r\n")
         });
         let limits = Limits { queued, ..Limits::default() };
         let config = Config { limits, reply_timeout: Some(Duration::from_secs(60)), ..impatient() };
@@ -305,9 +305,9 @@ pub async fn each_of_two_requests_has_its_own_time<P: Peer>() {
         remote.line()?;
         remote.line()?;
         thread::sleep(timeout + SHORT / 10);
-        remote.say("RESERVED 7 1\r\nx\r\n")?;
+        remote.send("RESERVED 7 1\r\nx\r\n")?;
         thread::sleep(SHORT / 10);
-        remote.say("FOUND 1 1\r\ny\r\n")?;
+        remote.send("FOUND 1 1\r\ny\r\n")?;
         remote.wait_for_the_end()
     });
     let config = Config { reply_timeout: Some(timeout), ..impatient() };
@@ -324,7 +324,7 @@ pub async fn what_a_reserve_may_wait_counts_from_the_reply_before_it<P: Peer>() 
         remote.line()?;
         remote.line()?;
         thread::sleep(held);
-        remote.say("FOUND 1 1\r\ny\r\n")?;
+        remote.send("FOUND 1 1\r\ny\r\n")?;
         remote.wait_for_the_end()
     });
     let config = Config { reply_timeout: Some(timeout), ..impatient() };
@@ -343,7 +343,7 @@ pub async fn timeouts_may_be_as_long_as_the_protocol_allows<P: Peer>() {
     let script = Script::play(|remote| {
         remote.line()?;
         remote.line()?;
-        remote.say("USING default\r\nWATCHING 2\r\n")?;
+        remote.send("USING default\r\nWATCHING 2\r\n")?;
         remote.line().map(|_| ())
     });
     let (connect_timeout, reply_timeout) = (Some(Duration::MAX), Some(Duration::MAX));
@@ -383,7 +383,7 @@ pub async fn disconnecting_from_a_peer_that_never_closes_times_out<P: Peer>() {
     let (said, heard) = mpsc::channel();
     let script = Script::play(move |remote| {
         remote.line()?;
-        remote.say("NOT_FOUND\r\n")?;
+        remote.send("NOT_FOUND\r\n")?;
         let _ = said.send(remote.line()?);
         Ok(())
     });

@@ -11,14 +11,14 @@ pub fn a_body_longer_than_announced_is_expected_crlf(stage: &Stage) {
 
 pub fn half_closing_a_waiting_reserve_times_it_out(stage: &Stage) {
     let mut bare = stage.bare();
-    bare.say("reserve\r\n");
+    bare.send("reserve\r\n");
     bare.half_close();
     bare.hear("TIMED_OUT\r\n");
 }
 
 pub fn half_closing_in_a_body_closes(stage: &Stage) {
     let mut bare = stage.bare();
-    bare.say("put 0 0 60 10\r\nhalf");
+    bare.send("put 0 0 60 10\r\nhalf");
     bare.half_close();
     bare.hear_the_end();
     stage.bare().exchange("peek-ready\r\n", "NOT_FOUND\r\n");
@@ -67,7 +67,7 @@ pub fn a_job_too_big_is_swallowed_whole(stage: &Stage) {
 pub fn commands_split_at_every_byte_are_understood(stage: &Stage) {
     let mut bare = stage.bare();
     for byte in "use t\r\nput 1 0 60 4\r\n\r\n\r\n\r\npeek 1\r\n".bytes() {
-        bare.say([byte]);
+        bare.send([byte]);
     }
     bare.hear("USING t\r\nINSERTED 1\r\nFOUND 1 4\r\n\r\n\r\n\r\n");
 }

@@ -59,9 +59,9 @@ pub async fn the_end_of_a_connection_can_be_awaited<P: Peer>(stage: &Stage) {
 pub async fn what_poisons_an_idle_connection_ends_it<P: Peer>(_stage: &Stage) {
     let script = Script::play(|remote| {
         remote.line()?;
-        remote.say("USING default\r\n")?;
+        remote.send("USING default\r\n")?;
         remote.line()?;
-        remote.say("USING default\r\nUSING default\r\n")?;
+        remote.send("USING default\r\nUSING default\r\n")?;
         remote.wait_for_the_end()
     });
     let mut client = P::connect(script.address(), Config::default()).await.unwrap();
@@ -107,7 +107,7 @@ pub async fn dropping_a_client_closes_and_sends_nothing<P: Peer>(_stage: &Stage)
     let (tell, told) = smol::channel::bounded(1);
     let script = Script::play(move |remote| {
         remote.line()?;
-        remote.say("USING t\r\n")?;
+        remote.send("USING t\r\n")?;
         let end = remote.line().unwrap_err();
         tell.send_blocking(end.kind()).unwrap();
         Ok(())

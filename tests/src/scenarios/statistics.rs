@@ -1,4 +1,4 @@
-//! What the server tells about itself, a tube, a job.
+//! What the server reports about itself, a tube, a job.
 
 use std::time::Duration;
 

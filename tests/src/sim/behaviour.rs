@@ -35,7 +35,7 @@ impl Style {
     pub(super) const ALL: [Self; 3] = [Self::OneByOne, Self::Pipelined, Self::OwnLoop];
 }
 
-/// Works until it is told to come to an end, over as many connections as that takes.
+/// Works until it is stopped, over as many connections as that takes.
 pub(super) async fn live(mut client: Client, style: Style) {
     while !client.is_finishing() {
         client.rest().await;

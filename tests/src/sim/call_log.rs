@@ -10,7 +10,7 @@ use super::{
     world::SLOWEST,
 };
 
-/// What a client knows of one of its requests.
+/// What a client has seen of one of its requests.
 #[derive(Debug)]
 enum Outcome {
     /// Nothing: nobody waits for the reply any more, or it never came.
@@ -163,7 +163,7 @@ fn fits((command, outcome): &(Command, Outcome), answered: &Answered) -> bool {
     }
 }
 
-/// Finds a way to read what was answered as answers to what was asked, in order: a request whose client knows nothing may have
+/// Finds a way to read what was answered as answers to what was asked, in order: a request without an answer may have
 /// got lost, and a `touch` may be a confirmation. Gives how many puts ran whose client does not know.
 fn matches(link: LinkId, asked: &[(Command, Outcome)], answered: &[Answered]) -> Result<u64, String> {
     let optional = |request: &(Command, Outcome)| matches!(request.1, Outcome::Unknown | Outcome::NotSent);

@@ -40,7 +40,7 @@ impl Ledger {
         }
     }
 
-    /// The server begins anew and knows nothing; gives the bodies of what is gone.
+    /// The server begins anew with nothing; gives the bodies of what is gone.
     pub(super) fn forget(&mut self) -> Vec<Vec<u8>> {
         self.paused.clear();
         self.early.clear();

@@ -105,7 +105,7 @@ pub fn run(seed: u64) -> Result<Run, String> {
     replayed(seed, run_told)
 }
 
-/// The seeds to run: as many as are always run, unless `BEANSTALK_SIM_SEEDS` says how many, or `BEANSTALK_SIM_SEED` with which
+/// The seeds to run: as many as are always run, unless `BEANSTALK_SIM_SEEDS` is how many, or `BEANSTALK_SIM_SEED` with which
 /// to begin (and then it is one).
 pub fn seeds(always: u64) -> Range<u64> {
     let number = |variable: &str| {

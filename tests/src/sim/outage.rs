@@ -12,7 +12,7 @@ use super::{
 pub(super) enum Outage {
     /// Its process was killed: connections are reset, and new ones refused.
     Killed,
-    /// Its machine is gone: nobody says anything any more.
+    /// Its machine is gone: nothing is sent any more.
     Vanished,
 }
 

@@ -124,7 +124,7 @@ impl Drop for Stream {
     }
 }
 
-/// As sockets, without an error that says more.
+/// As sockets, without an error with more in it.
 fn io<T>(result: Result<Option<T>, ()>) -> Poll<Result<T, ()>> {
     match result {
         Ok(Some(value)) => Poll::Ready(Ok(value)),

@@ -1,4 +1,4 @@
-//! What happened, as a number that tells two runs apart, and as text for whoever must find out why.
+//! What happened, as a number by which two runs are compared, and as text for whoever must find out why.
 
 use std::collections::VecDeque;
 

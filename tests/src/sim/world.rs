@@ -43,9 +43,9 @@ pub(super) enum Happening {
     Accept(LinkId),
     Arrive(LinkId, Way),
     Reset(LinkId),
-    /// The server is told of a reset.
+    /// The server receives a reset.
     ServerReset(LinkId),
-    /// The client is told that the server is gone.
+    /// The client receives the end of the server.
     Died(LinkId),
     /// One direction ends, whatever its writer wanted.
     Cut(LinkId, Way),

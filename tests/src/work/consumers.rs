@@ -65,7 +65,7 @@ impl Host for beanstalk_sync::Threads {
     }
 }
 
-/// Waits until something has come about that nobody tells of.
+/// Waits until something has come about that no event shows.
 async fn eventually<R: Host>(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + LONG;
     while !is_so() {
@@ -352,7 +352,7 @@ pub(super) async fn statistics_that_make_no_sense_name_their_job<R: Host>(_: Sta
     let script = Script::play(|remote| {
         loop {
             let line = remote.line()?;
-            remote.say(match line.split(' ').next() {
+            remote.send(match line.split(' ').next() {
                 Some("watch" | "ignore") => "WATCHING 1\r\n",
                 Some("reserve-with-timeout") => "RESERVED 7 1\r\nx\r\n",
                 _ => "OK 11\r\n---\nttr: x\n\r\n",
@@ -422,7 +422,7 @@ impl<R: Host> Queue for Consumer<R> {
     }
 }
 
-/// A small job framework: it knows nothing but its queue, and does each job on a task of its own.
+/// A small job framework: it depends on nothing but its queue, and does each job on a task of its own.
 async fn run_framework<R: Host, Q: Queue>(
     queue: Arc<Q>,
     service: impl Fn(&[u8], u64) -> Result<(), String> + Send + Sync + 'static,

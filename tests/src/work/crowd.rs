@@ -120,7 +120,7 @@ pub async fn run<R: Runtime>(mut servers: [Daemon; 3], is_durable: bool) {
     account(&tally, &servers, is_durable);
 }
 
-/// Every job that was acknowledged is there, once, where it was placed; those of which nobody knows are there once at most, and there is no other.
+/// Every job that was acknowledged is there, once, where it was placed; those whose fate is unknown are there once at most, and there is no other.
 fn account(tally: &Tally, servers: &[Daemon], is_durable: bool) {
     assert_eq!(*tally.wrong.lock().unwrap(), Vec::<String>::new());
     let (acknowledged, unknown) = (tally.acknowledged.lock().unwrap(), tally.unknown.lock().unwrap());

@@ -90,7 +90,7 @@ async fn session<R: Adapter>(server: &Daemon) -> tasks::Session<R> {
     tasks::Session::connect(&server.address()).await.expect("a connection")
 }
 
-/// Waits until something has come about that nobody tells of.
+/// Waits until something has come about that no event shows.
 async fn eventually<R: Adapter>(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(60);
     while !is_so() {

@@ -29,7 +29,7 @@ fn quickly() -> SharedConfig {
     SharedConfig::default().reconnect(Backoff { first: Duration::from_millis(1), max: Duration::from_millis(20) })
 }
 
-/// A server of puts and peeks that answers nothing while it is told not to.
+/// A server of puts and peeks that answers nothing while it is switched off.
 struct Swallowing {
     address: String,
     swallows: Arc<AtomicBool>,

@@ -104,7 +104,7 @@ impl Tally {
     }
 
     /// Holds it against what is on the server: every job that was acknowledged is there once, in its tube, if the server keeps its jobs; one of
-    /// which nobody knows once at most; and no other.
+    /// which the fate is unknown once at most; and no other.
     pub fn check(&self, address: &str, who: usize, keeps_jobs: bool) {
         let jobs = jobs(address);
         let accounts = self.accounts.lock().unwrap();

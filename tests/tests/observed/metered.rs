@@ -12,7 +12,7 @@ use smol::channel;
 
 use crate::{LONG, eventually, recorder, tracer};
 
-/// A worker of tube `t` whose jobs do what their body says, twice at most.
+/// A worker of tube `t` whose jobs do what is in their body, twice at most.
 fn setup(server: &str) -> (Setup, channel::Sender<()>) {
     let mut setup = Setup::new(server);
     setup.concurrency = 2;

@@ -17,7 +17,7 @@ fn fields(fields: &[(&'static str, &str)]) -> Fields {
     fields.iter().map(|&(name, value)| (name, value.to_string())).collect()
 }
 
-/// A worker of tube `t` whose jobs do what their body says, twice at most.
+/// A worker of tube `t` whose jobs do what is in their body, twice at most.
 fn setup(server: &str) -> (Setup, channel::Sender<()>) {
     let mut setup = Setup::new(server);
     setup.retry = RetryPolicy::default().first(Duration::ZERO).bury_after(NonZeroU32::new(2));

@@ -1,4 +1,4 @@
-//! A subscriber that writes down what it is told of each server.
+//! A subscriber that records what it receives about each server.
 
 use std::{
     collections::BTreeMap,

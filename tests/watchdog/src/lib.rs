@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// How long a test may take if it says nothing else. The slowest take a tenth of that on an idle machine.
+/// How long a test may take unless it sets another time. The slowest take a tenth of that on an idle machine.
 pub const LIMIT: Duration = Duration::from_secs(100);
 
 /// Ends the process if it is not dropped in time.

@@ -34,7 +34,7 @@ fn stats(age: u64, reserves: u64, file: u64) -> JobStats {
     }
 }
 
-/// Runs one attempt, at `now`, and says what was sent and what it came to.
+/// Runs one attempt, at `now`, and returns what was sent and what came of it.
 fn attempt(claim: &Claim, now: Instant, stats: &JobStats, reserved: &str) -> (Vec<Command>, Reclaimed) {
     let (mut reclaim, mut sent) = (Reclaim::default(), Vec::new());
     loop {

@@ -1,4 +1,4 @@
-//! What servers write is read, and written again byte for byte; what makes no sense is told apart from what is absent.
+//! What servers write is read, and written again byte for byte; what makes no sense is distinguished from what is absent.
 
 #![allow(clippy::expect_used, reason = "a test asserts what it counts on")]
 

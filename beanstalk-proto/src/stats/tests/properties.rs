@@ -29,7 +29,7 @@ fn any_body() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(pieces, 0..40).prop_map(|pieces| [b"---\n".to_vec(), pieces.concat()].concat())
 }
 
-/// What reads without an error says the same once written and read again.
+/// What reads without an error is the same once written and read again.
 fn is_stable<T: Debug + PartialEq>(
     body: &[u8],
     decode: impl Fn(&[u8]) -> Result<T, StatsError>,

@@ -39,7 +39,7 @@ pub(super) fn some_tubes(rng: &mut Rng) -> Vec<TubeName> {
     tubes
 }
 
-/// A body that says where it belongs, and that nothing else has.
+/// A body that names where it belongs, and that nothing else has.
 fn body(rng: &mut Rng, tube: &TubeName, whose: &str, number: u64) -> Vec<u8> {
     let mut body = format!("{tube}/{whose}/{number} ").into_bytes();
     let len = match rng.below(30) {

@@ -153,7 +153,7 @@ impl Cluster {
         self.finishing.load(Ordering::Relaxed)
     }
 
-    /// Notes something in the record that tells two runs apart.
+    /// Notes something in the record by which two runs are compared.
     pub(super) fn note(&self, what: &str, number: u64, text: &[u8]) {
         let mut world = self.servers[0].world();
         let now = world.now;

@@ -253,7 +253,7 @@ impl Tally {
         self.workers.get(&owner).and_then(|worker| worker.ended).is_some_and(|ended| ended < now)
     }
 
-    /// Notes what a worker says it did, when all of it is over, and compares that with what servers did for it.
+    /// Notes what a worker's counts are, when all of it is over, and compares that with what servers did for it.
     pub(super) fn metrics(&mut self, owner: Owner, metrics: &Metrics) {
         self.counts.metrics.merge(metrics);
         let ended = metrics.done + metrics.retried + metrics.buried + metrics.lost + metrics.returned;

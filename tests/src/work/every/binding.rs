@@ -163,7 +163,7 @@ pub trait Binding: SessionUses + Flushes + Crowd + Reports + 'static {
     /// Reserves a job of tube `t` in a session, waits until `meanwhile` is over, and uses its handle.
     fn with_job(address: &str, meanwhile: &mut dyn FnMut(), then: Use) -> Result<(), Error>;
 
-    /// Puts jobs until `told` has enough. It is told how long each put took and what it came to.
+    /// Puts jobs until `told` has enough. It receives how long each put took and what it came to.
     fn put(addresses: &[String], config: ProducerConfig, told: Puts<'_>);
 
     /// Sends commands in a session.

@@ -43,7 +43,7 @@ fn serve(mut stream: TcpStream, answer: &dyn Fn(&str) -> Option<String>) -> io::
     Ok(())
 }
 
-/// What a server with one watched tube says to what is no reserve.
+/// What a server with one watched tube answers to what is no reserve.
 pub(super) fn obliging(line: &str) -> Option<String> {
     let word = line.split(' ').next();
     matches!(word, Some("watch" | "ignore")).then(|| "WATCHING 1\r\n".to_string())

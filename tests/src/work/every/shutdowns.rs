@@ -56,7 +56,7 @@ pub(super) fn jobs_in_hand_when_the_time_is_over_are_returned<B: Binding>(stand:
     }
 }
 
-/// A server that hands out one job, and from then on says nothing at all.
+/// A server that gives one job, and from then on answers nothing.
 fn frozen() -> Answering {
     Answering::start(|line| match line.starts_with("reserve") {
         true => Some("RESERVED 1 1\r\nx\r\n".to_string()),

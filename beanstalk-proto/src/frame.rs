@@ -82,8 +82,9 @@ impl Framer {
         if self.start > 0 || self.small >= SELDOM || self.incoming.is_some() {
             return self.receive_buf_closely();
         }
-        self.lent = self.scratch.len().saturating_sub(self.end);
-        self.scratch.get_mut(self.end..).unwrap_or_default()
+        let room = self.scratch.get_mut(self.end..).unwrap_or_default();
+        self.lent = room.len();
+        room
     }
 
     #[inline(never)]
@@ -165,7 +166,12 @@ impl Framer {
     /// Bytes that have arrived and were not used yet, from the start of a line.
     #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
-        self.scratch.get(self.start..self.end).unwrap_or_default()
+        match self.scratch.get(..self.end) {
+            // Nearly always nothing before it waits to be moved out of the way.
+            Some(all) if self.start == 0 => all,
+            Some(all) => all.get(self.start..).unwrap_or_default(),
+            None => &[],
+        }
     }
 
     /// Whether a body is on its way, rather than a line.
@@ -192,16 +198,18 @@ impl Framer {
         self.search.find(unread).map(|len| len.saturating_add(TRAILER))
     }
 
-    /// Uses up bytes of the scratch.
+    /// Uses up bytes of the scratch, and returns whether that was all of it.
     #[inline]
-    pub(crate) fn consume(&mut self, n: usize) {
+    pub(crate) fn consume(&mut self, n: usize) -> bool {
         self.search = LineSearch::default();
-        if n >= self.end.wrapping_sub(self.start) {
+        let all = n >= self.end.wrapping_sub(self.start);
+        if all {
             self.start = 0;
             self.end = 0;
         } else {
             self.start = self.start.wrapping_add(n);
         }
+        all
     }
 
     /// Begins a body of this length, to be kept or thrown away as it arrives.

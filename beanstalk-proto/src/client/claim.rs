@@ -28,33 +28,60 @@ impl Connection {
     #[inline(always)]
     pub fn poll_reply<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
         // Nearly always a line answers the request at the front.
-        let Some(slot) = self.slots.answered_front(ticket.place) else { return self.poll_closely(ticket) };
+        let Some(slot) = self.slots.answered_front(ticket.place) else { return self.poll_elsewhere(ticket) };
         if slot.sent.owner != ticket.number || self.identity != ticket.connection {
-            return self.poll_closely(ticket);
+            return self.poll_elsewhere(ticket);
         }
-        let State::Plain(head) = slot.state else { return self.claim_front(ticket) };
-        let result = match (ticket.decode)(head.into_reply(&[], Vec::new())) {
-            Ok(value) => Ok(value),
-            Err(error) => Err(failed(&slot.name(), error)),
+        let State::Plain(head) = slot.state else {
+            ticket.spend();
+            return Poll::Ready(self.claim_front(ticket.decode));
         };
-        mem::forget(mem::take(&mut slot.state));
+        let decoded = (ticket.decode)(head.into_reply(&[], Vec::new()));
         ticket.spend();
-        self.slots.front_leaves();
-        Poll::Ready(result)
+        match decoded {
+            Ok(value) => {
+                mem::forget(mem::take(&mut slot.state));
+                self.slots.front_leaves();
+                Poll::Ready(Ok(value))
+            }
+            Err(error) => Poll::Ready(Err(self.front_failed(error))),
+        }
     }
 
-    /// As [`Connection::poll_reply`], for the slot at the front, whose reply has a body, or is none.
+    /// The error reply to the request at the front, which leaves.
+    #[cold]
+    fn front_failed(&mut self, error: DecodeError) -> Error {
+        let error = match self.slots.front_mut() {
+            Some(slot) => {
+                slot.state = State::Free;
+                failed(&slot.name(), error)
+            }
+            None => TicketError::Spent.into(),
+        };
+        self.slots.front_leaves();
+        error
+    }
+
+    /// Claims what the slot at the front has, whose reply has a body, or is none.
     #[inline(never)]
-    fn claim_front<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
-        let Some(slot) = self.slots.answered_front(ticket.place) else { return Poll::Pending };
+    fn claim_front<T>(&mut self, decode: fn(Reply) -> Result<T, DecodeError>) -> Result<T, Error> {
+        let Some(slot) = self.slots.front_mut() else { return Err(TicketError::Spent.into()) };
         let state = mem::take(&mut slot.state);
-        let result = settle(ticket.decode, state, &mut self.unclaimed, || slot.name());
+        let result = settle(decode, state, &mut self.unclaimed, || slot.name());
         self.slots.front_leaves();
-        ticket.spend();
-        Poll::Ready(result)
+        result
     }
 
-    /// As [`Connection::poll_reply`], for a slot that is not at the front, or has no reply.
+    /// As [`Connection::poll_reply`], for a slot that is not at the front, or has no reply. That works on a copy of the ticket: nearly always, when it
+    /// is not called, nothing refers to the ticket then, and it needs no place in memory.
+    #[inline(always)]
+    fn poll_elsewhere<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
+        let mut copy = ticket.copy();
+        let polled = self.poll_closely(&mut copy);
+        (ticket.number, ticket.place) = (copy.number, copy.place);
+        polled
+    }
+
     #[inline(never)]
     fn poll_closely<T>(&mut self, ticket: &mut Ticket<T>) -> Poll<Result<T, Error>> {
         ticket.check(self.identity)?;
@@ -87,8 +114,11 @@ impl Connection {
     #[must_use]
     #[inline(always)]
     pub fn is_ready(&self, id: TicketId) -> bool {
-        match self.slots.get(id.place) {
-            Some(slot) if slot.sent.owner == id.number => self.is_ended() || !self.slots.is_pending(id.place),
+        // Nearly always the slot waits where it was, or has its reply and is at the front. It has another owner then only if the ticket is late,
+        // of which note is kept, or spent.
+        match self.slots.is_pending(id.place) {
+            true if !self.slots.keeps() => self.is_ended(),
+            false if self.slots.is_front(id.place) => true,
             _ => self.is_ready_elsewhere(id),
         }
     }
@@ -118,6 +148,7 @@ impl Connection {
             slot.orphan();
             // Another's time counts now, and a read was asked for before that of this one.
             self.clock.withdraw();
+            self.renew_due();
         } else {
             let state = mem::take(&mut slot.state);
             self.slots.free(place);
@@ -141,11 +172,15 @@ impl Connection {
 
     /// Returns what can have become of a request if its reply never comes.
     #[must_use]
+    #[inline(always)]
     pub fn lost<T>(&self, ticket: &Ticket<T>) -> Lost {
-        let place = self.slots.find(ticket.number, ticket.place).filter(|_| ticket.connection == self.identity);
-        place
-            .and_then(|place| self.slots.get(place))
-            .map_or(Lost::Unknown, |slot| slot.lost(self.transmit.handed_out()))
+        if ticket.connection == self.identity { self.lost_by(ticket.id()) } else { Lost::Unknown }
+    }
+
+    #[cold]
+    fn lost_by(&self, id: TicketId) -> Lost {
+        let slot = self.slots.find(id.number, id.place).and_then(|place| self.slots.get(place));
+        slot.map_or(Lost::Unknown, |slot| slot.lost(self.transmit.handed_out()))
     }
 
     /// Whether all of a request was written, and a flush after that completed. So it was if its reply is here, but not if that is late.

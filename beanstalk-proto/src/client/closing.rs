@@ -45,6 +45,7 @@ impl Connection {
         }
         self.stream = Stream::Quitting;
         self.closing.until = self.closing.until.or(self.patience.from(self.clock.now));
+        self.renew_due();
     }
 
     /// Whether the writing half of the transport should be closed now: everything was written, and this is how to end it.
@@ -93,17 +94,17 @@ impl Connection {
         }
         let written = self.transmit.written();
         if let Some(slot) = self.slots.next_pending() {
-            if slot.kind == Some(Kind::Quit) && slot.sent.end <= written {
+            if slot.expected.kind == Some(Kind::Quit) && slot.sent.end <= written {
                 self.answer(Reply::Closed);
             }
         }
-        self.stream = Stream::EndedByPeer;
+        self.ends(Stream::EndedByPeer);
     }
 
     /// Reports that the transport has failed: whatever has no reply by now fails with [`Error::Closed`]. Afterwards poll the tickets.
     pub fn abort(&mut self) {
         if !self.is_ended() {
-            self.stream = Stream::Failed;
+            self.ends(Stream::Failed);
         }
     }
 }

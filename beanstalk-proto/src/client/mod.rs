@@ -47,6 +47,7 @@ pub use ticket::{Ticket, TicketId};
 use crate::{
     error::ProtocolError,
     frame::Framer,
+    time::Instant,
     transmit::{Segments, Transmit},
 };
 use closing::Closing;
@@ -83,6 +84,8 @@ pub struct Connection {
     number: u64,
     slots: Slots,
     clock: Clock,
+    /// What [`Connection::poll_timeout`] returns.
+    due: Option<Instant>,
     transmit: Transmit,
     /// How much of the outbound stream was flushed by the transport.
     flushed: u64,
@@ -110,6 +113,7 @@ impl Connection {
             number: 0,
             slots: Slots::default(),
             clock: Clock::default(),
+            due: None,
             transmit: Transmit::default(),
             flushed: 0,
             framer: Framer::default(),
@@ -174,8 +178,7 @@ impl Connection {
     #[must_use]
     #[inline]
     pub const fn wants_flush(&self) -> bool {
-        let written = self.transmit.written() == self.transmit.end();
-        written && self.flushed < self.transmit.end() && !self.is_ended()
+        self.transmit.unwritten() == 0 && self.flushed != self.transmit.end() && !self.is_ended()
     }
 
     /// Reports that a flush of everything written so far has completed.
@@ -214,7 +217,12 @@ impl Connection {
 
     #[cold]
     fn poison(&mut self, error: ProtocolError) {
-        self.stream = Stream::Poisoned;
+        self.ends(Stream::Poisoned);
         self.poison = Some(error.into());
+    }
+
+    fn ends(&mut self, stream: Stream) {
+        self.stream = stream;
+        self.due = None;
     }
 }

@@ -73,21 +73,42 @@ impl Connection {
         if self.clock.wanted() {
             self.clock.bytes_came(n);
         }
+        self.take_replies();
+        self.renew_due();
+    }
+
+    /// Answers the slots whose turn it is with what has arrived.
+    #[inline(always)]
+    fn take_replies(&mut self) {
+        let written = self.transmit.written();
         loop {
             let whole_line = !self.framer.is_in_body() && !self.framer.is_searching();
             let result = match if whole_line { Head::parse(self.framer.unread()) } else { None } {
-                Some((head, len)) => self.head_arrived(head, len),
-                None => match self.next_reply() {
-                    Some(result) => result,
-                    None => return,
+                Some((head, len)) => match self.slots.next_pending() {
+                    // All checks for nearly every reply.
+                    Some(slot) if slot.direct.contains(head.kind) && slot.sent.end <= written => {
+                        if !head.kind.has_body() {
+                            mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
+                            self.slots.answered();
+                            self.reply_came();
+                            // Nearly always one read brings one reply.
+                            if self.framer.consume(len) {
+                                return;
+                            }
+                            continue;
+                        }
+                        self.body_follows(head.kind, head.number, head.bytes, len);
+                        Some(Ok(()))
+                    }
+                    _ => Some(self.head_arrived(head.kind, head.number, head.bytes, len)),
                 },
+                None => self.next_reply(),
             };
-            if let Err(error) = result {
-                return self.poison(error);
-            }
-            // Nearly always one read brings one reply.
-            if self.framer.is_drained() {
-                return;
+            match result {
+                Some(Ok(())) if self.framer.is_drained() => return,
+                Some(Ok(())) => {}
+                Some(Err(error)) => return self.poison(error),
+                None => return,
             }
         }
     }
@@ -101,7 +122,7 @@ impl Connection {
         }
     }
 
-    /// Deals with one complete reply, if there is one, that is not a line of the protocol in one piece.
+    /// Deals with one complete reply, if there is one, with every check there is.
     #[inline(never)]
     fn next_reply(&mut self) -> Option<Result<(), ProtocolError>> {
         if self.arriving.is_some() {
@@ -118,7 +139,7 @@ impl Connection {
             return (unread.len() >= MAX_LINE).then(|| Err(crate::reply::line_too_long(unread)));
         };
         match Head::parse_complete(self.framer.unread().get(..len).unwrap_or_default()) {
-            Ok(Some(head)) => Some(self.head_arrived_closely(head, len)),
+            Ok(Some(head)) => Some(self.head_arrived(head.kind, head.number, head.bytes, len)),
             Ok(None) => Some(self.other_arrived(len)),
             Err(error) => Some(self.malformed(error, len)),
         }
@@ -134,36 +155,17 @@ impl Connection {
         }
     }
 
-    /// Checks a line of the protocol against the slot whose turn it is, and either answers it or waits for the body.
-    #[inline(always)]
-    fn head_arrived(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
-        let written = self.transmit.written();
-        match self.slots.next_pending() {
-            // All checks for nearly every reply.
-            Some(slot) if slot.direct.contains(head.kind) && slot.sent.end <= written => {
-                if head.kind.has_body() {
-                    self.body_follows(head, len);
-                    return Ok(());
-                }
-                mem::forget(mem::replace(&mut slot.state, State::Plain(head)));
-                self.slots.answered();
-                self.reply_came();
-                self.framer.consume(len);
-                Ok(())
-            }
-            _ => self.head_arrived_closely(head, len),
-        }
-    }
-
-    /// As [`Connection::head_arrived`], with every check there is.
+    /// Checks a line of the protocol against the slot whose turn it is, and either answers it or waits for the body. What the line is comes
+    /// in pieces, here and below, so that it needs no place in memory.
     #[inline(never)]
-    fn head_arrived_closely(&mut self, head: Head, len: usize) -> Result<(), ProtocolError> {
+    fn head_arrived(&mut self, kind: ReplyKind, number: u64, bytes: u64, len: usize) -> Result<(), ProtocolError> {
+        let head = Head { kind, number, bytes };
         let line = self.framer.unread().get(..len.saturating_sub(2)).unwrap_or_default();
         let written = self.transmit.written();
         let Some(slot) = self.slots.next_pending() else { return self.other_arrived(len) };
         // A request may use a word of the protocol in its own way, unless it allows the protocol's too.
         let own = || slot.other().own_word(head.kind.word().as_bytes()).is_some();
-        if !slot.replies.contains(head.kind) && own() {
+        if !slot.expected.replies.contains(head.kind) && own() {
             return self.other_arrived(len);
         }
         check(slot, &head, line)?;
@@ -171,7 +173,7 @@ impl Connection {
             return Err(early(slot, line, written));
         }
         if head.kind.has_body() {
-            self.body_follows(head, len);
+            self.body_follows(kind, number, bytes, len);
             return Ok(());
         }
         let reply = head.into_reply(name_in(line), Vec::new());
@@ -207,7 +209,8 @@ impl Connection {
 
     /// Answers with the body that a line of this length has announced, or waits for it.
     #[inline(never)]
-    fn body_follows(&mut self, head: Head, len: usize) {
+    fn body_follows(&mut self, kind: ReplyKind, number: u64, bytes: u64, len: usize) {
+        let head = Head { kind, number, bytes };
         let rest = self.framer.unread().get(len..).unwrap_or_default();
         // Nearly always a small body came with its line, and nothing is unclaimed.
         match rest.split_last_chunk() {
@@ -345,9 +348,9 @@ fn check(slot: &Slot, head: &Head, line: &[u8]) -> Result<(), ProtocolError> {
     let confirming = matches!(slot.state, State::Confirming(_));
     let (replies, command) = match confirming {
         true => (Kind::Touch.replies(), Kind::Touch.word()),
-        false => (slot.replies, slot.command()),
+        false => (slot.expected.replies, slot.command()),
     };
-    if !replies.contains(head.kind) || slot.kind == Some(Kind::Quit) {
+    if !replies.contains(head.kind) || slot.expected.kind == Some(Kind::Quit) {
         return Err(ProtocolError::WrongReply { command, line: Excerpt::new(line) });
     }
     match slot.is_echoed(head, line) {

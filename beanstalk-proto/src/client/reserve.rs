@@ -18,7 +18,7 @@ use core::{mem, time::Duration};
 use super::{
     Connection,
     send::Claim,
-    slot::{Caller, Name, Patience, Sent, State, TooBig},
+    slot::{Caller, Expected, Name, Patience, Sent, State, TooBig},
 };
 use crate::{
     error::{Error, Subject},
@@ -39,7 +39,7 @@ impl Connection {
     pub(super) fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, Error> {
         let mut adoptable = None;
         for (place, slot) in self.slots.pending_waits() {
-            if slot.sent.owner == 0 && is_reserve(slot.kind) && is_reserve(expect.kind) {
+            if slot.sent.owner == 0 && is_reserve(slot.expected.kind) && is_reserve(expect.kind) {
                 adoptable = adoptable.or(Some(place));
             } else if slot.server_wait() == Wait::Forever {
                 return Err(Error::ReserveWaiting);
@@ -50,9 +50,9 @@ impl Connection {
 
     /// Sends a reserve that need not be written: it takes over an abandoned one that still waits, or a job that arrived for one.
     #[cold]
-    pub(super) fn take_over(&mut self, expect: Expect, patience: Patience) -> Claim {
+    pub(super) fn take_over(&mut self, wait: Wait, patience: Patience) -> Claim {
         let owner = self.next_number();
-        let caller = Caller { wait: expect.wait, since: self.clock.now, unread: false };
+        let caller = Caller { wait, since: self.clock.now, unread: false };
         (owner, self.begin_reserve(owner, caller, patience))
     }
 
@@ -68,7 +68,8 @@ impl Connection {
             self.slots.keep(owner, name, State::TooBig(too_big));
             return u64::MAX;
         }
-        let waiting = self.slots.pending_waits().find(|(_, slot)| slot.sent.owner == 0 && is_reserve(slot.kind));
+        let waiting =
+            self.slots.pending_waits().find(|(_, slot)| slot.sent.owner == 0 && is_reserve(slot.expected.kind));
         if let Some(place) = waiting.map(|(place, _)| place) {
             if let Some(slot) = self.slots.get_mut(place) {
                 (slot.sent.owner, slot.sent.patience) = (owner, patience);
@@ -99,7 +100,8 @@ impl Connection {
         };
         let end = self.transmit.end();
         let sent = Sent { owner, at: self.clock.now, patience, body_at: end, end };
-        let place = self.slots.push(Expect::of(kind).wait(wait), sent);
+        let (expected, rare) = Expected::of(Expect::of(kind).wait(wait));
+        let place = self.slots.push(expected, rare, sent);
         if let (Some(slot), State::Confirming(_)) = (self.slots.get_mut(place), &state) {
             slot.state = state;
             self.slots.set_caller(place, Caller { unread: false, ..caller });

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 
 use super::{
     Connection, SendOptions, Stream, Ticket, Timeout,
-    slot::{Patience, Sent},
+    slot::{Expected, Patience, Sent},
 };
 use crate::{
     error::{Error, Full, Lost},
@@ -63,8 +63,10 @@ impl Connection {
         adoptable: Option<u64>,
         options: SendOptions,
     ) -> Result<Claim, Box<Error>> {
-        // Asked for a second time, where it has to be checked closely: what nothing refers to needs no place in memory.
+        // Taken apart before anything else, so that it nearly always needs no place in memory.
         let expect = request.expect();
+        let (kind, wait) = (expect.kind, expect.wait);
+        let (expected, rare) = Expected::of(expect);
         let patience = match options.timeout {
             Timeout::Default => self.patience,
             Timeout::None => Patience::ENDLESS,
@@ -84,27 +86,31 @@ impl Connection {
             Ok(lengths) => lengths,
             Err(error) => return Err(self.refused(error)),
         };
-        if is_reserve(expect.kind) && (adoptable.is_some() || !self.parked.is_empty()) {
-            return Ok(self.take_over(expect, patience));
+        if is_reserve(kind) && (adoptable.is_some() || !self.parked.is_empty()) {
+            let claim = self.take_over(wait, patience);
+            self.renew_due();
+            return Ok(claim);
         }
         let limit = self.config.limits.queued;
         if queued > 0 && queued.saturating_add(bytes) > limit && !options.beyond_limits {
             return Err(self.refused(Full::Queued { bytes: queued, limit }));
         }
         encoder.commit();
-        if expect.kind == Some(Kind::Quit) {
+        if kind == Some(Kind::Quit) {
             self.stream = Stream::Quitting;
         }
         let owner = self.next_number();
         let body_at = start.wrapping_add(line as u64);
         let end = start.wrapping_add(bytes as u64);
-        let place = self.slots.push(expect, Sent { owner, at: self.clock.now, patience, body_at, end });
+        let place = self.slots.push(expected, rare, Sent { owner, at: self.clock.now, patience, body_at, end });
+        self.renew_due_with(place, wait, patience);
         Ok((owner, place))
     }
 
     #[cold]
     fn refused(&mut self, error: impl Into<Error>) -> Box<Error> {
         self.transmit.drop_pending();
+        self.renew_due();
         Box::new(error.into())
     }
 

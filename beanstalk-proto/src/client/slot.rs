@@ -86,19 +86,25 @@ pub(super) struct Sent {
     pub(super) end: u64,
 }
 
-/// One request in flight. There may be many, so it is small, and what only few requests have is boxed.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) sent: Sent,
+/// What a request expects in return, as far as it is the same size for all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
     pub(super) kind: Option<Kind>,
     pub(super) replies: ReplySet,
-    /// Those of them that answer it with no other check; none, once its ticket was abandoned.
-    pub(super) direct: ReplySet,
     pub(super) wait: Wait,
     /// The job that it is about.
     job: Option<JobId>,
     /// The reply must repeat what it is about.
     echoed: bool,
+}
+
+/// One request in flight. There may be many, so it is small, and what only few requests have is boxed.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) sent: Sent,
+    pub(super) expected: Expected,
+    /// Those of the replies that answer it with no other check; none, once its ticket was abandoned.
+    pub(super) direct: ReplySet,
     pub(super) rare: Option<Box<Rare>>,
     pub(super) state: State,
 }
@@ -123,70 +129,74 @@ pub(super) struct Rare {
     pub(super) caller: Option<Caller>,
 }
 
+impl Expected {
+    /// Takes apart what a request expects in return. The rest is something only if more has to be kept of it.
+    #[inline(always)]
+    pub(super) fn of(expect: Expect) -> (Self, Option<Box<Rare>>) {
+        let Expect { kind, replies, wait, echoed, .. } = expect;
+        let job = if let Subject::Job(id) = expect.subject { Some(id) } else { None };
+        let rare = match (&kind, &expect.other, &expect.subject) {
+            (Some(kind), OtherReplies::None, Subject::None | Subject::Job(_) | Subject::Body(_))
+                if *kind != Kind::Quit =>
+            {
+                mem::forget(expect);
+                None
+            }
+            _ => Some(Rare::of(expect)),
+        };
+        (Self { kind, replies, wait, job, echoed }, rare)
+    }
+}
+
+impl Rare {
+    #[cold]
+    #[inline(never)]
+    fn of(expect: Expect) -> Box<Self> {
+        let Expect { command, other, subject, .. } = expect;
+        Box::new(Self { command: Some(command), other, about: subject, caller: None })
+    }
+}
+
 impl Slot {
     pub(super) const FREE: Self = Self {
         sent: Sent { owner: 0, at: Instant::ZERO, patience: Patience(0), body_at: 0, end: 0 },
-        kind: None,
-        replies: ReplySet::EMPTY,
+        expected: Expected { kind: None, replies: ReplySet::EMPTY, wait: Wait::No, job: None, echoed: false },
         direct: ReplySet::EMPTY,
-        wait: Wait::No,
-        job: None,
-        echoed: false,
         rare: None,
         state: State::Free,
     };
 
     /// Makes a free slot one for a request.
     #[inline(always)]
-    pub(super) fn occupy(&mut self, expect: Expect, sent: Sent) {
+    pub(super) fn occupy(&mut self, expected: Expected, rare: Option<Box<Rare>>, sent: Sent) {
         const INSERTED: ReplySet = ReplySet::of(&[ReplyKind::Inserted]);
+        let replies = expected.replies;
         self.sent = sent;
-        self.kind = expect.kind;
-        self.replies = expect.replies;
-        self.wait = expect.wait;
-        self.echoed = expect.echoed;
-        self.job = if let Subject::Job(id) = expect.subject { Some(id) } else { None };
+        self.expected = expected;
         // It was free: to look for something to drop would cost more than all of the above.
         mem::forget(mem::replace(&mut self.state, State::Waiting));
-        match (&expect.kind, &expect.other, &expect.subject) {
-            (Some(kind), OtherReplies::None, Subject::None | Subject::Job(_) | Subject::Body(_))
-                if *kind != Kind::Quit =>
-            {
-                if self.rare.is_some() {
-                    self.forget_rare();
-                }
-                // A `put` could also be answered so that it is fatal.
-                self.direct = expect.replies.and(match sent.body_at < sent.end {
-                    true => INSERTED,
-                    false if expect.echoed => ReplySet::PLAIN,
-                    false => ReplySet::PLAIN.or(ReplySet::BODIES),
-                });
-                mem::forget(expect);
-            }
-            _ => self.occupy_closely(expect),
+        self.direct = match (&rare, sent.body_at < sent.end) {
+            (Some(_), _) => ReplySet::EMPTY,
+            // A `put` could also be answered so that it is fatal.
+            (None, true) => replies.and(INSERTED),
+            (None, false) if expected.echoed => replies.and(ReplySet::PLAIN),
+            (None, false) => replies.and(ReplySet::PLAIN.or(ReplySet::BODIES)),
+        };
+        if self.rare.is_some() || rare.is_some() {
+            self.keep(rare);
         }
     }
 
-    /// Forgets what was kept of the request before. This and what follows are out of line, so that nearly always nothing refers to what a
-    /// request expects: it needs no place in memory then.
     #[cold]
     #[inline(never)]
-    fn forget_rare(&mut self) {
-        self.rare = None;
-    }
-
-    /// As [`Slot::occupy`], for a request of which more has to be kept.
-    #[cold]
-    fn occupy_closely(&mut self, expect: Expect) {
-        let Expect { command, other, subject, .. } = expect;
-        self.direct = ReplySet::EMPTY;
-        self.rare = Some(Box::new(Rare { command: Some(command), other, about: subject, caller: None }));
+    fn keep(&mut self, rare: Option<Box<Rare>>) {
+        self.rare = rare;
     }
 
     /// Whether a reply with this line repeats what it has to.
     pub(super) fn is_echoed(&self, head: &Head, line: &[u8]) -> bool {
-        match (head.kind, self.job, &self.rare) {
-            _ if !self.echoed => true,
+        match (head.kind, self.expected.job, &self.rare) {
+            _ if !self.expected.echoed => true,
             (ReplyKind::Found | ReplyKind::Reserved, Some(id), _) => id.0 == head.number,
             (ReplyKind::Using, _, Some(rare)) => match &rare.about {
                 Subject::Tube(tube) => name_in(line) == tube.as_bytes(),
@@ -198,13 +208,13 @@ impl Slot {
 
     /// The request's name in errors.
     pub(super) fn command(&self) -> &'static str {
-        self.rare.as_ref().and_then(|rare| rare.command).or(self.kind.map(Kind::word)).unwrap_or_default()
+        self.rare.as_ref().and_then(|rare| rare.command).or(self.expected.kind.map(Kind::word)).unwrap_or_default()
     }
 
     /// What the request is about.
     fn subject(&self) -> Subject {
         let body = self.sent.end.saturating_sub(self.sent.body_at);
-        match (&self.rare, self.job, body.checked_sub(2)) {
+        match (&self.rare, self.expected.job, body.checked_sub(2)) {
             (Some(rare), ..) if rare.about != Subject::None => rare.about.clone(),
             (_, Some(id), _) => Subject::Job(id),
             (_, None, Some(body)) => Subject::Body(usize::try_from(body).unwrap_or(usize::MAX)),
@@ -245,7 +255,7 @@ impl Slot {
 
     /// How long the server may wait on purpose before it answers.
     pub(super) const fn server_wait(&self) -> Wait {
-        if matches!(self.state, State::Confirming(_)) { Wait::No } else { self.wait }
+        if matches!(self.state, State::Confirming(_)) { Wait::No } else { self.expected.wait }
     }
 
     /// What can have become of the request, if no reply comes any more and so much was flushed.

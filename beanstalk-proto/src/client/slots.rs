@@ -3,21 +3,21 @@
 //! What a ticket is owed that no longer has a slot is kept beside the ring: the unclaimed replies of old requests, and
 //! lateness.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::mem;
 
-use super::slot::{Caller, Name, Sent, Slot, State};
-use crate::{
-    reply::ReplySet,
-    request::{Expect, Wait},
+use super::{
+    slot::{Caller, Expected, Name, Rare, Sent, Slot, State},
+    ticket::NOWHERE,
 };
+use crate::{reply::ReplySet, request::Wait};
 
 /// The requests in flight, in the order in which they were sent.
 ///
 /// They lie in a ring, each at the place that its number gives, and are written and read where they are: to move them in
 /// and out for every command costs more than everything else that is done to them. Those before `pending` have their reply or are
 /// free, those from there on wait for theirs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slots {
     /// Free but for those in flight; its length is 0 or a power of two.
     ring: Vec<Slot>,
@@ -42,6 +42,22 @@ const FIRST: usize = 4;
 /// A ring that has grown beyond this is given back when nothing is in flight.
 const KEPT: usize = 128;
 
+impl Default for Slots {
+    fn default() -> Self {
+        const FIRST: u64 = NOWHERE + 1;
+        Self {
+            ring: Vec::new(),
+            front: FIRST,
+            end: FIRST,
+            pending: FIRST,
+            after_wait: FIRST,
+            after_caller: FIRST,
+            occupied: 0,
+            kept: BTreeMap::new(),
+        }
+    }
+}
+
 impl Slots {
     /// How many are in flight, or answered and not claimed.
     #[inline]
@@ -63,17 +79,17 @@ impl Slots {
 
     /// Appends a slot and gives its place.
     #[inline(always)]
-    pub(super) fn push(&mut self, expect: Expect, sent: Sent) -> u64 {
+    pub(super) fn push(&mut self, expected: Expected, rare: Option<Box<Rare>>, sent: Sent) -> u64 {
         let place = self.end;
         if place.wrapping_sub(self.front) >= self.ring.len() as u64 {
             self.make_room();
         }
-        if expect.wait != Wait::No {
+        if expected.wait != Wait::No {
             self.after_wait = place.wrapping_add(1);
         }
         let at = self.at(place);
         if let Some(slot) = self.ring.get_mut(at) {
-            slot.occupy(expect, sent);
+            slot.occupy(expected, rare, sent);
             self.occupied = self.occupied.wrapping_add(1);
             self.end = place.wrapping_add(1);
         }
@@ -124,8 +140,20 @@ impl Slots {
     /// The slot at the front, if it has this place and its reply is here.
     #[inline(always)]
     pub(super) fn answered_front(&mut self, place: u64) -> Option<&mut Slot> {
-        let at = self.at(place);
-        if place == self.front && place < self.pending { self.ring.get_mut(at) } else { None }
+        if self.is_front(place) && !self.is_pending(place) { self.front_mut() } else { None }
+    }
+
+    /// The slot at the front.
+    #[inline(always)]
+    pub(super) fn front_mut(&mut self) -> Option<&mut Slot> {
+        let at = self.at(self.front);
+        self.ring.get_mut(at)
+    }
+
+    /// Whether this is the place of the slot at the front.
+    #[inline(always)]
+    pub(super) const fn is_front(&self, place: u64) -> bool {
+        place == self.front
     }
 
     /// The place of the slot that belongs to a ticket, which was last seen at `hint`.
@@ -139,6 +167,7 @@ impl Slots {
     }
 
     /// Whether the slot at this place waits for its reply.
+    #[inline(always)]
     pub(super) const fn is_pending(&self, place: u64) -> bool {
         place >= self.pending
     }
@@ -191,12 +220,18 @@ impl Slots {
     /// Those of them that the server may keep waiting.
     pub(super) fn pending_waits(&self) -> impl Iterator<Item = (u64, &Slot)> {
         let slots = (self.pending..self.after_wait).filter_map(|place| Some((place, self.get(place)?)));
-        slots.filter(|(_, slot)| slot.wait != Wait::No)
+        slots.filter(|(_, slot)| slot.expected.wait != Wait::No)
     }
 
     /// Keeps what became of a request for a ticket that has no slot.
     pub(super) fn keep(&mut self, owner: u64, name: Name, state: State) {
         self.kept.insert(owner, (name, state));
+    }
+
+    /// Whether anything is kept for tickets that have no slot.
+    #[inline(always)]
+    pub(super) fn keeps(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// Whether lateness is kept for a ticket.

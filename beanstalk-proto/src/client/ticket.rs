@@ -22,6 +22,9 @@ pub struct Ticket<T> {
     pub(super) reply: PhantomData<fn() -> T>,
 }
 
+/// The place of no slot, before the first.
+pub(super) const NOWHERE: u64 = 0;
+
 /// Names a ticket without its type, for code that keeps account of many. Ordered as the requests were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketId {
@@ -52,13 +55,18 @@ impl<T> Ticket<T> {
 
     /// Moves the claim out; what stays is spent.
     pub const fn take(&mut self) -> Self {
-        let taken = Self { ..*self };
+        let taken = self.copy();
         self.spend();
         taken
     }
 
+    pub(super) const fn copy(&self) -> Self {
+        Self { ..*self }
+    }
+
     pub(super) const fn spend(&mut self) {
         self.number = Self::SPENT;
+        self.place = NOWHERE;
     }
 
     /// Whether the ticket is good for this connection.

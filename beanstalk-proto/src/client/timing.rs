@@ -112,22 +112,33 @@ impl Connection {
     #[must_use]
     #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.slots.first_pending() {
-            // Nearly always the next reply is awaited, and no reserve has taken over a slot.
-            Some(slot) if self.stream == Stream::Open && slot.sent.owner != 0 && !self.slots.has_callers() => {
-                let from = slot.sent.at.max(self.clock.replied);
-                match slot.wait {
-                    Wait::No => slot.sent.patience.from(from),
-                    Wait::Seconds(seconds) => slot.sent.patience.from(from + Duration::from_secs(seconds.into())),
-                    Wait::Forever => None,
-                }
-            }
-            _ => self.poll_timeout_closely(),
+        debug_assert_eq!(self.due, self.find_due(), "what it follows from has changed since it was found");
+        self.due
+    }
+
+    /// Finds when something is due, after what that follows from may have changed: it is asked for more often than it changes.
+    #[inline(always)]
+    pub(super) fn renew_due(&mut self) {
+        // Nearly always no reply is awaited any more.
+        let idle = self.slots.first_pending().is_none() && self.stream == Stream::Open && !self.clock.adopting;
+        self.due = if idle { None } else { self.find_due() };
+    }
+
+    /// The same after a request was sent, which has the slot at this place.
+    #[inline(always)]
+    pub(super) fn renew_due_with(&mut self, place: u64, wait: Wait, patience: Patience) {
+        match wait {
+            _ if self.clock.adopting => self.due = self.find_due(),
+            // Nearly always no other reply is awaited before.
+            Wait::No if place == self.slots.next_place() => self.due = patience.from(self.clock.now),
+            // That of a reply before it stays.
+            _ if self.due.is_some() && !self.slots.has_callers() => {}
+            _ => self.due = self.find_due(),
         }
     }
 
     #[inline(never)]
-    fn poll_timeout_closely(&self) -> Option<Instant> {
+    fn find_due(&self) -> Option<Instant> {
         match self.clock.adopting {
             _ if self.is_ended() => None,
             true => Some(self.clock.now),
@@ -162,9 +173,13 @@ impl Connection {
     /// Afterwards poll the tickets.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock.set(now);
-        if self.is_ended() {
-            return;
+        if !self.is_ended() {
+            self.pass_time();
+            self.renew_due();
         }
+    }
+
+    fn pass_time(&mut self) {
         if !self.clock.adopting && self.first_due().is_none() {
             self.clock.wanted = false;
         } else if !self.clock.wanted {
@@ -208,8 +223,7 @@ impl Connection {
                 (place, !waits || self.late_at(place).is_none_or(|at| at > self.clock.now))
             }
             What::NotClosed => {
-                self.stream = Stream::EndedLate;
-                return;
+                return self.ends(Stream::EndedLate);
             }
         };
         let Some(slot) = self.slots.get_mut(place) else { return };

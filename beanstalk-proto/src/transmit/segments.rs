@@ -30,6 +30,8 @@ impl<'a> Segments<'a> {
     pub(super) fn of(queue: &'a Transmit) -> Self {
         let (joined_at, end) = (queue.joined_sent, queue.filled);
         Self(match queue.place {
+            // Nearly always a small request is written at once.
+            Place::Line if joined_at == 0 => Left::Single(queue.line.0.get(..end).unwrap_or_default()),
             Place::Line => Left::Single(queue.line.0.get(joined_at..end).unwrap_or_default()),
             Place::Joined if queue.moved.is_empty() => {
                 Left::Single(queue.joined.get(joined_at..end).unwrap_or_default())

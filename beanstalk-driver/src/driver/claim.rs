@@ -22,7 +22,10 @@ impl<T: PollTransport, R> Claim<'_, T, R> {
         let Driver { connection, link, .. } = &mut **driver;
         match ready!(link.poll(connection, None, cx, |connection| connection.is_ready(ticket.id()))) {
             Ok(()) => link.take(connection, |connection| connection.poll_reply(ticket)),
-            Err(error) => Poll::Ready(Err(self.failed(error))),
+            Err(error) => {
+                let lost = connection.lost(ticket);
+                Poll::Ready(Err(driver.failed(error, lost)))
+            }
         }
     }
 
@@ -32,7 +35,8 @@ impl<T: PollTransport, R> Claim<'_, T, R> {
         let Driver { connection, link, .. } = &mut **driver;
         let written = |connection: &mut Connection| connection.is_flushed(ticket) || connection.is_ready(ticket.id());
         if let Err(error) = ready!(link.poll(connection, None, cx, written)) {
-            return Poll::Ready(Err(self.failed(error)));
+            let lost = connection.lost(ticket);
+            return Poll::Ready(Err(driver.failed(error, lost)));
         }
         // Ready and not flushed: it is late, or has failed.
         match connection.is_flushed(ticket) {
@@ -42,12 +46,6 @@ impl<T: PollTransport, R> Claim<'_, T, R> {
             },
             true => Poll::Ready(Ok(self.ticket.take())),
         }
-    }
-
-    #[cold]
-    fn failed(&mut self, error: T::Error) -> Error {
-        let lost = self.driver.connection.lost(&self.ticket);
-        self.driver.failed(error, lost)
     }
 }
 

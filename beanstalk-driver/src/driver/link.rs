@@ -111,19 +111,21 @@ impl<T: PollTransport> Link<T> {
             }
             // Looking may have queued something, and nothing is late before a read that was asked for.
             match wrote {
-                Wrote::All if connection.wants_transmit() => continue,
+                Wrote::All if connection.queued() > 0 => continue,
                 Wrote::Some if !connection.wants_read() => {
                     self.mind_the_time(connection);
                     continue;
                 }
                 _ => {}
             }
-            let block = match (connection.wants_read(), wrote) {
-                (true, _) => Block::No,
-                (false, Wrote::All) => Block::Until(first(connection.poll_timeout(), limit)),
-                (false, _) => Block::Turn,
+            let (at_once, until) = (connection.wants_read(), first(connection.poll_timeout(), limit));
+            let buf = connection.receive_buf();
+            let block = match wrote {
+                _ if at_once => Block::No,
+                Wrote::All => Block::Until(until),
+                _ => Block::Turn,
             };
-            let read = self.transport.poll_read(cx, block, connection.receive_buf());
+            let read = self.transport.poll_read(cx, block, buf);
             // A server that sends may not read before that is done: to wait for room again would only keep us from reading on.
             sending = wrote == Wrote::Nothing && matches!(read, Poll::Ready(Ok(1..)));
             match read {
@@ -188,7 +190,7 @@ impl<T: PollTransport> Link<T> {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Wrote::Nothing),
             }
-            if connection.wants_transmit() {
+            if connection.queued() > 0 {
                 return Ok(Wrote::Some);
             }
         }

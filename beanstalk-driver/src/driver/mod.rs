@@ -244,6 +244,7 @@ impl<T: PollTransport> Driver<T> {
         poll_fn(|cx| disconnect.poll(&mut self.connection, &mut self.link, None, cx)).await
     }
 
+    #[cold]
     pub(crate) fn failed(&mut self, error: T::Error, lost: Lost) -> Error {
         self.connection.abort();
         T::failure(error, lost)
@@ -271,7 +272,8 @@ impl<T: PollTransport> Driver<T> {
     /// Queues a request. If others are in flight there is room for it, or it belongs to one of them.
     #[inline(always)]
     fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
-        let mut options = SendOptions::default().timeout(mem::take(&mut self.timeout));
+        let timeout = if self.timeout == Timeout::Default { Timeout::Default } else { mem::take(&mut self.timeout) };
+        let mut options = SendOptions::default().timeout(timeout);
         options.beyond_limits = self.connection.in_flight() > 0;
         self.connection.send_with(self.link.transport.now(), request, options)
     }

@@ -14,6 +14,7 @@ use std::{
 
 use beanstalk_driver::{Block, PollTransport, connect::socket::Maker};
 use beanstalk_proto::{Error, Instant, Lost, Segments};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::{
     timeout::{ENDLESS, Timeout, is_timeout},
@@ -39,9 +40,7 @@ pub(crate) fn block_on<F: Future>(call: F) -> F::Output {
 #[derive(Debug)]
 pub(crate) struct Blocking<T> {
     pub(crate) transport: T,
-    /// What the core's clock counts from, in nanoseconds.
-    epoch: time::Instant,
-    /// What it shows, if that was just asked and nothing has waited since for longer than a turn; else 0.
+    /// What the clock shows, if that was just asked and nothing has waited since for longer than a turn; else 0.
     now: AtomicU64,
     read: Timeout,
     write: Timeout,
@@ -55,21 +54,14 @@ impl<T> Unpin for Blocking<T> {}
 impl<T> Blocking<T> {
     pub(crate) fn new(transport: T) -> Self {
         let (read, write) = (Timeout::default(), Timeout::default());
-        Self {
-            transport,
-            epoch: time::Instant::now(),
-            now: AtomicU64::new(0),
-            read,
-            write,
-            timer: None,
-            maker: Maker::this(),
-        }
+        Self { transport, now: AtomicU64::new(0), read, write, timer: None, maker: Maker::this() }
     }
 
     /// Returns when the timer goes off; `None` if it is later than the clock can show.
     #[cfg(feature = "threads")]
     pub(crate) fn timer(&self) -> Option<time::Instant> {
-        self.epoch.checked_add(self.timer?.saturating_duration_since(Instant::ZERO))
+        let left = self.timer?.saturating_duration_since(Instant::from_nanos(monotonic()));
+        time::Instant::now().checked_add(left)
     }
 
     pub(crate) const fn stream(&self) -> &T {
@@ -78,7 +70,7 @@ impl<T> Blocking<T> {
 
     #[inline(always)]
     fn now_nanos(&self) -> u64 {
-        let now = since(self.epoch);
+        let now = monotonic();
         self.now.store(now, Ordering::Relaxed);
         now
     }
@@ -121,7 +113,7 @@ impl<T> Blocking<T> {
             Ok(n) => Some(Poll::Ready(Err(too_many(n, room)))),
             // That of a turn need not be looked at: it is over.
             Err(error) if is_timeout(&error) && block == Block::Turn => Some(Poll::Pending),
-            Err(error) if is_timeout(&error) => (until <= since(self.epoch)).then_some(Poll::Pending),
+            Err(error) if is_timeout(&error) => (until <= monotonic()).then_some(Poll::Pending),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
             Err(error) => Some(Poll::Ready(Err(error))),
         }
@@ -172,10 +164,14 @@ pub(crate) fn too_many(moved: usize, room: usize) -> io::Error {
 
 const TURN: u64 = Block::TURN.as_nanos() as u64;
 
+/// The clock that every deadline here is of, in nanoseconds: that of the standard library, which shows only differences, and takes
+/// longer to make them. It does not fail.
 #[inline(always)]
-fn since(epoch: time::Instant) -> u64 {
-    let elapsed = epoch.elapsed();
-    elapsed.as_secs().saturating_mul(1_000_000_000).saturating_add(elapsed.subsec_nanos().into())
+fn monotonic() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| {
+        let now = Duration::from(now);
+        now.as_secs().saturating_mul(1_000_000_000).saturating_add(now.subsec_nanos().into())
+    })
 }
 
 /// Writes once, as many pieces as there are: how much, and how much it might have been at most.
@@ -240,11 +236,12 @@ impl<T: Transport> PollTransport for Blocking<T> {
 
     #[inline(always)]
     fn poll_flush(&mut self, _: &mut Context<'_>, block: Block) -> Poll<io::Result<()>> {
-        if !self.transport.is_socket() {
-            let (left, _) = self.limits(block);
-            self.limit_writes(left)?;
-            self.waited(block);
+        if self.transport.is_socket() {
+            return Poll::Ready(Ok(()));
         }
+        let (left, _) = self.limits(block);
+        self.limit_writes(left)?;
+        self.waited(block);
         match self.transport.flush() {
             Ok(()) => Poll::Ready(Ok(())),
             Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::Interrupted => Poll::Pending,
@@ -273,8 +270,7 @@ impl<T: Transport> PollTransport for Blocking<T> {
     }
 
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
-        let epoch = self.epoch;
-        move || Instant::from_nanos(since(epoch))
+        || Instant::from_nanos(monotonic())
     }
 
     fn set_timer(&mut self, at: Instant) {

@@ -188,11 +188,11 @@ impl Io {
 
 impl Plain {
     #[inline(always)]
-    fn write_with(&mut self, write: impl FnOnce(&mut dyn Transport) -> io::Result<usize>) -> io::Result<usize> {
-        if let (Io::Socket(socket), true) = (&self.io, self.bounded) {
-            self.write.begin(self.deadline, socket, Socket::set_write_timeout)?;
+    fn begin_write(&mut self) -> io::Result<()> {
+        match &self.io {
+            Io::Socket(socket) if self.bounded => self.write.begin(self.deadline, socket, Socket::set_write_timeout),
+            _ => Ok(()),
         }
-        write(self.io.transport())
     }
 }
 
@@ -212,11 +212,16 @@ impl Read for Plain {
 impl Write for Plain {
     #[inline(always)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_with(|io| io.write(buf))
+        self.begin_write()?;
+        match &mut self.io {
+            Io::Socket(socket) => socket.write(buf),
+            io @ Io::Boxed(..) => io.transport().write(buf),
+        }
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_with(|io| io.write_vectored(bufs))
+        self.begin_write()?;
+        self.io.transport().write_vectored(bufs)
     }
 
     #[inline(always)]

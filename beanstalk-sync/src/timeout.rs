@@ -12,15 +12,25 @@ const LONG: u64 = 1_000_000_000;
 /// For as long as it takes.
 pub(crate) const ENDLESS: u64 = u64::MAX;
 
-/// The timeout of reads, or that of writes, in nanoseconds; 0 if it is unknown.
-#[derive(Debug, Default)]
-pub(crate) struct Timeout(u64);
+/// The timeout of reads, or that of writes: the shortest and the longest wait, in nanoseconds, that it will do for.
+#[derive(Debug)]
+pub(crate) struct Timeout {
+    shortest: u64,
+    longest: u64,
+}
+
+impl Default for Timeout {
+    /// It is unknown, and will do for none.
+    fn default() -> Self {
+        Self { shortest: ENDLESS, longest: 0 }
+    }
+}
 
 impl Timeout {
     /// Whether it will do for waiting so many nanoseconds.
     #[inline(always)]
     pub(crate) fn suits(&self, left: u64) -> bool {
-        self.0 <= left.saturating_add(SLACK) && self.0 >= left.clamp(SHORTEST, LONG)
+        self.shortest <= left && left <= self.longest
     }
 
     /// Sets it to that.
@@ -29,7 +39,9 @@ impl Timeout {
         // Rounded up, so that what is asked for again a moment later is the same.
         let rounded = if left < SLACK { left.max(SHORTEST) } else { left.div_ceil(SLACK).saturating_mul(SLACK) };
         set(if left == ENDLESS { None } else { Some(Duration::from_nanos(rounded)) })?;
-        self.0 = if left == ENDLESS { ENDLESS } else { rounded };
+        let timeout = if left == ENDLESS { ENDLESS } else { rounded };
+        self.shortest = timeout.saturating_sub(SLACK);
+        self.longest = if timeout >= LONG { ENDLESS } else { timeout };
         Ok(())
     }
 }

@@ -117,7 +117,7 @@ impl Connection {
         // Nearly always the slot waits where it was, or has its reply and is at the front. It has another owner then only if the ticket is late,
         // of which note is kept, or spent.
         match self.slots.is_pending(id.place) {
-            true if !self.slots.keeps() => self.is_ended(),
+            true if id.connection == self.identity && !self.slots.keeps() => self.is_ended(),
             false if self.slots.is_front(id.place) => true,
             _ => self.is_ready_elsewhere(id),
         }
@@ -126,7 +126,12 @@ impl Connection {
     /// As [`Connection::is_ready`], for a ticket whose slot is not where it was, or is gone.
     #[inline(never)]
     fn is_ready_elsewhere(&self, id: TicketId) -> bool {
-        self.is_ended() || self.slots.find(id.number, id.place).is_none_or(|place| !self.slots.is_pending(place))
+        self.is_ended() || self.place_of(id).is_none_or(|place| !self.slots.is_pending(place))
+    }
+
+    /// The place of the slot that belongs to a ticket.
+    fn place_of(&self, id: TicketId) -> Option<u64> {
+        self.slots.find(id.number, id.place).filter(|_| id.connection == self.identity)
     }
 
     /// Gives up the claim to a reply. Its slot stays until it arrives; a job that it brings is parked.
@@ -174,20 +179,20 @@ impl Connection {
     #[must_use]
     #[inline(always)]
     pub fn lost<T>(&self, ticket: &Ticket<T>) -> Lost {
-        if ticket.connection == self.identity { self.lost_by(ticket.id()) } else { Lost::Unknown }
+        self.lost_by(ticket.id())
     }
 
     #[cold]
     fn lost_by(&self, id: TicketId) -> Lost {
-        let slot = self.slots.find(id.number, id.place).and_then(|place| self.slots.get(place));
+        let slot = self.place_of(id).and_then(|place| self.slots.get(place));
         slot.map_or(Lost::Unknown, |slot| slot.lost(self.transmit.handed_out()))
     }
 
     /// Whether all of a request was written, and a flush after that completed. So it was if its reply is here, but not if that is late.
     #[must_use]
     pub fn is_flushed<T>(&self, ticket: &Ticket<T>) -> bool {
-        let place = self.slots.find(ticket.number, ticket.place).filter(|_| ticket.connection == self.identity);
-        match place.filter(|place| self.slots.is_pending(*place)).and_then(|place| self.slots.get(place)) {
+        let pending = self.place_of(ticket.id()).filter(|place| self.slots.is_pending(*place));
+        match pending.and_then(|place| self.slots.get(place)) {
             Some(slot) => slot.sent.end <= self.flushed,
             None => !self.slots.is_late(ticket.number),
         }

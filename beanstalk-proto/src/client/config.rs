@@ -94,6 +94,7 @@ impl Timeout {
 /// What one request is sent with; [`SendOptions::default`] is what [`Connection::send`](super::Connection::send) uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct SendOptions {
     /// How long its reply may take.
     pub timeout: Timeout,
@@ -104,14 +105,12 @@ pub struct SendOptions {
 
 impl SendOptions {
     /// Gives the reply so long.
-    #[must_use]
     pub const fn timeout(mut self, timeout: Timeout) -> Self {
         self.timeout = timeout;
         self
     }
 
     /// Queues the request whatever the limits.
-    #[must_use]
     pub const fn beyond_limits(mut self) -> Self {
         self.beyond_limits = true;
         self

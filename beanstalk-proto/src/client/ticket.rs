@@ -30,6 +30,7 @@ pub(super) const NOWHERE: u64 = 0;
 pub struct TicketId {
     pub(super) number: u64,
     pub(super) place: u64,
+    pub(super) connection: usize,
 }
 
 impl<T> Ticket<T> {
@@ -38,7 +39,7 @@ impl<T> Ticket<T> {
     /// Its name.
     #[must_use]
     pub const fn id(&self) -> TicketId {
-        TicketId { number: self.number, place: self.place }
+        TicketId { number: self.number, place: self.place, connection: self.connection }
     }
 
     /// Makes it a claim to the reply as it came, error replies too.

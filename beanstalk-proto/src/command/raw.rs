@@ -28,6 +28,7 @@ use crate::{
 /// # let _ = (put, stats);
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Raw<'a> {
     line: Cow<'a, str>,
     body: Option<Body<'a>>,
@@ -36,7 +37,6 @@ pub struct Raw<'a> {
 
 impl<'a> Raw<'a> {
     /// A command line without its CRLF.
-    #[must_use]
     pub fn new(line: impl Into<Cow<'a, str>>) -> Self {
         Self { line: line.into(), body: None, reply_has_body: false }
     }
@@ -48,14 +48,12 @@ impl<'a> Raw<'a> {
     }
 
     /// Adds a body; its length is appended to the line.
-    #[must_use]
     pub fn body(mut self, body: impl Argument<Body<'a>>) -> Self {
         self.body = Some(body.into_argument());
         self
     }
 
     /// Sets whether a reply with a word unknown to this crate ends in a length and has a body.
-    #[must_use]
     pub fn reply_has_body(mut self, reply_has_body: bool) -> Self {
         self.reply_has_body = reply_has_body;
         self

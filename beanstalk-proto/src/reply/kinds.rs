@@ -158,6 +158,7 @@ reply_table!(replies);
 
 /// A set of reply kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[must_use]
 pub struct ReplySet(u32);
 
 impl ReplySet {
@@ -170,7 +171,6 @@ impl ReplySet {
     pub const ALL: Self = Self::of(ReplyKind::ALL);
 
     /// The set of these kinds.
-    #[must_use]
     pub const fn of(kinds: &[ReplyKind]) -> Self {
         let mut bits = 0;
         let mut rest = kinds;
@@ -182,7 +182,6 @@ impl ReplySet {
     }
 
     /// The kinds in either set.
-    #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }

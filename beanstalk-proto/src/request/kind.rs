@@ -33,7 +33,6 @@ macro_rules! define_kinds {
             }
 
             /// The replies that may answer it, general errors included.
-            #[must_use]
             pub const fn replies(self) -> ReplySet {
                 match self { $(Self::$name => ReplySet::of(&[$(ReplyKind::$kind),*]).or(ReplySet::GENERAL)),* }
             }

@@ -69,6 +69,7 @@ macro_rules! request {
      { $(Reply::$variant:ident $(($value:tt))? => $result:expr,)* } $wait:ident $echo:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[must_use]
         pub struct $name $(<$lt>)? {
             $(#[doc = concat!("The command's `", stringify!($arg), "`.")] pub $arg: field!($ty $($of)?),)*
         }
@@ -76,7 +77,6 @@ macro_rules! request {
         impl $(<$lt>)? $name $(<$lt>)? {
             #[doc = concat!("The request behind the method `", stringify!($method), "`, with its arguments in the protocol's order.")]
             #[allow(clippy::new_without_default, reason = "a request is said, not defaulted")]
-            #[must_use]
             pub fn new($($arg: impl Argument<field!($ty $($of)?)>),*) -> Self {
                 Self { $($arg: $arg.into_argument()),* }
             }

@@ -12,7 +12,6 @@ impl<'a> Put<'a> {
     /// let put = Put::of("hello").priority(10).ttr(120);
     /// assert_eq!((put.priority.0, put.delay.get(), put.ttr.get()), (10, 0, 120));
     /// ```
-    #[must_use]
     pub fn of(body: impl Argument<Body<'a>>) -> Self {
         Self::new(Priority::default(), Seconds::ZERO, 60, body)
     }
@@ -36,21 +35,18 @@ impl<'a> Put<'a> {
     }
 
     /// Sets how urgent the job is; 0 is the most urgent.
-    #[must_use]
     pub fn priority(mut self, priority: impl Argument<Priority>) -> Self {
         self.priority = priority.into_argument();
         self
     }
 
     /// Sets how long the job is not ready yet.
-    #[must_use]
     pub fn delay(mut self, delay: impl Argument<Seconds>) -> Self {
         self.delay = delay.into_argument();
         self
     }
 
     /// Sets how long a worker may hold the job before it becomes ready again.
-    #[must_use]
     pub fn ttr(mut self, ttr: impl Argument<Seconds>) -> Self {
         self.ttr = ttr.into_argument();
         self

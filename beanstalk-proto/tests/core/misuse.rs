@@ -90,6 +90,7 @@ fn more_transmitted_than_was_taken_is_caught() {
 fn a_ticket_of_another_connection_is_caught_and_disturbs_nothing() {
     let (mut one, mut ones) = sent(Delete::new(1));
     let (mut other, mut others) = sent(Delete::new(1));
+    assert!(!one.is_ready(ones.id()) && one.is_ready(others.id()), "what there is for it is an error, now");
     if let Some(result) = caught(|| reply(&mut one, &mut others)) {
         assert!(matches!(result, Err(Error::Ticket(TicketError::Foreign))), "{result:?}");
     }

@@ -18,7 +18,7 @@ pub(crate) struct Bodies {
     /// Bodies; `-` is what standard input holds, as is no body at all
     #[arg(value_name = "BODY")]
     bodies: Vec<OsString>,
-    /// The content of a file; several times for several jobs
+    /// The content of a file; repeat it for several jobs
     #[arg(short, long = "file", value_name = "FILE", conflicts_with = "bodies")]
     files: Vec<PathBuf>,
     /// Each line of the input is a job, without its line end

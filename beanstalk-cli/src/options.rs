@@ -10,10 +10,10 @@ use crate::output::{Colour, Form};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options for every verb")]
 pub(crate) struct Options {
-    /// Where a queue is; several times for several servers. `localhost:11300` if there is none.
+    /// The endpoint of a queue; repeat it for several servers. `localhost:11300` if there is none.
     ///
     /// host, host:port, [v6]:port, unix:/path, beanstalk://host:port, or several of these with commas: equal nodes of one queue,
-    /// tried in this order. Without this option they are those of the variable BEANSTALK_URL, with spaces between them.
+    /// tried in this order. Without this option, those in the variable BEANSTALK_URL, separated by spaces.
     #[arg(short = 's', long = "server", value_name = "ENDPOINT", global = true)]
     pub(crate) servers: Vec<Endpoint>,
 
@@ -53,7 +53,7 @@ pub(crate) struct Options {
     #[arg(long, global = true, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
 
-    /// A file with the token for servers that have tokens; BEANSTALK_TOKEN holds it otherwise
+    /// A file with the token, for servers that require one; without it, the variable BEANSTALK_TOKEN
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 

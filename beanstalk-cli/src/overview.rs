@@ -18,7 +18,7 @@ pub(crate) struct Overview {
 /// Which tubes.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct TubeFilter {
-    /// Only tubes whose names match this regular expression; several times for any of several
+    /// Only tubes whose names match this regular expression; repeat it for any of several
     #[arg(long, value_name = "REGEX")]
     include: Vec<Regex>,
     /// No tubes whose names match this regular expression

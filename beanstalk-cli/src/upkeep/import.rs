@@ -23,12 +23,12 @@ use crate::{
 /// Put the jobs of an export again
 ///
 /// Priority, time to run, what was left of a delay, buried state and tube survive; ids and counts are new, and a job that a worker held is
-/// ready. Buried jobs take a server from 1.12 on. If it breaks off, --skip goes on: at most 256 jobs can be there twice.
+/// ready. Buried jobs need beanstalkd 1.12 or later. If it breaks off, --skip goes on: at most 256 jobs can be there twice.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
     /// The file; standard input if it is `-`
     file: PathBuf,
-    /// Pass over so many jobs at the beginning of the export
+    /// Skip this many jobs at the beginning of the export
     #[arg(long, value_name = "NUMBER", default_value = "0")]
     skip: u64,
 }

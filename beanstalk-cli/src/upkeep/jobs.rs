@@ -21,7 +21,7 @@ pub(crate) struct Jobs {
     /// Only jobs of this tube; all tubes if it is not given
     #[arg(short, long, value_name = "TUBE", value_parser = parse_tube)]
     tube: Option<TubeName>,
-    /// End after so many jobs
+    /// End after this many jobs
     #[arg(short, long, value_name = "NUMBER")]
     limit: Option<usize>,
     /// Do not read bodies that nothing else asks for

@@ -13,11 +13,11 @@ use crate::{
 
 /// Make jobs of a tube ready
 ///
-/// With a bound, so many at most: buried ones, or if there are none, delayed ones. With --all every buried job, or every one that matches,
+/// With a bound, at most that many: buried ones, or if there are none, delayed ones. With --all every buried job, or every one that matches,
 /// and no delayed one.
 #[derive(Debug, Args)]
 pub(crate) struct Kick {
-    /// How many at most
+    /// At most this many
     #[arg(value_name = "BOUND", required_unless_present = "all")]
     bound: Option<u32>,
     /// All that are buried

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// All of them, or those that match; those that a worker holds stay. Priority, time to run, what is left of a delay and buried state
 /// survive; ids and counts are new. A job is put before it is deleted: if something breaks in between there are two of it, and never none.
-/// Running it again moves the rest. Servers from 1.12 on.
+/// Running it again moves the rest. Needs beanstalkd 1.12 or later.
 #[derive(Debug, Args)]
 pub(crate) struct Move {
     /// The tube that jobs are in

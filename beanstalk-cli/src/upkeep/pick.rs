@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which jobs (all of these conditions must hold)")]
 pub(crate) struct Pick {
-    /// Jobs in this state; several times for any of several
+    /// Jobs in this state; repeat it for any of several
     #[arg(long, value_enum, value_name = "STATE")]
     state: Vec<State>,
     /// Jobs whose bodies contain this text
@@ -26,10 +26,10 @@ pub(crate) struct Pick {
     /// Jobs whose bodies are JSON and hold this value in this field, as in user.id=7; a field alone has to be there
     #[arg(long, value_name = "FIELD[=VALUE]", value_parser = parse_field)]
     json: Vec<Field>,
-    /// Jobs that were put at least so long ago
+    /// Jobs that were put at least this long ago
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
     older: Option<u32>,
-    /// Jobs that were put less than so long ago
+    /// Jobs that were put less than this long ago
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
     younger: Option<u32>,
     /// Jobs with a priority in this range, as in 0-1023, or of this priority

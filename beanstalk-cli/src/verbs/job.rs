@@ -32,7 +32,7 @@ pub(crate) struct KickJob {
 
 /// Put jobs back with another priority or delay
 ///
-/// Reserves each by its id first, as only its holder can release a job. Servers from 1.12 on.
+/// Reserves each by its id first, as only its holder can release a job. Needs beanstalkd 1.12 or later.
 #[derive(Debug, Args)]
 pub(crate) struct Release {
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(crate) struct Release {
 
 /// Set jobs aside until they are kicked
 ///
-/// Reserves each by its id first, as only its holder can bury a job. Servers from 1.12 on.
+/// Reserves each by its id first, as only its holder can bury a job. Needs beanstalkd 1.12 or later.
 #[derive(Debug, Args)]
 pub(crate) struct Bury {
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct Bury {
 /// Hold jobs for a moment, with their whole time to run
 ///
 /// Reserves each by its id first, as only its holder can touch a job. It goes back, ready, when the program ends: what remains is
-/// that the server counts one more reserve. Servers from 1.12 on.
+/// that the server counts one more reserve. Needs beanstalkd 1.12 or later.
 #[derive(Debug, Args)]
 pub(crate) struct Touch {
     #[command(flatten)]

@@ -24,7 +24,7 @@ pub(crate) struct PeekReady {
     tube: InTube,
 }
 
-/// Look at the job of a tube whose delay is over next
+/// Look at the job of a tube whose delay ends next
 #[derive(Debug, Args)]
 pub(crate) struct PeekDelayed {
     #[command(flatten)]

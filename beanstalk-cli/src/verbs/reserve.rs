@@ -31,7 +31,7 @@ struct Then {
 
 #[derive(Debug, Args)]
 struct Watched {
-    /// A tube to take jobs from; several times for several. `default` if there is none
+    /// A tube to take jobs from; repeat it for several. `default` if there is none
     #[arg(short = 't', long = "watch", visible_alias = "tube", value_name = "TUBE", value_parser = parse_tube)]
     watch: Vec<TubeName>,
 }
@@ -61,9 +61,9 @@ pub(crate) struct ReserveWithTimeout {
     then: Then,
 }
 
-/// Reserve a certain job and print it
+/// Reserve the job with this id and print it
 ///
-/// One that is ready, delayed or buried. What becomes of it: see reserve; one that was delayed or buried comes back ready. Servers from 1.12 on.
+/// One that is ready, delayed or buried. What becomes of it: see reserve; one that was delayed or buried comes back ready. Needs beanstalkd 1.12 or later.
 #[derive(Debug, Args)]
 pub(crate) struct ReserveJob {
     /// The job's id

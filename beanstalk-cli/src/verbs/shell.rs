@@ -22,7 +22,7 @@ pub(crate) struct Completions {
 /// beanstalk man | man -l -
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// That of a verb
+    /// The verb whose page to print, instead of the whole program's
     verb: Option<String>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Tubes {
     /// Sort by this, largest first; names are sorted from a to z
     #[arg(long, value_name = "COLUMN", value_enum, default_value = "name")]
     sort: Column,
-    /// Show them again and again, so often; every 2 s if no time is given
+    /// Refresh at this interval, every 2 s if none is given
     #[arg(short, long, value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", value_parser = parse_timeout)]
     watch: Option<Duration>,
 }

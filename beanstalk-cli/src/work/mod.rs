@@ -30,7 +30,7 @@ use command::{Ended, Running};
 /// and its job given back.
 #[derive(Debug, Args)]
 pub(crate) struct Work {
-    /// A tube to take jobs from; several times for several. `default` if there is none
+    /// A tube to take jobs from; repeat it for several. `default` if there is none
     #[arg(short = 't', long = "watch", visible_alias = "tube", value_name = "TUBE", value_parser = parse_tube)]
     watch: Vec<TubeName>,
     /// How many commands run at a time, for each server

@@ -172,7 +172,9 @@ pub use futures_core::Stream;
 /// As the methods' macros name it.
 #[cfg(feature = "json")]
 #[doc(hidden)]
-pub use serde::Serialize as __Serialize;
+pub mod json {
+    pub use serde::Serialize;
+}
 
 /// What [`TlsOptions`] takes.
 #[cfg(feature = "tls")]

@@ -188,8 +188,8 @@ macro_rules! command_table {
         } replies [Buried NotFound] wait no echo none shared as_is
         example "client.bury(1, 1024)";
 
-        /// Makes at most `bound` jobs of the tube in use ready: buried ones, or if there are none, delayed ones. Gives how
-        /// many.
+        /// Makes at most `bound` jobs of the tube in use ready: buried ones, or if there are none, delayed ones. Returns
+        /// how many.
         ///
         /// With `stats_tube(…)?.current_jobs_buried` for a bound it kicks those that are buried, and no delayed ones unless
         /// another client kicks meanwhile; `kick_buried` never does.
@@ -224,7 +224,7 @@ macro_rules! command_table {
         } replies [Touched NotFound] wait no echo none shared as_is
         example "client.touch(1)";
 
-        /// Statistics of one job.
+        /// Returns the statistics of one job.
         ///
         /// # Errors
         ///
@@ -236,7 +236,7 @@ macro_rules! command_table {
         } replies [Ok NotFound] wait no echo none shared as_is
         example "client.stats_job(1)";
 
-        /// Statistics of one tube.
+        /// Returns the statistics of one tube.
         ///
         /// # Errors
         ///
@@ -248,7 +248,7 @@ macro_rules! command_table {
         } replies [Ok NotFound] wait no echo none shared as_is
         example "client.stats_tube(\"default\")";
 
-        /// Statistics of the server.
+        /// Returns the statistics of the server.
         ///
         /// # Errors
         ///
@@ -269,7 +269,7 @@ macro_rules! command_table {
         } replies [Using] wait no echo tube shared no
         example "client.use_tube(\"emails\")";
 
-        /// Adds a tube to those that `reserve` takes jobs from. Gives how many tubes are watched.
+        /// Adds a tube to those that `reserve` takes jobs from. Returns how many tubes are watched.
         ///
         /// # Errors
         ///
@@ -279,7 +279,7 @@ macro_rules! command_table {
         } replies [Watching] wait no echo none shared no
         example "client.watch(\"emails\")";
 
-        /// Takes a tube off the watch list. Gives how many tubes are watched. A tube that was not watched changes nothing.
+        /// Takes a tube off the watch list. Returns how many tubes are watched. A tube that was not watched changes nothing.
         ///
         /// # Errors
         ///
@@ -289,7 +289,7 @@ macro_rules! command_table {
         } replies [Watching NotIgnored] wait no echo none shared no
         example "client.ignore(\"default\")";
 
-        /// The names of the tubes this connection watches.
+        /// Returns the names of the tubes this connection watches.
         ///
         /// # Errors
         ///
@@ -301,7 +301,7 @@ macro_rules! command_table {
         } replies [Ok] wait no echo none shared no
         example "client.list_tubes_watched()";
 
-        /// The name of the tube this connection uses.
+        /// Returns the name of the tube this connection uses.
         ///
         /// # Errors
         ///
@@ -313,7 +313,7 @@ macro_rules! command_table {
         } replies [Using] wait no echo none shared no
         example "client.list_tube_used()";
 
-        /// The names of all tubes.
+        /// Returns the names of all tubes.
         ///
         /// # Errors
         ///

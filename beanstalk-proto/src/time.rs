@@ -13,19 +13,19 @@ impl Instant {
     /// The moment the caller counts from.
     pub const ZERO: Self = Self(0);
 
-    /// The point `nanos` nanoseconds after [`Instant::ZERO`].
+    /// Returns the point `nanos` nanoseconds after [`Instant::ZERO`].
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since [`Instant::ZERO`].
+    /// Returns nanoseconds since [`Instant::ZERO`].
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// Returns how long after `earlier` this is; zero if it is not after it.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

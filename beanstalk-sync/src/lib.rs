@@ -116,14 +116,15 @@ pub use beanstalk_driver::{Failure, HandlerPanicked, HandlerTimedOut, JobDetails
 pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
-    ArgumentError, Body, Bound, Bury, Command, CommandError, Delete, Error, Full, Ignore, Job, JobId, Kick, KickJob,
-    ListTubeUsed, ListTubes, ListTubesWatched, Lost, MalformedBody, MalformedJob, PauseTube, Peek, PeekBuried,
-    PeekDelayed, PeekReady, Priority, ProtocolError, Put, PutOutcome, Quit, Raw, Release, ReleaseOutcome, Reply,
-    Request, Reserve, ReserveJob, ReserveWithTimeout, Reserved, Seconds, Stats, StatsJob, StatsTube, TlsError, Touch,
-    TubeArg, TubeName, TubeNameError, Use, Watch,
+    ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, MalformedBody, MalformedJob,
+    Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError, TubeArg,
+    TubeName, TubeNameError,
     client::{Config, Limits, Ticket},
-    stats,
+    commands, stats,
 };
+// Documented in the module, so that the index shows the types that everything else is about first.
+#[doc(no_inline)]
+pub use beanstalk_proto::commands::*;
 pub use client::{CallAll, Client, Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
 pub use dial::connector;
 pub use session::{JobHandle, Session};

@@ -28,7 +28,7 @@ macro_rules! command_methods {
             /// # Ok(())
             /// # }
             /// ```
-            future($crate::__cancel_safety!($wait))
+            future($crate::__cancel_safety!($wait $method))
             fn $method$([$lt])?(&mut self $($(, $arg: impl $crate::proto::Argument<$crate::__argument!($ty $($of)?)>)+)?) -> Result<$reply, Error> {
                 self.call($crate::proto::$name::new($($($arg),+)?))
             }
@@ -123,7 +123,7 @@ macro_rules! __put_json {
             /// # }
             /// ```
             future($crate::__cancel_safety!($safe))
-            fn $name[$($generics)* Value: $crate::__Serialize + ?Sized](
+            fn $name[$($generics)* Value: $crate::json::Serialize + ?Sized](
                 $($receiver)*,
                 priority: impl $crate::proto::Argument<$crate::proto::Priority>,
                 delay: impl $crate::proto::Argument<$crate::proto::Seconds>,
@@ -194,10 +194,13 @@ macro_rules! __cancel_safety {
     (shared) => {
         "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes. The other tasks notice nothing."
     };
-    (no) => {
-        "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes, and the connection stays in sync. A job that it brings is kept for the next reserve."
+    (no reserve_job) => {
+        "If the future is dropped once it has been polled, the command may still run, and the connection stays in sync. A job that is reserved so is kept for the next reserve."
     };
-    ($wait:ident) => {
+    (no $($method:ident)?) => {
+        "If the future is dropped once it has been polled, the command may still run; its reply is dropped when it comes, and the connection stays in sync."
+    };
+    ($wait:ident $method:ident) => {
         "Safe in `select!`: if the future is dropped while the server waits, the next `reserve` or `reserve_with_timeout` takes the waiting over; a job that came meanwhile is handed to it, once `touch` has confirmed that it is still ours."
     };
 }

@@ -91,13 +91,13 @@ pub struct EndpointError {
 }
 
 impl Endpoint {
-    /// The nodes, in the order in which they are tried; there is at least one.
+    /// Returns the nodes, in the order in which they are tried; there is at least one.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// Whether connections use TLS.
+    /// Returns whether connections use TLS.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
@@ -105,13 +105,13 @@ impl Endpoint {
 }
 
 impl EndpointError {
-    /// The text, as it was given.
+    /// Returns the text, as it was given.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What is wrong with it.
+    /// Returns what is wrong with it.
     #[must_use]
     pub fn problem(&self) -> &str {
         &self.problem

@@ -19,8 +19,8 @@ use beanstalk_proto::{Error, TlsError};
 ///
 /// ```text
 /// connect 10.0.0.7:11300: connection refused
-/// connect queue.example:11300 at 10.0.0.7:11300: timed out after 1666 ms; 2 other addresses failed as well
-/// connect queue.example:11300: looking up the name: failed to lookup address information: Name or service not known
+/// connect queue-1:11300 at 10.0.0.7:11300: timed out after 1666 ms; 2 other addresses failed as well
+/// connect queue-1:11300: looking up the name: failed to lookup address information: …
 /// ```
 #[derive(Debug)]
 pub struct ConnectError {
@@ -45,7 +45,7 @@ pub struct ConnectAttempt {
 }
 
 impl ConnectAttempt {
-    /// An attempt that failed, of no known address, and without a limit of time.
+    /// Makes an attempt that failed, of no known address, and without a limit of time.
     #[must_use]
     pub fn new(node: &str, phase: ConnectPhase, error: io::Error) -> Self {
         Self { node: node.into(), address: None, phase, within: None, error }
@@ -69,7 +69,7 @@ pub enum ConnectPhase {
 }
 
 impl ConnectError {
-    /// One of these attempts, and those behind it.
+    /// Makes the error of one attempt and those behind it.
     #[must_use]
     pub fn new(first: ConnectAttempt, others: Vec<ConnectAttempt>) -> Self {
         Self { first, others }
@@ -90,7 +90,7 @@ impl ConnectError {
         why(error)
     }
 
-    /// Everything that was tried, in order.
+    /// Returns everything that was tried, in order.
     pub fn attempts(&self) -> impl Iterator<Item = &ConnectAttempt> {
         std::iter::once(&self.first).chain(&self.others)
     }
@@ -101,7 +101,7 @@ impl ConnectError {
         self.attempts().all(|attempt| TlsError::of(&attempt.error).is_some_and(TlsError::is_refusal))
     }
 
-    /// What the first attempt failed with.
+    /// Returns what the first attempt failed with.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.first.error.kind()

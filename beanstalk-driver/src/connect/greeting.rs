@@ -43,13 +43,13 @@ pub(crate) enum GreetingRequest {
 }
 
 impl Greeting {
-    /// A command without a name here, and the word that it is answered with if the server agrees. Any other reply is a refusal.
+    /// Makes one of a command without a name here, and the word that it is answered with if the server agrees. Any other reply is a refusal.
     #[must_use]
     pub fn new(command: Raw<'static>, answer: &str) -> Self {
         Self { request: GreetingRequest::Raw(command), answer: Some(answer.into()) }
     }
 
-    /// `auth TOKEN`, which is answered `AUTHENTICATED`.
+    /// Returns `auth TOKEN`, which is answered `AUTHENTICATED`.
     #[must_use]
     pub fn token(token: &str) -> Self {
         Self::new(Raw::new(format!("auth {token}")), "AUTHENTICATED")

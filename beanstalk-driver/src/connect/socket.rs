@@ -63,7 +63,7 @@ pub fn send_vectored(stream: &impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usi
     SockRef::from(stream).send_vectored_with_flags(bufs, NO_SIGNAL)
 }
 
-/// Whether a read would have to wait. Waits for nothing and reads nothing, at the cost of one system call.
+/// Returns whether a read would have to wait. Waits for nothing and reads nothing, at the cost of one system call.
 pub fn would_wait(stream: &impl AsFd) -> bool {
     let flags = nix::libc::MSG_PEEK | nix::libc::MSG_DONTWAIT;
     let peeked = SockRef::from(stream).recv_with_flags(&mut [MaybeUninit::uninit()], flags);
@@ -125,7 +125,7 @@ impl Maker {
         Self(process::id())
     }
 
-    /// Whether this process made the connection. It asks the operating system each time.
+    /// Returns whether this process made the connection. It asks the operating system each time.
     #[must_use]
     pub fn is_this(self) -> bool {
         self == Self::this()

@@ -27,7 +27,7 @@ impl<'d, T: PollTransport, I: Iterator<Item: Request>> CallAll<'d, T, I> {
         Self { driver, pipeline: Pipeline::with_timeout(requests, timeout), started: false }
     }
 
-    /// The next result, or `None` once every request has had its own. Requests are written, and replies read, only while
+    /// Returns the next result, or `None` once every request has had its own. Requests are written, and replies read, only while
     /// this is awaited.
     ///
     /// # Cancel safety

@@ -100,7 +100,7 @@ impl<T: PollTransport> Driver<T> {
         Ok(Reply(self.claim(request)?))
     }
 
-    /// Whether a request could be sent now, with no wait for room.
+    /// Returns whether a request could be sent now, with no wait for room.
     #[inline(always)]
     pub fn has_room<R: Request>(&self, request: &R) -> bool {
         self.connection.in_flight() == 0 || self.has_room_behind(request)
@@ -197,7 +197,7 @@ impl<T: PollTransport> Driver<T> {
         self.connection.take_orphaned()
     }
 
-    /// Whether the connection has ended, as far as was read.
+    /// Returns whether the connection has ended, as far as was read.
     pub const fn is_ended(&self) -> bool {
         self.connection.is_ended()
     }

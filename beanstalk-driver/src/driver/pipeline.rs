@@ -98,7 +98,7 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
         }
     }
 
-    /// Whether [`Pipeline::poll_next`] has something: the next result, or the end.
+    /// Returns whether [`Pipeline::poll_next`] has something: the next result, or the end.
     pub fn is_ready(&self, connection: &Connection) -> bool {
         self.front().is_none_or(|ticket| connection.is_ready(ticket.id()))
     }

@@ -56,7 +56,7 @@ impl Backoff {
         check_order(setting, self.first, self.max)
     }
 
-    /// The longest that the delay after so many failed attempts can be.
+    /// Returns the longest that the delay after so many failed attempts can be.
     #[must_use]
     pub fn ceiling(&self, attempts: u32) -> Duration {
         let factor = 2_u32.checked_pow(attempts).unwrap_or(u32::MAX);
@@ -90,7 +90,7 @@ impl Delays {
         Self { backoff, random: seed, attempts: 0 }
     }
 
-    /// The delay after one more failed attempt.
+    /// Returns the delay after one more failed attempt.
     pub fn next_delay(&mut self) -> Duration {
         let ceiling = self.ceiling();
         self.attempts = self.attempts.saturating_add(1);
@@ -101,19 +101,19 @@ impl Delays {
         Duration::from_nanos(u64::try_from(share).unwrap_or(nanos))
     }
 
-    /// The longest that the next delay can be.
+    /// Returns the longest that the next delay can be.
     #[must_use]
     pub fn ceiling(&self) -> Duration {
         self.backoff.ceiling(self.attempts)
     }
 
-    /// The longest that any delay can be.
+    /// Returns the longest that any delay can be.
     #[must_use]
     pub const fn longest(&self) -> Duration {
         self.backoff.max
     }
 
-    /// How many attempts failed since the last success.
+    /// Returns how many attempts failed since the last success.
     #[must_use]
     pub const fn attempts(&self) -> u32 {
         self.attempts

@@ -46,7 +46,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call of this request that begins now.
+    /// Begins a call of this request.
     #[must_use]
     pub fn new<R: Request + Clone>(request: &R, now: Instant) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Call {
         self.lost
     }
 
-    /// The request as it is to be sent now. A reserve that is repeated waits for what is left of its timeout, in whole seconds, and
+    /// Returns the request as it is to be sent now. A reserve that is repeated waits for what is left of its timeout, in whole seconds, and
     /// never too short.
     pub fn attempt<R: Request + Clone>(&mut self, request: &R, now: Instant) -> Attempt<R> {
         let mut left = None;
@@ -92,13 +92,13 @@ impl Call {
         Attempt { request: request.clone(), left }
     }
 
-    /// The error of a call that is given up, because of this if it is known.
+    /// Returns the error of a call that is given up, because of this if it is known.
     #[must_use]
     pub fn given_up(&self, cause: Option<Error>) -> Error {
         self.fails_with(cause.unwrap_or(Error::Closed { lost: self.lost }).with_lost(self.lost))
     }
 
-    /// The error of the whole call, whose last attempt failed with this: it does not count as not sent if an earlier attempt may have run.
+    /// Returns the error of the whole call, whose last attempt failed with this: it does not count as not sent if an earlier attempt may have run.
     #[must_use]
     pub fn fails_with(&self, error: Error) -> Error {
         if self.lost == Lost::NotSent || error.lost() != Some(Lost::NotSent) {

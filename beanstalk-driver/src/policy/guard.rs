@@ -51,7 +51,7 @@ impl<T> Foreign<T> {
         Self(Some(value))
     }
 
-    /// It.
+    /// Returns what is guarded.
     pub const fn get(&self) -> Option<&T> {
         self.0.as_ref()
     }

@@ -46,7 +46,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// For a job that was reserved now.
+    /// Makes one for a job that was reserved now.
     #[must_use]
     pub fn new(now: Instant) -> Self {
         let mut heartbeat =
@@ -55,7 +55,7 @@ impl Heartbeat {
         heartbeat
     }
 
-    /// The beat to send now, if it is time for one. There is no other until its reply was handled.
+    /// Returns the beat to send now, if it is time for one. There is no other until its reply was handled.
     pub fn poll_beat(&mut self, now: Instant) -> Option<Beat> {
         if self.sent.is_some() || now < self.due {
             return None;
@@ -64,7 +64,7 @@ impl Heartbeat {
         Some(self.next)
     }
 
-    /// When to ask [`Heartbeat::poll_beat`] next; `None` while a reply is awaited.
+    /// Returns when to ask [`Heartbeat::poll_beat`] next; `None` while a reply is awaited.
     #[must_use]
     pub const fn due(&self) -> Option<Instant> {
         match self.sent {
@@ -73,7 +73,7 @@ impl Heartbeat {
         }
     }
 
-    /// The reply was `TOUCHED`.
+    /// Reports that the reply was `TOUCHED`.
     pub fn handle_touched(&mut self) {
         if let Some(sent) = self.sent.take() {
             self.renewed = sent;
@@ -85,7 +85,7 @@ impl Heartbeat {
         }
     }
 
-    /// The server has sent the job's statistics, requested by a beat or for another reason.
+    /// Reports the job's statistics, requested by a beat or for another reason.
     pub fn handle_stats(&mut self, stats: &JobStats) {
         self.sent = None;
         if let Some(ttr) = stats.ttr {
@@ -95,7 +95,7 @@ impl Heartbeat {
         self.schedule();
     }
 
-    /// The server refused the beat, but not because the job is gone: it is tried again soon.
+    /// Reports that the server refused the beat, but not because the job is gone: it is tried again soon.
     pub fn handle_refused(&mut self, now: Instant) {
         self.sent = None;
         self.schedule();
@@ -108,7 +108,7 @@ impl Heartbeat {
         self.due = now;
     }
 
-    /// When the ttr ends at the earliest.
+    /// Returns when the ttr ends at the earliest.
     #[must_use]
     pub fn expires(&self) -> Instant {
         self.renewed + self.ttr

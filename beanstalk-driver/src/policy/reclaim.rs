@@ -42,7 +42,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The claim to a job whose reservation was received at `since`, from one of these tubes.
+    /// Makes the claim to a job whose reservation was received at `since`, from one of these tubes.
     #[must_use]
     pub fn new(job: &Job, tubes: Vec<TubeName>, since: Instant) -> Self {
         Self { id: job.id, body: hash::fnv1a([&job.body[..]]), tubes, since }
@@ -100,7 +100,7 @@ impl Default for Reclaim {
 }
 
 impl Reclaim {
-    /// The command to send now; then [`Reclaim::handle_reply`].
+    /// Returns the command to send now; then [`Reclaim::handle_reply`].
     pub fn poll_command(&mut self, claim: &Claim, now: Instant) -> Command {
         let id = claim.id;
         match &mut self.step {

@@ -128,7 +128,7 @@ impl RetryPolicy {
         check_order("retry", self.first, self.max)
     }
 
-    /// What becomes of a job that has failed now, and had failed so many times before. The random number is for the jitter.
+    /// Returns what becomes of a job that has failed now, and had failed so many times before. The random number is for the jitter.
     #[must_use]
     pub fn failed(&self, failures: u64, random: u64) -> Failed {
         match self.bury_after {
@@ -151,7 +151,7 @@ impl RetryPolicy {
         Duration::from_nanos(u64::try_from(off).unwrap_or(most))
     }
 
-    /// How many times a job had failed before, by the server's counts and after so many deferrals.
+    /// Returns how many times a job had failed before, by the server's counts and after so many deferrals.
     ///
     /// `releases - deferrals + timeouts - min(buries, kicks) · (bury_after - 1)`, but at least 0.
     #[must_use]
@@ -184,7 +184,7 @@ impl Deferrals {
     /// Jobs that are remembered: 10,000, over all servers. Those deferred longest ago are forgotten first.
     pub const MOST: usize = 10_000;
 
-    /// Nothing is remembered yet.
+    /// Makes one that remembers nothing yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { servers: BTreeMap::new(), order: BTreeMap::new(), next: 0 }
@@ -206,7 +206,7 @@ impl Deferrals {
         }
     }
 
-    /// How often this job was released as its handlers asked, as far as is remembered.
+    /// Returns how often this job was released as its handlers asked, as far as is remembered.
     #[must_use]
     pub fn count(&self, server: &Endpoint, id: JobId) -> u64 {
         self.servers.get(server).and_then(|jobs| jobs.get(&id)).map_or(0, |deferred| deferred.times)

@@ -131,7 +131,7 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// A set without servers. One that failed is asked again after `backoff`; a job waits for a healthy one for as long as
+    /// Makes a set without servers. One that failed is asked again after `backoff`; a job waits for a healthy one for as long as
     /// `patience`. If that is zero, it waits for none, and is offered to each that is healthy.
     #[must_use]
     pub const fn new(backoff: Backoff, patience: Option<Duration>, seed: u64) -> Self {
@@ -180,12 +180,12 @@ impl Servers {
         self.servers.len() < before
     }
 
-    /// The servers and their names, in the order in which they were added.
+    /// Returns the servers and their names, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (ServerId, &str)> {
         self.servers.iter().map(|server| (server.id, &*server.name))
     }
 
-    /// Whether a server is taken for healthy.
+    /// Returns whether a server is taken for healthy.
     #[must_use]
     pub fn is_healthy(&self, id: ServerId) -> bool {
         self.servers.iter().any(|server| server.id == id && server.out_until.is_none())
@@ -231,20 +231,20 @@ impl Servers {
         self.servers.iter().all(|server| server.has_refused)
     }
 
-    /// How long a job that has waited since `since` waits for one server: for a connection and for its turn. As long as that takes if its
+    /// Returns how long a job that has waited since `since` waits for one server: for a connection and for its turn. As long as that takes if its
     /// patience has no bound, or is zero.
     #[must_use]
     pub fn wait_limit(&self, since: Instant, now: Instant) -> Option<Duration> {
         self.patience.connect_timeout(since, now, None)
     }
 
-    /// How long connecting to a server may take for a job that has waited since `since`, where it has this timeout.
+    /// Returns how long connecting to a server may take for a job that has waited since `since`, where it has this timeout.
     #[must_use]
     pub fn connect_timeout(&self, since: Instant, timeout: Option<Duration>, now: Instant) -> Option<Duration> {
         self.patience.connect_timeout(since, now, timeout)
     }
 
-    /// A server to be probed while others take the jobs: connect to it, have it answer a command that changes nothing, and
+    /// Returns a server to be probed while others take the jobs: connect to it, have it answer a command that changes nothing, and
     /// call [`Servers::handle_probed`]. Each is named once until then. Ask again until there is none.
     pub fn poll_probe(&mut self, now: Instant) -> Option<ServerId> {
         if self.servers.iter().all(|server| server.out_until.is_some()) {

@@ -150,7 +150,7 @@ impl Session {
     /// Events kept for [`Session::poll_event`]; the oldest go first.
     const MAX_EVENTS: usize = 64;
 
-    /// A session without a connection yet. The seed is for the delays: no two sessions should share one.
+    /// Makes a session without a connection yet. The seed is for the delays: no two sessions should share one.
     #[must_use]
     pub fn new(config: &SessionConfig, tubes: Tubes, seed: u64) -> Self {
         Self {
@@ -173,7 +173,7 @@ impl Session {
         self
     }
 
-    /// What to do next for a call. Ask again after each `handle_` and when the time has come.
+    /// Returns what to do next for a call. Ask again after each `handle_` and when the time has come.
     #[must_use]
     pub fn poll_step(&self, call: &Call, now: Instant) -> Step {
         self.step(call.since, now)
@@ -209,7 +209,7 @@ impl Session {
         }
     }
 
-    /// How long the attempt to connect may take that [`Step::Connect`] asks for, where connecting has this timeout.
+    /// Returns how long the attempt to connect may take that [`Step::Connect`] asks for, where connecting has this timeout.
     #[must_use]
     pub fn connect_timeout(&self, call: &Call, timeout: Option<Duration>, now: Instant) -> Option<Duration> {
         self.patience.connect_timeout(call.since, now, timeout)
@@ -226,7 +226,7 @@ impl Session {
         self.restored_if_done();
     }
 
-    /// The server has agreed to [`Step::Replay`].
+    /// Reports that the server has agreed to [`Step::Replay`].
     pub fn handle_replayed(&mut self) {
         if let Link::Restoring { left, .. } = &mut self.link {
             left.pop_front();
@@ -234,7 +234,7 @@ impl Session {
         self.restored_if_done();
     }
 
-    /// The connection broke, was given up, could not be made, or the server refused a replay. Drop it if there is one.
+    /// Reports that the connection broke, was given up, could not be made, or the server refused a replay. Drop it if there is one.
     pub fn handle_lost(&mut self, error: &Error, now: Instant) {
         let since = match &self.link {
             Link::Ended => return,
@@ -330,7 +330,7 @@ impl Session {
         }
     }
 
-    /// The next thing that happened. The last 64 are kept.
+    /// Returns the next thing that happened. The last 64 are kept.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.observed = self.observed.saturating_sub(1);
         self.events.pop_front()
@@ -343,13 +343,13 @@ impl Session {
         Some(event)
     }
 
-    /// The tubes that it uses and watches.
+    /// Returns the tubes that it uses and watches.
     #[must_use]
     pub const fn tubes(&self) -> &Tubes {
         &self.tubes
     }
 
-    /// How many connections there were so far. Jobs reserved on an earlier one are held no more.
+    /// Returns how many connections there were so far. Jobs reserved on an earlier one are held no more.
     #[must_use]
     pub const fn connections(&self) -> u64 {
         self.connections

@@ -135,7 +135,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// A client without a connection yet. The seed is for the delays: no two clients should share one.
+    /// Makes a client without a connection yet. The seed is for the delays: no two clients should share one.
     #[must_use]
     pub fn new(config: SharedConfig, seed: u64) -> Self {
         let session = SessionConfig { reconnect: config.reconnect, patience: config.patience };
@@ -191,17 +191,17 @@ impl Shared {
         self.waiting.leave(body);
     }
 
-    /// There is a connection.
+    /// Reports that there is a connection.
     pub fn handle_connected(&mut self, now: Instant) {
         self.session.handle_connected(now);
     }
 
-    /// The server has answered a call.
+    /// Reports that the server has answered a call.
     pub const fn handle_answer(&mut self) {
         self.session.handle_answer();
     }
 
-    /// The connection broke, or could not be made. One error for all calls; each then asks [`Shared::handle_broken_off`].
+    /// Reports that the connection broke, or could not be made. One error for all calls; each then asks [`Shared::handle_broken_off`].
     ///
     /// What is neither a broken connection nor silence, or is a [refusal](Error::is_refusal), would be the same the next time: it ends the client.
     pub fn handle_lost(&mut self, error: &Error, now: Instant) {
@@ -224,13 +224,13 @@ impl Shared {
         self.session.end();
     }
 
-    /// Whether there will be no other connection.
+    /// Returns whether there will be no other connection.
     #[must_use]
     pub const fn has_ended(&self) -> bool {
         self.session.has_ended()
     }
 
-    /// Whether there is a connection, as far as is known.
+    /// Returns whether there is a connection, as far as is known.
     #[must_use]
     pub fn is_connected(&self, now: Instant) -> bool {
         self.poll_driver(now) == DriverStep::Drive

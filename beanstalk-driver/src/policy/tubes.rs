@@ -25,7 +25,7 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// What a request selects, in whatever form it comes: its own type, a [`Command`] or a raw line.
+    /// Returns what a request selects, in whatever form it comes: its own type, a [`Command`] or a raw line.
     #[must_use]
     pub fn of<R: Request + Clone>(request: &R) -> Option<Self> {
         if !matches!(request.expect().kind, Some(Kind::Use | Kind::Watch | Kind::Ignore)) {
@@ -80,7 +80,7 @@ impl Tubes {
         }
     }
 
-    /// What a new connection uses and watches once it was greeted so.
+    /// Returns what a new connection uses and watches once it was greeted so.
     #[cfg(feature = "std")]
     #[must_use]
     pub fn greeted(greeting: &[Greeting]) -> Self {
@@ -107,13 +107,13 @@ impl Tubes {
         }
     }
 
-    /// The tube in use.
+    /// Returns the tube in use.
     #[must_use]
     pub const fn used(&self) -> &TubeName {
         &self.used
     }
 
-    /// The tubes on the watch list.
+    /// Returns the tubes on the watch list.
     #[must_use]
     pub fn watched(&self) -> &[TubeName] {
         &self.watched

@@ -87,7 +87,7 @@ fn found(result: Result<Reply, Error>) -> Result<Option<Reply>, Error> {
     }
 }
 
-/// Whether a tube has nothing to be done: no job is ready, held or delayed. What is buried stays so until it is kicked,
+/// Returns whether a tube has nothing to be done: no job is ready, held or delayed. What is buried stays so until it is kicked,
 /// and does not count. A tube that is not there is empty.
 ///
 /// # Errors

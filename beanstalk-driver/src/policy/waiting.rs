@@ -12,7 +12,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// No call yet, of so many with so many bytes of bodies.
+    /// Makes a queue without calls, with room for so many with so many bytes of bodies.
     #[must_use]
     pub const fn new(limit: usize, bytes_limit: usize) -> Self {
         Self { calls: 0, bytes: 0, limit, bytes_limit }

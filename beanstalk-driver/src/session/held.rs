@@ -42,19 +42,19 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.session
     }
 
-    /// The server that the job is on.
+    /// Returns the server that the job is on.
     #[must_use]
     pub const fn server(&self) -> &Endpoint {
         self.session.server()
     }
 
-    /// Whether the connection that it was reserved on is still there, as far as is known. The time to run is not looked at.
+    /// Returns whether the connection that it was reserved on is still there, as far as is known. The time to run is not looked at.
     #[must_use]
     pub const fn is_held(&self) -> bool {
         self.job.is_held(self.session)
     }
 
-    /// The job's statistics, as they are now.
+    /// Returns the job's statistics, as they are now.
     ///
     /// # Cancel safety
     ///
@@ -67,7 +67,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.job.stats(self.session).await
     }
 
-    /// The tube that the job is in. It is known without asking if the session watched only one.
+    /// Returns the tube that the job is in. It is known without asking if the session watched only one.
     ///
     /// # Cancel safety
     ///
@@ -80,7 +80,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.job.tube(self.session).await
     }
 
-    /// `touch`: the time to run begins anew.
+    /// Gives it its full time to run again: `touch`.
     ///
     /// # Cancel safety
     ///
@@ -93,7 +93,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.job.touch(self.session).await
     }
 
-    /// `delete`: it is done.
+    /// Deletes it: it is done.
     ///
     /// # Cancel safety
     ///
@@ -106,7 +106,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.job.delete(self.session).await
     }
 
-    /// `release`, with the priority it has: again, after this delay.
+    /// Releases it, with the priority it has: it is ready again after this delay.
     ///
     /// # Cancel safety
     ///
@@ -119,7 +119,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.job.release(self.session, delay).await
     }
 
-    /// `bury`, with the priority it has: set aside, until it is kicked.
+    /// Buries it, with the priority it has: it is set aside until it is kicked.
     ///
     /// # Cancel safety
     ///
@@ -147,7 +147,7 @@ impl<'s, R: Runtime> JobHandle<'s, R> {
         self.job.reclaim(self.session).await
     }
 
-    /// The job alone, held as before.
+    /// Returns the job alone, held as before.
     #[must_use]
     pub fn into_job(self) -> Job {
         self.job.into_job()

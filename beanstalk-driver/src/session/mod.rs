@@ -88,7 +88,7 @@ impl<R: Runtime> Session<R> {
         Ok(session)
     }
 
-    /// A session that connects with its first call.
+    /// Returns a session that connects with its first call.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl<R: Runtime> Session<R> {
         self
     }
 
-    /// Whether job handles take their job back by themselves after the connection broke, as [`JobHandle::reclaim`] does. Not
+    /// Sets whether job handles take their job back by themselves after the connection broke, as [`JobHandle::reclaim`] does. Not
     /// unless changed.
     #[must_use]
     pub fn reclaim_jobs(mut self, reclaim: bool) -> Self {
@@ -179,19 +179,19 @@ impl<R: Runtime> Session<R> {
         error
     }
 
-    /// How many connections there were so far. Jobs reserved on an earlier one are held no more.
+    /// Returns how many connections there were so far. Jobs reserved on an earlier one are held no more.
     #[must_use]
     pub const fn connections(&self) -> u64 {
         self.machine.connections()
     }
 
-    /// The tubes that it uses and watches, on every connection.
+    /// Returns the tubes that it uses and watches, on every connection.
     #[must_use]
     pub const fn tubes(&self) -> &Tubes {
         self.machine.tubes()
     }
 
-    /// The server.
+    /// Returns the server.
     #[must_use]
     pub const fn server(&self) -> &Endpoint {
         self.route.endpoint()
@@ -201,7 +201,7 @@ impl<R: Runtime> Session<R> {
         self.runtime.now()
     }
 
-    /// Whether there is a connection, as far as is known.
+    /// Returns whether there is a connection, as far as is known.
     #[must_use]
     pub const fn is_connected(&self) -> bool {
         self.client.is_some()

@@ -193,7 +193,7 @@ impl<R: Runtime> SharedClient<R> {
         self.inner.with(|state| state.link.connection.take_orphaned())
     }
 
-    /// Whether the client has ended: no call can succeed any more. One that connects again has not, whatever became of its connection.
+    /// Returns whether the client has ended: no call can succeed any more. One that connects again has not, whatever became of its connection.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.with(|state| state.machine.has_ended())

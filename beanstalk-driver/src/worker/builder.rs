@@ -153,7 +153,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
-    /// What becomes of jobs that fail.
+    /// Sets what becomes of jobs that fail.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.worker.retry = retry;
         self
@@ -209,7 +209,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
-    /// How long a handler may run: as long as it takes unless changed. When it has run for so long, its job has failed with
+    /// Sets how long a handler may run: as long as it takes unless changed. When it has run for so long, its job has failed with
     /// [`HandlerTimedOut`](super::HandlerTimedOut), which [`WorkerBuilder::on_failure`] and the [`RetryPolicy`] make of it what they make of any error.
     ///
     /// | a handler that is | | its slot |
@@ -224,32 +224,32 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
-    /// How long to wait between attempts to connect.
+    /// Sets how long to wait between attempts to connect.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.worker.backoff = backoff;
         self
     }
 
-    /// How long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed after
+    /// Sets how long one reserve waits, in seconds: 10 unless changed. A server that has vanished without a word is noticed after
     /// this and the reply timeout.
     pub fn reserve_slice(mut self, seconds: u32) -> Self {
         self.worker.reserve_slice = seconds;
         self
     }
 
-    /// Whether a slot takes the job in hand back after its connection broke. Needs servers from 1.12 on.
+    /// Sets whether a slot takes the job in hand back after its connection broke. Needs servers from 1.12 on.
     pub fn reclaim(mut self, reclaim: bool) -> Self {
         self.worker.reclaim = reclaim;
         self
     }
 
-    /// How each connection is made.
+    /// Sets how each connection is made.
     pub fn connection(mut self, options: impl Into<ConnectOptions>) -> Self {
         self.connection = options.into();
         self
     }
 
-    /// Is called with what happens, on the slots' tasks. What happens to the connections of one server is reported in order, one
+    /// Calls this with what happens, on the slots' tasks. What happens to the connections of one server is reported in order, one
     /// event at a time.
     ///
     /// It should be quick, and hand over what takes longer: its slot does nothing meanwhile, no heartbeat either, and while it is
@@ -259,7 +259,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
         self
     }
 
-    /// The worker. It connects once it is run.
+    /// Returns the worker. It connects once it is run.
     ///
     /// # Errors
     ///

@@ -77,12 +77,12 @@ impl<R: Runtime> From<Worker<R>> for Consumer<R> {
 }
 
 impl<R: Runtime> Consumer<R> {
-    /// A consumer to be configured.
+    /// Returns a builder with nothing set: it needs a server at least.
     pub fn builder() -> ConsumerBuilder<R> {
         WorkerBuilder::default()
     }
 
-    /// What stops it, counts what it does, and changes its servers.
+    /// Returns what stops it, counts what it does, and changes its servers.
     #[must_use]
     pub fn handle(&self) -> WorkerHandle<R> {
         WorkerHandle { shared: Arc::clone(&self.shared) }

@@ -134,7 +134,7 @@ impl HeldJob {
         &self.link
     }
 
-    /// The server that the job is from.
+    /// Returns the server that the job is from.
     #[must_use]
     pub fn server(&self) -> &Endpoint {
         self.slot_state.server()
@@ -147,20 +147,20 @@ impl HeldJob {
         self.link.is_lost()
     }
 
-    /// Whether its handler has run for longer than [`WorkerBuilder::handler_timeout`](super::WorkerBuilder::handler_timeout) allows. A
+    /// Returns whether its handler has run for longer than [`WorkerBuilder::handler_timeout`](super::WorkerBuilder::handler_timeout) allows. A
     /// function that blocks should ask now and then, and return; a future is dropped.
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         self.link.is_timed_out()
     }
 
-    /// Whether the worker shuts down: the handler is dropped at the deadline.
+    /// Returns whether the worker shuts down: the handler is dropped at the deadline.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
         self.slot_state.shutdown().is_some()
     }
 
-    /// The job's statistics, asked for on the slot's own connection.
+    /// Returns the job's statistics, asked for on the slot's own connection.
     ///
     /// # Cancel safety
     ///
@@ -174,7 +174,7 @@ impl HeldJob {
         poll_fn(|cx| self.poll_stats(&mut asked, cx)).await
     }
 
-    /// Which attempt this is, and the job's priority, age, ttr and tube. The server is asked for them once for each job: by this, by
+    /// Returns which attempt this is, and the job's priority, age, ttr and tube. The server is asked for them once for each job: by this, by
     /// [`HeldJob::stats`], or by the heartbeat of a job that is held for longer than a third of a second.
     ///
     /// # Cancel safety
@@ -192,7 +192,7 @@ impl HeldJob {
         self.known().ok_or(Error::NotHeld { id: self.job.id })
     }
 
-    /// The job's tube. It is known without asking if the worker watches only one.
+    /// Returns the job's tube. It is known without asking if the worker watches only one.
     ///
     /// # Cancel safety
     ///
@@ -212,7 +212,7 @@ impl HeldJob {
         lock(&self.link.details).clone()
     }
 
-    /// The job alone.
+    /// Returns the job alone.
     #[must_use]
     pub fn into_job(self) -> Job {
         self.job

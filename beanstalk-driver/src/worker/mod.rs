@@ -97,12 +97,12 @@ impl<R: Runtime> fmt::Debug for Worker<R> {
 }
 
 impl<R: Runtime> Worker<R> {
-    /// A worker to be configured.
+    /// Returns a builder with nothing set: it needs a server at least.
     pub fn builder() -> WorkerBuilder<R> {
         WorkerBuilder::default()
     }
 
-    /// What stops it, counts what it does, and changes its servers while it runs.
+    /// Returns what stops it, counts what it does, and changes its servers while it runs.
     #[must_use]
     pub fn handle(&self) -> WorkerHandle<R> {
         WorkerHandle { shared: Arc::clone(&self.shared) }
@@ -204,7 +204,7 @@ impl<R: Runtime> WorkerHandle<R> {
         self.shared.shut_down(within);
     }
 
-    /// What all slots have done so far, those of removed servers too.
+    /// Returns what all slots have done so far, those of removed servers too.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
@@ -228,7 +228,7 @@ impl<R: Runtime> WorkerHandle<R> {
         address.parse().is_ok_and(|address| self.shared.remove_server(&address, within))
     }
 
-    /// The servers there are: those that were added and not removed, and have not refused all connections.
+    /// Returns the servers there are: those that were added and not removed, and have not refused all connections.
     #[must_use]
     pub fn servers(&self) -> Vec<Endpoint> {
         self.shared.servers()

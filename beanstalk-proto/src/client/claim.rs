@@ -110,7 +110,7 @@ impl Connection {
         Poll::Ready(result)
     }
 
-    /// Whether [`Connection::poll_reply`] has something for this ticket: the reply, or that there will be none. A spent ticket has.
+    /// Returns whether [`Connection::poll_reply`] has something for this ticket: the reply, or that there will be none. A spent ticket has.
     #[must_use]
     #[inline(always)]
     pub fn is_ready(&self, id: TicketId) -> bool {
@@ -188,7 +188,7 @@ impl Connection {
         slot.map_or(Lost::Unknown, |slot| slot.lost(self.transmit.handed_out()))
     }
 
-    /// Whether all of a request was written, and a flush after that completed. So it was if its reply is here, but not if that is late.
+    /// Returns whether all of a request was written, and a flush after that completed. So it was if its reply is here, but not if that is late.
     #[must_use]
     pub fn is_flushed<T>(&self, ticket: &Ticket<T>) -> bool {
         let pending = self.place_of(ticket.id()).filter(|place| self.slots.is_pending(*place));

@@ -48,7 +48,7 @@ impl Connection {
         self.renew_due();
     }
 
-    /// Whether the writing half of the transport should be closed now: everything was written, and this is how to end it.
+    /// Returns whether the writing half of the transport should be closed now: everything was written, and this is how to end it.
     #[must_use]
     pub const fn wants_half_close(&self) -> bool {
         let flushed = self.flushed == self.transmit.end();

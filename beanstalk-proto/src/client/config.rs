@@ -85,7 +85,7 @@ pub enum Timeout {
 }
 
 impl Timeout {
-    /// A duration, or as long as it takes.
+    /// Makes one of a duration; `None` is as long as it takes.
     pub fn of(timeout: impl Into<Option<Duration>>) -> Self {
         timeout.into().map_or(Self::None, Self::After)
     }

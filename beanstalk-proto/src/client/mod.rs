@@ -140,7 +140,7 @@ impl Connection {
         self.transmit.segments()
     }
 
-    /// Whether something waits to be written, and there is a connection to write it to.
+    /// Returns whether something waits to be written, and there is a connection to write it to.
     #[must_use]
     #[inline]
     pub const fn wants_transmit(&self) -> bool {
@@ -174,7 +174,7 @@ impl Connection {
         self.transmit.take()
     }
 
-    /// Whether the transport should be flushed: everything queued was written, and something since the last flush.
+    /// Returns whether the transport should be flushed: everything queued was written, and something since the last flush.
     #[must_use]
     #[inline]
     pub const fn wants_flush(&self) -> bool {
@@ -199,7 +199,7 @@ impl Connection {
         self.slots.len()
     }
 
-    /// Whether the stream has ended or lost its sense, so that nothing more can come of it.
+    /// Returns whether the stream has ended or lost its sense, so that nothing more can come of it.
     #[must_use]
     #[inline]
     pub const fn is_ended(&self) -> bool {

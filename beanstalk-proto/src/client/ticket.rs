@@ -36,7 +36,7 @@ pub struct TicketId {
 impl<T> Ticket<T> {
     const SPENT: u64 = u64::MAX;
 
-    /// Its name.
+    /// Returns its name, which is not used again.
     #[must_use]
     pub const fn id(&self) -> TicketId {
         TicketId { number: self.number, place: self.place, connection: self.connection }
@@ -48,7 +48,7 @@ impl<T> Ticket<T> {
         Ticket { number, place, connection, decode: Ok, reply: PhantomData }
     }
 
-    /// Whether its reply was claimed.
+    /// Returns whether its reply was claimed.
     #[must_use]
     pub const fn is_spent(&self) -> bool {
         self.number == Self::SPENT

@@ -161,7 +161,7 @@ impl Connection {
         }
     }
 
-    /// Whether a read is due before time counts: read once, without waiting, and then call [`Connection::handle_timeout`].
+    /// Returns whether a read is due before time counts: read once, without waiting, and then call [`Connection::handle_timeout`].
     #[must_use]
     #[inline]
     pub const fn wants_read(&self) -> bool {

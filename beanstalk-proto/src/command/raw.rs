@@ -36,7 +36,7 @@ pub struct Raw<'a> {
 }
 
 impl<'a> Raw<'a> {
-    /// A command line without its CRLF.
+    /// Makes a request of a command line, given without its CRLF.
     pub fn new(line: impl Into<Cow<'a, str>>) -> Self {
         Self { line: line.into(), body: None, reply_has_body: false }
     }

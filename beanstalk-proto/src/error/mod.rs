@@ -195,7 +195,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the connection is of no further use.
+    /// Returns whether the connection is of no further use.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
@@ -206,7 +206,7 @@ impl Error {
         }
     }
 
-    /// For a request that got no answer, whether it can have run; `None` if the server answered it.
+    /// Returns whether a request that got no answer can have run; `None` if the server answered it.
     #[must_use]
     pub fn lost(&self) -> Option<Lost> {
         match self {

@@ -16,13 +16,13 @@ macro_rules! replies {
             /// Every kind.
             pub const ALL: &'static [Self] = &[$(Self::$kind),*];
 
-            /// The word on the wire.
+            /// Returns the word on the wire.
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$kind => $word),* }
             }
 
-            /// Whether a body follows the line.
+            /// Returns whether a body follows the line.
             #[must_use]
             pub const fn has_body(self) -> bool {
                 matches!(self, Self::Reserved | Self::Found | Self::Ok)
@@ -170,7 +170,7 @@ impl ReplySet {
     /// Every kind there is.
     pub const ALL: Self = Self::of(ReplyKind::ALL);
 
-    /// The set of these kinds.
+    /// Returns the set of these kinds.
     pub const fn of(kinds: &[ReplyKind]) -> Self {
         let mut bits = 0;
         let mut rest = kinds;
@@ -181,7 +181,7 @@ impl ReplySet {
         Self(bits)
     }
 
-    /// The kinds in either set.
+    /// Returns the set of the kinds in either.
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -200,7 +200,7 @@ impl ReplySet {
     /// The kinds that a body follows.
     pub(crate) const BODIES: Self = Self::of(&[ReplyKind::Reserved, ReplyKind::Found, ReplyKind::Ok]);
 
-    /// Whether a kind is in the set.
+    /// Returns whether a kind is in the set.
     #[must_use]
     pub const fn contains(self, kind: ReplyKind) -> bool {
         self.0 & kind.bit() != 0

@@ -64,19 +64,19 @@ impl OtherReply {
         Self { parts: Box::new(OtherParts { line, body }) }
     }
 
-    /// The line as the server sent it, without CRLF.
+    /// Returns the line as the server sent it, without CRLF.
     #[must_use]
     pub fn line(&self) -> &[u8] {
         &self.parts.line
     }
 
-    /// The body, where the request expects one.
+    /// Returns the body, where the request expects one.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.parts.body.as_deref()
     }
 
-    /// The line's first word.
+    /// Returns the line's first word.
     #[must_use]
     pub fn word(&self) -> &[u8] {
         scan::word(self.line())
@@ -84,7 +84,7 @@ impl OtherReply {
 }
 
 impl Reply {
-    /// The body that follows the line, where one does.
+    /// Returns the body that follows the line, where one does.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         match self {

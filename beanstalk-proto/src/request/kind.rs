@@ -21,7 +21,7 @@ macro_rules! define_kinds {
             /// Every command, in the order in which a server matches them.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The command's word on the wire.
+            /// Returns the command's word on the wire.
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$name => $word),* }
@@ -32,7 +32,7 @@ macro_rules! define_kinds {
                 match self { $(Self::$name => $prefix),* }
             }
 
-            /// The replies that may answer it, general errors included.
+            /// Returns the replies that may answer it, general errors included.
             pub const fn replies(self) -> ReplySet {
                 match self { $(Self::$name => ReplySet::of(&[$(ReplyKind::$kind),*]).or(ReplySet::GENERAL)),* }
             }

@@ -102,7 +102,7 @@ pub enum Wait {
 }
 
 impl Wait {
-    /// How long the server may wait if it has an end.
+    /// Returns how long the server may wait if it has an end.
     #[must_use]
     pub fn duration(self) -> Duration {
         match self {
@@ -164,7 +164,7 @@ impl Expect {
         Self { command, kind: None, replies, other: OtherReplies::None, wait: Wait::No, subject, echoed: false }
     }
 
-    /// What a built-in command expects, but for its waiting and its subject. A request that expects this is that command to the
+    /// Returns what a built-in command expects, but for its waiting and its subject. A request that expects this is that command to the
     /// connection: for example, another reserve may adopt its slot.
     pub const fn of(kind: Kind) -> Self {
         let mut expect = Self::new(kind.word(), kind.replies());

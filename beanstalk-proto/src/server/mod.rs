@@ -122,7 +122,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection that was just accepted.
+    /// Makes a connection that was just accepted.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// Whether bytes should be read from the transport. If not, [`receive_buf`](Self::receive_buf) may be empty. Also while a command is
+    /// Returns whether bytes should be read from the transport. If not, [`receive_buf`](Self::receive_buf) may be empty. Also while a command is
     /// unanswered, until the buffer is full.
     ///
     /// Ask again after `poll_event`, `respond` and `transmitted`.
@@ -146,7 +146,7 @@ impl Connection {
         reads && !self.eof && !self.is_backlogged()
     }
 
-    /// Where the next bytes from the transport go: the connection's own buffer, or for a large body the place where it
+    /// Returns where the next bytes from the transport go: the connection's own buffer, or for a large body the place where it
     /// will stay.
     #[must_use]
     pub fn receive_buf(&mut self) -> &mut [u8] {
@@ -193,7 +193,7 @@ impl Connection {
         self.abort();
     }
 
-    /// What the peer did next, as far as it is known and may be looked at.
+    /// Returns what the peer did next, as far as it is known and may be looked at.
     ///
     /// Poll again after `received`, `received_eof`, `respond` and `transmitted`, and until there is nothing.
     pub fn poll_event(&mut self) -> Option<Event> {
@@ -239,25 +239,25 @@ impl Connection {
         }
     }
 
-    /// Whether a command waits for its answer.
+    /// Returns whether a command waits for its answer.
     #[must_use]
     pub const fn is_unanswered(&self) -> bool {
         matches!(self.state, State::Unanswered)
     }
 
-    /// Whether [`Event::Closed`] was given.
+    /// Returns whether [`Event::Closed`] was given.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
-    /// What waits to be written, in order, for one vectored write.
+    /// Returns what waits to be written, in order, for one vectored write.
     #[must_use]
     pub fn transmit(&self) -> Segments<'_> {
         self.transmit.segments()
     }
 
-    /// Whether something waits to be written.
+    /// Returns whether something waits to be written.
     #[must_use]
     pub const fn wants_transmit(&self) -> bool {
         self.transmit.queued() > 0

@@ -44,7 +44,7 @@ macro_rules! stats {
                 }
             }
 
-            /// All keys and values that the server sent, as text: those that have a field, in the order of
+            /// Returns all keys and values that the server sent, as text: those that have a field, in the order of
             /// [`KEYS`](Self::KEYS), then [`extra`](Self::extra).
             ///
             /// A value is as a server writes it, without quotes.

@@ -40,13 +40,13 @@ impl Extra {
         Ok(all)
     }
 
-    /// The value of a key; of its first line, if it has several.
+    /// Returns the value of a key; of its first line, if it has several.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find(|&(known, _)| known == key).map(|(_, value)| value)
     }
 
-    /// All keys and values, in order.
+    /// Returns all keys and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.lines
             .split_terminator('\n')
@@ -54,7 +54,7 @@ impl Extra {
             .map(|(key, value)| (key, lines::unquoted(value)))
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()

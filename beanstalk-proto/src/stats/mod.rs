@@ -246,7 +246,7 @@ pub enum JobState {
 }
 
 impl JobState {
-    /// The word on the wire.
+    /// Returns the word on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

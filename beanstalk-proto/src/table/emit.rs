@@ -29,7 +29,7 @@ macro_rules! define {
         }
 
         impl Command {
-            /// Which command it is.
+            /// Returns which command it is.
             #[must_use]
             pub const fn kind(&self) -> Kind {
                 match self { $(Self::$name { .. } => Kind::$name),* }
@@ -68,14 +68,24 @@ macro_rules! request {
     ($(#[$doc:meta])* $name:ident [$($lt:lifetime)?] $method:ident $word:literal ($($arg:ident: $ty:ident $(<$of:lifetime>)?),*) -> $reply:ty
      { $(Reply::$variant:ident $(($value:tt))? => $result:expr,)* } $wait:ident $echo:ident) => {
         $(#[$doc])*
+        ///
+        /// # Example
+        ///
+        /// ```
+        #[doc = concat!("use beanstalk_proto::{", stringify!($name), ", encode};")]
+        ///
+        #[doc = concat!("let request = ", stringify!($name), "::new(", samples!($($ty)*), ");")]
+        #[doc = concat!("assert!(encode(request)?.starts_with(b\"", $word, "\"));")]
+        /// # Ok::<(), beanstalk_proto::ArgumentError>(())
+        /// ```
         #[derive(Clone, Debug, PartialEq, Eq)]
         #[must_use]
         pub struct $name $(<$lt>)? {
-            $(#[doc = concat!("The command's `", stringify!($arg), "`.")] pub $arg: field!($ty $($of)?),)*
+            $(#[doc = about_field!($ty $arg)] pub $arg: field!($ty $($of)?),)*
         }
 
         impl $(<$lt>)? $name $(<$lt>)? {
-            #[doc = concat!("The request behind the method `", stringify!($method), "`, with its arguments in the protocol's order.")]
+            #[doc = concat!("Returns the request that the method `", stringify!($method), "` of a client sends, from its arguments in the protocol's order.")]
             #[allow(clippy::new_without_default, reason = "a request is said, not defaulted")]
             pub fn new($($arg: impl Argument<field!($ty $($of)?)>),*) -> Self {
                 Self { $($arg: $arg.into_argument()),* }

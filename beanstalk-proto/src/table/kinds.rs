@@ -1,6 +1,6 @@
 //! What the words in a row stand for: kinds of arguments, what the server may wait for.
 //!
-//! A new kind of argument is an arm in `field!`, `owned!` and `encode!`, and a method of `Args`.
+//! A new kind of argument is an arm in `field!`, `about_field!`, `sample!`, `owned!` and `encode!`, and a method of `Args`.
 
 /// The longest timeout of a reserve: 2^31-1 seconds.
 pub(crate) const MAX_TIMEOUT: u32 = i32::MAX.unsigned_abs();
@@ -14,6 +14,66 @@ macro_rules! field {
     (bound) => { Bound };
     (tube $lt:lifetime) => { TubeArg<$lt> };
     (body $lt:lifetime) => { Body<$lt> };
+}
+
+/// What an argument is, for the documentation of a request's field.
+macro_rules! about_field {
+    (pri $arg:ident) => {
+        "How urgent the job is: 0 is the most urgent, 2^32-1 the least."
+    };
+    (secs ttr) => {
+        "How long a worker may hold the job: at most 2^32-1 s. The server makes 0 into 1."
+    };
+    (secs delay) => {
+        "How long it is until jobs are ready: at most 2^32-1 s."
+    };
+    (timeout $arg:ident) => {
+        "How long the server waits for a job: at most 2^31-1 s, and 0 only looks."
+    };
+    (id $arg:ident) => {
+        "The job."
+    };
+    (bound $arg:ident) => {
+        "How many jobs at most."
+    };
+    (tube $arg:ident) => {
+        "The name of the tube, which is checked when the request is sent."
+    };
+    (body $arg:ident) => {
+        "The body: any bytes, up to what the server is set to take."
+    };
+}
+
+/// An argument in an example.
+macro_rules! sample {
+    (pri) => {
+        "1024"
+    };
+    (secs) => {
+        "60"
+    };
+    (timeout) => {
+        "5"
+    };
+    (id) => {
+        "7"
+    };
+    (bound) => {
+        "100"
+    };
+    (tube) => {
+        "\"emails\""
+    };
+    (body) => {
+        "\"hello\""
+    };
+}
+
+/// Arguments in an example, with commas.
+macro_rules! samples {
+    () => { "" };
+    ($ty:ident) => { sample!($ty) };
+    ($ty:ident $($rest:ident)+) => { concat!(sample!($ty), ", ", samples!($($rest)+)) };
 }
 
 /// The type of an argument in a [`Command`](crate::Command).

@@ -4,7 +4,7 @@ use super::Put;
 use crate::types::{Argument, Body, Priority, Seconds};
 
 impl<'a> Put<'a> {
-    /// A job with this body and the defaults: [`Priority::default`], no delay, 60 s to run.
+    /// Makes a put of this body, with the defaults: [`Priority::default`], no delay, 60 s to run.
     ///
     /// ```
     /// use beanstalk_proto::Put;
@@ -16,7 +16,7 @@ impl<'a> Put<'a> {
         Self::new(Priority::default(), Seconds::ZERO, 60, body)
     }
 
-    /// A job whose body is this value in JSON, and the defaults.
+    /// Makes a put of this value in JSON, with the defaults.
     ///
     /// ```
     /// use beanstalk_proto::{ArgumentError, Put};

@@ -40,7 +40,7 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// What is left, if it is in one piece: what is written need not be gathered then. Nothing at all is an empty piece.
+    /// Returns what is left, if it is in one piece: what is written need not be gathered then. Nothing at all is an empty piece.
     #[must_use]
     #[inline]
     pub const fn single(&self) -> Option<&'a [u8]> {
@@ -50,7 +50,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    /// What is left, if it is one request with a large body and nothing of it was taken: its line, the body, and the line end. For a
+    /// Returns what is left, if it is one request with a large body and nothing of it was taken: its line, the body, and the line end. For a
     /// vectored write that is quicker than to gather an unknown number of pieces.
     #[must_use]
     #[inline]
@@ -94,7 +94,7 @@ impl<'a> Many<'a> {
 
 #[cfg(feature = "std")]
 impl<'a> Segments<'a> {
-    /// The first pieces, for a vectored write, and how many there are.
+    /// Returns the first pieces, for a vectored write, and how many there are.
     #[must_use]
     pub fn io_slices<const N: usize>(self) -> ([std::io::IoSlice<'a>; N], usize) {
         let mut slices = [std::io::IoSlice::new(&[]); N];

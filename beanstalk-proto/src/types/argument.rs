@@ -129,7 +129,7 @@ pub enum ArgumentError {
 }
 
 impl ArgumentError {
-    /// A setting, as its method or field is called, and what is wrong with it.
+    /// Makes the error of a setting, from its name, as its method or field is called, and what is wrong with it.
     #[must_use]
     pub fn setting(setting: &'static str, why: impl Into<Box<str>>) -> Self {
         Self::Setting { setting, why: why.into() }

@@ -105,7 +105,7 @@ impl Default for Priority {
 pub struct Bound(pub u32);
 
 impl Bound {
-    /// At most so many jobs; 2^32-1, the most that a command can express, where that is less.
+    /// Returns a bound of so many jobs; of 2^32-1, the most that a command can express, where that is less.
     #[must_use]
     pub const fn up_to(jobs: u64) -> Self {
         Self(if jobs > u32::MAX as u64 { u32::MAX } else { jobs as u32 })
@@ -140,7 +140,7 @@ impl Seconds {
     /// No time at all.
     pub const ZERO: Self = Self(0);
 
-    /// The number of seconds.
+    /// Returns the number of seconds.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

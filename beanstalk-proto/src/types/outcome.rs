@@ -18,7 +18,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// The body as text.
+    /// Returns the body as text.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ pub enum PutOutcome {
 }
 
 impl PutOutcome {
-    /// The job's id, whichever way it went.
+    /// Returns the job's id, whichever way it went.
     #[must_use]
     pub const fn id(self) -> JobId {
         match self {
@@ -90,7 +90,7 @@ impl PutOutcome {
         }
     }
 
-    /// The id of the job that was queued.
+    /// Returns the id of the job that was queued.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl PutOutcome {
         }
     }
 
-    /// Whether the job was buried instead of queued.
+    /// Returns whether the job was buried instead of queued.
     #[must_use]
     pub const fn is_buried(self) -> bool {
         matches!(self, Self::Buried(_))
@@ -134,13 +134,13 @@ pub enum ReleaseOutcome {
 }
 
 impl ReleaseOutcome {
-    /// Whether the job was buried instead of queued.
+    /// Returns whether the job was buried instead of queued.
     #[must_use]
     pub const fn is_buried(self) -> bool {
         matches!(self, Self::Buried)
     }
 
-    /// Nothing, if the job was queued.
+    /// Returns nothing if the job was queued.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ pub enum Reserved {
 }
 
 impl Reserved {
-    /// The job, if there is one.
+    /// Returns the job, if there is one.
     #[must_use]
     pub fn job(self) -> Option<Job> {
         match self {

@@ -79,7 +79,7 @@ impl TubeName {
         Err(TubeNameError { name: String::from_utf8_lossy(name).into(), rule })
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -191,7 +191,7 @@ impl TubeArg<'_> {
         Ok(TubeName::new(&*self.0)?)
     }
 
-    /// The text as it was given, checked or not.
+    /// Returns the text as it was given, checked or not.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -9,7 +9,7 @@ use std::{
 use crate::engine::Facts;
 
 impl Facts {
-    /// The facts of this process, with a fresh random id.
+    /// Returns the facts of this process, with a fresh random id.
     #[must_use]
     pub fn of_this_process() -> Self {
         // The standard library's hash keys are random and never the same twice.

@@ -71,18 +71,18 @@ impl EmbeddedServer {
         Self::builder().start()
     }
 
-    /// Another server than the default one.
+    /// Returns a builder, for another server than the default one.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Where it listens, as clients of this project take it: `127.0.0.1:34567` or `unix:/path`.
+    /// Returns where it listens, as clients of this project take it: `127.0.0.1:34567` or `unix:/path`.
     #[must_use]
     pub fn addr(&self) -> &str {
         &self.addr
     }
 
-    /// Where it listens, unless that is a Unix socket.
+    /// Returns where it listens, unless that is a Unix socket.
     #[must_use]
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         match self.address {
@@ -116,7 +116,7 @@ impl EmbeddedServer {
         self.look(move |engine, now| engine.stats_job(now, id))
     }
 
-    /// The tubes that exist now, in the order in which `list-tubes` has them.
+    /// Returns the tubes that exist now, in the order in which `list-tubes` has them.
     #[must_use]
     pub fn list_tubes(&self) -> Vec<TubeName> {
         self.look(|engine, _| engine.list_tubes())
@@ -127,7 +127,7 @@ impl EmbeddedServer {
         self.look(move |engine, _| engine.set_draining(draining));
     }
 
-    /// The server's clock.
+    /// Returns the server's clock.
     #[must_use]
     pub fn clock(&self) -> Clock<'_> {
         Clock { server: self }
@@ -239,7 +239,7 @@ pub struct Clock<'a> {
 }
 
 impl Clock<'_> {
-    /// The server's time: how long it has been running, by its own clock.
+    /// Returns the server's time: how long it has been running, by its own clock.
     #[must_use]
     pub fn now(&self) -> Duration {
         self.server.look(|_, now| now.saturating_duration_since(Instant::ZERO))

@@ -17,7 +17,7 @@ pub struct ConnId {
 }
 
 impl ConnId {
-    /// A small number that no other connection has at the same time: good for indexing. It is used again later.
+    /// Returns a small number that no other connection has at the same time: good for indexing. It is used again later.
     #[must_use]
     pub const fn slot(self) -> usize {
         self.slot as usize

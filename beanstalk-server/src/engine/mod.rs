@@ -66,7 +66,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An empty server that starts now.
+    /// Makes an empty server that starts now.
     #[must_use]
     pub fn new(now: Instant, settings: Settings) -> Self {
         Self {
@@ -125,17 +125,17 @@ impl Engine {
         self.settle(now);
     }
 
-    /// A connection sends a command. Short for [`handle_event`](Self::handle_event).
+    /// Handles a command that a connection sends. Short for [`handle_event`](Self::handle_event).
     pub fn command(&mut self, now: Instant, id: ConnId, command: Command) {
         self.handle_event(now, id, Event::Command(command));
     }
 
-    /// A connection is over, by `quit` or however. The jobs it held become ready at once.
+    /// Ends a connection, by `quit` or however. The jobs it held become ready at once.
     pub fn disconnect(&mut self, now: Instant, id: ConnId) {
         self.handle_event(now, id, Event::Closed);
     }
 
-    /// The next reply, and whom it is for. Poll after every call that changes the engine, until there is none.
+    /// Returns the next reply, and whom it is for. Poll after every call that changes the engine, until there is none.
     pub fn poll_reply(&mut self) -> Option<(ConnId, Reply)> {
         loop {
             let (id, reply) = self.replies.pop_front()?;
@@ -145,7 +145,7 @@ impl Engine {
         }
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout), if nothing else happens before. Ask again after every
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout), if nothing else happens before. Ask again after every
     /// call that changes the engine.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
@@ -163,7 +163,7 @@ impl Engine {
         self.settle(now);
     }
 
-    /// Whether new jobs are refused with `DRAINING`. beanstalkd does that from SIGUSR1 on.
+    /// Sets whether new jobs are refused with `DRAINING`. beanstalkd does that from SIGUSR1 on.
     pub fn set_draining(&mut self, draining: bool) {
         self.draining = draining;
     }
@@ -173,7 +173,7 @@ impl Engine {
         self.counters.cpu_time = (user, system);
     }
 
-    /// Whether a connection waits in a reserve.
+    /// Returns whether a connection waits in a reserve.
     #[must_use]
     pub fn is_waiting(&self, id: ConnId) -> bool {
         self.conns.slot(id).is_some_and(|conn| self.conns.get(conn).waiting.is_some())

@@ -43,7 +43,7 @@ impl Counters {
 }
 
 impl Engine {
-    /// What `stats` answers.
+    /// Returns what `stats` answers.
     #[must_use]
     pub fn stats(&self, now: Instant) -> ServerStats {
         let counters = &self.counters;
@@ -105,7 +105,7 @@ impl Engine {
         }
     }
 
-    /// What `stats-tube` answers, unless there is no such tube.
+    /// Returns what `stats-tube` answers, unless there is no such tube.
     #[must_use]
     pub fn stats_tube(&self, now: Instant, name: &TubeName) -> Option<TubeStats> {
         let tube = self.tubes.get(self.tubes.find(name)?);
@@ -129,7 +129,7 @@ impl Engine {
         })
     }
 
-    /// What `stats-job` answers, unless there is no such job.
+    /// Returns what `stats-job` answers, unless there is no such job.
     #[must_use]
     pub fn stats_job(&self, now: Instant, id: JobId) -> Option<JobStats> {
         let job = self.jobs.get(id.0)?;
@@ -158,7 +158,7 @@ impl Engine {
         })
     }
 
-    /// The names of all tubes, as `list-tubes` answers.
+    /// Returns the names of all tubes, as `list-tubes` answers.
     #[must_use]
     pub fn list_tubes(&self) -> Vec<TubeName> {
         self.tubes.names().cloned().collect()

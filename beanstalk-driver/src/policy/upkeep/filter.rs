@@ -105,31 +105,31 @@ pub struct JobFilter<'f> {
 }
 
 impl<'f> JobFilter<'f> {
-    /// All jobs that are not reserved.
+    /// Matches all jobs that are not reserved.
     #[must_use]
     pub fn all() -> Self {
         Self::new(&Queue::ALL)
     }
 
-    /// All jobs of these queues.
+    /// Matches all jobs of these queues.
     #[must_use]
     pub fn new(queues: &[Queue]) -> Self {
         Self { queues: queues.to_vec(), matches: None, bodies: false, range: None, reports: None }
     }
 
-    /// Of those, only the ones that the function picks by what the server reports of them. Their bodies are not read.
+    /// Keeps only those of them that the function picks, by what the server reports of each. Their bodies are not read.
     #[must_use]
     pub fn matching(self, matches: impl FnMut(&FoundJob) -> bool + Send + 'f) -> Self {
         Self { matches: Some(Box::new(matches)), bodies: false, ..self }
     }
 
-    /// Of those, only the ones that the function picks, by their bodies, too: each is read.
+    /// Keeps only those of them that the function picks, by their bodies, too: each is read.
     #[must_use]
     pub fn matching_with_body(self, matches: impl FnMut(&FoundJob) -> bool + Send + 'f) -> Self {
         Self { matches: Some(Box::new(matches)), bodies: true, ..self }
     }
 
-    /// Of those, only the ones with an id in this range.
+    /// Keeps only those of them with an id in this range.
     #[must_use]
     pub fn range(self, ids: RangeInclusive<JobId>) -> Self {
         Self { range: Some(ids.start().0..=ids.end().0), ..self }

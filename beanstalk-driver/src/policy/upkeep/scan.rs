@@ -39,13 +39,13 @@ impl Default for ScanOptions {
 const WINDOW: usize = 16;
 
 impl ScanOptions {
-    /// Every job of the server, with its body.
+    /// Returns options by which every job of the server is found, with its body.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Only jobs of this tube.
+    /// Limits it to jobs of this tube.
     ///
     /// # Errors
     ///
@@ -54,13 +54,13 @@ impl ScanOptions {
         Ok(Self { tube: Some(tube.into_argument().to_name()?), ..self })
     }
 
-    /// Only jobs of these queues; none that is held. Without this jobs of any state are found, held ones, too.
+    /// Limits it to jobs of these queues, and none that is held. Without this jobs of any state are found, held ones, too.
     #[must_use]
     pub fn queues(self, queues: &[Queue]) -> Self {
         Self { queues: Vec::from(queues), ..self }
     }
 
-    /// Whether bodies are read; they are unless this is `false`.
+    /// Sets whether bodies are read; they are unless this is `false`.
     #[must_use]
     pub const fn bodies(mut self, bodies: bool) -> Self {
         self.bodies = bodies;
@@ -87,7 +87,7 @@ impl ScanOptions {
         self.from(*ids.start()).to(*ids.end())
     }
 
-    /// How many commands are in flight at most: 16 unless it is set. More are faster where the server is far away; but other clients of
+    /// Sets how many commands are in flight at most: 16 unless it is set. More are faster where the server is far away; but other clients of
     /// the server wait behind them.
     #[must_use]
     pub const fn window(mut self, commands: usize) -> Self {

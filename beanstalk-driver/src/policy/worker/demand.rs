@@ -101,7 +101,7 @@ impl Server {
 }
 
 impl Demand {
-    /// At most `limit` handlers run at a time, if there is a limit. If `awaited`, jobs are wanted only while a caller waits for one,
+    /// Makes one by which at most `limit` handlers run at a time, if there is a limit. If `awaited`, jobs are wanted only while a caller waits for one,
     /// which none does yet.
     #[must_use]
     pub fn new(limit: Option<usize>, awaited: bool) -> Self {
@@ -140,7 +140,7 @@ impl Demand {
         });
     }
 
-    /// So many calls wait for a job now.
+    /// Reports that so many calls wait for a job now.
     pub fn set_waiting(&mut self, waiting: usize, now: Instant) {
         self.changing(0, now, |demand| demand.waiting = Some(waiting));
     }

@@ -16,13 +16,13 @@ impl Worker {
         self.shutdown = Some(self.shutdown.map_or(deadline, |earlier| earlier.min(deadline)));
     }
 
-    /// Whether it ends, or has ended, since the server refused to be connected to: see [`Error::is_refusal`](beanstalk_proto::Error::is_refusal).
+    /// Returns whether it ends, or has ended, since the server refused to be connected to: see [`Error::is_refusal`](beanstalk_proto::Error::is_refusal).
     #[must_use]
     pub const fn is_refused(&self) -> bool {
         self.refused
     }
 
-    /// What it has done so far.
+    /// Returns what it has done so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         Metrics { reconnects: self.session.connections().saturating_sub(1), ..self.metrics }

@@ -150,7 +150,7 @@ pub enum JobEvent {
 }
 
 impl JobEvent {
-    /// Whether the worker is done with the job.
+    /// Returns whether the worker is done with the job.
     #[must_use]
     pub const fn is_end(&self) -> bool {
         matches!(

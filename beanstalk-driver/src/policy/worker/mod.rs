@@ -79,7 +79,7 @@ pub struct Worker {
     handler_timeout: Option<Duration>,
     /// A handler runs on whose job was finished without it.
     left_running: bool,
-    /// The connection is busy with a question of the handler's.
+    /// Reports whether the connection is busy with a question of the handler's.
     asking: bool,
     session: Session,
     held: Option<Held>,
@@ -106,7 +106,7 @@ impl Worker {
     /// Events kept for [`Worker::poll_job_event`]; the oldest go first.
     const MAX_EVENTS: usize = 64;
 
-    /// A slot without a connection yet. The seed is for the delays: no two slots should share one.
+    /// Makes a slot without a connection yet. The seed is for the delays: no two slots should share one.
     #[must_use]
     pub fn new(config: &WorkerConfig, seed: u64) -> Self {
         let session = SessionConfig { reconnect: Some(config.backoff), patience: None };
@@ -148,7 +148,7 @@ impl Worker {
         self
     }
 
-    /// What to do now. Call it again after carrying it out, until it is [`Action::Wait`].
+    /// Returns what to do now. Call it again after carrying it out, until it is [`Action::Wait`].
     pub fn poll_action(&mut self, now: Instant) -> Action {
         if self.stopped || self.is_over(now) {
             self.stop();
@@ -206,7 +206,7 @@ impl Worker {
         }
     }
 
-    /// There is a connection.
+    /// Reports that there is a connection.
     pub fn handle_connected(&mut self, now: Instant) {
         if self.awaited == Some(Awaited::Connection) {
             self.awaited = None;
@@ -215,7 +215,7 @@ impl Worker {
         }
     }
 
-    /// The connection could not be made, or broke while no reply was awaited.
+    /// Reports that the connection could not be made, or broke while no reply was awaited.
     pub fn handle_disconnected(&mut self, error: &Error, now: Instant) {
         // What is under way at the deadline is broken off for the sake of the deadline.
         if self.is_past_deadline(now) {
@@ -235,7 +235,7 @@ impl Worker {
         }
     }
 
-    /// The handler has ended. All slots of a worker share what is remembered of deferrals.
+    /// Reports that the handler has ended. All slots of a worker share what is remembered of deferrals.
     pub fn handle_finished(
         &mut self,
         outcome: impl Into<Outcome>,
@@ -282,18 +282,18 @@ impl Worker {
         }
     }
 
-    /// The handler that was given up runs on, as it blocks: its job is finished without it, and no further one is reserved until
+    /// Reports that the handler that was given up runs on, as it blocks: its job is finished without it, and no further one is reserved until
     /// [`Worker::handle_returned`].
     pub const fn handle_left_running(&mut self) {
         self.left_running = true;
     }
 
-    /// The handler that ran on has returned.
+    /// Reports that the handler that ran on has returned.
     pub const fn handle_returned(&mut self) {
         self.left_running = false;
     }
 
-    /// The function for failures has chosen: [`Verdict::Failed`] leaves it to the [`RetryPolicy`](super::RetryPolicy), and [`Verdict::RetryAfter`] counts
+    /// Reports what the function for failures has chosen: [`Verdict::Failed`] leaves it to the [`RetryPolicy`](super::RetryPolicy), and [`Verdict::RetryAfter`] counts
     /// as a failure.
     pub fn handle_decision(&mut self, verdict: Verdict) {
         if let Some(held) = &mut self.held {
@@ -301,12 +301,12 @@ impl Worker {
         }
     }
 
-    /// The connection is busy with a question of the handler's, or no longer: until then nothing else is sent.
+    /// Reports whether the connection is busy with a question of the handler's, or no longer: until then nothing else is sent.
     pub const fn handle_asking(&mut self, asking: bool) {
         self.asking = asking;
     }
 
-    /// The statistics of the job in hand were asked for by its handler, which spares the slot from asking.
+    /// Reports the statistics of the job in hand, which were asked for by its handler, which spares the slot from asking.
     pub fn handle_stats(&mut self, stats: &JobStats, now: Instant) {
         if let Some(held) = self.held.as_mut().filter(|held| stats.id.is_none_or(|id| id == held.id())) {
             held.handle_stats(stats, now);
@@ -319,18 +319,18 @@ impl Worker {
         self.held.as_ref().and_then(Held::stats)
     }
 
-    /// Whether the job in hand is no longer this slot's, so that its handler works in vain.
+    /// Returns whether the job in hand is no longer this slot's, so that its handler works in vain.
     #[must_use]
     pub fn is_job_lost(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.hold == Hold::Lost)
     }
 
-    /// What happened to its connections.
+    /// Returns what happened to its connections.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
     }
 
-    /// What happened to its jobs. The last 64 events are kept.
+    /// Returns what happened to its jobs. The last 64 events are kept.
     pub fn poll_job_event(&mut self) -> Option<(JobId, JobEvent)> {
         self.events.pop_front()
     }

@@ -40,7 +40,7 @@ impl Permit {
 }
 
 impl Worker {
-    /// What it is at.
+    /// Returns what it is at.
     #[must_use]
     pub fn stage(&self) -> Stage {
         match &self.held {
@@ -53,7 +53,7 @@ impl Worker {
         }
     }
 
-    /// What it may do from now on. It may do all of it unless this is called.
+    /// Sets what it may do from now on. It may do all of it unless this is called.
     pub const fn handle_permit(&mut self, permit: Permit) {
         self.permit = permit;
     }

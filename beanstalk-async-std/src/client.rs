@@ -22,7 +22,7 @@ beanstalk_driver::client! {
     ///     while !stopped() {
     ///         // Whatever the timeout cuts off, the next reserve takes over.
     ///         match future::timeout(Duration::from_millis(100), client.reserve()).await {
-    ///             // Each is finished before the next reserve, so none is held whose deadline could end that.
+    ///             // None is held during a reserve, so no deadline ends that.
     ///             Ok(reserved) => {
     ///                 if let Reserved::Job(job) = reserved? {
     ///                     println!("sending {:?}", job.text());

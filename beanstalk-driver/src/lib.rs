@@ -32,12 +32,16 @@
 //!     type Error = io::Error;
 //!
 //!     // Nothing here blocks, so how long it may is ignored.
-//!     fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+//!     fn poll_read(
+//!         &mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8],
+//!     ) -> Poll<io::Result<usize>> {
 //!         Pin::new(&mut self.stream).poll_read(cx, buf)
 //!     }
 //!
-//!     fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, mut segments: Segments<'_>) -> Poll<io::Result<usize>> {
-//!         // The first piece; the others are asked for next. With `poll_write_vectored` they would go together.
+//!     fn poll_write(
+//!         &mut self, cx: &mut Context<'_>, _: Block, mut segments: Segments<'_>,
+//!     ) -> Poll<io::Result<usize>> {
+//!         // The first piece; the others are asked for next. Or all, by `poll_write_vectored`.
 //!         Pin::new(&mut self.stream).poll_write(cx, segments.next().unwrap_or_default())
 //!     }
 //!
@@ -87,7 +91,8 @@
 //! # let address = server.addr().to_string();
 //! let mut client = smol::block_on(Client::connect(&address))?;
 //! smol::block_on(async {
-//!     // Or with every command as a method: `command_methods! { (async) }` in the `impl` above, next to a method `call`.
+//!     // Or with every command as a method: `command_methods! { (async) }` in the `impl` above,
+//!     // next to a method `call`.
 //!     let id = client.driver.call(beanstalk_proto::Put::of("hello")).await?.inserted()?;
 //!     assert_eq!(client.driver.call(beanstalk_proto::Peek::new(id)).await?.body, b"hello");
 //!     client.driver.disconnect().await
@@ -97,11 +102,18 @@
 //!
 //! # Features
 //!
-//! `std` (default) brings everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an
-//! allocator. `tls` brings [`TlsOptions`]. `bytes` makes a [`Body`](beanstalk_proto::Body) of a `Bytes`. `json` brings `Body::json`, `Job::json`, `put_json` beside each `put` of a binding, and `Json` as a handler's argument. `tracing` logs what happens to
-//! connections and workers as events of the `tracing` crate, and gives each job a span; `metrics` counts it, by the facade `metrics`. Their
-//! names are on the page of [`Worker`]. `serde` makes what `beanstalk_proto` has, endpoints, policies, configurations, exported jobs, metrics and events serializable: an endpoint
-//! is its text, and a duration a number of seconds.
+//! | feature | brings |
+//! |---|---|
+//! | `std` (default) | everything but [`Driver`] and [`policy`], which need `alloc` only: a driver runs wherever there is an allocator |
+//! | `stream` | consumers that are streams of `futures-core` |
+//! | `sockets` | [`connect::socket`]: what the bindings ask of the operating system's sockets |
+//! | `tls` | [`TlsOptions`], and endpoints `beanstalks://…`, by rustls with ring |
+//! | `bytes` | a [`Body`](beanstalk_proto::Body) of a `Bytes` |
+//! | `json` | `Body::json`, `Job::json`, `put_json` beside each `put` of a binding, and `Json` as a handler's argument |
+//! | `tracing` | what happens to connections and workers as events of `tracing`, and a span for each job; the names are on the page of [`Worker`] |
+//! | `metrics` | counters, gauges and a histogram of workers and connections, by the facade `metrics`; the names are there, too |
+//! | `serde` | `Serialize` and `Deserialize` of what `beanstalk_proto` has, endpoints (as text), policies, configurations, exported jobs, metrics and events; a duration is a number of seconds |
+//! | `test-names` | host names that stand for whatever addresses a test wants |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
     clippy::unwrap_used,

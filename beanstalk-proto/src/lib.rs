@@ -139,9 +139,12 @@
 //!
 //! # Features
 //!
-//! `std` (default) adds [`Error::Io`], vectored-write slices, and faster search in `memchr`. Without it
-//! the crate needs `alloc` only. `bytes` makes a [`Body`] of a `Bytes` of that crate. `json` adds `Body::json` and `Job::json`, by serde, with or without `std`. `serde` makes ids, tube
-//! names, outcomes and [`stats`] serializable: statistics are a map of the protocol's keys, with numbers as numbers and times in seconds.
+//! | feature | brings |
+//! |---|---|
+//! | `std` (default) | [`Error::Io`], slices for vectored writes, faster search in `memchr`; without it the crate needs `alloc` only |
+//! | `bytes` | a [`Body`] of a `Bytes` of that crate |
+//! | `json` | `Body::json` and `Job::json`, by serde, with or without `std` |
+//! | `serde` | `Serialize` and `Deserialize` of ids, tube names, outcomes and [`stats`]: these are a map of the protocol's keys, with numbers as numbers and times in seconds |
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(
     clippy::unwrap_used,

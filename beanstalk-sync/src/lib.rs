@@ -1,7 +1,21 @@
 //! A blocking beanstalkd client on `std`'s sockets.
 //!
-//! [`Client`] is one connection; every command of the protocol is one of its methods. The protocol itself is
-//! the crate `beanstalk-proto`: this crate only moves its bytes.
+//! Every command of the protocol is a method; the crate `beanstalk-proto` is the protocol itself, and this crate only moves its
+//! bytes. A producer:
+//!
+//! ```no_run
+//! use beanstalk_sync::{Client, Error};
+//!
+//! fn produce(urls: &[&str]) -> Result<(), Error> {
+//!     let mut client = Client::connect("localhost:11300")?;
+//!     client.use_tube("urls-to-fetch")?;
+//!     for url in urls {
+//!         // Priority, delay, time to run, body.
+//!         client.put(100, 0, 180, *url)?.inserted()?;
+//!     }
+//!     client.disconnect()
+//! }
+//! ```
 //!
 //! A worker:
 //!
@@ -14,8 +28,10 @@
 //! }
 //!
 //! fn main() -> Result<(), beanstalk_sync::Error> {
-//!     let worker = Worker::builder().servers(["queue-1:11300", "queue-2:11300"]).tube("emails").concurrency(4).build()?;
-//!     let _handle = worker.handle(); // from anywhere: handle.shutdown(within), handle.metrics()
+//!     let servers = ["queue-1:11300", "queue-2:11300"];
+//!     let worker = Worker::builder().servers(servers).tube("emails").concurrency(4).build()?;
+//!     // From anywhere: handle.shutdown(within), handle.metrics()
+//!     let _handle = worker.handle();
 //!     let metrics = worker.run(send);
 //!     println!("{} sent, {} buried", metrics.done, metrics.buried);
 //!     Ok(())
@@ -26,19 +42,20 @@
 //!
 //! | you want | use |
 //! |---|---|
-//! | jobs worked on: heartbeat, retries, reconnects, shutdown | [`Worker`] |
-//! | one connection with full control; to reserve by hand | a [`Client`] |
-//! | many commands, fast | [`Client::call_all`] |
-//! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
+//! | a worker that reconnects, touches, retries and shuts down | a [`Worker`] |
+//! | one connection with full control; to reserve by hand; a producer that is one thread | a [`Client`] |
+//! | to put and look from many threads (a web server's handlers) | one [`SharedClient`], cloned |
+//! | many commands, fast; to write now and wait later | [`Client::call_all`]; [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
+//! | jobs one by one, owned and kept alive | a [`Consumer`] |
+//! | a client that outlives its connections | a [`Session`] |
+//! | to put on several servers | a [`Producer`] |
+//! | to look after tubes | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`]; [`scan`] for every job, [`ExportWriter`] and [`import`] for files of them |
 //! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`] with a [`Transport`] |
-//! | to put and look from many threads | one [`SharedClient`], cloned |
-//! | to stay connected | [`Session`] and its [`JobHandle`]s |
-//! | jobs one by one, owned and kept alive | [`Consumer`] |
-//! | to put jobs on several servers | [`Producer`] |
-//! | a tube emptied, kicked, moved, or waited for | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
-//! | to look at every job, without reserving any | [`scan`] |
-//! | jobs in a file, and put again | [`ExportWriter`], [`ExportReader`], [`import`] |
+//! | async | the crate `beanstalk-tokio` |
+//!
+//! A call blocks its thread until the reply is there or its time is over; nothing else breaks it off. What waits long is ended from
+//! another thread by a handle: [`WorkerHandle::shutdown`], [`Consumer::shutdown`].
 //!
 //! # Errors
 //!
@@ -46,13 +63,6 @@
 //! the connection is good then. [`Error::lost`] is what can have become of the request: [`Lost::NotSent`], and a retry duplicates
 //! nothing, or [`Lost::Unknown`]. A job that was buried by `put` or `release` is an outcome, and [`inserted`](PutOutcome::inserted) makes it an error;
 //! `TIMED_OUT` and `DEADLINE_SOON` are outcomes of a reserve.
-//!
-//! # Timeouts
-//!
-//! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the timeout of
-//! `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in sync. One call can be given
-//! another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request and reading the reply, however
-//! slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s. On a stream of your own see [`Transport::set_deadline`].
 //!
 //! # Features
 //!
@@ -66,6 +76,13 @@
 //! | `tracing` | events of connections, sessions and workers as `tracing` events, and a span for each job of a worker |
 //! | `metrics` | counters, gauges and a histogram of workers and connections, by the `metrics` facade |
 //!
+//! # Timeouts
+//!
+//! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the timeout of
+//! `reserve_with_timeout`. A late reply fails its call with [`Error::TimedOut`], and the connection stays in sync. One call can be given
+//! another: `client.timeout(Duration::from_secs(60)).put(…)`, or `None`. The time covers writing the request and reading the reply, however
+//! slowly bytes move: a body of 16 MiB takes 7 s at 20 Mbit/s. On a stream of your own see [`Transport::set_deadline`].
+//!
 //! # TLS, tokens, tunnels
 //!
 //! beanstalkd has neither encryption nor authentication: any client that can connect can do everything. Keep it on a private network or a
@@ -75,12 +92,14 @@
 //! ```no_run
 //! # #[cfg(feature = "tls")]
 //! # fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use beanstalk_sync::{Client, ConnectOptions, TlsOptions, rustls::pki_types::{CertificateDer, pem::PemObject}};
+//! use beanstalk_sync::{Client, ConnectOptions, TlsOptions};
+//! use beanstalk_sync::rustls::pki_types::{CertificateDer, pem::PemObject};
 //!
 //! let options = ConnectOptions::new()
 //!     .tls(TlsOptions::new().roots([CertificateDer::from_pem_file("ca.pem")?]))
 //!     .token(&std::env::var("QUEUE_TOKEN")?);
-//! let client = Client::connect_with("beanstalks://queue-1.example,queue-2.example", options)?;
+//! let nodes = "beanstalks://queue-1.example,queue-2.example";
+//! let client = Client::connect_with(nodes, options)?;
 //! # Ok(())
 //! # }
 //! ```

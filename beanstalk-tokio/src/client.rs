@@ -22,7 +22,7 @@ beanstalk_driver::client! {
     ///             reserved = client.reserve() => reserved?,
     ///             _ = &mut stop => return client.disconnect().await,
     ///         };
-    ///         // Each is finished before the next reserve, so none is held whose deadline could end that.
+    ///         // None is held during a reserve, so no deadline ends that.
     ///         if let Reserved::Job(job) = reserved {
     ///             println!("sending {:?}", job.text());
     ///             client.delete(job.id).await?;

@@ -31,8 +31,10 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), beanstalk_tokio::Error> {
-//!     let worker = Worker::builder().servers(["queue-1:11300", "queue-2:11300"]).tube("emails").concurrency(4).build()?;
-//!     let _handle = worker.handle(); // from anywhere: handle.shutdown(within), handle.metrics()
+//!     let servers = ["queue-1:11300", "queue-2:11300"];
+//!     let worker = Worker::builder().servers(servers).tube("emails").concurrency(4).build()?;
+//!     // From anywhere: handle.shutdown(within), handle.metrics()
+//!     let _handle = worker.handle();
 //!     let metrics = worker.run(send).await;
 //!     println!("{} sent, {} buried", metrics.done, metrics.buried);
 //!     Ok(())
@@ -46,15 +48,12 @@
 //! | a worker that reconnects, touches, retries and shuts down | a [`Worker`] |
 //! | one connection with full control; to reserve by hand; a producer that is one task | a [`Client`] |
 //! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned |
-//! | many commands, fast | [`Client::call_all`] |
-//! | to write now and wait later | [`Client::send`] and [`Client::reply`] |
+//! | many commands, fast; to write now and wait later | [`Client::call_all`]; [`Client::send`] and [`Client::reply`] |
 //! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
 //! | jobs one by one, owned and kept alive, as a stream | a [`Consumer`] |
 //! | a client that outlives its connections | a [`Session`] |
 //! | to put on several servers | a [`Producer`] |
-//! | to empty a tube, or move its jobs | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`] |
-//! | to look at every job, without reserving any | [`scan`] |
-//! | jobs in a file, and put again | [`ExportWriter`], [`ExportReader`], [`import`] |
+//! | to look after tubes | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`]; [`scan`] for every job, [`ExportWriter`] and [`import`] for files of them |
 //! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
@@ -77,6 +76,18 @@
 //! nothing, or [`Lost::Unknown`]. A job that was buried by `put` or `release` is an outcome, and [`inserted`](PutOutcome::inserted) makes it an error;
 //! `TIMED_OUT` and `DEADLINE_SOON` are outcomes of a reserve.
 //!
+//! # Features
+//!
+//! | feature | brings |
+//! |---|---|
+//! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
+//! | `bytes` | [`Body`] of a `Bytes` of the crate `bytes` |
+//! | `json` | `put_json` beside each `put`, `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
+//! | `serde` | `Serialize` and `Deserialize` of ids, tube names, outcomes, statistics, endpoints, policies, configurations of sessions and shared clients, exported jobs, metrics and events |
+//! | `tracing` | events of connections, sessions and workers as `tracing` events, and a span for each job of a worker |
+//! | `metrics` | counters, gauges and a histogram of workers and connections, by the `metrics` facade |
+//! | `tower` | `service_handler`: a `tower::Service` of jobs as the handler of a worker |
+//!
 //! # Timeouts
 //!
 //! [`Config`] has one for connecting and one for replies. The latter never applies to `reserve`, and is added to the
@@ -93,30 +104,20 @@
 //! ```no_run
 //! # #[cfg(feature = "tls")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use beanstalk_tokio::{Client, ConnectOptions, TlsOptions, rustls::pki_types::{CertificateDer, pem::PemObject}};
+//! use beanstalk_tokio::{Client, ConnectOptions, TlsOptions};
+//! use beanstalk_tokio::rustls::pki_types::{CertificateDer, pem::PemObject};
 //!
 //! let options = ConnectOptions::new()
 //!     .tls(TlsOptions::new().roots([CertificateDer::from_pem_file("ca.pem")?]))
 //!     .token(&std::env::var("QUEUE_TOKEN")?);
-//! let client = Client::connect_with("beanstalks://queue-1.example,queue-2.example", options).await?;
+//! let nodes = "beanstalks://queue-1.example,queue-2.example";
+//! let client = Client::connect_with(nodes, options).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! Without `TlsOptions` it trusts what the operating system trusts. A stream of your own is given to one client by
 //! [`Client::from_stream`], and to every type of client by [`connector`].
-//!
-//! # Features
-//!
-//! | feature | brings |
-//! |---|---|
-//! | `tls` | endpoints `beanstalks://…`, by rustls with ring |
-//! | `bytes` | [`Body`] of a `Bytes` of the crate `bytes` |
-//! | `json` | `put_json` beside each `put`, `Body::json`, `Job::json`, and `Json` as a handler's argument; a worker buries a job whose body cannot be decoded |
-//! | `serde` | `Serialize` and `Deserialize` of ids, tube names, outcomes, statistics, endpoints, policies, configurations of sessions and shared clients, exported jobs, metrics and events |
-//! | `tracing` | events of connections, sessions and workers as `tracing` events, and a span for each job of a worker |
-//! | `metrics` | counters, gauges and a histogram of workers and connections, by the `metrics` facade |
-//! | `tower` | `service_handler`: a `tower::Service` of jobs as the handler of a worker |
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod client;

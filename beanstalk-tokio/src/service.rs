@@ -42,7 +42,8 @@ type Answer<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 ///     .rate_limit(100, Duration::from_secs(1))
 ///     .timeout(Duration::from_secs(30))
 ///     .service_fn(send);
-/// let worker = Worker::builder().server("localhost:11300").tube("emails").concurrency(16).build()?;
+/// let worker =
+///     Worker::builder().server("localhost:11300").tube("emails").concurrency(16).build()?;
 /// worker.run(service_handler(service)).await;
 /// # Ok(())
 /// # }

@@ -19,7 +19,8 @@ beanstalk_driver::worker! {
     /// }
     ///
     /// # async fn example() -> Result<(), Error> {
-    /// let worker = Worker::builder().server("localhost:11300").tube("emails").concurrency(4).build()?;
+    /// let worker =
+    ///     Worker::builder().server("localhost:11300").tube("emails").concurrency(4).build()?;
     /// let handle = worker.handle();
     /// // Somewhere else, when it is time: handle.shutdown(Duration::from_secs(10));
     /// let metrics = worker.run(send).await;
@@ -43,7 +44,8 @@ beanstalk_driver::consumer! {
     /// use beanstalk_tokio::{Consumer, Error};
     ///
     /// # async fn example() -> Result<(), Error> {
-    /// let consumer = Consumer::builder().server("localhost:11300").tube("emails").concurrency(4).build()?;
+    /// let consumer =
+    ///     Consumer::builder().server("localhost:11300").tube("emails").concurrency(4).build()?;
     /// while let Some(job) = consumer.next_timeout(Duration::from_secs(60)).await {
     ///     // On a task of its own, if it takes longer: up to four jobs are held at a time.
     ///     let Ok(address) = job.text() else {

@@ -173,7 +173,8 @@ macro_rules! __client_calls {
             ///
             #[doc = $crate::__example!($mode)]
             #[doc = concat!("let mut client = Client::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
-            #[doc = concat!("client.timeout(Duration::from_secs(60)).put(0, 0, 120, vec![0; 16 << 20])", $crate::__await!($mode), "?.inserted()?;")]
+            /// let minute = Duration::from_secs(60);
+            #[doc = concat!("client.timeout(minute).put(0, 0, 120, vec![0; 16 << 20])", $crate::__await!($mode), "?.inserted()?;")]
             /// # Ok(())
             /// # }
             /// ```
@@ -211,6 +212,21 @@ macro_rules! __client_calls {
             /// # Errors
             ///
             /// As `call`, but for what the server answers.
+            ///
+            /// # Example
+            ///
+            /// ```no_run
+            #[doc = $crate::__use!("{Client, Kick, Stats}")]
+            ///
+            #[doc = $crate::__example!($mode)]
+            #[doc = concat!("let mut client = Client::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
+            #[doc = concat!("let stats = client.send(Stats::new())", $crate::__await!($mode), "?;")]
+            #[doc = concat!("let kicked = client.send(Kick::new(100))", $crate::__await!($mode), "?;")]
+            #[doc = concat!("let before = client.reply(stats)", $crate::__await!($mode), "?.current_jobs_buried;")]
+            #[doc = concat!("println!(\"{} of {before:?} jobs kicked\", client.reply(kicked)", $crate::__await!($mode), "?);")]
+            /// # Ok(())
+            /// # }
+            /// ```
             cancel("As `call`. A ticket of which nothing more is wanted goes to `abandon`.")
             fn send[R: $crate::proto::Request](&mut self, request: R) -> Result<$crate::proto::client::Ticket<R::Reply>, Error> {
                 self.driver.send(request)
@@ -250,7 +266,7 @@ macro_rules! __client_calls {
             #[doc = concat!("let mut next = client.reserve()", $crate::__await!($mode), "?;")]
             /// while let Some(job) = next.job() {
             ///     println!("{}", job.text().unwrap_or("(not text)"));
-            #[doc = concat!("    let (deleted, reserved) = client.call_both(Delete::new(job.id), Reserve::new())", $crate::__await!($mode), "?;")]
+            #[doc = concat!("     let (deleted, reserved) = client.call_both(Delete::new(job.id), Reserve::new())", $crate::__await!($mode), "?;")]
             ///     deleted?;
             ///     next = reserved?;
             /// }
@@ -306,7 +322,7 @@ macro_rules! __client_calls {
             #[doc = concat!("let mut client = Client::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
             /// // After a while in which nothing was asked of it:
             /// if client.is_closed() {
-            #[doc = concat!("    client = Client::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
+            #[doc = concat!("     client = Client::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
             /// }
             #[doc = concat!("client.put(0, 0, 60, \"hello\")", $crate::__await!($mode), "?.inserted()?;")]
             /// # Ok(())

@@ -89,6 +89,21 @@ macro_rules! consumer {
         }
 
         /// Configures a [`Consumer`]. What is wrong is the error of [`ConsumerBuilder::build`].
+        ///
+        /// ```
+        /// use std::time::Duration;
+        #[doc = $crate::__use!("{Backoff, Consumer}")]
+        ///
+        /// // Two jobs of each server may be held at a time.
+        /// let consumer = Consumer::builder()
+        ///     .servers(["queue-1:11300", "queue-2:11300"])
+        ///     .tube("emails")
+        ///     .concurrency_per_server(2)
+        ///     .backoff(Backoff { first: Duration::from_secs(1), max: Duration::from_secs(30) })
+        ///     .build()?;
+        /// # drop(consumer);
+        /// # Ok::<(), beanstalk_proto::Error>(())
+        /// ```
         #[must_use]
         #[derive(Default)]
         pub struct ConsumerBuilder($crate::ConsumerBuilder<$runtime>);

@@ -37,11 +37,12 @@ macro_rules! session {
         #[doc = $crate::__use!("Session")]
         ///
         #[doc = $crate::__example!($mode)]
-        #[doc = concat!("let mut session = Session::connect(\"localhost:11300\")", $crate::__await!($mode), "?.on_event(|event| eprintln!(\"{event:?}\"));")]
+        #[doc = concat!("let session = Session::connect(\"localhost:11300\")", $crate::__await!($mode), "?;")]
+        /// let mut session = session.on_event(|event| eprintln!("{event:?}"));
         #[doc = concat!("session.watch(\"urls-to-fetch\")", $crate::__await!($mode), "?;")]
-        /// // Work until nothing has come for a minute. From here on the server may be restarted at any time.
+        /// // Until nothing has come for a minute; from here on the server may be restarted at any time.
         #[doc = concat!("while let Some(next) = session.next_job(60)", $crate::__await!($mode), "? {")]
-        ///     // If not, a job that is held besides is about to expire. Here that is one left without a verdict, which comes again.
+        ///     // No job: one that is held besides is about to expire, and comes again.
         ///     let Some(job) = next.job() else { continue };
         ///     match job.text() {
         ///         Ok(url) => {

@@ -206,7 +206,7 @@ macro_rules! upkeep {
             #[doc = concat!("let mut client = Client::connect(\"localhost:11300\")", $crate::__await!($mode), "?;")]
             #[doc = concat!("let mut import = import(&mut client)", $crate::__await!($mode), "?;")]
             /// for job in ExportReader::new(BufReader::new(File::open(path)?)) {
-            #[doc = concat!("    import.push(job?)", $crate::__await!($mode), "?;")]
+            #[doc = concat!("     import.push(job?)", $crate::__await!($mode), "?;")]
             /// }
             #[doc = concat!("println!(\"{} jobs restored\", import.finish()", $crate::__await!($mode), "?);")]
             /// # Ok(())

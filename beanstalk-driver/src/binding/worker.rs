@@ -72,6 +72,23 @@ macro_rules! worker {
         }
 
         /// Configures a [`Worker`]. What is wrong is the error of [`WorkerBuilder::build`].
+        ///
+        /// ```
+        /// use std::{num::NonZeroU32, time::Duration};
+        #[doc = $crate::__use!("{RetryPolicy, Worker}")]
+        ///
+        /// // Eight at a time, of both servers together; five attempts, half a minute apart at first, and then aside.
+        /// let retry = RetryPolicy::default().first(Duration::from_secs(30)).bury_after(NonZeroU32::new(5));
+        /// let worker = Worker::builder()
+        ///     .servers(["queue-1:11300", "queue-2:11300"])
+        ///     .tube("emails")
+        ///     .concurrency(8)
+        ///     .retry(retry)
+        ///     .dead_letters("emails.failed")
+        ///     .build()?;
+        /// # drop(worker);
+        /// # Ok::<(), beanstalk_proto::Error>(())
+        /// ```
         #[must_use]
         #[derive(Default)]
         pub struct WorkerBuilder($crate::WorkerBuilder<$runtime>);
@@ -246,7 +263,7 @@ macro_rules! __builder_methods {
             /// ```
             #[doc = $crate::__use!("{Verdict, Worker}")]
             ///
-            /// // What cannot be parsed will not be the next time either; a server that is down deserves a minute.
+            /// // What is not text will not be the next time either; a server that is down deserves a minute.
             /// Worker::builder().on_failure(|failure| match failure.error {
             ///     error if error.is::<std::str::Utf8Error>() => Verdict::Bury,
             ///     error if error.is::<std::io::Error>() => Verdict::retry_after(60),

@@ -43,7 +43,8 @@ const DEFAULT_HOST: &str = "localhost";
 ///
 /// let error = "queue.example:http".parse::<Endpoint>().unwrap_err();
 /// let problem = r#"the port "http" is not a number from 1 to 65535"#;
-/// assert_eq!(error.to_string(), format!(r#""queue.example:http" is not an endpoint: {problem}"#));
+/// let text = format!(r#""queue.example:http" is not an endpoint: {problem}"#);
+/// assert_eq!(error.to_string(), text);
 /// # Ok::<(), beanstalk_driver::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +62,7 @@ pub struct Endpoint {
 /// let endpoint: Endpoint = "queue.example,unix:/run/queue.sock".parse()?;
 /// for node in endpoint.nodes() {
 ///     match node {
-///         Node::Tcp { host, port } => assert_eq!((&host[..], *port), ("queue.example", 11300)),
+///         Node::Tcp { host, port } => assert_eq!((&**host, *port), ("queue.example", 11300)),
 ///         Node::Unix(path) => assert_eq!(path, "/run/queue.sock"),
 ///         node => println!("{node}"),
 ///     }

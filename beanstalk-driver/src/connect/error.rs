@@ -81,7 +81,8 @@ impl ConnectError {
     /// use beanstalk_driver::{ConnectAttempt, ConnectError, ConnectPhase, proto::Error};
     /// use std::io::ErrorKind::ConnectionRefused;
     ///
-    /// let attempt = ConnectAttempt::new("10.0.0.7:11300", ConnectPhase::Connect, ConnectionRefused.into());
+    /// let phase = ConnectPhase::Connect;
+    /// let attempt = ConnectAttempt::new("10.0.0.7:11300", phase, ConnectionRefused.into());
     /// let error = Error::from(ConnectError::new(attempt, Vec::new()));
     /// assert_eq!(ConnectError::of(&error).map(ConnectError::kind), Some(ConnectionRefused));
     /// ```
@@ -124,6 +125,18 @@ impl std::error::Error for ConnectError {}
 /// A request of the greeting was refused. There is no connection, and nothing else was sent.
 ///
 /// Of the command only the first word is here, as the rest may be a secret.
+///
+/// ```
+/// use beanstalk_driver::{GreetingError, proto::Error};
+///
+/// /// Of a client with [`ConnectOptions::token`](beanstalk_driver::ConnectOptions::token): is it the token?
+/// fn is_bad_token(error: &Error) -> bool {
+///     GreetingError::of(error).is_some_and(|refused| &*refused.command == "auth")
+/// }
+///
+/// let refused = GreetingError { node: "queue-1:11300".into(), command: "auth".into(), answer: "UNAUTHORIZED".into() };
+/// assert!(is_bad_token(&refused.into()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("connect {node}: the greeting {command:?} was answered {answer}; it is sent again with the next connection")]
 pub struct GreetingError {

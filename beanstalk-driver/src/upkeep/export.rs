@@ -118,7 +118,7 @@ impl<W: Write> ExportWriter<W> {
 /// for job in ExportReader::new(file) {
 ///     match job {
 ///         Ok(job) => println!("job {} of {}: {} bytes", job.id, job.tube, job.body.len()),
-///         Err(ExportError::Incomplete { jobs, .. }) => eprintln!("it ends after {jobs} jobs, and should go on"),
+///         Err(ExportError::Incomplete { jobs, .. }) => eprintln!("cut off after {jobs} jobs"),
 ///         Err(error) => return Err(error),
 ///     }
 /// }

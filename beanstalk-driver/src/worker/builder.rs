@@ -172,7 +172,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// ```
     /// # use beanstalk_driver::{WorkerBuilder, policy::Verdict};
     /// # fn example<R: beanstalk_driver::Runtime>(builder: WorkerBuilder<R>) {
-    /// // What cannot be parsed will not be the next time either; a server that is down deserves a minute.
+    /// // What is not text will not be the next time either; a server that is down deserves a minute.
     /// builder.on_failure(|failure| match failure.error {
     ///     error if error.is::<std::str::Utf8Error>() => Verdict::Bury,
     ///     error if error.is::<std::io::Error>() => Verdict::retry_after(60),

@@ -24,7 +24,8 @@ pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 /// assert_eq!(().into_outcome().unwrap(), Verdict::Done);
 /// assert_eq!(Verdict::Bury.into_outcome().unwrap(), Verdict::Bury);
 /// let parsed = "seven".parse::<u32>().map(|_| ());
-/// assert_eq!(parsed.into_outcome().unwrap_err().to_string(), "invalid digit found in string");
+/// let error = parsed.into_outcome().unwrap_err();
+/// assert_eq!(error.to_string(), "invalid digit found in string");
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",

@@ -9,7 +9,8 @@ use core::time::Duration;
 ///
 /// // Bodies of up to 64 MiB, of which two may be unclaimed.
 /// const MIB: usize = 1024 * 1024;
-/// let limits = Limits { reply_body: 64 * MIB, unclaimed_replies: 128 * MIB, ..Limits::default() };
+/// let limits =
+///     Limits { reply_body: 64 * MIB, unclaimed_replies: 128 * MIB, ..Limits::default() };
 /// let config = Config { limits, ..Config::default() };
 /// assert_eq!(config.limits.in_flight, 1024);
 /// ```

@@ -72,7 +72,37 @@ enum Stream {
     Poisoned,
 }
 
-/// One connection to a server, as a state machine.
+/// One connection to a server, as a state machine: requests and received bytes go in, bytes to send and replies come out.
+///
+/// | step | its methods |
+/// |---|---|
+/// | 1. send | [`new`](Self::new), [`send`](Self::send), [`send_with`](Self::send_with) |
+/// | 2. write | [`transmit`](Self::transmit) or [`take_transmit`](Self::take_transmit), [`transmitted`](Self::transmitted), [`flushed`](Self::flushed) |
+/// | 3. look | [`poll_reply`](Self::poll_reply), [`abandon`](Self::abandon), [`take_orphaned`](Self::take_orphaned) |
+/// | 4. read | [`receive_buf`](Self::receive_buf) and [`received`](Self::received), or [`receive`](Self::receive); [`received_eof`](Self::received_eof), [`abort`](Self::abort) |
+/// | 5. let time count | [`poll_timeout`](Self::poll_timeout), [`wants_read`](Self::wants_read), [`handle_timeout`](Self::handle_timeout) |
+/// | 6. close | [`close`](Self::close), [`wants_half_close`](Self::wants_half_close), [`poll_closed`](Self::poll_closed) |
+///
+/// ```
+/// use std::task::Poll;
+/// use beanstalk_proto::{Delete, Instant, client::{Config, Connection}};
+///
+/// let now = Instant::ZERO;
+/// let mut connection = Connection::new(Config::default());
+/// let mut ticket = connection.send(now, Delete::new(7))?;
+///
+/// // A socket would write these, and report how many it took.
+/// let bytes = connection.transmit().collect::<Vec<_>>().concat();
+/// assert_eq!(bytes, b"delete 7\r\n");
+/// connection.transmitted(bytes.len());
+/// connection.flushed();
+/// assert!(connection.poll_reply(&mut ticket).is_pending());
+///
+/// // What a socket has read:
+/// connection.receive(now, b"DELETED\r\n");
+/// assert!(matches!(connection.poll_reply(&mut ticket), Poll::Ready(Ok(()))));
+/// # Ok::<(), beanstalk_proto::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Connection {
     config: Config,

@@ -71,6 +71,25 @@ impl fmt::Display for Lost {
 }
 
 /// Everything a call can fail with.
+///
+/// Two questions sort them: what the server has answered, and if it has not, whether the request can have run.
+///
+/// ```
+/// use beanstalk_proto::{CommandError, Error, Lost};
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match (error.command_error(), error.lost()) {
+///         (Some(CommandError::NotFound), _) => "the job is gone",
+///         (Some(CommandError::Draining), _) => "put it on another server",
+///         (Some(_), _) => "the server refuses it",
+///         (None, Some(Lost::NotSent)) => "nothing was sent: a retry duplicates nothing",
+///         (None, Some(Lost::Unknown)) => "it may have run",
+///         (None, None) => "it has run, and something about its reply is wrong",
+///     }
+/// }
+/// # assert_eq!(advice(&Error::ReserveWaiting), "nothing was sent: a retry duplicates nothing");
+/// # assert_eq!(advice(&Error::Closed { lost: Lost::Unknown }), "it may have run");
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -32,7 +32,8 @@ macro_rules! error_replies {
             /// use beanstalk_proto::{CommandError, Error, JobId, Reply, Subject};
             ///
             /// // What a call to the server behind the proxy has returned.
-            /// let error = Error::Command { command: "delete", subject: Subject::Job(JobId(7)), error: CommandError::NotFound };
+            /// let (subject, error) = (Subject::Job(JobId(7)), CommandError::NotFound);
+            /// let error = Error::Command { command: "delete", subject, error };
             /// assert_eq!(error.command_error().and_then(CommandError::reply), Some(Reply::NotFound));
             /// ```
             #[must_use]

@@ -53,11 +53,48 @@ use crate::{
 };
 
 /// A command: how it is written, what may answer it, and what the answer means.
+///
+/// Every command of the protocol is one, in [`commands`](crate::commands). So is one that a server has besides:
+///
+/// ```
+/// use beanstalk_proto::{
+///     ArgumentError, DecodeError, Encoder, Expect, OtherReplies, Reply, ReplySet, ReplyShape, Request, TubeArg, encode,
+/// };
+///
+/// /// `truncate TUBE`, which is answered `TRUNCATED`, or by one of the errors that may answer any command.
+/// struct Truncate<'a>(TubeArg<'a>);
+///
+/// impl Request for Truncate<'_> {
+///     type Reply = ();
+///
+///     fn expect(&self) -> Expect {
+///         const TRUNCATED: ReplyShape = ReplyShape { word: "TRUNCATED", body: false };
+///         Expect::new("truncate", ReplySet::EMPTY).other(OtherReplies::Words(&[TRUNCATED]))
+///     }
+///
+///     fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError> {
+///         encoder.word("truncate")?.tube(&self.0)?;
+///         Ok(())
+///     }
+///
+///     fn decode(reply: Reply) -> Result<(), DecodeError> {
+///         match reply {
+///             Reply::Other(_) => Ok(()),
+///             error => Err(error.into()),
+///         }
+///     }
+/// }
+///
+/// assert_eq!(encode(Truncate("emails".into()))?, b"truncate emails\r\n");
+/// # Ok::<(), ArgumentError>(())
+/// ```
+///
+/// A client's `call`, `send`, `call_both` and `call_all` take it as any other. [`Raw`](crate::Raw) does without a type.
 pub trait Request {
-    /// What a successful call gives.
+    /// What a successful call returns.
     type Reply;
 
-    /// What may come back. Asked before [`Request::encode`].
+    /// Returns what may come back. Asked before [`Request::encode`].
     fn expect(&self) -> Expect;
 
     /// Writes the command.

@@ -106,7 +106,9 @@ enum State {
     Closed,
 }
 
-/// One connection, seen from the server.
+/// One connection, seen from the server: received bytes and replies go in, commands and bytes to send come out.
+///
+/// The page of [the module](self) has the rule that a driver follows, the states, and an example.
 #[derive(Debug)]
 pub struct Connection {
     config: Config,

@@ -53,6 +53,18 @@ use crate::types::{Dialect, Excerpt, JobId, Priority, TubeName};
 
 stats! {
     /// The server as a whole: the reply to `stats`. Counters start when the server does.
+    ///
+    /// A field is `None` if the server does not send its key; a key without a field is in `extra`.
+    ///
+    /// ```
+    /// use beanstalk_proto::stats::ServerStats;
+    ///
+    /// let stats = ServerStats::decode(b"---\ncurrent-jobs-ready: 3\nversion: \"1.13\"\ncolour: red\n")?;
+    /// assert_eq!(stats.current_jobs_ready, Some(3));
+    /// assert_eq!(stats.version.as_deref(), Some("1.13"));
+    /// assert_eq!((stats.draining, stats.extra.get("colour")), (None, Some("red")));
+    /// # Ok::<(), beanstalk_proto::stats::StatsError>(())
+    /// ```
     pub struct ServerStats {
         /// Ready jobs with a priority below 1024.
         "current-jobs-urgent" current_jobs_urgent: u64 = Count,
@@ -161,6 +173,17 @@ stats! {
 
 stats! {
     /// One tube: the reply to `stats-tube`. Counters start when the tube comes into being.
+    ///
+    /// A field is `None` if the server does not send its key; a key without a field is in `extra`.
+    ///
+    /// ```
+    /// use beanstalk_proto::stats::TubeStats;
+    ///
+    /// let stats = TubeStats::decode(b"---\nname: emails\ncurrent-jobs-ready: 3\ncurrent-watching: 0\n")?;
+    /// // Jobs, and nobody who would take them:
+    /// assert_eq!((stats.current_jobs_ready, stats.current_watching), (Some(3), Some(0)));
+    /// # Ok::<(), beanstalk_proto::stats::StatsError>(())
+    /// ```
     pub struct TubeStats {
         /// The tube.
         "name" name: TubeName = Tube,
@@ -195,6 +218,16 @@ stats! {
 
 stats! {
     /// One job: the reply to `stats-job`.
+    ///
+    /// A field is `None` if the server does not send its key; a key without a field is in `extra`.
+    ///
+    /// ```
+    /// use beanstalk_proto::stats::{JobState, JobStats};
+    ///
+    /// let stats = JobStats::decode(b"---\nid: 7\nstate: buried\nreleases: 9\n")?;
+    /// assert_eq!((stats.state, stats.releases), (Some(JobState::Buried), Some(9)));
+    /// # Ok::<(), beanstalk_proto::stats::StatsError>(())
+    /// ```
     pub struct JobStats {
         /// The job.
         "id" id: JobId = Job,

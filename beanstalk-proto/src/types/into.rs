@@ -6,10 +6,10 @@
 /// `u32`, ids from `u64`. A number of another type is converted where it is given, and what does not fit is an error there:
 ///
 /// ```
-/// use beanstalk_proto::{ArgumentError, Bound, Kick, Put};
+/// use beanstalk_proto::{ArgumentError, Bound, Kick, Put, Seconds};
 ///
 /// let (ttr, jobs): (u64, u64) = (120, 5_000_000_000);
-/// let put = Put::of("hello").priority(u32::MAX).ttr(beanstalk_proto::Seconds::try_from(ttr)?);
+/// let put = Put::of("hello").priority(u32::MAX).ttr(Seconds::try_from(ttr)?);
 /// let kick = Kick::new(Bound::up_to(jobs));
 /// # let _ = (put, kick);
 /// # Ok::<(), ArgumentError>(())

@@ -15,10 +15,13 @@ use super::{Bytes, Job, JobId};
 ///
 /// let job = Job { id: JobId(7), body: b"seven".to_vec() };
 /// let number = |job: &Job| -> Result<u32, MalformedJob> {
-///     job.text().map_err(|e| MalformedJob::new::<u32>(job, e))?.parse().map_err(|e| MalformedJob::new::<u32>(job, e))
+///     let text = job.text().map_err(|error| MalformedJob::new::<u32>(job, error))?;
+///     text.parse().map_err(|error| MalformedJob::new::<u32>(job, error))
 /// };
 /// let error = number(&job).unwrap_err();
-/// assert_eq!(error.to_string(), "the body of job 7 (5 bytes) cannot be decoded as u32: invalid digit found in string");
+/// let why = "invalid digit found in string";
+/// let text = format!("the body of job 7 (5 bytes) cannot be decoded as u32: {why}");
+/// assert_eq!(error.to_string(), text);
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the body of job {} ({}) cannot be decoded as {}: {cause}", .cause.id, Bytes::of(.cause.bytes), .cause.expected)]

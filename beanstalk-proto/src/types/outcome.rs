@@ -8,6 +8,14 @@ use thiserror::Error;
 use super::JobId;
 
 /// A job as the server hands it out: its id and its body, any bytes at all.
+///
+/// ```
+/// use beanstalk_proto::{Job, JobId};
+///
+/// let job = Job { id: JobId(7), body: b"to: ann".to_vec() };
+/// assert_eq!(job.text(), Ok("to: ann"));
+/// assert_eq!(&job.body[..3], b"to:"); // what is not text
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Job {

@@ -20,6 +20,18 @@ use super::{
 use crate::engine::{Engine, Facts, Settings};
 
 /// What an [`EmbeddedServer`] is started with.
+///
+/// ```
+/// use beanstalk_server::EmbeddedServer;
+/// use std::time::Duration;
+///
+/// // Small jobs only, and time stands still until the test moves it.
+/// let server = EmbeddedServer::builder().max_job_size(1024).paused_clock().start()?;
+/// assert_eq!(server.stats().max_job_size, Some(1024));
+/// server.clock().advance(Duration::from_secs(60));
+/// assert_eq!(server.clock().now(), Duration::from_secs(60));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {

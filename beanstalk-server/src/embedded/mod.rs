@@ -233,6 +233,21 @@ impl fmt::Debug for EmbeddedServer {
 ///
 /// It runs with the system's, unless it is paused. Advancing it is what waiting would be, without the waiting: delays
 /// pass, held jobs expire, reserves time out, each at its own moment and in order.
+///
+/// ```
+/// use beanstalk_server::EmbeddedServer;
+/// use beanstalk_sync::Client;
+/// use std::time::Duration;
+///
+/// let server = EmbeddedServer::start()?;
+/// let mut client = Client::connect(server.addr())?;
+/// client.put(0, 3600, 60, "in an hour")?.inserted()?;
+/// assert_eq!(server.stats().current_jobs_ready, Some(0));
+///
+/// server.clock().advance(Duration::from_secs(3600));
+/// assert_eq!(server.stats().current_jobs_ready, Some(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Clock<'a> {
     server: &'a EmbeddedServer,

@@ -24,7 +24,8 @@
 //! engine.command(now, worker, Command::Reserve);
 //! assert_eq!(engine.poll_reply(), None);
 //!
-//! let put = Command::Put { priority: Priority(0), delay: 0, ttr: 60, body: b"hello".to_vec() };
+//! let body = b"hello".to_vec();
+//! let put = Command::Put { priority: Priority(0), delay: 0, ttr: 60, body };
 //! engine.command(now, producer, put);
 //! let (to, reply) = engine.poll_reply().unwrap();
 //! assert_eq!((to, reply.body()), (worker, Some(&b"hello"[..])));

@@ -14,7 +14,8 @@ beanstalk_driver::worker! {
     /// use std::time::Duration;
     ///
     /// # fn main() -> Result<(), Error> {
-    /// let worker = Worker::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
+    /// let worker =
+    ///     Worker::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
     ///
     /// let handle = worker.handle();
     /// std::thread::spawn(move || {
@@ -52,7 +53,8 @@ beanstalk_driver::consumer! {
     /// use std::{thread, time::Duration};
     ///
     /// # fn main() -> Result<(), Error> {
-    /// let consumer = Consumer::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
+    /// let consumer =
+    ///     Consumer::builder().server("localhost:11300").tube("mails").concurrency(4).build()?;
     /// while let Some(job) = consumer.next_timeout(Duration::from_secs(60)) {
     ///     // Up to four jobs are held at a time.
     ///     thread::spawn(move || {

@@ -24,7 +24,8 @@ use crate::connect::endpoint::Node;
 /// 1.3. What the operating system trusts is read with the first connection, and kept.
 ///
 /// ```no_run
-/// use beanstalk_driver::{ConnectOptions, TlsOptions, rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject}};
+/// use beanstalk_driver::{ConnectOptions, TlsOptions};
+/// use beanstalk_driver::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tls = TlsOptions::new()

@@ -93,7 +93,8 @@ type Reports<'f> = Box<dyn FnMut(Progress) -> ControlFlow<()> + Send + 'f>;
 /// let day = Duration::from_secs(24 * 60 * 60);
 /// let old = JobFilter::new(&[Queue::Buried]).matching(move |job| job.stats.age > Some(day));
 /// // Those that begin with a brace:
-/// let json = JobFilter::new(&Queue::ALL).matching_with_body(|job| job.body.as_deref().is_some_and(|body| body.starts_with(b"{")));
+/// let json = JobFilter::new(&Queue::ALL)
+///     .matching_with_body(|job| job.body.as_deref().is_some_and(|body| body.starts_with(b"{")));
 /// # let _ = (old, json);
 /// ```
 pub struct JobFilter<'f> {

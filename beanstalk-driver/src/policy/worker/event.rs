@@ -72,7 +72,8 @@ pub enum WorkerEvent {
 ///
 /// /// Returns whether somebody should look at the job.
 /// fn needs_attention(event: &JobEvent) -> bool {
-///     matches!(event, JobEvent::Buried { .. } | JobEvent::Moved { .. } | JobEvent::Panicked { .. })
+///     use JobEvent::{Buried, Moved, Panicked};
+///     matches!(event, Buried { .. } | Moved { .. } | Panicked { .. })
 /// }
 ///
 /// let event = JobEvent::Buried { reason: BuryReason::Failed { attempt: 10 } };

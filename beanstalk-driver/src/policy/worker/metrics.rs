@@ -24,7 +24,7 @@ use super::event::{BuryReason, JobEvent};
 /// for metrics in &of_workers {
 ///     all.merge(metrics);
 /// }
-/// println!("{} jobs done, {} handlers failed, of which {} panicked", all.done, all.failed, all.panicked);
+/// println!("{} jobs done, {} handlers failed, {} panicked", all.done, all.failed, all.panicked);
 /// # assert_eq!((all.done, all.failed, all.panicked), (42, 2, 0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -119,6 +119,20 @@ impl Link {
 ///
 /// It is touched before its time to run is over, for as long as the handler runs. Dropping this has no effect: what becomes
 /// of the job is the handler's verdict.
+///
+/// ```
+/// use beanstalk_driver::{BoxError, HeldJob, policy::Verdict};
+///
+/// async fn send(job: HeldJob) -> Result<Verdict, BoxError> {
+///     for address in job.text()?.lines() {
+///         if job.is_lost() || job.is_shutting_down() {
+///             return Ok(Verdict::retry_after(0)); // another worker goes on
+///         }
+///         println!("to {address}, attempt {:?}", job.details().await?.attempt);
+///     }
+///     Ok(Verdict::Done)
+/// }
+/// ```
 pub struct HeldJob {
     job: Job,
     slot_state: Arc<SlotState>,

@@ -34,7 +34,8 @@
 //! ```
 //! use std::{task::Poll, time::Duration};
 //! use beanstalk_proto::{
-//!     Command, Error, Instant, Job, JobId, Put, PutOutcome, Reply, Request, Reserve, Touch, client, server,
+//!     Command, Error, Instant, Job, JobId, Put, PutOutcome, Reply, Request, Reserve, Touch,
+//!     client, server,
 //! };
 //!
 //! struct World {
@@ -55,7 +56,9 @@
 //!             let found = self.read(); // 4
 //!             // 5: with nothing to read, a transport would wait until then.
 //!             match self.client.poll_timeout() {
-//!                 Some(at) if !found && !self.client.wants_read() => self.now = self.now.max(at),
+//!                 Some(at) if !found && !self.client.wants_read() => {
+//!                     self.now = self.now.max(at);
+//!                 }
 //!                 _ => {}
 //!             }
 //!             self.client.handle_timeout(self.now);
@@ -103,7 +106,8 @@
 //!                     self.server.respond(Reply::Inserted(JobId(1)));
 //!                 }
 //!                 server::Event::Command(Command::Reserve) => {
-//!                     self.server.respond(self.queue.pop().map_or(Reply::TimedOut, Reply::Reserved));
+//!                     let job = self.queue.pop();
+//!                     self.server.respond(job.map_or(Reply::TimedOut, Reply::Reserved));
 //!                 }
 //!                 server::Event::Command(Command::Touch { .. }) => {}
 //!                 server::Event::Command(_) => self.server.respond(Reply::UnknownCommand),

@@ -70,7 +70,7 @@ pub fn would_wait(stream: &impl AsFd) -> bool {
     peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// Leaves a socket so that it never waits.
+/// Sets a socket so that it never waits.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ pub fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 pub struct Maker(u32);
 
 impl Maker {
-    /// This process.
+    /// Returns this process.
     #[must_use]
     pub fn this() -> Self {
         Self(process::id())

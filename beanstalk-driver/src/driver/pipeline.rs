@@ -16,7 +16,7 @@ const WINDOW: usize = 64;
 /// Bytes queued at most before the window counts as full.
 const WINDOW_BYTES: usize = 512 * 1024;
 
-/// Sends requests as room allows and gives one result for each, in their order.
+/// Sends requests as room allows and returns one result for each, in their order.
 ///
 /// The driver repeats: [`Pipeline::fill`], write and read as the connection wants, [`Pipeline::poll_next`].
 /// After a fatal error, what is left fails with [`Error::Closed`], each with its own [`Error::lost`]. After a reply that is late, what was not

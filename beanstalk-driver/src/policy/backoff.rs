@@ -16,7 +16,7 @@ use core::time::Duration;
 use super::hash;
 use beanstalk_proto::ArgumentError;
 
-/// How delays grow.
+/// How long to wait between attempts: random, from a first delay that doubles, up to the longest.
 ///
 /// ```
 /// use std::time::Duration;
@@ -75,7 +75,7 @@ pub(super) fn check_order(setting: &'static str, first: Duration, max: Duration)
     }
 }
 
-/// A run of delays.
+/// The delays of one client, which grow with each failure until it succeeds.
 #[derive(Clone, Debug)]
 pub struct Delays {
     backoff: Backoff,

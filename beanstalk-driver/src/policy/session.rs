@@ -35,7 +35,7 @@ pub use event::Event;
 /// After so long without a call the server may well have gone, so the connection is looked at first.
 pub const IDLE: Duration = Duration::from_millis(100);
 
-/// How a session behaves.
+/// How a session connects again, and how long a call waits for that.
 ///
 /// ```
 /// use std::time::Duration;

@@ -23,7 +23,7 @@ use super::{
 };
 use beanstalk_proto::{ArgumentError, Error, Full, Instant};
 
-/// How a client that many tasks share behaves.
+/// How a shared client connects again, and what may wait meanwhile.
 ///
 /// ```
 /// use std::time::Duration;

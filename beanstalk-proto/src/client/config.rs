@@ -38,7 +38,7 @@ impl Default for Limits {
     }
 }
 
-/// How a connection behaves.
+/// A connection's timeouts and limits.
 ///
 /// ```
 /// use core::time::Duration;

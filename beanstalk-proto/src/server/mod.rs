@@ -46,7 +46,7 @@ use crate::{
     types::Body,
 };
 
-/// How a server's connection behaves.
+/// A server's limits for one connection, and the release that it speaks as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The longest body taken, in bytes: 65535 unless changed, and at most 2^30 on real servers. A longer one is thrown

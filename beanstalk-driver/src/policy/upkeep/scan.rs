@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 use super::{Finder, FoundJob, JobFilter, Machine, Progress, Queue, Side, find::Range};
 use beanstalk_proto::{ArgumentError, Command, Error, JobId, Reply, TubeArg, TubeName};
 
-/// What a scan looks at, and how hard.
+/// What a scan looks at, and how many commands it has in flight.
 ///
 /// ```
 /// use beanstalk_driver::{policy::{Queue, ScanOptions}, proto::JobId};

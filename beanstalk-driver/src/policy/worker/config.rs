@@ -9,7 +9,7 @@ use beanstalk_proto::{ArgumentError, TubeName};
 /// As many as there are ports, which make one connection between two hosts distinct from another.
 const MOST_CONNECTIONS: usize = 65_535;
 
-/// How a worker works.
+/// A worker's settings: tubes, retries, timeouts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerConfig {
     /// The tubes to take jobs from; `default` if there are none.

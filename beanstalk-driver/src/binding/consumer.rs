@@ -90,7 +90,7 @@ macro_rules! consumer {
 
         /// Configures a [`Consumer`]. What is wrong is the error of [`ConsumerBuilder::build`].
         ///
-        /// ```
+        /// ```no_run
         /// use std::time::Duration;
         #[doc = $crate::__use!("{Backoff, Consumer}")]
         ///

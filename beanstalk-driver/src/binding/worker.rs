@@ -73,7 +73,7 @@ macro_rules! worker {
 
         /// Configures a [`Worker`]. What is wrong is the error of [`WorkerBuilder::build`].
         ///
-        /// ```
+        /// ```no_run
         /// use std::{num::NonZeroU32, time::Duration};
         #[doc = $crate::__use!("{RetryPolicy, Worker}")]
         ///

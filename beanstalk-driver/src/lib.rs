@@ -184,9 +184,7 @@ pub use futures_core::Stream;
 /// As the methods' macros name it.
 #[cfg(feature = "json")]
 #[doc(hidden)]
-pub mod json {
-    pub use serde::Serialize;
-}
+pub use serde::Serialize;
 
 /// What [`TlsOptions`] takes.
 #[cfg(feature = "tls")]

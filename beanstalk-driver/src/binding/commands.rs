@@ -123,7 +123,7 @@ macro_rules! __put_json {
             /// # }
             /// ```
             future($crate::__cancel_safety!($safe))
-            fn $name[$($generics)* Value: $crate::json::Serialize + ?Sized](
+            fn $name[$($generics)* Value: $crate::Serialize + ?Sized](
                 $($receiver)*,
                 priority: impl $crate::proto::Argument<$crate::proto::Priority>,
                 delay: impl $crate::proto::Argument<$crate::proto::Seconds>,

@@ -254,7 +254,7 @@ macro_rules! __producer_put_json {
             /// # }
             /// ```
             future("As [`Producer::put`].")
-            fn put_json[Value: $crate::json::Serialize + ?Sized](
+            fn put_json[Value: $crate::Serialize + ?Sized](
                 &self,
                 priority: impl $crate::proto::Argument<$crate::proto::Priority>,
                 delay: impl $crate::proto::Argument<$crate::proto::Seconds>,

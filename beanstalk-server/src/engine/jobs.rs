@@ -1,9 +1,6 @@
 //! The jobs, by id and by the time their delay ends.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use beanstalk_proto::Instant;
 
@@ -54,7 +51,7 @@ pub(super) struct Job {
 
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
-    by_id: HashMap<u64, Box<Job>, BuildHasherDefault<IdHasher>>,
+    by_id: BTreeMap<u64, Box<Job>>,
     last_id: u64,
     /// Every delayed job, over all tubes.
     pub(super) delayed: BTreeSet<(Instant, u64)>,
@@ -82,30 +79,5 @@ impl Jobs {
 
     pub(super) fn remove(&mut self, id: u64) {
         self.by_id.remove(&id);
-    }
-}
-
-/// Spreads ids, which count up from 1 and which no client chooses. The same in every run.
-#[derive(Debug, Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        let product = (self.0 ^ id).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = product ^ (product >> 32);
-    }
-
-    fn write_usize(&mut self, key: usize) {
-        self.write_u64(key as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }

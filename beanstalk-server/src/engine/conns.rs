@@ -1,6 +1,6 @@
 //! The connections, as the engine sees them: what they use, watch, hold and wait for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use beanstalk_proto::Instant;
 
@@ -163,14 +163,11 @@ impl Conns {
 #[derive(Debug, Default)]
 pub(super) struct WatchList {
     list: Vec<TubeKey>,
-    /// Where each is, once the list is too long to be searched.
-    index: Option<HashMap<TubeKey, usize>>,
+    /// Where each is in the list.
+    places: BTreeMap<TubeKey, usize>,
 }
 
 impl WatchList {
-    /// The longest list that is searched from end to end.
-    const SEARCHED: usize = 32;
-
     pub(super) fn tubes(&self) -> &[TubeKey] {
         &self.list
     }
@@ -180,24 +177,12 @@ impl WatchList {
     }
 
     pub(super) fn place(&self, tube: TubeKey) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(&tube).copied(),
-            None => self.list.iter().position(|&other| other == tube),
-        }
+        self.places.get(&tube).copied()
     }
 
     pub(super) fn push(&mut self, tube: TubeKey) {
-        let place = self.list.len();
+        self.places.insert(tube, self.list.len());
         self.list.push(tube);
-        match &mut self.index {
-            Some(index) => {
-                index.insert(tube, place);
-            }
-            None if self.list.len() > Self::SEARCHED => {
-                self.index = Some(self.list.iter().copied().enumerate().map(|(place, tube)| (tube, place)).collect());
-            }
-            None => {}
-        }
     }
 
     /// Removes the tube at a place, if there is one.
@@ -206,11 +191,9 @@ impl WatchList {
             return None;
         }
         let tube = self.list.swap_remove(place);
-        if let Some(index) = &mut self.index {
-            index.remove(&tube);
-            if let Some(&moved) = self.list.get(place) {
-                index.insert(moved, place);
-            }
+        self.places.remove(&tube);
+        if let Some(&moved) = self.list.get(place) {
+            self.places.insert(moved, place);
         }
         Some(tube)
     }

@@ -131,15 +131,15 @@ impl Engine {
 
     fn reserve_or_wait(&mut self, now: Instant, conn: usize, timeout: Option<Duration>) -> Option<Reply> {
         self.set_worker(conn);
-        let deadline_soon = self.conns.get(conn).deadline_soon(now);
-        if deadline_soon && !self.has_ready(conn) {
-            return Some(Reply::DeadlineSoon);
-        }
         if let Some(reply) = self.reserve_now(now, conn) {
             return Some(reply);
         }
-        if self.conns.get(conn).half_closed {
-            return Some(if deadline_soon { Reply::DeadlineSoon } else { Reply::TimedOut });
+        let asking = self.conns.get(conn);
+        if asking.deadline_soon(now) {
+            return Some(Reply::DeadlineSoon);
+        }
+        if asking.half_closed {
+            return Some(Reply::TimedOut);
         }
         self.start_waiting(conn, timeout.map(|timeout| now + timeout));
         None

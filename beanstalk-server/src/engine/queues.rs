@@ -199,11 +199,6 @@ impl Engine {
         Some(self.reserve(now, conn, id))
     }
 
-    /// Whether a watched tube has a ready job, paused or not.
-    pub(super) fn has_ready(&self, conn: usize) -> bool {
-        self.conns.get(conn).watch.tubes().iter().any(|&key| !self.tubes.get(key).ready.is_empty())
-    }
-
     pub(super) fn start_waiting(&mut self, conn: usize, until: Option<Instant>) {
         let waiting = self.conns.get_mut(conn);
         waiting.waiting = Some(Waiting { until });
@@ -255,7 +250,7 @@ impl Engine {
         }
     }
 
-    /// A connection's held jobs may have expired, or be about to while it waits, or its wait may be over.
+    /// A connection's tick is due: its held jobs have expired, or are about to while it waits, or its wait is over.
     fn tick_connection(&mut self, now: Instant, conn: usize) {
         let deadline_soon = self.conns.get(conn).deadline_soon(now);
         while let Some((&(until, _), &id)) = self.conns.get(conn).reserved.first_key_value() {
@@ -267,14 +262,11 @@ impl Engine {
             self.jobs.known(id).timeouts += 1;
             self.enqueue(now, id, 0);
         }
-        let Some(waiting) = self.conns.get(conn).waiting else { return };
-        let reply = match waiting.until {
-            _ if deadline_soon => Reply::DeadlineSoon,
-            Some(until) if until <= now => Reply::TimedOut,
-            _ => return,
-        };
-        self.stop_waiting(conn);
-        self.replies.push_back((self.conns.id(conn), reply));
+        // It may have been given one of those jobs, and wait no longer.
+        if self.stop_waiting(conn) {
+            let reply = if deadline_soon { Reply::DeadlineSoon } else { Reply::TimedOut };
+            self.replies.push_back((self.conns.id(conn), reply));
+        }
     }
 }
 

@@ -85,11 +85,10 @@ impl Engine {
     /// Adds a connection, which uses and watches `default`.
     pub fn connect(&mut self, now: Instant) -> ConnId {
         self.settle(now);
-        let default = self.tubes.default_tube();
-        let id = self.conns.insert(default);
-        self.tubes.hold(default);
-        self.tubes.get_mut(default).using += 1;
-        self.watch(id.slot(), default);
+        let id = self.conns.insert(Tubes::DEFAULT);
+        self.tubes.hold(Tubes::DEFAULT);
+        self.tubes.get_mut(Tubes::DEFAULT).using += 1;
+        self.watch(id.slot(), Tubes::DEFAULT);
         self.counters.connections += 1;
         id
     }

@@ -82,25 +82,19 @@ pub(super) struct Tubes {
     list: Vec<TubeKey>,
     /// Paused tubes by the end of their pause.
     paused: BTreeSet<(Instant, TubeKey)>,
-    default: TubeKey,
 }
 
 impl Tubes {
-    pub(super) fn new() -> Self {
-        let mut tubes = Self {
-            slab: Slab::default(),
-            by_name: BTreeMap::new(),
-            list: Vec::new(),
-            paused: BTreeSet::new(),
-            default: 0,
-        };
-        tubes.default = tubes.find_or_make(TubeName::default());
-        tubes.hold(tubes.default);
-        tubes
-    }
+    /// The key of `default`: it is made first and never goes.
+    pub(super) const DEFAULT: TubeKey = 0;
 
-    pub(super) fn default_tube(&self) -> TubeKey {
-        self.default
+    pub(super) fn new() -> Self {
+        let mut tubes =
+            Self { slab: Slab::default(), by_name: BTreeMap::new(), list: Vec::new(), paused: BTreeSet::new() };
+        let default = tubes.find_or_make(TubeName::default());
+        debug_assert_eq!(default, Self::DEFAULT, "the first key of a slab");
+        tubes.hold(default);
+        tubes
     }
 
     pub(super) fn find(&self, name: &str) -> Option<TubeKey> {

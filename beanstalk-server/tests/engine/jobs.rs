@@ -36,6 +36,30 @@ fn release_bury_and_touch_are_for_the_holder_only() {
 }
 
 #[test]
+fn a_job_counts_as_held_or_buried_for_as_long_as_it_is() {
+    let mut server = Server::new();
+    let client = server.connect();
+    server.exchange(client, "put 0 0 60 1\nx\nput 0 0 60 1\ny\nput 0 0 60 1\nz\nreserve\nreserve\nreserve");
+    for (command, held, buried) in [
+        ("touch 1", "3", "0"),
+        ("release 1 0 0", "2", "0"),
+        ("bury 2 0", "1", "1"),
+        ("delete 3", "0", "1"),
+        ("reserve-job 1", "1", "1"),
+        ("bury 1 0", "0", "2"),
+        ("kick-job 2", "0", "1"),
+        ("delete 1", "0", "0"),
+    ] {
+        server.exchange(client, command);
+        for stats in ["stats", "stats-tube default"] {
+            let counts = server.exchange(client, stats);
+            let counts = (value(&counts, "current-jobs-reserved"), value(&counts, "current-jobs-buried"));
+            assert_eq!(counts, (held, buried), "{command}: {stats}");
+        }
+    }
+}
+
+#[test]
 fn buried_jobs_are_kicked_in_the_order_of_burying_and_before_delayed_ones() {
     let mut server = Server::new();
     let client = server.connect();

@@ -106,6 +106,8 @@ fn urgent_jobs_are_ready_ones_below_1024() {
     assert_eq!(urgent(&mut server), "0");
     server.exchange(client, "kick-job 3");
     assert_eq!(urgent(&mut server), "1");
+    server.exchange(client, "delete 2");
+    assert_eq!(urgent(&mut server), "1");
     server.exchange(client, "delete 3");
     assert_eq!(urgent(&mut server), "0");
 }

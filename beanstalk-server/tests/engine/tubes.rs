@@ -20,6 +20,7 @@ fn a_tube_exists_while_it_is_used_watched_or_has_jobs() {
     let mut server = Server::new();
     let [client, other] = server.connect_all();
     assert_eq!(names(&server.exchange(client, "use a\nlist-tubes")), ["default", "a"]);
+    assert_eq!(value(&server.exchange(client, "stats"), "current-tubes"), "2");
     assert_eq!(names(&server.exchange(client, "watch a\nuse default\nlist-tubes")), ["default", "a"]);
     server.exchange(other, "use a\nput 0 0 60 1\nx\nuse default");
     assert_eq!(names(&server.exchange(client, "ignore a\nlist-tubes")), ["default", "a"]);
@@ -51,6 +52,7 @@ fn the_last_tube_moves_into_the_place_of_one_that_goes() {
     server.exchange(other, "watch e\nwatch f");
     server.disconnect(client);
     assert_eq!(names(&server.exchange(other, "list-tubes")), ["default", "f", "e"]);
+    assert_eq!(server.engine.list_tubes(), ["default", "f", "e"]);
 }
 
 #[test]
@@ -100,4 +102,7 @@ fn users_and_watchers_are_counted() {
     assert_eq!(value(&stats, "current-using"), "1");
     assert_eq!(value(&stats, "current-watching"), "1");
     assert_eq!(value(&stats, "current-waiting"), "0");
+    let stats = server.exchange(one, "use b\nwatch b\nignore default\nstats-tube default");
+    assert_eq!(value(&stats, "current-using"), "0");
+    assert_eq!(value(&stats, "current-watching"), "0");
 }

@@ -65,9 +65,11 @@ fn every_kind_of_command_and_reply_can_be_made() {
     }
 }
 
-/// Steps of `engine_ops`: the next moment at which something happens, and another connection.
+/// Steps of `engine_ops`: the next moment at which something happens; another connection.
 const WAKE: [u8; 2] = [0, 4];
 const CONNECT: [u8; 1] = [50];
+/// The second connection is closed.
+const CLOSE: [u8; 2] = [60, 1];
 /// The arguments of a put: the first priority, no delay, a ttr of 2 s, no body.
 const PUT: [u8; 4] = [0, 0, 4, 0];
 
@@ -137,6 +139,24 @@ fn scenarios() -> Vec<(&'static str, Vec<Vec<u8>>)> {
             ],
         ),
         ("touched", vec![put(), reserve(0), vec![0, 1], say(0, Kind::Touch, &[one]), wake(), wake()]),
+        (
+            "the-best-of-two-tubes",
+            vec![
+                say(0, Kind::Put, &[1, 0, 4, 0]),
+                say(0, Kind::Use, &[a]),
+                put(),
+                say(0, Kind::Watch, &[a]),
+                reserve(0),
+            ],
+        ),
+        (
+            "two-are-put-back-while-two-wait",
+            vec![
+                [connect(), connect(), connect(), connect(), put(), put()].concat(),
+                [reserve(1), reserve(1), vec![0, 1], say(1, Kind::Touch, &[one])].concat(),
+                [reserve(2), reserve(3), CLOSE.to_vec()].concat(),
+            ],
+        ),
     ]
 }
 

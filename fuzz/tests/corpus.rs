@@ -75,8 +75,13 @@ const PUT: [u8; 4] = [0, 0, 4, 0];
 
 /// One connection sends something.
 fn say(conn: u8, kind: Kind, args: &[u8]) -> Vec<u8> {
-    let at = Kind::ALL.iter().position(|&known| known == kind).and_then(|at| at.try_into().ok()).expect("one of few");
-    [&[90, conn, at], args].concat()
+    [&[90, conn, place(kind)], args].concat()
+}
+
+/// The place of a kind among all, by which it is chosen.
+fn place(kind: Kind) -> u8 {
+    let at = Kind::ALL.iter().position(|&known| known == kind);
+    at.and_then(|at| at.try_into().ok()).expect("one of few")
 }
 
 fn scenarios() -> Vec<(&'static str, Vec<Vec<u8>>)> {
@@ -205,12 +210,17 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
                    a\0b\r\nput 1 2 3 999\r\nstats-tube\r\nuse -a\r\nuse a\r\r\nput 0 0 0 2\r\nabcd\r\nquitx\r\nstats\r\n";
     add("command_decode", "every-command", commands.clone());
     add("command_decode", "quirks", quirks.to_vec());
+    let timeouts =
+        b"reserve-with-timeout 2147483647\r\nreserve-with-timeout 2147483648\r\nreserve-with-timeout 4294967297\r\n\
+                     reserve-with-timeout -4294967297\r\nreserve-with-timeout 9223372036854775808\r\n";
+    add("command_decode", "timeouts", timeouts.to_vec());
     add("command_decode", "too-long-a-line", [vec![b'x'; 500], b"\r\nstats\r\n".to_vec()].concat());
 
     add("differential", "replies", [&[0], &replies[..]].concat());
     for (name, dialect) in [("1.13", 0), ("1.12", 1)] {
         add("differential", &format!("session-{name}"), [&[2, dialect, 100], &commands[..]].concat());
         add("differential", &format!("session-quirks-{name}"), [&[2, dialect, 100], &quirks[..]].concat());
+        add("differential", &format!("session-timeouts-{name}"), [&[2, dialect, 100], &timeouts[..]].concat());
     }
     for (n, line) in quirks.split(|&byte| byte == b'\n').enumerate() {
         add("differential", &format!("line-{n}"), [&[1], line.strip_suffix(b"\r").unwrap_or(line)].concat());
@@ -265,6 +275,16 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     add("client_session", "a-reserve-taken-over", session(&[reserve, write, &[4, 0], reserve, write]));
     let behind = session(&[reserve, stats, write, &[4, 0], &pass(255), &pass(255), &pass(255), &[7, 0]]);
     add("client_session", "late-behind-a-reserve-given-up", behind);
+    let patient = [0, 100, place(Kind::ReserveWithTimeout), 8, 0];
+    add(
+        "client_session",
+        "late-behind-a-reserve-that-waits",
+        session(&[&patient, stats, write, &pass(255), &pass(255)]),
+    );
+    // Three bodies of 50 bytes, where 30 may be unclaimed, and 100 a body.
+    let body = [&[11, 0, 0, 50][..], &[b'x'; 50]].concat();
+    let unclaimed = [&[2, 1, 3, 2, 0][..], stats, stats, stats, write, &body, &body, &body, &[6, 200]].concat();
+    add("client_session", "unclaimed-replies", unclaimed);
     add("client_session", "closed-while-a-reserve-waits", session(&[reserve, write, close, &[6, 40], &pass(255)]));
     add("client_session", "closed", session(&[stats, write, close, write, &pass(255)]));
     add("client_session", "a-body-that-does-not-come", session(&[reserve, write, &[15, 20, 4, 200], &[7; 201]]));

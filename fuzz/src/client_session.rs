@@ -155,10 +155,10 @@ impl Session {
                     self.client.received_eof();
                 }
                 n => {
-                    // A body that is announced and does not come, or not all of it.
+                    // A body that is announced and does not come, or not all of it; its start may come with the line.
                     let announced = source.pick(&[1, 100, 70_000, 100_000, 1 << 24, u64::from(u32::MAX)]);
-                    self.feed(format!("RESERVED {n} {announced}\r\n").as_bytes());
-                    self.feed(source.bytes(255));
+                    let line = format!("RESERVED {n} {announced}\r\n");
+                    self.feed(&[line.as_bytes(), source.bytes(255)].concat());
                 }
             },
         }

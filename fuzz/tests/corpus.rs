@@ -273,18 +273,9 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     let (write, pass, close) = (&[9, 255, 0][..], |quarters: u8| [5, quarters], &[6, 0][..]);
     let (reserve, stats) = (&[0, 0, 0][..], &[0, 100, 16, 0][..]);
     add("client_session", "a-reserve-taken-over", session(&[reserve, write, &[4, 0], reserve, write]));
-    let behind = session(&[reserve, stats, write, &[4, 0], &pass(255), &pass(255), &pass(255), &[7, 0]]);
-    add("client_session", "late-behind-a-reserve-given-up", behind);
     let patient = [0, 100, place(Kind::ReserveWithTimeout), 8, 0];
-    add(
-        "client_session",
-        "late-behind-a-reserve-that-waits",
-        session(&[&patient, stats, write, &pass(255), &pass(255)]),
-    );
-    // Three bodies of 50 bytes, where 30 may be unclaimed, and 100 a body.
-    let body = [&[11, 0, 0, 50][..], &[b'x'; 50]].concat();
-    let unclaimed = [&[2, 1, 3, 2, 0][..], stats, stats, stats, write, &body, &body, &body, &[6, 200]].concat();
-    add("client_session", "unclaimed-replies", unclaimed);
+    let behind = session(&[&patient, stats, write, &[4, 0], &pass(255), &pass(255), &pass(255), &[7, 0]]);
+    add("client_session", "late-behind-a-reserve-given-up", behind);
     add("client_session", "closed-while-a-reserve-waits", session(&[reserve, write, close, &[6, 40], &pass(255)]));
     add("client_session", "closed", session(&[stats, write, close, write, &pass(255)]));
     add("client_session", "a-body-that-does-not-come", session(&[reserve, write, &[15, 20, 4, 200], &[7; 201]]));

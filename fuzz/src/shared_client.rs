@@ -329,6 +329,11 @@ impl Run {
     }
 
     fn finish(mut self) {
+        // As the server is by now, which may have answered nothing.
+        if self.runtime.world().stalled.is_none() {
+            while self.runtime.run_tasks() | self.poll_woken() {}
+            self.check_late();
+        }
         let stalled = {
             let mut world = self.runtime.world();
             (world.honest, world.away, world.silent) = (true, false, false);
@@ -348,6 +353,15 @@ impl Run {
         self.check_runs();
     }
 
+    /// Once everybody was polled that was woken, nobody's time is over.
+    fn check_late(&self) {
+        let now = self.runtime.world().now;
+        let late = |asked: &&Asked| asked.since.zip(asked.time).is_some_and(|(since, time)| since + time <= now);
+        if let Some(asked) = self.calls.iter().find(late) {
+            panic!("{:?}, which has {:?}, is late", asked.what, asked.time);
+        }
+    }
+
     /// What has not ended.
     fn left(&self) -> String {
         let calls: Vec<_> = self.calls.iter().map(|call| (call.number, call.what, call.runtime, call.time)).collect();
@@ -358,11 +372,7 @@ impl Run {
     fn settle(&mut self, is_over: impl Fn(&Self) -> bool, what: &str) {
         for _ in 0..10_000 {
             while self.runtime.run_tasks() | self.poll_woken() {}
-            let now = self.runtime.world().now;
-            let late = |asked: &&Asked| asked.since.zip(asked.time).is_some_and(|(since, time)| since + time <= now);
-            if let Some(asked) = self.calls.iter().find(late) {
-                panic!("{:?}, which has {:?}, is late", asked.what, asked.time);
-            }
+            self.check_late();
             if is_over(self) {
                 return;
             }

@@ -1,6 +1,6 @@
 //! Makes named tests of scenarios, ends those that hang, and requires known failures to fail.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use libtest_mimic::{Arguments, Failed};
 
@@ -70,10 +70,15 @@ pub fn hostile<P: Peer>() -> Vec<Trial> {
 
 /// A test of its own.
 pub fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
+    trial_bound_to(watchdog::LIMIT, name, test)
+}
+
+/// A test of its own that may take so long.
+pub fn trial_bound_to(limit: Duration, name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
     let name = name.into();
     let within = {
         let name = name.clone();
-        move || watchdog::within(watchdog::LIMIT, name, test).map_err(Failed::from)
+        move || watchdog::within(limit, name, test).map_err(Failed::from)
     };
     Trial { name, test: Box::new(within), ignored: false }
 }

@@ -28,8 +28,9 @@ use beanstalk_tests::{
     kinds::{Failure, kinds},
     peer::{self, Smol},
     raft::{Cluster, Node, installed},
-    runner::{self, Trial, trial},
+    runner::{self, Trial, trial, trial_bound_to},
     temp::TempDir,
+    watchdog,
     work::every::{self, Async, Binding, Blocking, Ending, Setup},
 };
 
@@ -53,7 +54,11 @@ fn main() -> ExitCode {
         })
         .collect();
     trials.extend(on_a_cluster());
-    trials.push(trial("every::the_leader_is_killed_again_and_again", the_leader_is_killed_again_and_again));
+    trials.push(trial_bound_to(
+        watchdog::LIMIT + Duration::from_secs(seconds()),
+        "every::the_leader_is_killed_again_and_again",
+        the_leader_is_killed_again_and_again,
+    ));
     runner::main(env!("CARGO_CRATE_NAME"), trials.into_iter().map(|trial| trial.with_ignored_flag(absent)).collect())
 }
 

@@ -80,8 +80,8 @@ impl Connection {
         }
         // What the server does not read before another reserve has its job would keep this one from other workers.
         let blocked = self.slots.pending_waits().any(|(_, slot)| slot.server_wait() == Wait::Forever);
-        let parked = if blocked { None } else { self.parked.pop_front() };
-        let (wait, state) = match (parked, wait) {
+        let parked = self.parked.iter().position(|parked| !blocked && matches!(parked, Parked::Job(_)));
+        let (wait, state) = match (parked.and_then(|at| self.parked.remove(at)), wait) {
             (Some(Parked::Job(job)), wait) => {
                 self.write(Touch::new(job.id));
                 (wait, State::Confirming(job.into()))

@@ -4,9 +4,10 @@ use std::task::Poll;
 
 use beanstalk_proto::{
     Command, Delete, Error, Kick, Lost, ProtocolError, Quit, Raw, Reply, Reserve, ReserveWithTimeout, Reserved,
+    client::{SendOptions, Timeout},
 };
 
-use crate::harness::{NOW, at, connection, feed, is_pending, reply, send, sent, written};
+use crate::harness::{NOW, at, connection, feed, is_pending, late, reply, send, sent, written};
 
 #[test]
 fn quit_is_answered_by_the_end_of_the_stream() {
@@ -171,6 +172,19 @@ fn closing_goes_on_until_the_server_ends_it_or_is_late() {
     connection.handle_timeout(at(15));
     assert!(matches!(connection.poll_closed(), Poll::Ready(Err(Error::TimedOut { .. }))));
     assert!(connection.is_ended() && connection.poll_timeout().is_none());
+}
+
+#[test]
+fn closing_behind_a_quit_bounds_how_long_the_server_may_take() {
+    let mut connection = connection();
+    let endless = SendOptions::default().timeout(Timeout::of(None));
+    let _quit = connection.send_with(NOW, Quit::new(), endless).unwrap();
+    assert_eq!(written(&mut connection), b"quit\r\n");
+    assert_eq!(connection.poll_timeout(), None);
+    connection.close(at(1));
+    assert_eq!((connection.queued(), connection.poll_timeout()), (0, Some(at(6))));
+    late(&mut connection, at(6));
+    assert!(matches!(connection.poll_closed(), Poll::Ready(Err(Error::TimedOut { .. }))));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use beanstalk_proto::{
     Bury, Delete, Error, Full, JobId, Kick, ListTubes, Lost, Peek, PeekReady, ProtocolError, Put, Request, Reserve,
-    client::{Connection, Limits},
+    ReserveWithTimeout, Reserved,
+    client::{Connection, Limits, SendOptions},
 };
 
 use crate::harness::{NOW, assert_in_sync, decode, feed, full, limited, reply, send, written};
@@ -59,6 +60,39 @@ fn a_discarded_list_has_no_job_to_name() {
     let error = reply(&mut connection, &mut ticket).unwrap_err();
     assert!(matches!(error, Error::ReplyTooBig { id: None, bytes: 6, limit: 5, .. }), "{error:?}");
     assert_eq!(error.to_string(), "list-tubes: a reply of 6 bytes is over this client's limit of 5 bytes");
+}
+
+#[test]
+fn a_peeked_job_over_the_limit_that_nobody_awaits_is_no_job_for_a_reserve() {
+    let mut connection = reply_limit(5);
+    let peek = send(&mut connection, Peek::new(7));
+    connection.abandon(peek);
+    feed(&mut connection, b"FOUND 7 6\r\n123456\r\n");
+    let mut reserve = send(&mut connection, Reserve::new());
+    assert_eq!(written(&mut connection), b"reserve\r\n");
+    feed(&mut connection, b"RESERVED 8 0\r\n\r\n");
+    assert!(matches!(reply(&mut connection, &mut reserve).unwrap(), Reserved::Job(job) if job.id == JobId(8)));
+}
+
+#[test]
+fn a_job_over_the_limit_that_nobody_awaits_is_kept_until_there_is_room_to_report_it() {
+    let mut connection = limited(Limits { reply_body: 5, in_flight: 1, ..Limits::default() });
+    let abandoned = send(&mut connection, Reserve::new());
+    connection.abandon(abandoned);
+    feed(&mut connection, b"RESERVED 7 6\r\n123456\r\n");
+    let mut kick = send(&mut connection, Kick::new(1));
+    let mut behind = connection.send_with(NOW, Reserve::new(), SendOptions::default().beyond_limits()).unwrap();
+    assert_eq!(written(&mut connection), b"kick 1\r\nreserve\r\n");
+    feed(&mut connection, b"KICKED 1\r\nRESERVED 8 0\r\n\r\n");
+    assert_eq!(reply(&mut connection, &mut kick).unwrap(), 1);
+    assert!(matches!(reply(&mut connection, &mut behind).unwrap(), Reserved::Job(job) if job.id == JobId(8)));
+    let mut next = send(&mut connection, ReserveWithTimeout::new(1));
+    let error = reply(&mut connection, &mut next).unwrap_err();
+    assert!(
+        matches!(error, Error::ReplyTooBig { command: "reserve-with-timeout", id: Some(JobId(7)), bytes: 6, limit: 5 }),
+        "{error:?}"
+    );
+    assert_in_step(&mut connection);
 }
 
 #[test]
@@ -129,6 +163,14 @@ fn bytes_queued_are_limited_until_they_are_written() {
     let _second = send(&mut connection, Put::of("hello"));
     assert_eq!(full(connection.send(NOW, Delete::new(1))), Full::Queued { bytes: 28, limit: 30 });
     assert_eq!(written(&mut connection), b"lo\r\nput 1024 0 60 5\r\nhello\r\n");
+}
+
+#[test]
+fn a_queue_can_be_filled_to_its_very_limit() {
+    let mut connection = limited(Limits { queued: 16, ..Limits::default() });
+    let _kicks = [send(&mut connection, Kick::new(1)), send(&mut connection, Kick::new(2))];
+    assert_eq!(connection.queued(), 16);
+    assert_eq!(full(connection.send(NOW, Kick::new(3))), Full::Queued { bytes: 16, limit: 16 });
 }
 
 #[test]

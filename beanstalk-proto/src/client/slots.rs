@@ -287,3 +287,6 @@ fn index(len: usize, place: u64) -> usize {
     let place = place as usize;
     place & len.wrapping_sub(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,15 @@ fn the_scratch_grows_when_a_read_fills_it_and_shrinks_after_many_small_ones() {
     assert_eq!(framer.receive_buf().len(), FIRST);
     assert_eq!(framer.scratch.capacity(), FIRST);
 }
+
+#[test]
+fn the_start_of_a_line_stays_where_the_scratch_would_shrink() {
+    let mut framer = Framer::default();
+    framer.receive_buf();
+    read(&mut framer, FIRST);
+    (1..SELDOM).for_each(|_| read(&mut framer, 20));
+    framer.receive_buf()[..3].copy_from_slice(b"OK ");
+    assert!(framer.received(3));
+    assert!(framer.receive_buf().len() > FIRST);
+    assert_eq!(framer.unread(), b"OK ");
+}

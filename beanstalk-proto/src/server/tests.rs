@@ -357,8 +357,26 @@ fn replies_with_large_bodies_are_written_as_they_are() {
         let mut expected = Vec::new();
         reply.encode(&mut expected);
         connection.respond(reply);
+        let pieces = if len < 4096 { 1 } else { 3 };
+        assert_eq!(connection.transmit().count(), pieces, "a small body is joined with its lines");
         assert_eq!(written(&mut connection), expected);
     }
+}
+
+#[test]
+fn it_shows_what_it_waits_for() {
+    let mut connection = fed(b"delete 1\r\nquit\r\n");
+    assert!(!connection.is_unanswered() && !connection.wants_transmit());
+    assert!(connection.poll_event().is_some());
+    assert!(connection.is_unanswered() && !connection.wants_transmit());
+    connection.respond(Reply::Deleted);
+    assert!(!connection.is_unanswered() && connection.wants_transmit());
+    assert_eq!(connection.poll_event(), None);
+    assert!(!connection.is_closed(), "a reply is owed");
+    written(&mut connection);
+    assert!(!connection.wants_transmit());
+    assert_eq!(connection.poll_event(), Some(Event::Closed));
+    assert!(connection.is_closed());
 }
 
 #[test]

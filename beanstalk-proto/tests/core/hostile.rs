@@ -33,6 +33,8 @@ fn numbers_and_arguments_that_no_server_writes_poison() {
                 b"RESERVED -1 4",
                 b"RESERVED 1 +4",
                 b"RESERVED 18446744073709551616 4",
+                b"RESERVED 1\xb0 4",
+                b"RESERVED 1\xb9 4",
                 b"RESERVED 1 4294967296",
                 b"RESERVED 1 18446744073709551615",
                 b"TIMED_OUT ",

@@ -111,6 +111,15 @@ fn where_the_request_names_nothing_any_job_or_tube_will_do() {
 }
 
 #[test]
+fn a_body_that_reads_like_a_reply_is_a_body() {
+    for (head, body) in [(&b"FOUND 7 9\r\n"[..], &b"DELETED\r\n"[..]), (b"FOUND 7 12\r\n", b"KICKED 5\r\nab")] {
+        let input = [head, body, b"\r\n"].concat();
+        let job = decode(|| sent(Peek::new(7)), &input, |connection, ticket| reply(connection, ticket).unwrap());
+        assert_eq!(job.body, body);
+    }
+}
+
+#[test]
 fn a_body_without_its_line_end_poisons() {
     for bad in [&b"FOUND 7 5\r\nhelloXY"[..], b"FOUND 7 5\r\nhello\r\r", b"FOUND 7 5\r\nhello\n\r", b"FOUND 7 0\r\nab"]
     {

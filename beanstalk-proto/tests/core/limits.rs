@@ -6,7 +6,7 @@ use beanstalk_proto::{
     client::{Connection, Limits, SendOptions},
 };
 
-use crate::harness::{NOW, assert_in_sync, decode, feed, full, limited, reply, send, written};
+use crate::harness::{NOW, assert_in_sync, at, decode, feed, full, late, limited, reply, send, written};
 
 fn reply_limit(reply_body: usize) -> Connection {
     limited(Limits { reply_body, ..Limits::default() })
@@ -92,7 +92,7 @@ fn a_job_over_the_limit_that_nobody_awaits_is_kept_until_there_is_room_to_report
         matches!(error, Error::ReplyTooBig { command: "reserve-with-timeout", id: Some(JobId(7)), bytes: 6, limit: 5 }),
         "{error:?}"
     );
-    assert_in_step(&mut connection);
+    assert_in_sync(&mut connection);
 }
 
 #[test]
@@ -170,7 +170,30 @@ fn a_queue_can_be_filled_to_its_very_limit() {
     let mut connection = limited(Limits { queued: 16, ..Limits::default() });
     let _kicks = [send(&mut connection, Kick::new(1)), send(&mut connection, Kick::new(2))];
     assert_eq!(connection.queued(), 16);
-    assert_eq!(full(connection.send(NOW, Kick::new(3))), Full::Queued { bytes: 16, limit: 16 });
+    let reached = Full::Queued { bytes: 16, limit: 16 };
+    assert_eq!(full(connection.send(NOW, Kick::new(3))), reached);
+    assert_eq!(full(connection.check_send(&Kick::new(3).expect())), reached);
+}
+
+#[test]
+fn requests_beyond_the_limits_count_for_those_behind_them() {
+    let mut connection = limited(Limits { in_flight: 1, ..Limits::default() });
+    let _kick = send(&mut connection, Kick::new(1));
+    let _beyond = connection.send_with(NOW, Kick::new(2), SendOptions::default().beyond_limits()).unwrap();
+    assert_eq!(full(connection.send(NOW, Kick::new(3))), Full::InFlight { limit: 1 });
+}
+
+#[test]
+fn a_reserve_takes_over_a_slot_only_if_there_is_room_for_its_claim() {
+    let mut connection = limited(Limits { in_flight: 1, ..Limits::default() });
+    let abandoned = send(&mut connection, ReserveWithTimeout::new(9));
+    connection.abandon(abandoned);
+    let mut kick = connection.send_with(NOW, Kick::new(1), SendOptions::default().beyond_limits()).unwrap();
+    assert_eq!(full(connection.send(NOW, Reserve::new())), Full::InFlight { limit: 1 });
+    late(&mut connection, at(14));
+    assert!(matches!(reply(&mut connection, &mut kick), Err(Error::TimedOut { .. })));
+    let _reserve = send(&mut connection, Reserve::new());
+    assert_eq!(written(&mut connection), b"reserve-with-timeout 9\r\nkick 1\r\n");
 }
 
 #[test]
@@ -178,6 +201,7 @@ fn an_empty_queue_takes_a_single_request_of_any_length() {
     let mut connection = limited(Limits { queued: 10, ..Limits::default() });
     let _ticket = send(&mut connection, Put::of(vec![b'x'; 10_000]));
     assert!(matches!(connection.send(NOW, Delete::new(1)), Err(Error::Full(Full::Queued { limit: 10, .. }))));
+    assert!(matches!(full(connection.check_send(&Delete::new(1).expect())), Full::Queued { limit: 10, .. }));
 }
 
 #[test]

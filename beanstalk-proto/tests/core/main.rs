@@ -28,5 +28,6 @@ mod raw;
 mod replies;
 mod tickets;
 mod timing;
+mod values;
 mod waiting;
 mod writing;

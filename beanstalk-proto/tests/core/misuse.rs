@@ -115,3 +115,23 @@ fn a_foreign_ticket_of_an_answered_front_is_caught() {
         assert!(matches!(result, Err(Error::Ticket(TicketError::Foreign))), "{result:?}");
     }
 }
+
+#[test]
+fn a_misreport_is_named_with_what_there_was() {
+    let named = |mut connection: Connection, n: usize, room: usize| {
+        let text = match catch_unwind(AssertUnwindSafe(|| connection.transmitted(n))) {
+            Err(panic) => *panic.downcast::<String>().unwrap(),
+            Ok(()) => format!("{:?}", connection.poll_closed()),
+        };
+        for number in [n, room] {
+            assert!(text.contains(&number.to_string()), "{text}");
+        }
+    };
+    let mut queued = connection();
+    let _ticket = send(&mut queued, Kick::new(1));
+    named(queued, 9, 8);
+    let mut taken = connection();
+    let _put = send(&mut taken, Put::of(vec![b'x'; 5000]));
+    let line = taken.take_transmit().unwrap();
+    named(taken, 4711, line.len());
+}

@@ -1,8 +1,8 @@
 //! Commands that have no name here: raw lines, and requests that an application defines.
 
 use beanstalk_proto::{
-    ArgumentError, CommandError, DecodeError, Encoder, Error, Expect, Job, JobId, OtherReplies, ProtocolError, Raw,
-    Reply, ReplyKind, ReplySet, ReplyShape, Request, TubeName, client::Connection,
+    ArgumentError, CommandError, DecodeError, Delete, Encoder, Error, Expect, Job, JobId, OtherReplies, ProtocolError,
+    Raw, Reply, ReplyKind, ReplySet, ReplyShape, Request, Subject, TubeName, Use, client::Connection,
 };
 
 use crate::harness::{NOW, assert_in_sync, connection, decode, feed, refusal, reply, send, sent, written};
@@ -62,9 +62,10 @@ fn a_raw_line_with_a_built_in_verb_takes_no_other_replies_and_checks_the_echo() 
 fn a_raw_line_that_a_server_refuses_is_refused_and_stays_in_sync() {
     for line in ["delete", "delete x", "kick", "reserve x", "put-me", "stats x", "peek 99999999999999999999"] {
         let (mut connection, mut ticket) = sent(Raw::new(line));
-        feed(&mut connection, b"BAD_FORMAT\r\n");
+        let mut behind = send(&mut connection, Delete::new(1));
+        feed(&mut connection, b"BAD_FORMAT\r\nDELETED\r\n");
         assert_eq!(refusal(&mut connection, &mut ticket), CommandError::BadFormat);
-        assert_in_sync(&mut connection);
+        reply(&mut connection, &mut behind).expect("it is no reserve that nothing may be sent behind");
     }
 }
 
@@ -262,6 +263,62 @@ fn its_own_reply_words_may_be_words_of_the_protocol_in_another_shape() {
     for input in [&b"DELETED\r\n"[..], b"THAWED\r\n", b"RESERVED 7\r\n", b"frozen\r\n"] {
         let error = decode(|| sent(freeze()), input, |connection, ticket| reply(connection, ticket).unwrap_err());
         assert!(error.is_fatal(), "{} gives {error:?}", input.escape_ascii());
+    }
+}
+
+#[test]
+fn its_reply_may_be_about_another_job_unless_it_demands_the_echo() {
+    for echoed in [false, true] {
+        let mut custom = freeze();
+        custom.expect = custom.expect.subject(Subject::Job(JobId(7)));
+        if echoed {
+            custom.expect = custom.expect.echoed();
+        }
+        let (mut connection, mut ticket) = sent(custom);
+        feed(&mut connection, b"RESERVED 8 1\r\nx\r\n");
+        match reply(&mut connection, &mut ticket) {
+            Ok(Reply::Reserved(job)) => assert!(!echoed && job.id == JobId(8)),
+            Err(Error::Protocol { error: ProtocolError::WrongEcho { .. }, .. }) => assert!(echoed),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_request_that_names_no_subject_is_about_its_body_if_it_has_one() {
+    let encode: fn(&mut Encoder<'_>) -> Result<(), ArgumentError> = |encoder| {
+        encoder.word("chill")?.body("hello")?;
+        Ok(())
+    };
+    let expect = Expect::new("chill", ReplySet::EMPTY).other(OtherReplies::Words(SHAPES));
+    let (mut connection, mut ticket) = sent(Custom { expect, encode });
+    feed(&mut connection, b"UNKNOWN_COMMAND\r\n");
+    let error = reply(&mut connection, &mut ticket).unwrap_err();
+    assert!(error.is_fatal(), "where its body ends nobody knows: {error:?}");
+
+    let expect = Expect::new("chill", ReplySet::of(&[ReplyKind::NotFound])).other(OtherReplies::Words(SHAPES));
+    let (mut connection, mut ticket) = sent(Custom { expect, encode });
+    feed(&mut connection, b"NOT_FOUND\r\n");
+    match reply(&mut connection, &mut ticket) {
+        Err(Error::Command { command: "chill", subject: Subject::Body(5), .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_is_named_by_itself_whatever_was_sent_before() {
+    let mut connection = connection();
+    for _ in 0..8 {
+        let mut used = send(&mut connection, Use::new("jobs"));
+        feed(&mut connection, b"OUT_OF_MEMORY\r\n");
+        let error = reply(&mut connection, &mut used).unwrap_err();
+        assert!(error.to_string().starts_with("use jobs: "), "{error}");
+    }
+    for id in 1..=8 {
+        let mut delete = send(&mut connection, Delete::new(id));
+        feed(&mut connection, b"NOT_FOUND\r\n");
+        let error = reply(&mut connection, &mut delete).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("delete {id}: ")), "{error}");
     }
 }
 

@@ -148,18 +148,20 @@ fn bytes_of_a_reply_are_not_a_reply() {
 
 #[test]
 fn bytes_without_end_put_off_lateness_by_a_mebibyte_at_most() {
-    let mut connection = connection();
-    let mut ticket = send_at(&mut connection, NOW, Peek::new(1));
-    connection.receive(at(1), b"FOUND 1 10000000\r\n");
-    connection.handle_timeout(at(5));
-    let mut came = 0;
-    while connection.wants_read() {
-        came += 10_000;
-        connection.receive(at(5), &[b'x'; 10_000]);
+    for (piece, most) in [(10_000, 1_050_000), (1 << 19, 1 << 20)] {
+        let mut connection = connection();
+        let mut ticket = send_at(&mut connection, NOW, Peek::new(1));
+        connection.receive(at(1), b"FOUND 1 10000000\r\n");
         connection.handle_timeout(at(5));
+        let mut came = 0;
+        while connection.wants_read() {
+            came += piece;
+            connection.receive(at(5), &vec![b'x'; piece]);
+            connection.handle_timeout(at(5));
+        }
+        assert_eq!(came, most);
+        assert!(is_late(&mut connection, &mut ticket));
     }
-    assert!((1 << 20..(1 << 20) + 20_000).contains(&came), "{came}");
-    assert!(is_late(&mut connection, &mut ticket));
 }
 
 #[test]
@@ -364,6 +366,16 @@ fn a_reserve_on_a_dead_server_ends_as_late() {
     let mut ticket = send_at(&mut connection, at(19), ReserveWithTimeout::new(0));
     connection.handle_timeout(at(19));
     assert_eq!(reply(&mut connection, &mut ticket).unwrap(), Reserved::TimedOut, "who does not wait learns nothing");
+}
+
+#[test]
+fn a_reserve_whose_time_ends_when_the_server_should_have_answered_is_late() {
+    let (mut connection, old) = sent(ReserveWithTimeout::new(5));
+    connection.abandon(old);
+    let mut ticket = send_at(&mut connection, at(1), ReserveWithTimeout::new(9));
+    connection.handle_timeout(at(1));
+    late(&mut connection, at(10));
+    assert!(is_late(&mut connection, &mut ticket));
 }
 
 #[test]

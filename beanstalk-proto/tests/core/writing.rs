@@ -3,7 +3,7 @@
 
 use beanstalk_proto::{ArgumentError, Delete, Error, Kick, Put, Use, Watch, client::Connection};
 
-use crate::harness::{NOW, Random, connection, feed, reply, send, written};
+use crate::harness::{NOW, Random, at, connection, feed, late, reply, send, written};
 
 fn drain(connection: &mut Connection, mut next: impl FnMut(usize) -> usize) -> Vec<u8> {
     let mut out = Vec::new();
@@ -88,6 +88,39 @@ fn a_large_owned_body_is_written_from_its_own_allocation_and_a_borrowed_one_is_n
 }
 
 #[test]
+fn a_body_of_less_than_a_page_is_joined_with_its_lines() {
+    let mut connection = connection();
+    let _small = send(&mut connection, Put::of(vec![b'x'; 4095]));
+    assert_eq!(connection.transmit().count(), 1);
+    let _large = send(&mut connection, Put::of(vec![b'x'; 4096]));
+    assert_eq!(connection.transmit().count(), 3, "both lines and the small body, the large one, its line end");
+}
+
+#[test]
+fn a_large_body_alone_can_be_written_as_three_pieces() {
+    let body = vec![b'x'; 5000];
+    let mut connection = connection();
+    assert_eq!(connection.transmit().line_and_body(), None);
+    let _put = send(&mut connection, Put::of(body.clone()));
+    assert_eq!(connection.transmit().line_and_body(), Some([b"put 1024 0 60 5000\r\n", &body[..], b"\r\n"]));
+    connection.transmitted(1);
+    assert_eq!(connection.transmit().line_and_body(), None);
+    let _kick = send(&mut connection, Kick::new(1));
+    assert_eq!(connection.transmit().line_and_body(), None, "it is not alone");
+}
+
+#[test]
+fn a_long_line_behind_another_is_whole() {
+    for len in [25, 26, 27, 28, 29, 100, 200] {
+        let mut connection = connection();
+        let _kick = send(&mut connection, Kick::new(1));
+        let tube = "t".repeat(len);
+        let _use = send(&mut connection, Use::new(&*tube));
+        assert_eq!(written(&mut connection), format!("kick 1\r\nuse {tube}\r\n").as_bytes());
+    }
+}
+
+#[test]
 fn a_large_body_alone_may_be_cut_off_and_followed_anywhere() {
     let (line, body) = (&b"put 1024 0 60 5000\r\n"[..], vec![b'x'; 5000]);
     let whole = [line, &body, b"\r\n"].concat();
@@ -133,6 +166,16 @@ fn a_refused_argument_leaves_the_queue_as_it_was() {
 }
 
 #[test]
+fn a_refused_argument_leaves_the_large_bodies_before_it() {
+    let mut connection = connection();
+    let _kick = send(&mut connection, Kick::new(1));
+    let _put = send(&mut connection, Put::of(vec![b'x'; 5000]));
+    connection.send(NOW, Watch::new("no good")).unwrap_err();
+    let expected = [&b"kick 1\r\nput 1024 0 60 5000\r\n"[..], &[b'x'; 5000], b"\r\n"].concat();
+    assert!(written(&mut connection) == expected);
+}
+
+#[test]
 fn a_request_is_flushed_once_a_flush_after_its_last_byte_has_completed() {
     let mut connection = connection();
     assert!(!connection.wants_flush());
@@ -173,5 +216,13 @@ fn a_request_refused_after_it_was_encoded_does_not_count_as_written() {
     connection.send(NOW, Watch::new("")).unwrap_err();
     assert!(!connection.wants_flush());
     let ticket = send(&mut connection, Kick::new(2));
+    assert!(!connection.is_flushed(&ticket));
+}
+
+#[test]
+fn a_request_that_is_late_before_it_was_written_is_not_flushed() {
+    let mut connection = connection();
+    let ticket = send(&mut connection, Kick::new(1));
+    late(&mut connection, at(5));
     assert!(!connection.is_flushed(&ticket));
 }

@@ -105,6 +105,8 @@ fn a_raw_line_holds_one_line() {
     let longest = "x".repeat(222);
     let _ticket = send(&mut connection(), Raw::new(&*longest));
     assert_eq!(refused(Raw::new("x".repeat(223))), ArgumentError::LineTooLong { bytes: 225, limit: 224 });
+    let why = "put takes a priority, a delay, a time to run and a body";
+    assert_eq!(refused(Raw::new("put 1").body("x")), ArgumentError::Shape(why));
     // With its length the line is too long.
     assert!(matches!(refused(Raw::new(longest).body("x")), ArgumentError::LineTooLong { .. }));
 }

@@ -97,11 +97,21 @@ fn a_body_of_less_than_a_page_is_joined_with_its_lines() {
 }
 
 #[test]
+fn lines_are_written_in_one_piece() {
+    let mut connection = connection();
+    let _first = send(&mut connection, Kick::new(1));
+    assert_eq!(connection.transmit().single(), Some(&b"kick 1\r\n"[..]));
+    let _second = send(&mut connection, Kick::new(2));
+    assert_eq!(connection.transmit().single(), Some(&b"kick 1\r\nkick 2\r\n"[..]));
+}
+
+#[test]
 fn a_large_body_alone_can_be_written_as_three_pieces() {
     let body = vec![b'x'; 5000];
     let mut connection = connection();
     assert_eq!(connection.transmit().line_and_body(), None);
     let _put = send(&mut connection, Put::of(body.clone()));
+    assert_eq!(connection.transmit().single(), None);
     assert_eq!(connection.transmit().line_and_body(), Some([b"put 1024 0 60 5000\r\n", &body[..], b"\r\n"]));
     connection.transmitted(1);
     assert_eq!(connection.transmit().line_and_body(), None);

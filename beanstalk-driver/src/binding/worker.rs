@@ -77,8 +77,10 @@ macro_rules! worker {
         /// use std::{num::NonZeroU32, time::Duration};
         #[doc = $crate::__use!("{RetryPolicy, Worker}")]
         ///
-        /// // Eight at a time, of both servers together; five attempts, half a minute apart at first, and then aside.
-        /// let retry = RetryPolicy::default().first(Duration::from_secs(30)).bury_after(NonZeroU32::new(5));
+        /// // Eight at a time, of both servers together; five attempts, the second after 30 s.
+        /// let retry = RetryPolicy::default()
+        ///     .first(Duration::from_secs(30))
+        ///     .bury_after(NonZeroU32::new(5));
         /// let worker = Worker::builder()
         ///     .servers(["queue-1:11300", "queue-2:11300"])
         ///     .tube("emails")

@@ -129,12 +129,13 @@ impl std::error::Error for ConnectError {}
 /// ```
 /// use beanstalk_driver::{GreetingError, proto::Error};
 ///
-/// /// Of a client with [`ConnectOptions::token`](beanstalk_driver::ConnectOptions::token): is it the token?
+/// /// Of a client with `ConnectOptions::token`: is it the token?
 /// fn is_bad_token(error: &Error) -> bool {
 ///     GreetingError::of(error).is_some_and(|refused| &*refused.command == "auth")
 /// }
 ///
-/// let refused = GreetingError { node: "queue-1:11300".into(), command: "auth".into(), answer: "UNAUTHORIZED".into() };
+/// let (node, answer) = ("queue-1:11300".into(), "UNAUTHORIZED".into());
+/// let refused = GreetingError { node, command: "auth".into(), answer };
 /// assert!(is_bad_token(&refused.into()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

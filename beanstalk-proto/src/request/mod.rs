@@ -58,10 +58,11 @@ use crate::{
 ///
 /// ```
 /// use beanstalk_proto::{
-///     ArgumentError, DecodeError, Encoder, Expect, OtherReplies, Reply, ReplySet, ReplyShape, Request, TubeArg, encode,
+///     ArgumentError, DecodeError, Encoder, Expect, OtherReplies, Reply, ReplySet, ReplyShape,
+///     Request, TubeArg, encode,
 /// };
 ///
-/// /// `truncate TUBE`, which is answered `TRUNCATED`, or by one of the errors that may answer any command.
+/// /// `truncate TUBE`, answered `TRUNCATED` or by an error that may answer any command.
 /// struct Truncate<'a>(TubeArg<'a>);
 ///
 /// impl Request for Truncate<'_> {

@@ -4,4 +4,5 @@ mod failures;
 mod random;
 mod scenarios;
 mod server;
+mod trouble;
 mod world;

@@ -189,8 +189,8 @@ pub use commands::*;
 #[cfg(feature = "std")]
 pub use error::TlsError;
 pub use error::{
-    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, ProtocolError, Subject, TicketError,
-    TubeNameError, TubeNameRule,
+    ArgumentError, CommandError, DecodeError, Error, Excerpt, Full, Lost, NotConnected, ProtocolError, Subject,
+    TicketError, TubeNameError, TubeNameRule,
 };
 pub use reply::{MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet};
 pub use request::{Encoder, Expect, Kind, OtherReplies, ReplyShape, Request, TIMEOUT_FOREVER, Wait, encode};

@@ -5,12 +5,11 @@ use std::{
     fmt, io,
     net::SocketAddr,
     string::{String, ToString},
-    sync::Arc,
     time::Duration,
     vec::Vec,
 };
 
-use beanstalk_proto::{Error, TlsError};
+use beanstalk_proto::{Error, NotConnected, TlsError};
 
 /// No connection to an endpoint could be made: everything that was tried, and how it failed. There is at
 /// least one attempt.
@@ -120,7 +119,12 @@ impl fmt::Display for ConnectError {
     }
 }
 
-impl std::error::Error for ConnectError {}
+/// Its source is what the first attempt failed with.
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.first.error)
+    }
+}
 
 /// A request of the greeting was refused. There is no connection, and nothing else was sent.
 ///
@@ -159,18 +163,19 @@ impl GreetingError {
 
 impl From<ConnectError> for Error {
     fn from(error: ConnectError) -> Self {
-        Self::Connect { refused: error.is_refusal(), why: Arc::new(error) }
+        let refused = error.is_refusal();
+        NotConnected::new(error, refused).into()
     }
 }
 
 impl From<GreetingError> for Error {
     fn from(error: GreetingError) -> Self {
-        Self::Connect { refused: true, why: Arc::new(error) }
+        NotConnected::new(error, true).into()
     }
 }
 
 fn why<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
-    if let Error::Connect { why, .. } = error { why.downcast_ref() } else { None }
+    if let Error::Connect(not_connected) = error { not_connected.why().downcast_ref() } else { None }
 }
 
 impl fmt::Display for ConnectAttempt {

@@ -20,19 +20,31 @@ pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 const MOST_CAUSES: usize = 64;
 
 /// Returns the text of an error and of the chain of its sources, separated by `: `; writing any of these may fail or panic. A source that
-/// ends what is written so far is not repeated, as many errors end with the text of their source.
+/// what is written so far has in its words is not repeated, as many errors contain the text of their source.
 pub fn describe_chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     write_guarded(&mut text, error);
     for cause in chain(error).skip(1) {
         let mut of_cause = String::new();
         write_guarded(&mut of_cause, cause);
-        if !text.ends_with(&*of_cause) {
+        if !has_words(&text, &of_cause) {
             text.push_str(": ");
             text.push_str(&of_cause);
         }
     }
     text
+}
+
+/// Whether a text has these words in it, whatever their case. The number that an error of the system ends with is none of them.
+fn has_words(text: &str, words: &str) -> bool {
+    let words = words.split(" (os error ").next().unwrap_or_default().to_lowercase();
+    let text = text.to_lowercase();
+    let within_word = |beside: Option<char>| beside.is_some_and(char::is_alphanumeric);
+    text.match_indices(&words).any(|(at, _)| {
+        let (before, behind) = (text.get(..at), text.get(at.saturating_add(words.len())..));
+        !within_word(before.and_then(|before| before.chars().next_back()))
+            && !within_word(behind.and_then(|behind| behind.chars().next()))
+    })
 }
 
 /// Returns an error and the chain of its sources; any of these may panic when it is asked for its own.
@@ -89,8 +101,13 @@ fn message(payload: Box<dyn Any + Send>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::{ConnectAttempt, ConnectError, ConnectPhase};
+    use alloc::{string::ToString, vec::Vec};
+    use beanstalk_proto::{
+        CommandError, Error as BeanstalkError, JobId, Lost, ProtocolError, Reply, Subject, TubeName, stats::StatsError,
+    };
     use core::fmt;
-    use std::panic::resume_unwind;
+    use std::{io, panic::resume_unwind};
 
     /// Panics when it is dropped, with another of its kind.
     #[derive(Debug)]
@@ -155,11 +172,38 @@ mod tests {
         };
         assert_eq!(chain(&["sending", "connecting", "refused"]), "sending: connecting: refused");
         assert_eq!(chain(&["sending: refused", "refused"]), "sending: refused");
+        assert_eq!(chain(&["sending: refused; it may have run", "refused"]), "sending: refused; it may have run");
+        assert_eq!(chain(&["it is unused", "used"]), "it is unused: used");
         assert_eq!(
             chain(&["sending", "", "refused"]),
             "sending: (the handler's error can't be shown: its Display panicked: no): refused"
         );
         assert_eq!(chain(&["sending", "last", "refused"]), "sending: last");
+    }
+
+    #[test]
+    fn what_caused_an_error_of_ours_is_its_source_and_is_described_once() {
+        let refused = || io::Error::from_raw_os_error(111);
+        let attempt = |error| ConnectAttempt::new("queue:11300", ConnectPhase::Connect, error);
+        let (subject, lost) = (Subject::Job(JobId(7)), Lost::Unknown);
+        for error in [
+            BeanstalkError::Protocol { error: ProtocolError::Tls, lost },
+            BeanstalkError::Io { error: refused(), lost },
+            BeanstalkError::Command { command: "delete", subject: subject.clone(), error: CommandError::NotFound },
+            BeanstalkError::Stats { command: "stats-job", subject, error: StatsError::Missing { key: "pri" }.into() },
+            BeanstalkError::UseRefused {
+                tube: TubeName::default(),
+                error: CommandError::OutOfMemory,
+                ran_in: TubeName::default(),
+                reply: Reply::Deleted.into(),
+            },
+            ConnectError::new(attempt(refused()), Vec::new()).into(),
+            ConnectError::new(attempt(io::ErrorKind::TimedOut.into()), Vec::from([attempt(refused())])).into(),
+        ] {
+            let cause = error.source().unwrap_or_else(|| panic!("no source: {error}")).to_string();
+            assert_ne!(cause, error.to_string());
+            assert_eq!(describe_chain(&error), error.to_string());
+        }
     }
 
     #[test]

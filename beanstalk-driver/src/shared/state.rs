@@ -339,7 +339,7 @@ impl State {
 pub(crate) fn copy_of(error: &Error) -> Error {
     match error {
         Error::Argument(error) => error.clone().into(),
-        Error::Connect { why, refused } => Error::Connect { why: why.clone(), refused: *refused },
+        Error::Connect(why) => why.clone().into(),
         Error::Command { command, subject, error } => {
             Error::Command { command, subject: subject.clone(), error: *error }
         }

@@ -7,6 +7,7 @@
 //! | [`ProtocolError`] | the stream no longer makes sense | desynchronised: the same error from then on |
 //! | [`Error`] | all of these and what an adapter adds: one type for every call | usable unless [`Error::is_fatal`] |
 
+mod connect;
 mod decode;
 mod send;
 #[cfg(feature = "std")]
@@ -16,7 +17,6 @@ use alloc::{
     boxed::Box,
     format,
     string::{String, ToString},
-    sync::Arc,
 };
 use core::{fmt, time::Duration};
 
@@ -25,6 +25,7 @@ use thiserror::Error;
 #[cfg(feature = "std")]
 pub use self::tls::TlsError;
 pub use self::{
+    connect::NotConnected,
     decode::DecodeError,
     send::{Full, TicketError},
 };
@@ -142,6 +143,7 @@ pub enum Error {
         /// The tube that was asked for.
         tube: TubeName,
         /// The error reply to `use`.
+        #[source]
         error: CommandError,
         /// The tube that the command ran in.
         ran_in: TubeName,
@@ -193,20 +195,14 @@ pub enum Error {
         lost: Lost,
     },
     /// There is no connection, so nothing was sent.
-    #[error("{why}")]
-    Connect {
-        /// What connecting failed with, which is for whoever connects to define: of the crate `beanstalk-driver` and the clients that it
-        /// is for, a `ConnectError`, which names everything that was tried, or a `GreetingError`. Each has a function `of` that
-        /// finds it in an error.
-        why: Arc<dyn core::error::Error + Send + Sync>,
-        /// Whether one side refuses the other: see [`Error::is_refusal`].
-        refused: bool,
-    },
+    #[error(transparent)]
+    Connect(#[from] NotConnected),
     /// The transport failed. The connection is of no further use.
     #[cfg(feature = "std")]
     #[error("{error}; {lost}")]
     Io {
         /// The error of the transport.
+        #[source]
         error: std::io::Error,
         /// What can have become of this request.
         lost: Lost,
@@ -246,7 +242,7 @@ impl Error {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Protocol { error, .. } => *error == ProtocolError::Tls,
-            Self::Connect { refused, .. } => *refused,
+            Self::Connect(why) => why.is_refusal(),
             #[cfg(feature = "std")]
             Self::Io { error, .. } => TlsError::of(error).is_some_and(TlsError::is_refusal),
             _ => false,

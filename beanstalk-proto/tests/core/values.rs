@@ -1,10 +1,10 @@
 //! What values and errors tell whoever holds one.
 
-use std::{borrow::Borrow, error::Error as _, io, sync::Arc, task::Poll};
+use std::{borrow::Borrow, error::Error as _, io, task::Poll};
 
 use beanstalk_proto::{
-    Bound, CommandError, Error, Job, JobId, Kind, Lost, MalformedBody, MalformedJob, ProtocolError, PutOutcome, Raw,
-    Refused, ReleaseOutcome, Reply, Subject, TlsError, TubeName,
+    Bound, CommandError, Error, Job, JobId, Kind, Lost, MalformedBody, MalformedJob, NotConnected, ProtocolError,
+    PutOutcome, Raw, Refused, ReleaseOutcome, Reply, Subject, TlsError, TubeName,
     client::Ticket,
     stats::{Extra, JobState},
 };
@@ -20,7 +20,7 @@ fn tls(refusal: bool) -> io::Error {
 }
 
 fn connect(refused: bool) -> Error {
-    Error::Connect { why: Arc::new(io::Error::other("nobody is there")), refused }
+    NotConnected::new(io::Error::other("nobody is there"), refused).into()
 }
 
 fn protocol(error: ProtocolError) -> Error {

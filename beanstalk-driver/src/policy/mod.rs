@@ -41,7 +41,7 @@ mod heartbeat;
 mod patience;
 mod reclaim;
 mod retry;
-mod rounded;
+pub(crate) mod rounded;
 mod servers;
 mod session;
 mod shared;

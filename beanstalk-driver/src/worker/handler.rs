@@ -5,7 +5,7 @@ use core::{error::Error, fmt, time::Duration};
 
 use crate::{
     connect::Endpoint,
-    policy::{Verdict, chain},
+    policy::{Verdict, chain, rounded::rounded},
 };
 use beanstalk_proto::{JobId, MalformedBody, stats::JobStats};
 
@@ -134,7 +134,7 @@ pub struct HandlerTimedOut(pub Duration);
 
 impl fmt::Display for HandlerTimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the handler timed out after {:?}", self.0)
+        write!(f, "the handler timed out after {:?}", rounded(self.0))
     }
 }
 
@@ -164,6 +164,12 @@ pub(super) type OnFailure = Box<dyn Fn(&Failure<'_>) -> Verdict + Send + Sync>;
 mod tests {
     use super::*;
     use beanstalk_proto::{Job, MalformedJob};
+
+    #[test]
+    fn the_time_of_a_handler_that_took_too_long_is_printed_as_people_read_it() {
+        let error = HandlerTimedOut(Duration::from_nanos(1_239_999_999));
+        assert_eq!(alloc::format!("{error}"), "the handler timed out after 1.23s");
+    }
 
     #[test]
     fn only_the_body_of_the_job_in_hand_makes_that_malformed() {

@@ -211,7 +211,7 @@ impl fmt::Display for JobEvent {
             Self::Reserved => f.write_str("reserved"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
             Self::Panicked { reason } => write!(f, "the handler panicked: {reason}"),
-            Self::TimedOut { after } => write!(f, "timed out: its handler ran for {after:?}"),
+            Self::TimedOut { after } => write!(f, "timed out: its handler ran for {:?}", rounded(*after)),
             Self::Malformed { reason } => write!(f, "malformed: {reason}"),
             Self::TooBig { bytes, limit } => {
                 write!(f, "too big: its body has {bytes} bytes, and the limit is {limit}")
@@ -322,7 +322,7 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
+    use alloc::{string::ToString, vec::Vec};
 
     fn lost() -> Event {
         Event::Lost { reason: "it is gone".into() }
@@ -330,6 +330,13 @@ mod tests {
 
     fn retrying(attempt: u32) -> Event {
         Event::Retrying { attempt, delay: Duration::ZERO }
+    }
+
+    #[test]
+    fn times_are_printed_as_people_read_them() {
+        let long = Duration::from_nanos(1_239_999_999);
+        assert_eq!(JobEvent::TimedOut { after: long }.to_string(), "timed out: its handler ran for 1.23s");
+        assert_eq!(JobEvent::Done { took: long }.to_string(), "done in 1.23s");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use beanstalk_server::EmbeddedServer;
-use beanstalk_tokio::{Client, Config, Consumer, Error, Put, SharedClient};
+use beanstalk_tokio::{Client, Config, ConnectOptions, Consumer, Error, Lost, Put, SharedClient};
 use tokio::{
     io::{AsyncWriteExt, duplex},
     net::TcpStream,
@@ -124,6 +124,37 @@ fn a_shutdown_of_a_consumer_is_over_in_time_though_its_runtime_is_gone_or_stands
             client.delete(id).await.unwrap();
         });
     }
+}
+
+#[test]
+fn finishing_a_job_whose_consumers_runtime_stands_still_is_an_error_in_time() {
+    let _bound = beanstalk_tests::watchdog::bound();
+    let server = EmbeddedServer::start().unwrap();
+    let (old, soon) = (runtime(), ConnectOptions::new().reply_timeout(Duration::from_millis(100)));
+    let consumer = Consumer::builder().server(server.addr()).connection(soon).build().unwrap();
+    let (mut client, job) = old.block_on(async {
+        let mut client = Client::connect(server.addr()).await.unwrap();
+        client.put(0, 0, 60, "x").await.unwrap().inserted().unwrap();
+        (client, consumer.next().await.unwrap())
+    });
+    let (job, acker) = job.split();
+    let late = |result: Result<(), Error>, command: &str, fate| {
+        assert!(
+            matches!(&result, Err(Error::TimedOut { command: is, lost, .. }) if *is == command && *lost == fate),
+            "{result:?}"
+        );
+    };
+    runtime().block_on(async {
+        late(job.stats().await.map(drop), "stats-job", Lost::Unknown);
+        late(acker.delete().await, "delete", Lost::NotSent);
+    });
+    // Once it goes on, the job is given back, and not deleted after all.
+    old.block_on(async {
+        while client.peek_ready().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.stats().await.unwrap().cmd_delete, Some(0));
+    });
 }
 
 #[test]

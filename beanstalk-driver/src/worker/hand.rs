@@ -13,12 +13,14 @@ use std::thread;
 use super::{
     handler::{BoxError, GivenBack, HandlerError, HandlerPanicked},
     held_job::{HeldJob, Link},
+    slot_state::SlotState,
+    stall::Stall,
 };
 use crate::{
     policy::{JobEvent, Verdict},
     sync::{Mutex, lock},
 };
-use beanstalk_proto::{Argument, Error, JobId, Lost, ReleaseOutcome, Seconds};
+use beanstalk_proto::{Argument, Error, JobId, Lost, ReleaseOutcome, Seconds, Subject};
 
 type Outcome = Result<Verdict, BoxError>;
 
@@ -110,7 +112,8 @@ pub struct ConsumerJob {
 
 impl ConsumerJob {
     pub(super) fn new(job: HeldJob, hand: Arc<Hand>) -> Self {
-        Self { acker: Acker { id: job.id, link: Arc::clone(job.link()), hand: Some(hand) }, job }
+        let (link, slot_state) = (Arc::clone(job.link()), Arc::clone(job.slot_state()));
+        Self { acker: Acker { id: job.id, link, slot_state, hand: Some(hand) }, job }
     }
 
     /// Returns the job and what finishes it, apart: as where a framework keeps the one and gives the other away.
@@ -128,6 +131,7 @@ impl ConsumerJob {
     ///
     /// [`Error::NotHeld`] if its connection had broken, its time to run was over, or the time of a shutdown: nothing was
     /// sent. [`Error::Closed`] with [`Lost::Unknown`] if one of these came about before the server's reply: it may be deleted.
+    /// [`Error::TimedOut`] if the consumer's tasks are on a runtime that stands still: they were woken, and did nothing for the reply timeout.
     pub async fn delete(self) -> Result<(), Error> {
         self.acker.delete().await
     }
@@ -188,6 +192,7 @@ pub struct Acker {
     id: JobId,
     /// Whether the slot still has the job.
     link: Arc<Link>,
+    slot_state: Arc<SlotState>,
     /// None once it is decided what becomes of it.
     hand: Option<Arc<Hand>>,
 }
@@ -203,8 +208,9 @@ impl Acker {
     ///
     /// [`Error::NotHeld`] if its connection had broken, its time to run was over, or the time of a shutdown: nothing was
     /// sent. [`Error::Closed`] with [`Lost::Unknown`] if one of these came about before the server's reply: it may be deleted.
+    /// [`Error::TimedOut`] if the consumer's tasks are on a runtime that stands still: they were woken, and did nothing for the reply timeout.
     pub async fn delete(self) -> Result<(), Error> {
-        self.finish(Ok(Verdict::Done)).await.map(drop)
+        self.finish("delete", Ok(Verdict::Done)).await.map(drop)
     }
 
     /// Releases the job with the priority that it has: it is ready again after this delay. It does not count as a failure.
@@ -218,7 +224,7 @@ impl Acker {
     /// As [`Acker::delete`].
     pub async fn release(self, delay: impl Argument<Seconds>) -> Result<ReleaseOutcome, Error> {
         let verdict = Verdict::RetryAfter(delay.into_argument());
-        Ok(match self.finish(Ok(verdict)).await? {
+        Ok(match self.finish("release", Ok(verdict)).await? {
             JobEvent::Buried { .. } => ReleaseOutcome::Buried,
             _ => ReleaseOutcome::Released,
         })
@@ -234,7 +240,7 @@ impl Acker {
     ///
     /// As [`Acker::delete`].
     pub async fn bury(self) -> Result<(), Error> {
-        self.finish(Ok(Verdict::Bury)).await.map(drop)
+        self.finish("bury", Ok(Verdict::Bury)).await.map(drop)
     }
 
     /// Leaves it to the [`RetryPolicy`](crate::policy::RetryPolicy) what becomes of the job, as it failed with this error: it is released
@@ -249,11 +255,11 @@ impl Acker {
     ///
     /// As [`Acker::delete`].
     pub async fn fail(self, error: impl HandlerError) -> Result<(), Error> {
-        self.finish(Err(error.into_boxed())).await.map(drop)
+        self.finish("release", Err(error.into_boxed())).await.map(drop)
     }
 
     /// Hands the decision to the slot, and waits for what comes of it.
-    async fn finish(mut self, outcome: Outcome) -> Result<JobEvent, Error> {
+    async fn finish(mut self, command: &'static str, outcome: Outcome) -> Result<JobEvent, Error> {
         let id = self.id;
         let Some(hand) = self.hand.take() else { return Err(Error::NotHeld { id }) };
         if self.link.is_lost() || lock(&hand.0).end.is_some() {
@@ -261,21 +267,27 @@ impl Acker {
             return Err(Error::NotHeld { id });
         }
         hand.decide(outcome);
-        let event = poll_fn(|cx| {
+        let mut stall = Stall::new(Arc::clone(&self.slot_state));
+        let ended = poll_fn(|cx| {
             let mut state = lock(&hand.0);
-            match state.end.take() {
-                Some(event) => Poll::Ready((event, state.outcome.take())),
-                None => {
-                    state.owner = Some(cx.waker().clone());
-                    Poll::Pending
-                }
+            if let Some(event) = state.end.take() {
+                return Poll::Ready(Ok((event, state.outcome.take())));
             }
+            state.owner = Some(cx.waker().clone());
+            drop(state);
+            stall.poll(cx).map(Err)
         });
-        match event.await {
+        match ended.await {
             // The slot has not taken the decision: the job was lost, or its time over, before.
-            (_, Some(_)) | (JobEvent::Returned, _) => Err(Error::NotHeld { id }),
-            (JobEvent::Lost, None) => Err(Error::Closed { lost: Lost::Unknown }),
-            (event, None) => Ok(event),
+            Ok((_, Some(_)) | (JobEvent::Returned, _)) => Err(Error::NotHeld { id }),
+            Ok((JobEvent::Lost, None)) => Err(Error::Closed { lost: Lost::Unknown }),
+            Ok((event, None)) => Ok(event),
+            Err(waited) => {
+                // What it has not taken it never will: should it go on, it finds a job that was given back.
+                let untaken = lock(&hand.0).outcome.replace(Err(Box::new(GivenBack)));
+                let lost = if untaken.is_some() { Lost::NotSent } else { Lost::Unknown };
+                Err(Error::TimedOut { command, subject: Subject::Job(id), waited, lost })
+            }
         }
     }
 }
@@ -299,14 +311,24 @@ impl fmt::Debug for Acker {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 mod tests {
-    use super::*;
+    use super::{
+        super::slot_state::{ServerState, Timers},
+        *,
+    };
+    use crate::connect::Route;
     use core::{pin::pin, task::Context};
+
+    fn acker(link: Arc<Link>, hand: Arc<Hand>) -> Acker {
+        let route = Route::beginning_at("queue:11300".parse().unwrap(), 0);
+        let slot_state = Arc::new(SlotState::new(route, 0, 0, None, Arc::new(ServerState::new(0)), Timers::NONE));
+        Acker { id: JobId(7), link, slot_state, hand: Some(hand) }
+    }
 
     /// The result of what its owner has sent, whether or not the slot has taken it.
     fn deleted(taken: bool, end: JobEvent) -> Poll<Result<(), Error>> {
         let hand = Arc::<Hand>::default();
         let slot = SlotHand(Arc::clone(&hand));
-        let acker = Acker { id: JobId(7), link: Arc::default(), hand: Some(Arc::clone(&hand)) };
+        let acker = acker(Arc::default(), Arc::clone(&hand));
         let mut cx = Context::from_waker(Waker::noop());
         let mut delete = pin!(acker.delete());
         assert!(delete.as_mut().poll(&mut cx).is_pending());
@@ -334,7 +356,7 @@ mod tests {
         let hand = Arc::<Hand>::default();
         let link = Arc::<Link>::default();
         link.lose();
-        let acker = Acker { id: JobId(7), link, hand: Some(hand) };
+        let acker = acker(link, hand);
         let deleted = pin!(acker.delete()).poll(&mut Context::from_waker(Waker::noop()));
         assert!(matches!(deleted, Poll::Ready(Err(Error::NotHeld { id: JobId(7) }))));
     }

@@ -11,12 +11,12 @@ use core::{
     time::Duration,
 };
 
-use super::slot_state::SlotState;
+use super::{slot_state::SlotState, stall::Stall};
 use crate::{
     connect::Endpoint,
     sync::{Mutex, lock},
 };
-use beanstalk_proto::{Error, Job, Priority, TubeName, stats::JobStats};
+use beanstalk_proto::{Error, Job, Lost, Priority, Subject, TubeName, stats::JobStats};
 
 /// What a handler asks of its slot: the job's statistics.
 #[derive(Default)]
@@ -141,6 +141,10 @@ pub struct HeldJob {
 
 impl HeldJob {
     pub(super) const fn new(job: Job, slot_state: Arc<SlotState>, link: Arc<Link>) -> Self {
+    pub(super) const fn slot_state(&self) -> &Arc<SlotState> {
+        &self.slot_state
+    }
+
         Self { job, slot_state, link }
     }
 
@@ -184,8 +188,13 @@ impl HeldJob {
     ///
     /// [`Error::NotHeld`] if the job is lost or its handler has ended, and what the server answers.
     pub async fn stats(&self) -> Result<JobStats, Error> {
-        let mut asked = false;
-        poll_fn(|cx| self.poll_stats(&mut asked, cx)).await
+        let (mut asked, mut stall) = (false, Stall::new(Arc::clone(&self.slot_state)));
+        let (command, subject, lost) = ("stats-job", Subject::Job(self.job.id), Lost::Unknown);
+        let answer = poll_fn(|cx| match self.poll_stats(&mut asked, cx) {
+            Poll::Pending => stall.poll(cx).map(Err),
+            answer => answer.map(Ok),
+        });
+        answer.await.unwrap_or_else(|waited| Err(Error::TimedOut { command, subject, waited, lost }))
     }
 
     /// Returns which attempt this is, and the job's priority, age, ttr and tube. The server is asked for them once for each job: by this, by

@@ -14,6 +14,7 @@ mod held_job;
 mod json;
 mod slot;
 mod slot_state;
+mod stall;
 mod state;
 
 use crate::{

@@ -1,15 +1,17 @@
 //! What a slot shares with those who stop it, and those who count.
 
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 use core::{
     sync::atomic::{AtomicUsize, Ordering},
     task::Waker,
+    time::Duration,
 };
 
-use crate::sync::{Mutex, lock};
 use crate::{
     connect::{Endpoint, Route},
     policy::{Event, Metrics, Presence, SlotPresence},
+    runtime::{Boxed, Runtime},
+    sync::{Mutex, lock},
 };
 use beanstalk_proto::{Instant, TubeName};
 
@@ -41,7 +43,34 @@ pub(super) struct SlotState {
     /// The tube of every job, if the worker watches only one.
     pub(super) tube: Option<TubeName>,
     pub(super) server_state: Arc<ServerState>,
+    /// Of those who wait for what the slot does.
+    pub(super) timers: Timers,
     state: Mutex<State>,
+}
+
+/// Makes a timer on the runtime of whoever calls; none outside of any.
+#[derive(Clone, Copy)]
+pub(super) struct Timers {
+    /// How long a slot may leave what has woken it, if not for as long as it likes.
+    pub(super) patience: Option<Duration>,
+    pub(super) after: fn(Duration) -> Option<Boxed<()>>,
+}
+
+impl Timers {
+    /// None at all.
+    #[cfg(test)]
+    pub(super) const NONE: Self = Self { patience: None, after: |_| None };
+
+    /// Those of this runtime.
+    pub(super) fn of<R: Runtime>(patience: Option<Duration>) -> Self {
+        Self { patience, after: after::<R> }
+    }
+}
+
+fn after<R: Runtime>(time: Duration) -> Option<Boxed<()>> {
+    R::current()?;
+    let runtime = R::default();
+    Some(Box::pin(runtime.sleep(runtime.now() + time)))
 }
 
 #[derive(Default)]
@@ -54,6 +83,8 @@ struct State {
     /// Since the server refused to be connected to.
     refused: bool,
     slot: Option<Waker>,
+    /// How often the slot was polled.
+    polled: u64,
     presence: SlotPresence,
 }
 
@@ -64,8 +95,9 @@ impl SlotState {
         number: u64,
         tube: Option<TubeName>,
         server_state: Arc<ServerState>,
+        timers: Timers,
     ) -> Self {
-        Self { route, slot, number, tube, server_state, state: Mutex::default() }
+        Self { route, slot, number, tube, server_state, timers, state: Mutex::default() }
     }
 
     /// Whether it is a slot of this server that has neither ended nor is to stop.
@@ -92,10 +124,16 @@ impl SlotState {
     /// The slot waits, among other things, for what happens here.
     pub(super) fn register(&self, waker: &Waker) {
         let mut state = lock(&self.state);
+        state.polled = state.polled.wrapping_add(1);
         match &mut state.slot {
             Some(slot) => slot.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
+    }
+
+    /// Returns how often it was polled, and so registered.
+    pub(super) fn polled(&self) -> u64 {
+        lock(&self.state).polled
     }
 
     pub(super) fn shutdown(&self) -> Option<Instant> {
@@ -155,8 +193,6 @@ impl SlotState {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that goes wrong may panic")]
 mod tests {
-    use core::time::Duration;
-
     use super::*;
     use std::{sync::mpsc, thread};
 
@@ -166,7 +202,7 @@ mod tests {
         server_state.add_slots(2);
         let slot = |slot| {
             let route = Route::beginning_at("queue:11300".parse().unwrap(), slot);
-            SlotState::new(route, slot, 0, None, Arc::clone(&server_state))
+            SlotState::new(route, slot, 0, None, Arc::clone(&server_state), Timers::NONE)
         };
         let (first, second) = (slot(0), slot(1));
         let told = &Mutex::new(vec![]);

@@ -10,7 +10,7 @@ use core::{
 use super::{
     calls::Calls,
     handler::OnFailure,
-    slot_state::{ServerState, SlotState},
+    slot_state::{ServerState, SlotState, Timers},
 };
 use crate::runtime::Runtime;
 use crate::sync::{Mutex, lock};
@@ -120,7 +120,9 @@ impl<R: Runtime> SharedState<R> {
             let number = lock(&self.demand).add_slot(server_state.number);
             // Each begins at another node, if there are several.
             let route = Route::beginning_at(address.clone(), slot);
-            let slot_state = Arc::new(SlotState::new(route, slot, number, tube.clone(), Arc::clone(&server_state)));
+            let (tube, server_state) = (tube.clone(), Arc::clone(&server_state));
+            let timers = Timers::of::<R>(self.connection.config.reply_timeout);
+            let slot_state = Arc::new(SlotState::new(route, slot, number, tube, server_state, timers));
             state.slots.push(Arc::clone(&slot_state));
             state.new.push(slot_state);
         }

@@ -181,7 +181,7 @@ macro_rules! bindings {
                         let mut writer = ExportWriter::new(Vec::new()).unwrap();
                         let mut jobs = scan(&mut client, ScanOptions::new())$(.$await)?.unwrap();
                         while let Some(job) = jobs.next()$(.$await)? {
-                            writer.write(&ExportedJob::new(job.unwrap()).unwrap()).unwrap();
+                            writer.write(&ExportedJob::new(job.unwrap()).unwrap().unwrap()).unwrap();
                         }
                         drop(jobs);
                         let whole = writer.finish().unwrap();
@@ -198,7 +198,7 @@ macro_rules! bindings {
                         let rest = ScanOptions::new().from(JobId(last.map_or(1, |last| last.0 + 1)));
                         let mut jobs = scan(&mut client, rest)$(.$await)?.unwrap();
                         while let Some(job) = jobs.next()$(.$await)? {
-                            writer.write(&ExportedJob::new(job.unwrap()).unwrap()).unwrap();
+                            writer.write(&ExportedJob::new(job.unwrap()).unwrap().unwrap()).unwrap();
                         }
                         let file = writer.finish().unwrap();
                         let mut target = Client::connect(to.address())$(.$await)?.unwrap();
@@ -228,7 +228,7 @@ macro_rules! bindings {
                     let mut import = import(&mut target)$(.$await)?.unwrap();
                     let (mut long, mut failed) = (BTreeSet::new(), BTreeSet::new());
                     while let Some(job) = jobs.next()$(.$await)? {
-                        let job = ExportedJob::new(job.unwrap()).unwrap();
+                        let job = ExportedJob::new(job.unwrap()).unwrap().unwrap();
                         if job.body.len() > 100 {
                             long.insert(job.id);
                         }

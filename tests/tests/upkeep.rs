@@ -1,6 +1,9 @@
 //! Looking after tubes where a server is short of memory or others work on the same tube, with every binding.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::ControlFlow,
+    sync::mpsc::{self, Receiver},
+};
 
 use beanstalk_proto::{
     Error, JobId, Priority,
@@ -30,11 +33,53 @@ fn short_of_memory() -> Script {
     })
 }
 
+/// A server with one job that is buried, has these statistics, and cannot be deleted. It hands on each line that it is sent.
+fn with_one_job(stats: &'static str) -> (Script, Receiver<String>) {
+    let (tell, told) = mpsc::channel();
+    let script = Script::play(move |remote| {
+        loop {
+            let line = remote.line()?;
+            let reply = match line.as_str() {
+                "list-tube-used" | "use t" => "USING t\r\n".to_string(),
+                "peek-buried" | "peek 7" => "FOUND 7 1\r\nx\r\n".to_string(),
+                "stats-job 7" => format!("OK {}\r\n{stats}\r\n", stats.len()),
+                "reserve-job 7" => "RESERVED 7 1\r\nx\r\n".to_string(),
+                "delete 7" => "OUT_OF_MEMORY\r\n".to_string(),
+                "bury 7 3" => "BURIED\r\n".to_string(),
+                _ => "NOT_FOUND\r\n".to_string(),
+            };
+            let _ = tell.send(line);
+            remote.send(reply)?;
+        }
+    });
+    (script, told)
+}
+
+/// A server that gives ids from the far end of what an id can be.
+fn far_on() -> Script {
+    Script::play(|remote| {
+        loop {
+            let line = remote.line()?;
+            let reply = match line.split_once(' ').unwrap_or((&line, "")) {
+                ("use", tube) => format!("USING {tube}\r\n"),
+                ("list-tube-used", _) => "USING mine\r\n".to_string(),
+                ("put", _) => {
+                    remote.skip(2)?;
+                    format!("INSERTED {}\r\n", u64::MAX)
+                }
+                ("delete", _) => "DELETED\r\n".to_string(),
+                _ => "NOT_FOUND\r\n".to_string(),
+            };
+            remote.send(reply)?;
+        }
+    })
+}
+
 macro_rules! bindings {
     ($($name:ident: $krate:ident on $peer:ty $(, $await:ident)?;)*) => {
         $(mod $name {
             use super::*;
-            use $krate::{Client, JobFilter, Queue, ScanOptions, clear_tube, kick_buried, move_jobs, scan};
+            use $krate::{Client, ExportedJob, JobFilter, Queue, ScanOptions, clear_tube, kick_buried, move_jobs, scan};
 
             #[test]
             fn a_job_that_is_buried_where_it_should_go_stays_where_it_was() {
@@ -83,29 +128,25 @@ macro_rules! bindings {
             }
 
             #[test]
-            fn a_job_whose_priority_is_not_known_is_not_moved() {
+            fn a_job_is_neither_moved_nor_exported_without_what_it_has_to_keep() {
                 let _bound = watchdog::bound();
                 <$peer>::block_on(async {
-                    let script = Script::play(|remote| {
-                        loop {
-                            let line = remote.line()?;
-                            remote.send(match line.split(' ').next() {
-                                Some("list-tube-used" | "use") => "USING t\r\n",
-                                Some("peek-ready") => "FOUND 7 1\r\nx\r\n",
-                                Some("stats-job") if line == "stats-job 7" => {
-                                    "OK 38\r\n---\nid: 7\ntube: t\nstate: ready\nttr: 5\n\r\n"
-                                }
-                                Some("reserve-job") => "RESERVED 7 1\r\nx\r\n",
-                                _ => "NOT_FOUND\r\n",
-                            })?;
-                        }
-                    });
-                    let server = Server::start(Backend::Embedded, Options::default());
-                    let mut from = Client::connect(script.address())$(.$await)?.unwrap();
-                    let mut to = Client::connect(server.address())$(.$await)?.unwrap();
-                    let error = move_jobs(&mut from, "t", &mut to, "u", JobFilter::all())$(.$await)?.unwrap_err();
-                    assert_eq!(error.to_string(), "stats-job 7: there is no pri");
-                    assert_eq!(to.stats()$(.$await)?.unwrap().cmd_put, Some(0));
+                    for (missing, stats) in [
+                        ("pri", "---\nid: 7\ntube: t\nstate: buried\nttr: 5\n"),
+                        ("ttr", "---\nid: 7\ntube: t\nstate: buried\npri: 3\n"),
+                    ] {
+                        let (script, _) = with_one_job(stats);
+                        let server = Server::start(Backend::Embedded, Options::default());
+                        let mut from = Client::connect(script.address())$(.$await)?.unwrap();
+                        let mut to = Client::connect(server.address())$(.$await)?.unwrap();
+                        let error = move_jobs(&mut from, "t", &mut to, "u", JobFilter::all())$(.$await)?.unwrap_err();
+                        assert_eq!(error.to_string(), format!("stats-job 7: there is no {missing}"));
+                        assert_eq!(to.stats()$(.$await)?.unwrap().cmd_put, Some(0));
+                        let mut jobs = scan(&mut from, ScanOptions::new().range(&(JobId(7)..=JobId(7))))$(.$await)?.unwrap();
+                        let job = jobs.next()$(.$await)?.unwrap().unwrap();
+                        let error = ExportedJob::new(job).unwrap_err();
+                        assert_eq!(error.to_string(), format!("stats-job 7: there is no {missing}"));
+                    }
                 });
             }
 
@@ -113,36 +154,39 @@ macro_rules! bindings {
             fn a_job_that_cannot_be_deleted_where_it_was_is_given_back_as_it_was() {
                 let _bound = watchdog::bound();
                 <$peer>::block_on(async {
-                    let (tell, told) = std::sync::mpsc::channel();
-                    let script = Script::play(move |remote| {
-                        loop {
-                            let line = remote.line()?;
-                            remote.send(match &*line {
-                                "list-tube-used" | "use t" => "USING t\r\n",
-                                "peek-buried" | "peek 7" => "FOUND 7 1\r\nx\r\n",
-                                "stats-job 7" => "OK 46\r\n---\nid: 7\ntube: t\nstate: buried\npri: 3\nttr: 5\n\r\n",
-                                "reserve-job 7" => "RESERVED 7 1\r\nx\r\n",
-                                "delete 7" => "OUT_OF_MEMORY\r\n",
-                                "bury 7 3" => {
-                                    let _ = tell.send(());
-                                    "BURIED\r\n"
-                                }
-                                _ => "NOT_FOUND\r\n",
-                            })?;
-                        }
-                    });
+                    let (script, told) = with_one_job("---\nid: 7\ntube: t\nstate: buried\npri: 3\nttr: 5\n");
                     let server = Server::start(Backend::Embedded, Options::default());
                     let mut from = Client::connect(script.address())$(.$await)?.unwrap();
                     let mut to = Client::connect(server.address())$(.$await)?.unwrap();
                     let error = move_jobs(&mut from, "t", &mut to, "u", JobFilter::all())$(.$await)?.unwrap_err();
                     assert!(error.to_string().starts_with("delete 7: OUT_OF_MEMORY"), "{error}");
-                    assert!(told.try_recv().is_ok(), "it is buried again");
+                    assert!(told.try_iter().any(|line| line == "bury 7 3"), "it is buried again");
                     assert!(to.stats()$(.$await)?.unwrap().current_jobs_buried > Some(0), "and there, too");
                 });
             }
 
             #[test]
-            fn a_scan_of_the_last_ids_there_are_reports_how_many_are_ahead() {
+            fn ids_that_have_come_further_than_can_be_looked_at_are_an_error_and_not_a_scan_without_end() {
+                let _bound = watchdog::bound();
+                <$peer>::block_on(async {
+                    let server = far_on();
+                    let mut client = Client::connect(server.address())$(.$await)?.unwrap();
+                    let too_far = "to: the server's ids have come to 18446744073709551614, and every one from";
+                    let error = scan(&mut client, ScanOptions::new())$(.$await)?.map(drop).expect_err("a scan");
+                    assert!(error.to_string().starts_with(too_far) && !error.is_fatal(), "{error}");
+                    let some = JobFilter::all().matching(|_| true);
+                    let error = clear_tube(&mut client, "t", some)$(.$await)?.expect_err("a scan");
+                    assert!(error.to_string().starts_with(too_far) && !error.is_fatal(), "{error}");
+                    // Where it begins near the end, there is one.
+                    let last = ScanOptions::new().from(JobId(u64::MAX - 2));
+                    let mut jobs = scan(&mut client, last)$(.$await)?.unwrap();
+                    assert_eq!(jobs.progress().ahead, Some(2));
+                    assert!(jobs.next()$(.$await)?.is_none());
+                });
+            }
+
+            #[test]
+            fn a_scan_of_the_last_ids_there_are_knows_how_many_are_ahead() {
                 <$peer>::block_on(async {
                     let server = Server::start(Backend::Embedded, Options::default());
                     let mut client = Client::connect(server.address())$(.$await)?.unwrap();

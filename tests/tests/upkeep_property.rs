@@ -118,7 +118,7 @@ proptest! {
         prop_assert_eq!(before.len(), jobs.len());
         let mut writer = ExportWriter::new(Vec::new()).unwrap();
         for job in scan(&mut connect(&from), ScanOptions::new().window(window)).unwrap() {
-            writer.write(&ExportedJob::new(job.unwrap()).unwrap()).unwrap();
+            writer.write(&ExportedJob::new(job.unwrap()).unwrap().unwrap()).unwrap();
         }
         let file = writer.finish().unwrap();
         prop_assert_eq!(&before, &seen(&from), "a scan touches nothing");

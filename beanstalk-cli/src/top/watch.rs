@@ -22,6 +22,7 @@ use super::{
 use crate::{
     options::Options,
     overview::{Overview, TubeFilter},
+    verbs::job::priority_of,
 };
 
 /// How many ids are looked at in one go: a fraction of a second.
@@ -170,7 +171,7 @@ impl Connection<'_> {
 
 /// Only its holder can bury a job.
 fn bury(client: &mut Client, id: JobId) -> Result<(), Error> {
-    let priority = client.call(StatsJob::new(id))?.pri.unwrap_or_default();
+    let priority = priority_of(id, &client.call(StatsJob::new(id))?)?;
     client.call(ReserveJob::new(id))?;
     client.call(Bury::new(id, priority))
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use beanstalk_sync::{ExportError, ExportReader, ExportWriter, ExportedJob, JobId, TubeName, scan};
+use beanstalk_sync::{Error, ExportError, ExportReader, ExportWriter, ExportedJob, JobId, TubeName, scan};
 use clap::Args;
 
 use super::{
@@ -75,13 +75,14 @@ impl Export {
         let bar = Bar::new("exported");
         let mut exported = 0;
         while let Some(job) = found.next() {
-            let job = job.map_err(|error| {
-                let failure = Failure::from(error);
-                let Some(next) = found.progress().next.filter(|_| exported > 0) else { return failure };
-                Failure { exit: Exit::Partial, ..failure }
-                    .help(format!("--resume goes on with it; id {next} is the next"))
-            })?;
             bar.set(found.progress());
+            let next = found.progress().next.filter(|_| exported > 0);
+            let stopped = |error: Error| match next {
+                Some(next) => Failure { exit: Exit::Partial, ..error.into() }
+                    .help(format!("--resume goes on with it; id {next} is the next")),
+                None => error.into(),
+            };
+            let job = job.map_err(stopped)?;
             if interrupt.came() {
                 // What was written is flushed, and without its last line the file is one to be resumed.
                 drop(writer);
@@ -94,7 +95,7 @@ impl Export {
                 });
             }
             if self.pick.matches(&job)
-                && let Some(job) = ExportedJob::new(job)
+                && let Some(job) = ExportedJob::new(job).map_err(stopped)?
             {
                 writer.write(&job).map_err(|error| failed(&error))?;
                 exported += 1;

@@ -11,7 +11,7 @@ pub(crate) mod moving;
 mod pick;
 mod progress;
 
-use beanstalk_sync::{Client, Error, ScanOptions, TubeName, scan};
+use beanstalk_sync::{ArgumentError, Client, Error, ScanOptions, TubeName, scan};
 
 use crate::{
     app::App,
@@ -41,9 +41,17 @@ fn scan_options(app: &App, tube: Option<&TubeName>, pick: &Pick, bodies: bool) -
 
 /// The failure of what looks at a range of ids: that it could not put a job is no matter of where else to put one.
 fn of_scan(error: Error) -> Failure {
-    let put = matches!(error, Error::Command { command: "put", .. });
+    let needs_end = match &error {
+        Error::Command { command, .. } => *command == "put",
+        Error::Argument(ArgumentError::Setting { setting, .. }) => *setting == "to",
+        _ => false,
+    };
     let failure = Failure::from(error);
-    if put { failure.help("--to ID gives the last id, so that no job has to be put to learn it") } else { failure }
+    if needs_end {
+        failure.help("--to ID gives the last id, so that no job has to be put to learn it")
+    } else {
+        failure
+    }
 }
 
 /// How many jobs of a tube are meant, for `--dry-run`.

@@ -2,13 +2,16 @@
 //!
 //! The server lets only the connection that holds a job release, bury or touch it. So these reserve it first, by its id.
 
-use beanstalk_sync::{Client, CommandError, JobId, Priority, Request, Seconds, stats::JobStats};
+use beanstalk_sync::{
+    Client, CommandError, Error, JobId, Priority, Request, Seconds, Subject,
+    stats::{JobStats, StatsError},
+};
 use clap::Args;
 
 use super::{Ids, each};
 use crate::{
     app::App,
-    exit::{Exit, Failure, Outcome},
+    exit::{Exit, Outcome},
     options::parse_seconds,
     output::{Printer, Row},
     report::Tally,
@@ -160,6 +163,15 @@ fn held<R: Request>(
     Ok(if before == Exit::Done { exit } else { Exit::Partial })
 }
 
+/// A job's own priority, to release or bury it with. With another it would be changed, so a server that does not send it is an error.
+pub(crate) fn priority_of(id: JobId, stats: &JobStats) -> Result<Priority, Error> {
+    stats.pri.ok_or_else(|| Error::Stats {
+        command: "stats-job",
+        subject: Subject::Job(id),
+        error: StatsError::Missing { key: "pri" }.into(),
+    })
+}
+
 fn reserve(
     client: &mut Client,
     ids: &[JobId],
@@ -171,16 +183,16 @@ fn reserve(
     for (id, stats) in ids.iter().zip(stats) {
         match (stats, priority) {
             (_, Some(given)) => known.push((*id, Priority(given))),
-            (Ok(JobStats { pri: Some(own), .. }), None) => known.push((*id, own)),
+            (Ok(stats), None) => match priority_of(*id, &stats) {
+                Ok(own) => known.push((*id, own)),
+                Err(error) => tally.failed(error.into()),
+            },
             // What it is reserved with shows that better.
             (Err(error), None) if error.command_error() == Some(CommandError::NotFound) => {
                 known.push((*id, Priority::default()));
             }
             (Err(error), None) if super::stop(&error) => return Err(error.into()),
             (Err(error), None) => tally.failed(error.into()),
-            (Ok(_), None) => {
-                tally.failed(Failure::new(Exit::Refused, format!("the server does not show the priority of job {id}")));
-            }
         }
     }
     let mut results = client.call_all(known.iter().map(|(id, _)| beanstalk_sync::ReserveJob::new(*id)));

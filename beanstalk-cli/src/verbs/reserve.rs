@@ -1,10 +1,9 @@
 //! `reserve`, `reserve-with-timeout`, `reserve-job`: take a job, print it, and then what becomes of it.
 
-use beanstalk_sync::{
-    Client, Ignore, Job, JobId, Priority, Reserved, Seconds, StatsJob, TubeName, Watch, stats::JobStats,
-};
+use beanstalk_sync::{Client, Ignore, Job, JobId, Reserved, Seconds, StatsJob, TubeName, Watch, stats::JobStats};
 use clap::Args;
 
+use super::job::priority_of;
 use crate::{
     app::App,
     exit::{Exit, Failure, Outcome},
@@ -133,17 +132,17 @@ impl Then {
         app.printer.one(&row(job, &stats))?;
         // Once it is deleted it exists nowhere else, so its reader must have it.
         app.printer.flush()?;
-        let priority = stats.pri.unwrap_or_default();
-        self.finish(&mut client, id, priority)?;
+        self.finish(&mut client, id, &stats)?;
         Ok(Exit::Done)
     }
 
-    fn finish(self, client: &mut Client, id: JobId, priority: Priority) -> Outcome<()> {
+    fn finish(self, client: &mut Client, id: JobId, stats: &JobStats) -> Outcome<()> {
         if self.delete {
             client.delete(id)?;
         } else if self.bury {
-            client.bury(id, priority)?;
+            client.bury(id, priority_of(id, stats)?)?;
         } else if let Some(delay) = self.release {
+            let priority = priority_of(id, stats)?;
             client.release(id, priority, Seconds::from(delay))?.released().map_err(beanstalk_sync::Error::from)?;
         }
         Ok(())

@@ -158,7 +158,7 @@ macro_rules! upkeep {
             /// let mut writer = ExportWriter::new(BufWriter::new(File::create(path)?))?;
             #[doc = concat!("let mut jobs = scan(&mut client, ScanOptions::new())", $crate::__await!($mode), "?;")]
             #[doc = concat!("while let Some(job) = jobs.next()", $crate::__await!($mode), " {")]
-            ///     if let Some(job) = ExportedJob::new(job?) {
+            ///     if let Some(job) = ExportedJob::new(job?)? {
             ///         writer.write(&job)?;
             ///     }
             /// }
@@ -184,7 +184,8 @@ macro_rules! upkeep {
             ///
             /// # Errors
             ///
-            /// What a command fails with: `DRAINING` if the server takes no jobs, where the last id has to be given.
+            /// What a command fails with: `DRAINING` if the server takes no jobs, where the last id has to be given; and [`Error::Argument`] if the last
+            /// id is more than 2^40 from the first, where it has to be, too.
             cancel("If the future is dropped, the tube in use may be another, and the probe may be left behind: delayed for 136 years, in a tube that is not watched.")
             fn scan[$s: $($bounds)*](
                 client: &mut Client<$s>,

@@ -48,6 +48,7 @@ mod shared;
 mod tubes;
 mod upkeep;
 mod waiting;
+pub(crate) mod whole;
 mod worker;
 
 pub use backoff::{Backoff, Delays};

@@ -64,7 +64,10 @@ impl Claim {
         let held_for = asked.saturating_duration_since(self.since);
         let is_old_enough = stats.age.is_some_and(|age| age.saturating_add(AGE_RESOLUTION) > held_for);
         let was_reserved = [stats.reserves, stats.file].into_iter().any(|count| count > Some(0));
-        stats.tube.as_ref().is_some_and(|tube| self.tubes.contains(tube)) && is_old_enough && was_reserved
+        // Should it be another after all, it is given back as it was.
+        let can_be_given_back = stats.pri.is_some();
+        let is_in_tube = stats.tube.as_ref().is_some_and(|tube| self.tubes.contains(tube));
+        is_in_tube && is_old_enough && was_reserved && can_be_given_back
     }
 }
 

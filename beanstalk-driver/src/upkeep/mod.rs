@@ -28,6 +28,9 @@ use lane::{Lane, WINDOW, step_both};
 const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// How many ids are looked at between reports where nothing is found.
 const REPORTED: u64 = 1024;
+/// How many ids are looked at without being asked for by their last: as many as a thousand jobs a second have used up in 35 years. A server
+/// that has given ids from further on counts in another way, or answers with anything.
+const FURTHEST: u64 = 1 << 40;
 /// The delay of the probe: should it be left behind, no worker gets it.
 const PROBE_DELAY: u32 = u32::MAX;
 
@@ -182,11 +185,12 @@ pub async fn wait_until_empty<T: PollTransport>(
 ///
 /// # Errors
 ///
-/// What a command fails with: [`CommandError::Draining`] if the server takes no jobs, where the last id has to be given.
+/// What a command fails with: [`CommandError::Draining`] if the server takes no jobs, where the last id has to be given; and
+/// [`Error::Argument`] if the last id is more than 2^40 from the first, where it has to be, too.
 pub async fn scan<T: PollTransport>(driver: &mut Driver<T>, options: ScanOptions) -> Result<Scan<'_, T>, Error> {
     let end = match options.last() {
         Some(end) => end,
-        None => last_id(driver).await?,
+        None => last_id(driver, options.first()).await?,
     };
     let lane = Lane::open(driver, options.commands()).await?;
     Ok(Scan { lane, machine: Scanning::new(options, end) })
@@ -289,7 +293,7 @@ async fn finder<'f, T: PollTransport>(
     if filter.needs_range() {
         let range = match &filter.range {
             Some(ids) => Range { next: (*ids.start()).max(1), end: *ids.end() },
-            None => Range { next: 1, end: last_id(driver).await? },
+            None => Range { next: 1, end: last_id(driver, 1).await? },
         };
         return Ok((None, Finder::range(Some(tube), filter, needs_stats, range)));
     }
@@ -317,8 +321,9 @@ async fn buried<T: PollTransport>(driver: &mut Driver<T>, tube: &TubeName) -> Re
     }
 }
 
-/// The last id that was given before this: by that of a job that is put, and deleted.
-async fn last_id<T: PollTransport>(driver: &mut Driver<T>) -> Result<u64, Error> {
+/// The last id that was given before this: by that of a job that is put, and deleted. Fails if that is further from `first` than can be
+/// looked at.
+async fn last_id<T: PollTransport>(driver: &mut Driver<T>, first: u64) -> Result<u64, Error> {
     let used = driver.call(ListTubeUsed::new()).await?;
     driver.call(Use::new(PROBE_TUBE)).await?;
     let put = driver.call(Put::new(Priority::LEAST_URGENT, PROBE_DELAY, 1_u32, "")).await;
@@ -328,5 +333,13 @@ async fn last_id<T: PollTransport>(driver: &mut Driver<T>) -> Result<u64, Error>
         Err(error) if error.command_error() != Some(CommandError::NotFound) => return Err(error),
         _ => again?,
     }
-    Ok(id.0.saturating_sub(1))
+    let last = id.0.saturating_sub(1);
+    if last.saturating_sub(first) > FURTHEST {
+        let why = format!(
+            "the server's ids have come to {last}, and every one from {first} on would be looked at, which has no end in practice: \
+             give the range of ids"
+        );
+        return Err(ArgumentError::setting("to", why).into());
+    }
+    Ok(last)
 }

@@ -14,6 +14,7 @@ use core::{
 use super::{slot_state::SlotState, stall::Stall};
 use crate::{
     connect::Endpoint,
+    policy::whole::whole,
     sync::{Mutex, lock},
 };
 use beanstalk_proto::{Error, Job, Lost, Priority, Subject, TubeName, stats::JobStats};
@@ -85,13 +86,9 @@ impl Link {
 
     /// The server was asked about the job, by whomever.
     pub(super) fn learn(&self, attempt: u64, stats: &JobStats) {
-        *lock(&self.details) = Some(JobDetails {
-            attempt,
-            priority: stats.pri.unwrap_or_default(),
-            age: stats.age.unwrap_or_default(),
-            ttr: stats.ttr.unwrap_or_default(),
-            tube: stats.tube.clone().unwrap_or_default(),
-        });
+        let Ok((priority, ttr)) = whole(stats) else { return };
+        let (age, tube) = (stats.age.unwrap_or_default(), stats.tube.clone().unwrap_or_default());
+        *lock(&self.details) = Some(JobDetails { attempt, priority, age, ttr, tube });
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -141,11 +138,11 @@ pub struct HeldJob {
 
 impl HeldJob {
     pub(super) const fn new(job: Job, slot_state: Arc<SlotState>, link: Arc<Link>) -> Self {
-    pub(super) const fn slot_state(&self) -> &Arc<SlotState> {
-        &self.slot_state
+        Self { job, slot_state, link }
     }
 
-        Self { job, slot_state, link }
+    pub(super) const fn slot_state(&self) -> &Arc<SlotState> {
+        &self.slot_state
     }
 
     pub(super) const fn link(&self) -> &Arc<Link> {
@@ -186,7 +183,8 @@ impl HeldJob {
     ///
     /// # Errors
     ///
-    /// [`Error::NotHeld`] if the job is lost or its handler has ended, and what the server answers.
+    /// [`Error::NotHeld`] if the job is lost or its handler has ended, what the server answers, and [`Error::TimedOut`], too, if the slot is on a
+    /// runtime that stands still.
     pub async fn stats(&self) -> Result<JobStats, Error> {
         let (mut asked, mut stall) = (false, Stall::new(Arc::clone(&self.slot_state)));
         let (command, subject, lost) = ("stats-job", Subject::Job(self.job.id), Lost::Unknown);
@@ -211,8 +209,10 @@ impl HeldJob {
         if let Some(details) = self.known() {
             return Ok(details);
         }
-        self.stats().await?;
-        self.known().ok_or(Error::NotHeld { id: self.job.id })
+        let stats = self.stats().await?;
+        let (id, subject) = (self.job.id, Subject::Job(self.job.id));
+        whole(&stats).map_err(|error| Error::Stats { command: "stats-job", subject, error: error.into() })?;
+        self.known().ok_or(Error::NotHeld { id })
     }
 
     /// Returns the job's tube. It is known without asking if the worker watches only one.

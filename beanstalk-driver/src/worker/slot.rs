@@ -25,7 +25,7 @@ use super::{
 use crate::{
     driver::Driver,
     observe::SlotObserver,
-    policy::{Action, Foreign, Tubes, Worker, WorkerEvent},
+    policy::{Action, Foreign, Tubes, Worker, WorkerEvent, whole::whole},
     runtime::{Alarm, Boxed, Runtime},
     sync::lock,
 };
@@ -345,7 +345,8 @@ impl<R: Runtime> Slot<R> {
             let stats = JobStats::decode(reply.body().unwrap_or_default());
             stats.map_err(|error| Error::Stats { command: "stats-job", subject, error: error.into() })
         });
-        if let Ok(stats) = &stats {
+        // What a verdict cannot be made of is for the handler only.
+        if let Some(stats) = stats.as_ref().ok().filter(|stats| whole(stats).is_ok()) {
             let now = self.now();
             self.machine.handle_stats(stats, now);
             let attempt = attempt(&self.shared, &self.slot_state, stats);

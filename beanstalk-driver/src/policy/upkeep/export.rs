@@ -18,7 +18,7 @@ use alloc::{format, vec::Vec};
 use core::time::Duration;
 
 use super::{FoundJob, restore::Restored};
-use beanstalk_proto::{JobId, Priority, TubeName, stats::JobState};
+use beanstalk_proto::{Error, JobId, Priority, TubeName, stats::JobState};
 
 /// The first line of an export, without its line feed.
 pub(super) const HEADER: &[u8] = b"beanstalk-export 1";
@@ -48,23 +48,24 @@ pub struct ExportedJob {
 
 impl ExportedJob {
     /// Makes one of a job that was found with its body; `None` if it was found without, or the server has not received it whole.
-    #[must_use]
-    pub fn new(job: FoundJob) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Stats`] if the server did not send the job's priority, its ttr, or what is left of its delay: with another it would not be the
+    /// same job.
+    pub fn new(job: FoundJob) -> Result<Option<Self>, Error> {
+        let (priority, ttr) = match job.body {
+            Some(_) => job.whole()?,
+            None => return Ok(None),
+        };
         let state = match job.state {
-            JobState::Invalid => return None,
+            JobState::Invalid => return Ok(None),
             JobState::Unknown(_) => JobState::Reserved,
             state => state,
         };
         let left = job.stats.time_left.filter(|_| state == JobState::Delayed);
-        Some(Self {
-            id: job.id,
-            tube: job.tube,
-            state,
-            priority: job.stats.pri.unwrap_or_default(),
-            delay: left.unwrap_or_default(),
-            ttr: job.stats.ttr.unwrap_or_default(),
-            body: job.body?,
-        })
+        let delay = left.unwrap_or_default();
+        Ok(job.body.map(|body| Self { id: job.id, tube: job.tube, state, priority, delay, ttr, body }))
     }
 
     /// Appends the job as an export has it.

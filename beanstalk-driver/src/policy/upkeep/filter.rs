@@ -4,12 +4,13 @@ use alloc::{boxed::Box, vec::Vec};
 use core::{
     fmt,
     ops::{ControlFlow, RangeInclusive},
+    time::Duration,
 };
 
 use super::Progress;
-
+use crate::policy::whole::whole;
 use beanstalk_proto::{
-    Command, JobId, TubeName,
+    Command, Error, JobId, Priority, Subject, TubeName,
     stats::{JobState, JobStats},
 };
 
@@ -71,6 +72,18 @@ pub struct FoundJob {
     pub stats: JobStats,
     /// Its body, byte for byte, if bodies were asked for.
     pub body: Option<Vec<u8>>,
+}
+
+impl FoundJob {
+    /// Returns its priority and its time to run.
+    ///
+    /// # Errors
+    ///
+    /// That the server has left out what the job needs to be put again as it was.
+    pub(super) fn whole(&self) -> Result<(Priority, Duration), Error> {
+        let (subject, command) = (Subject::Job(self.id), "stats-job");
+        whole(&self.stats).map_err(|error| Error::Stats { command, subject, error: error.into() })
+    }
 }
 
 /// A function of a job.

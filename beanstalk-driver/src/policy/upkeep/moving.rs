@@ -15,10 +15,7 @@ use super::{
     Finder, FoundJob, Machine, Progress, Queue, Side, found,
     restore::{Restored, Restorer},
 };
-use beanstalk_proto::{
-    Command, Error, JobId, Reply, Subject, TubeName,
-    stats::{JobStats, StatsError},
-};
+use beanstalk_proto::{Command, Error, JobId, Reply, TubeName, stats::JobStats};
 
 /// How many jobs are held at once: so many may be in both tubes if it is broken off.
 const HELD: usize = 64;
@@ -150,7 +147,7 @@ impl Machine for Moving<'_> {
             None if self.stopped || self.failed.is_some() => return None,
             None => match (self.held < HELD).then(|| self.finder.take()).flatten() {
                 Some(job) => {
-                    if let Err(error) = check(&job) {
+                    if let Err(error) = job.whole() {
                         self.fail(error);
                         return None;
                     }
@@ -206,17 +203,6 @@ impl Machine for Moving<'_> {
     fn takes(&self, side: Side) -> bool {
         side == Side::To || self.bytes <= BYTES || self.restorer.is_idle()
     }
-}
-
-/// Whether all is known that has to survive.
-fn check(job: &FoundJob) -> Result<(), Error> {
-    let key = match (job.stats.pri, job.stats.ttr) {
-        (Some(_), Some(_)) => return Ok(()),
-        (None, _) => "pri",
-        (_, None) => "ttr",
-    };
-    let (subject, error) = (Subject::Job(job.id), StatsError::Missing { key });
-    Err(Error::Stats { command: "stats-job", subject, error: error.into() })
 }
 
 /// Puts a job back into the queue where it was.

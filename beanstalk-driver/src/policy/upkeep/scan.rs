@@ -95,6 +95,10 @@ impl ScanOptions {
         self
     }
 
+    pub(crate) const fn first(&self) -> u64 {
+        self.from
+    }
+
     pub(crate) const fn last(&self) -> Option<u64> {
         self.to
     }

@@ -10,11 +10,9 @@ use super::{
 use crate::policy::{
     call::breaks,
     reclaim::{Claim, Reclaimed},
+    whole::whole,
 };
-use beanstalk_proto::{
-    CommandError, Error, Instant, Lost, Reply, Subject,
-    stats::{JobStats, StatsError},
-};
+use beanstalk_proto::{CommandError, Error, Instant, Lost, Reply, Subject, stats::JobStats};
 
 /// Reserves that end without a job are at least this far apart, whatever the server answers.
 const PACE: Duration = Duration::from_secs(1);
@@ -70,7 +68,9 @@ impl Worker {
                 }
             }
             (Awaited::Touch, _, Some(held)) => held.heartbeat.handle_touched(),
-            (Awaited::Learn, Reply::Ok(body), Some(held)) => match JobStats::decode(&body).and_then(with_priority) {
+            (Awaited::Learn, Reply::Ok(body), Some(held)) => match JobStats::decode(&body)
+                .and_then(|stats| whole(&stats).map(|_| stats))
+            {
                 Ok(stats) => held.handle_stats(&stats, now),
                 // As good as none: made of what is left out, a verdict would change the job's priority and count no failure.
                 Err(error) => {
@@ -128,11 +128,6 @@ impl Worker {
         }
         self.held.take_if(|held| !held.is_running());
     }
-}
-
-/// Statistics of which a verdict can be made.
-fn with_priority(stats: JobStats) -> Result<JobStats, StatsError> {
-    if stats.pri.is_some() { Ok(stats) } else { Err(StatsError::Missing { key: "pri" }) }
 }
 
 /// Whether an error, met on the way to another tube, ends the way: the connection is of no use, or the job is gone.

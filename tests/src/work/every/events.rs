@@ -121,7 +121,7 @@ pub(super) fn a_job_that_the_server_has_no_memory_to_release_is_reported_as_buri
     let is_first = AtomicBool::new(true);
     let server = Answering::start(move |line| match line.split(' ').next() {
         Some("reserve-with-timeout") => is_first.swap(false, Relaxed).then(|| "RESERVED 1 1\r\nx\r\n".to_string()),
-        Some("stats-job") => Some("OK 17\r\n---\nid: 1\npri: 7\n\r\n".to_string()),
+        Some("stats-job") => Some("OK 25\r\n---\nid: 1\npri: 7\nttr: 60\n\r\n".to_string()),
         Some("release") => Some("BURIED\r\n".to_string()),
         _ => obliging(line),
     });

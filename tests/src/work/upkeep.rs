@@ -7,7 +7,7 @@ use beanstalk_driver::{
     policy::{JobFilter, Queue, ScanOptions},
     scan, wait_until_empty,
 };
-use beanstalk_proto::ListTubeUsed;
+use beanstalk_proto::{KickJob, ListTubeUsed};
 use smol::future::zip;
 
 use crate::daemon::Daemon;
@@ -81,6 +81,16 @@ pub(super) async fn an_empty_tube_is_awaited<R: Adapter>(stand: Stand) {
     };
     let (empty, ()) = zip(wait_until_empty(&mut client, "default", None), work).await;
     assert!(empty.unwrap());
+    // What is held or delayed is to be done; what is buried is not, until it is kicked.
+    let id = session.put(1, 0, 60, "x").await.unwrap().id();
+    let job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
+    assert!(!wait_until_empty(&mut client, "default", soon).await.unwrap());
+    job.bury().await.unwrap();
+    assert!(wait_until_empty(&mut client, "default", None).await.unwrap());
+    session.call(KickJob::new(id)).await.unwrap();
+    session.next_job(0).await.unwrap().unwrap().job().unwrap().delete().await.unwrap();
+    session.put(1, 3600, 60, "x").await.unwrap().inserted().unwrap();
+    assert!(!wait_until_empty(&mut client, "default", soon).await.unwrap());
 }
 
 /// How often is tried what depends on when replies come.

@@ -90,6 +90,32 @@ fn a_body_that_is_too_long_does_not_keep_the_others_out() {
 }
 
 #[test]
+fn input_without_an_end_is_read_no_further_than_a_body_can_be() {
+    let _bound = beanstalk_watchdog::bound();
+    let server = Server::embedded();
+    let endless = || fs::File::open("/dev/zero").expect("it is there");
+    for (args, name) in [
+        (&["put"][..], "standard input"),
+        (&["put", "-"], "standard input"),
+        (&["put", "--base64"], "standard input"),
+        (&["put", "-f", "/dev/zero"], "/dev/zero"),
+    ] {
+        let output = server.command(args).stdin(endless()).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(3), "refused: {args:?}");
+        let error = String::from_utf8(output.stderr).expect("it is text");
+        let wanted = format!("error: {name}: a body has more than the 65535 bytes that the server takes\n");
+        assert!(error.starts_with(&wanted) && error.contains("beanstalkd -z BYTES"), "{error}");
+    }
+    // A line, too, of which the first error is there while it is still being read.
+    let mut child =
+        server.command(&["put", "--lines"]).stdin(endless()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut error = String::new();
+    BufReader::new(child.stderr.take().expect("it was asked for")).read_line(&mut error).expect("it can be read");
+    child.kill().and_then(|()| child.wait()).expect("it runs until then");
+    assert!(error.contains("standard input: a body has more than"), "{error}");
+}
+
+#[test]
 fn a_job_whose_reader_is_gone_is_not_deleted() {
     let _bound = beanstalk_watchdog::bound();
     let server = Server::embedded();

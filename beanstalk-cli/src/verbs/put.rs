@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use beanstalk_sync::{Priority, Put as Request, PutOutcome, Seconds, Use};
+use beanstalk_sync::{Body, Client, Priority, Put as Request, PutOutcome, Seconds, Stats, Use};
 use clap::Args;
 
 use super::{InTube, stop, stopped};
@@ -49,9 +49,10 @@ impl Put {
         }
         let mut client = app.client()?;
         client.call(Use::new(&tube))?;
+        let limit = if self.bodies.are_read() { limit(&mut client)? } else { Body::MAX_LEN };
         let (priority, delay, ttr) = (Priority(self.priority), Seconds::from(self.delay), Seconds::from(self.ttr));
         let delayed = self.delay > 0;
-        let bodies = read(self.bodies);
+        let bodies = read(self.bodies, limit);
         let App { printer, report, .. } = app;
         let mut tally = Tally::new(report);
         // What is there is put in one go; nothing that is there waits for what is not.
@@ -60,6 +61,8 @@ impl Put {
             for body in std::iter::once(first).chain(bodies.try_iter().take(BATCH)) {
                 match body {
                     Ok(body) => read.push(body),
+                    // What is too long keeps none of the others out.
+                    Err(failure) if failure.exit == Exit::Refused => tally.failed(failure),
                     Err(failure) => unread = Some(failure),
                 }
             }
@@ -109,11 +112,20 @@ impl Put {
     }
 }
 
+/// How long a body may be: as the server reports, or else as any server can be set to.
+fn limit(client: &mut Client) -> Outcome<usize> {
+    let limit = match client.call(Stats::new()) {
+        Err(error) if stop(&error) => return Err(error.into()),
+        stats => stats.ok().and_then(|stats| stats.max_job_size),
+    };
+    Ok(limit.and_then(|limit| usize::try_from(limit).ok()).map_or(Body::MAX_LEN, |limit| limit.min(Body::MAX_LEN)))
+}
+
 /// Reads the bodies in a thread of its own, which is left behind if what it waits for is no longer wanted.
-fn read(bodies: Bodies) -> Receiver<Result<Vec<u8>, Failure>> {
+fn read(bodies: Bodies, limit: usize) -> Receiver<Result<Vec<u8>, Failure>> {
     let (sender, receiver) = mpsc::sync_channel(BATCH);
     thread::spawn(move || {
-        for body in bodies.iter() {
+        for body in bodies.iter(limit) {
             if sender.send(body).is_err() {
                 return;
             }

@@ -19,7 +19,8 @@
 //!
 //! A worker:
 //!
-//! ```no_run
+#![cfg_attr(feature = "threads", doc = "```no_run")]
+#![cfg_attr(not(feature = "threads"), doc = "```ignore")]
 //! use beanstalk_sync::{HeldJob, Verdict, Worker};
 //!
 //! fn send(job: HeldJob) -> Result<Verdict, std::str::Utf8Error> {
@@ -158,6 +159,8 @@ pub use transport::{Socket, Transport};
 #[cfg(feature = "threads")]
 pub use beanstalk_driver::policy::SharedConfig;
 
-#[cfg(doctest)]
+beanstalk_driver::exports! {}
+
+#[cfg(all(doctest, feature = "threads"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

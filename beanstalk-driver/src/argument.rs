@@ -1,4 +1,4 @@
-//! The types of arguments, by the kinds of the command table.
+//! The types of arguments, by the kinds of the command table, and methods that take a setting.
 
 /// The type that a method's argument turns into; see the table for the kinds.
 #[doc(hidden)]
@@ -12,3 +12,16 @@ macro_rules! __argument {
     (tube $of:lifetime) => { $crate::proto::TubeArg<$of> };
     (body $of:lifetime) => { $crate::proto::Body<$of> };
 }
+
+/// Methods of a configuration, each of which sets the field of its name.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $given:ty;)*) => {
+        $($(#[$doc])*
+        #[must_use]
+        pub fn $field(mut self, $field: $given) -> Self {
+            self.$field = $field.into();
+            self
+        })*
+    };
+}
+pub(crate) use setters;

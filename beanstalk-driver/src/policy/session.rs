@@ -29,6 +29,7 @@ use super::{
     patience::Patience,
     tubes::Tubes,
 };
+use crate::argument::setters;
 use beanstalk_proto::{ArgumentError, Command, Error, Instant, Kind, Lost};
 pub use event::Event;
 
@@ -73,18 +74,11 @@ impl Default for SessionConfig {
 }
 
 impl SessionConfig {
-    /// Sets how long to wait between attempts to connect; `None` does not reconnect.
-    #[must_use]
-    pub fn reconnect(mut self, reconnect: impl Into<Option<Backoff>>) -> Self {
-        self.reconnect = reconnect.into();
-        self
-    }
-
-    /// Sets how long a call waits for a connection and repeats what was broken off; `None` waits as long as it takes.
-    #[must_use]
-    pub fn patience(mut self, patience: impl Into<Option<Duration>>) -> Self {
-        self.patience = patience.into();
-        self
+    setters! {
+        /// Sets how long to wait between attempts to connect; `None` does not reconnect.
+        reconnect: impl Into<Option<Backoff>>;
+        /// Sets how long a call waits for a connection and repeats what was broken off; `None` waits as long as it takes.
+        patience: impl Into<Option<Duration>>;
     }
 
     /// Refuses a first delay that is longer than the longest.

@@ -21,6 +21,7 @@ use super::{
     tubes::Tubes,
     waiting::Waiting,
 };
+use crate::argument::setters;
 use beanstalk_proto::{ArgumentError, Error, Full, Instant};
 
 /// How a shared client connects again, and what may wait meanwhile.
@@ -63,18 +64,11 @@ impl Default for SharedConfig {
 }
 
 impl SharedConfig {
-    /// Sets how long to wait between attempts to connect; `None` does not reconnect.
-    #[must_use]
-    pub fn reconnect(mut self, reconnect: impl Into<Option<Backoff>>) -> Self {
-        self.reconnect = reconnect.into();
-        self
-    }
-
-    /// Sets how long a call waits until its request is sent; `None` waits as long as it takes.
-    #[must_use]
-    pub fn patience(mut self, patience: impl Into<Option<Duration>>) -> Self {
-        self.patience = patience.into();
-        self
+    setters! {
+        /// Sets how long to wait between attempts to connect; `None` does not reconnect.
+        reconnect: impl Into<Option<Backoff>>;
+        /// Sets how long a call waits until its request is sent; `None` waits as long as it takes.
+        patience: impl Into<Option<Duration>>;
     }
 
     /// Sets how many calls may wait, and how many bytes of bodies they may have.

@@ -18,6 +18,7 @@ use core::{fmt, time::Duration};
 use crate::runtime::Runtime;
 use crate::sync::lock;
 use crate::{
+    argument::setters,
     connect::{ConnectOptions, Route},
     policy::{Backoff, Next, Placed, ServerId, Servers, SharedConfig},
     shared::SharedClient,
@@ -79,38 +80,21 @@ impl Default for ProducerConfig {
 }
 
 impl ProducerConfig {
-    /// Sets the tube to put into.
-    #[must_use]
-    pub fn tube(mut self, tube: TubeName) -> Self {
-        self.tube = tube;
-        self
-    }
-
-    /// Sets how long a server that failed is left alone.
-    #[must_use]
-    pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
-        self
-    }
-
-    /// Sets how long a put waits until it is sent; `None` waits as long as it takes.
-    #[must_use]
-    pub fn patience(mut self, patience: impl Into<Option<Duration>>) -> Self {
-        self.patience = patience.into();
-        self
+    setters! {
+        /// Sets the tube to put into.
+        tube: TubeName;
+        /// Sets how long a server that failed is left alone.
+        backoff: Backoff;
+        /// Sets how long a put waits until it is sent; `None` waits as long as it takes.
+        patience: impl Into<Option<Duration>>;
+        /// Sets how each connection is made.
+        connection: impl Into<ConnectOptions>;
     }
 
     /// Sets how many puts may wait while no server is healthy, and how many bytes of bodies they may have.
     #[must_use]
     pub fn waiting(mut self, puts: usize, bytes: usize) -> Self {
         (self.waiting, self.waiting_bytes) = (puts, bytes);
-        self
-    }
-
-    /// Sets how each connection is made.
-    #[must_use]
-    pub fn connection(mut self, connection: impl Into<ConnectOptions>) -> Self {
-        self.connection = connection.into();
         self
     }
 }

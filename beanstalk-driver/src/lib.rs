@@ -159,13 +159,13 @@ pub use connect::{DEFAULT_PORT, Endpoint, EndpointError, Node};
 pub use connect::{TlsOptions, TlsSession};
 pub use driver::{Block, CallAll, Driver, Pipeline, PollTransport, Reply};
 #[cfg(feature = "std")]
-pub use producer::{PlacedReply, Producer, ProducerConfig};
+pub use producer::{Producer, ProducerConfig};
 #[cfg(feature = "std")]
 pub use runtime::{Functions, Futures, HandlerKind, Runtime};
 #[cfg(feature = "std")]
 pub use session::{JobHandle, NextJob, ReservedJob, Sent, Session};
 #[cfg(feature = "std")]
-pub use shared::{SharedClient, SharedDriver, SharedReply};
+pub use shared::{Flushed, SharedClient, SharedDriver};
 #[cfg(feature = "std")]
 pub use upkeep::{ExportError, ExportReader, ExportWriter};
 pub use upkeep::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};

@@ -137,8 +137,8 @@ pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, MalformedBody, MalformedJob,
-    Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError, TubeArg,
-    TubeName, TubeNameError,
+    NotConnected, Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError,
+    TubeArg, TubeName, TubeNameError,
     client::{Config, Limits, Ticket},
     commands, stats,
 };
@@ -158,8 +158,6 @@ pub use transport::{Socket, Transport};
 
 #[cfg(feature = "threads")]
 pub use beanstalk_driver::policy::SharedConfig;
-
-beanstalk_driver::exports! {}
 
 #[cfg(all(doctest, feature = "threads"))]
 #[doc = include_str!("../README.md")]

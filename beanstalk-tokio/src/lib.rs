@@ -133,7 +133,7 @@ mod work;
 #[cfg(feature = "json")]
 pub use beanstalk_driver::Json;
 pub use beanstalk_driver::policy::SharedConfig;
-pub use beanstalk_driver::{Acker, ConsumerJob};
+pub use beanstalk_driver::{Acker, ConsumerJob, Flushed};
 pub use beanstalk_driver::{
     BoxError, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, FromJob,
     Greeting, HandlerError, HandlerOutput, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
@@ -149,8 +149,8 @@ pub use beanstalk_driver::{TlsOptions, rustls};
 pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, MalformedBody, MalformedJob,
-    Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError, TubeArg,
-    TubeName, TubeNameError,
+    NotConnected, Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError,
+    TubeArg, TubeName, TubeNameError,
     client::{Config, Limits, Ticket},
     commands, stats,
 };

@@ -154,7 +154,7 @@ macro_rules! producer {
                     &self,
                     put: $crate::proto::Put<'_>,
                 ) -> Result<
-                    $crate::__flushed!($mode $crate::PlacedReply<$runtime>, ($crate::policy::Placed, $crate::proto::PutOutcome)),
+                    $crate::__flushed!($mode ($crate::policy::Placed, $crate::proto::PutOutcome)),
                     Error,
                 > {
                     self.0.send(put)
@@ -171,7 +171,7 @@ macro_rules! producer {
                     key: impl AsRef<[u8]>,
                     put: $crate::proto::Put<'_>,
                 ) -> Result<
-                    $crate::__flushed!($mode $crate::PlacedReply<$runtime>, ($crate::policy::Placed, $crate::proto::PutOutcome)),
+                    $crate::__flushed!($mode ($crate::policy::Placed, $crate::proto::PutOutcome)),
                     Error,
                 > {
                     self.0.send_keyed(key, put)

@@ -184,7 +184,7 @@ macro_rules! shared_client {
                 fn send[R: $crate::proto::Request<Reply: 'static> + Clone](
                     &self,
                     request: R,
-                ) -> Result<$crate::__flushed!($mode $crate::SharedReply<$runtime, R::Reply>, R::Reply), Error> {
+                ) -> Result<$crate::__flushed!($mode R::Reply), Error> {
                     self.shared.send(request)
                 } then sent { $crate::__flush!($mode sent) }
 
@@ -198,7 +198,7 @@ macro_rules! shared_client {
                     &self,
                     tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'tube>>,
                     request: R,
-                ) -> Result<$crate::__flushed!($mode $crate::SharedReply<$runtime, R::Reply>, R::Reply), Error> {
+                ) -> Result<$crate::__flushed!($mode R::Reply), Error> {
                     self.shared.send_in(tube, request)
                 } then sent { $crate::__flush!($mode sent) }
             }
@@ -218,8 +218,8 @@ macro_rules! shared_client {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __flushed {
-    ((async) $future:ty, $reply:ty) => { $future };
-    ($blocking:tt $future:ty, $reply:ty) => { Flushed<$reply> };
+    ((async) $reply:ty) => { $crate::Flushed<$reply> };
+    ($blocking:tt $reply:ty) => { Flushed<$reply> };
 }
 
 #[doc(hidden)]
@@ -229,7 +229,7 @@ macro_rules! __flush {
         $sent
     };
     ($blocking:tt $sent:ident) => {
-        $sent.map(Flushed::new)
+        $sent.map(Flushed::from)
     };
 }
 

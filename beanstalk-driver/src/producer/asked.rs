@@ -1,17 +1,11 @@
 //! A put on one server: how far it is followed, and what it shows of that server.
 
 use alloc::sync::Arc;
-use core::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use core::{future::Future, time::Duration};
 
 use super::links::{Attempt, Inner};
 use crate::{
-    policy::{Next, Placed, ServerId, breaks},
+    policy::{Next, ServerId, breaks},
     runtime::Runtime,
     shared::{SharedClient, SharedReply},
 };
@@ -46,9 +40,9 @@ pub(super) trait Delivery<R: Runtime> {
 }
 
 /// Until the server has answered.
-pub(super) struct Answered;
+pub(super) struct UntilAnswered;
 
-impl<R: Runtime> Delivery<R> for Answered {
+impl<R: Runtime> Delivery<R> for UntilAnswered {
     type Out = PutOutcome;
     const STAGE: Stage = Stage::Answering;
 
@@ -63,9 +57,9 @@ impl<R: Runtime> Delivery<R> for Answered {
 }
 
 /// Until the operating system has its last byte.
-pub(super) struct Flushed;
+pub(super) struct UntilFlushed;
 
-impl<R: Runtime> Delivery<R> for Flushed {
+impl<R: Runtime> Delivery<R> for UntilFlushed {
     type Out = SharedReply<R, PutOutcome>;
     const STAGE: Stage = Stage::Flushing;
 
@@ -137,44 +131,5 @@ impl<R: Runtime> Asked<R> {
             next = self.inner.handle_result(self.server, result.as_ref().map(drop), self.began, now, ended);
         }
         (next, result)
-    }
-}
-
-/// The future of the reply to a put that was flushed: see [`Producer::send`](super::Producer::send). Dropping it abandons the put: its reply is
-/// dropped when it comes.
-#[must_use = "it is the future of the reply"]
-pub struct PlacedReply<R: Runtime> {
-    asked: Asked<R>,
-    reply: SharedReply<R, PutOutcome>,
-}
-
-impl<R: Runtime> PlacedReply<R> {
-    pub(super) const fn new(asked: Asked<R>, reply: SharedReply<R, PutOutcome>) -> Self {
-        Self { asked, reply }
-    }
-
-    /// Returns the server that it was sent to.
-    #[must_use]
-    pub const fn server(&self) -> ServerId {
-        self.asked.server
-    }
-}
-
-impl<R: Runtime> fmt::Debug for PlacedReply<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlacedReply").field("server", &self.asked.server).finish_non_exhaustive()
-    }
-}
-
-impl<R: Runtime> Unpin for PlacedReply<R> {}
-
-impl<R: Runtime> Future for PlacedReply<R> {
-    type Output = Result<(Placed, PutOutcome), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = ready!(Pin::new(&mut self.reply).poll(cx));
-        // What was flushed is not put on another server.
-        let (_next, result) = self.asked.settle(result, Stage::Answering);
-        Poll::Ready(result.map(|outcome| (Placed { server: self.asked.server, id: outcome.id() }, outcome)))
     }
 }

@@ -21,10 +21,9 @@ use crate::{
     argument::setters,
     connect::{ConnectOptions, Route},
     policy::{Backoff, Next, Placed, ServerId, Servers, SharedConfig},
-    shared::SharedClient,
+    shared::{Flushed, SharedClient},
 };
-pub use asked::PlacedReply;
-use asked::{Answered, Asked, Delivery, Flushed, Stage};
+use asked::{Asked, Delivery, Stage, UntilAnswered, UntilFlushed};
 use beanstalk_proto::{
     Argument, Body, Error, ListTubeUsed, Lost, Priority, Put, PutOutcome, Request, Seconds, Subject, TubeArg, TubeName,
     client::Timeout,
@@ -237,7 +236,7 @@ impl<R: Runtime> Producer<R> {
     /// # Errors
     ///
     /// As [`Producer::put`], but for what the server answers.
-    pub async fn send(&self, put: Put<'_>) -> Result<PlacedReply<R>, Error> {
+    pub async fn send(&self, put: Put<'_>) -> Result<Flushed<(Placed, PutOutcome)>, Error> {
         self.send_to(None, &put).await
     }
 
@@ -250,7 +249,11 @@ impl<R: Runtime> Producer<R> {
     /// # Errors
     ///
     /// As [`Producer::send`].
-    pub async fn send_keyed(&self, key: impl AsRef<[u8]>, put: Put<'_>) -> Result<PlacedReply<R>, Error> {
+    pub async fn send_keyed(
+        &self,
+        key: impl AsRef<[u8]>,
+        put: Put<'_>,
+    ) -> Result<Flushed<(Placed, PutOutcome)>, Error> {
         self.send_to(Some(key.as_ref()), &put).await
     }
 
@@ -299,13 +302,18 @@ impl<R: Runtime> Producer<R> {
     }
 
     async fn put_on(&self, key: Option<&[u8]>, put: &Put<'_>) -> Result<(Placed, PutOutcome), Error> {
-        let (asked, outcome) = self.place::<Answered>(key, put).await?;
+        let (asked, outcome) = self.place::<UntilAnswered>(key, put).await?;
         Ok((Placed { server: asked.server, id: outcome.id() }, outcome))
     }
 
-    async fn send_to(&self, key: Option<&[u8]>, put: &Put<'_>) -> Result<PlacedReply<R>, Error> {
-        let (asked, reply) = self.place::<Flushed>(key, put).await?;
-        Ok(PlacedReply::new(asked, reply))
+    async fn send_to(&self, key: Option<&[u8]>, put: &Put<'_>) -> Result<Flushed<(Placed, PutOutcome)>, Error> {
+        let (asked, reply) = self.place::<UntilFlushed>(key, put).await?;
+        Ok(Flushed::new(async move {
+            let result = reply.await;
+            // What was flushed is not put on another server.
+            let (_next, result) = asked.settle(result, Stage::Answering);
+            result.map(|outcome| (Placed { server: asked.server, id: outcome.id() }, outcome))
+        }))
     }
 
     async fn place<D: Delivery<R>>(&self, key: Option<&[u8]>, put: &Put<'_>) -> Result<(Asked<R>, D::Out), Error> {

@@ -22,6 +22,7 @@
 
 mod call;
 mod driver;
+mod flushed;
 mod line;
 mod link;
 #[cfg(all(test, schedules))]
@@ -40,6 +41,7 @@ use core::{
 };
 
 pub use driver::SharedDriver;
+pub use flushed::Flushed;
 
 use crate::{
     connect::{ConnectOptions, Route},
@@ -170,7 +172,7 @@ impl<R: Runtime> SharedClient<R> {
     /// # Errors
     ///
     /// As [`SharedClient::call`], but for what the server answers.
-    pub async fn send<Q: Request + Clone>(&self, request: Q) -> Result<SharedReply<R, Q::Reply>, Error> {
+    pub async fn send<Q: Request<Reply: 'static> + Clone>(&self, request: Q) -> Result<Flushed<Q::Reply>, Error> {
         self.start(None, request).await
     }
 
@@ -179,11 +181,11 @@ impl<R: Runtime> SharedClient<R> {
     /// # Errors
     ///
     /// As [`SharedClient::call_in`], but for what the server answers.
-    pub async fn send_in<Q: Request + Clone>(
+    pub async fn send_in<Q: Request<Reply: 'static> + Clone>(
         &self,
         tube: impl Argument<TubeArg<'_>>,
         request: Q,
-    ) -> Result<SharedReply<R, Q::Reply>, Error> {
+    ) -> Result<Flushed<Q::Reply>, Error> {
         let tube = tube.into_argument().to_name()?;
         self.start(Some(tube), request).await
     }
@@ -255,13 +257,13 @@ impl<R: Runtime> SharedClient<R> {
         }
     }
 
-    async fn start<Q: Request + Clone>(
+    async fn start<Q: Request<Reply: 'static> + Clone>(
         &self,
         tube: Option<TubeName>,
         request: Q,
-    ) -> Result<SharedReply<R, Q::Reply>, Error> {
+    ) -> Result<Flushed<Q::Reply>, Error> {
         sharing::check(&request.expect(), tube.is_some())?;
-        self.start_within(None, tube.as_ref(), &request).await
+        self.start_within(None, tube.as_ref(), &request).await.map(Flushed::new)
     }
 
     /// Sends a request that is known to leave the connection as it is, unless that takes longer than `patience`, until it is flushed.
@@ -316,18 +318,10 @@ impl<R: Runtime> Drop for Watcher<'_, R> {
     }
 }
 
-/// The future of the reply to a request that was flushed: see [`SharedClient::send`]. Dropping it abandons the request: its reply is dropped
-/// when it comes.
-#[must_use = "it is the future of the reply"]
-pub struct SharedReply<R: Runtime, T> {
+/// The future of the reply to a request that was flushed. Dropping it abandons the request.
+pub(crate) struct SharedReply<R: Runtime, T> {
     waiting: Waiting<R>,
     decode: fn(&Waiting<R>, Reply) -> Result<T, Error>,
-}
-
-impl<R: Runtime, T> fmt::Debug for SharedReply<R, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedReply").finish_non_exhaustive()
-    }
 }
 
 impl<R: Runtime, T> Unpin for SharedReply<R, T> {}

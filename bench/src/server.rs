@@ -14,7 +14,7 @@ use clap::ValueEnum;
 
 use crate::{
     producer::Producer,
-    run::Sample,
+    run::{self, Sample},
     task::{Contender, Work, name_of},
 };
 
@@ -170,8 +170,13 @@ impl Job {
         Self { contender, work, count, prepare: count }
     }
 
-    /// Does it in a process of its own, started by `tool` if that is not empty, and gives what it printed on both outputs.
+    /// Puts the jobs that it takes, and does it in a process of its own, started by `tool` if that is not empty; gives what that printed on
+    /// both outputs.
     pub(crate) fn run(&self, tool: &[&str], pin: Pin, port: u16, server: u32) -> Result<(Sample, String)> {
+        let jobs = self.work.jobs_before(self.prepare);
+        if jobs > 0 {
+            run::fill(port, jobs)?;
+        }
         let mut command = on_core(pin.client());
         command.args(tool).arg(env::current_exe()?).arg("run");
         command.args([name_of(self.contender), name_of(self.work)]);

@@ -1,7 +1,8 @@
 //! One contender at one piece of work, in a process of its own: what the other subcommands start, pin and count.
 //!
 //! Everything that the work needs is made before the meter starts, and as much of it however often the work is done, so
-//! that two runs differ in nothing but the work.
+//! that two runs differ in nothing but the work. The jobs are put by who starts the process: how many reads and writes it takes to
+//! put them is chance, and would be counted.
 
 mod blocking;
 mod core;
@@ -166,13 +167,9 @@ macro_rules! pipelined {
     }};
 }
 
-/// Does the work and prints what it cost.
+/// Does the work and prints what it cost. The jobs that it takes are there: see [`Work::jobs_before`].
 pub(crate) fn run(args: RunArgs) -> Result<()> {
     let port = args.port;
-    let jobs = args.work.jobs_before(args.prepare.unwrap_or(args.count));
-    if jobs > 0 {
-        fill(port, jobs)?;
-    }
     let serial = args.work.is_serial();
     match args.contender {
         Contender::Raw if serial => serial!(raw::Client::connect(port)?, args, []),

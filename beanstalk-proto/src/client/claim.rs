@@ -114,10 +114,9 @@ impl Connection {
     #[must_use]
     #[inline(always)]
     pub fn is_ready(&self, id: TicketId) -> bool {
-        // Nearly always the slot waits where it was, or has its reply and is at the front. It has another owner then only if the ticket is late,
-        // of which note is kept, or spent.
+        // Nearly always the slot waits where it was, or has its reply and is at the front.
         match self.slots.is_pending(id.place) {
-            true if id.connection == self.identity && !self.slots.keeps() => self.is_ended(),
+            true if id.connection == self.identity && self.slots.is_owned(id.place, id.number) => self.is_ended(),
             false if self.slots.is_front(id.place) => true,
             _ => self.is_ready_elsewhere(id),
         }

@@ -166,6 +166,12 @@ impl Slots {
         (self.front..self.end).rev().find(belongs)
     }
 
+    /// Whether the slot at this place belongs to this ticket: not if that was abandoned, or is late.
+    #[inline(always)]
+    pub(super) fn is_owned(&self, place: u64, owner: u64) -> bool {
+        self.get(place).is_some_and(|slot| slot.sent.owner == owner)
+    }
+
     /// Whether the slot at this place waits for its reply.
     #[inline(always)]
     pub(super) const fn is_pending(&self, place: u64) -> bool {
@@ -226,12 +232,6 @@ impl Slots {
     /// Keeps what became of a request for a ticket that has no slot.
     pub(super) fn keep(&mut self, owner: u64, name: Name, state: State) {
         self.kept.insert(owner, (name, state));
-    }
-
-    /// Whether anything is kept for tickets that have no slot.
-    #[inline(always)]
-    pub(super) fn keeps(&self) -> bool {
-        !self.kept.is_empty()
     }
 
     /// Whether lateness is kept for a ticket.

@@ -135,6 +135,15 @@ fn replies_that_nobody_claims_are_limited() {
 }
 
 #[test]
+fn an_abandoned_ticket_is_ready_before_its_reply_comes() {
+    let (mut connection, ticket) = sent(Delete::new(1));
+    let id = ticket.id();
+    assert!(!connection.is_ready(id));
+    connection.abandon(ticket);
+    assert!(connection.is_ready(id), "there will be none for it");
+}
+
+#[test]
 fn a_ticket_is_ready_when_its_result_is_there() {
     let mut connection = connection();
     let (mut first, second) = (send(&mut connection, Kick::new(1)), send(&mut connection, Kick::new(2)));

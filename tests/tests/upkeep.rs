@@ -171,7 +171,7 @@ macro_rules! bindings {
                 <$peer>::block_on(async {
                     let server = far_on();
                     let mut client = Client::connect(server.address())$(.$await)?.unwrap();
-                    let too_far = "to: the server's ids have come to 18446744073709551614, and every one from";
+                    let too_far = "range: the server's ids have come to 18446744073709551614, and every one from";
                     let error = scan(&mut client, ScanOptions::new())$(.$await)?.map(drop).expect_err("a scan");
                     assert!(error.to_string().starts_with(too_far) && !error.is_fatal(), "{error}");
                     let some = JobFilter::all().matching(|_| true);

@@ -43,7 +43,7 @@ fn scan_options(app: &App, tube: Option<&TubeName>, pick: &Pick, bodies: bool) -
 fn of_scan(error: Error) -> Failure {
     let needs_end = match &error {
         Error::Command { command, .. } => *command == "put",
-        Error::Argument(ArgumentError::Setting { setting, .. }) => *setting == "to",
+        Error::Argument(ArgumentError::Setting { setting, .. }) => *setting == "range",
         _ => false,
     };
     let failure = Failure::from(error);

@@ -339,7 +339,7 @@ async fn last_id<T: PollTransport>(driver: &mut Driver<T>, first: u64) -> Result
             "the server's ids have come to {last}, and every one from {first} on would be looked at, which has no end in practice: \
              give the range of ids"
         );
-        return Err(ArgumentError::setting("to", why).into());
+        return Err(ArgumentError::setting("range", why).into());
     }
     Ok(last)
 }

@@ -146,8 +146,9 @@ pub(super) fn what_broke_a_replay_is_what_the_call_fails_with<B: Binding>() {
         // The backlog takes the connections that follow, and says nothing.
         listener
     });
-    let config = quickly().patience(Some(Duration::from_millis(300)));
-    let connection = Config { reply_timeout: Some(Duration::from_millis(100)), ..Config::default() };
+    // Long enough that the first answer is in time on a busy machine.
+    let config = quickly().patience(Some(Duration::from_millis(1200)));
+    let connection = Config { reply_timeout: Some(Duration::from_millis(500)), ..Config::default() };
     let mut listener = None;
     let meanwhile = || {
         listener = first.join().ok();

@@ -78,7 +78,7 @@ impl Swallowing {
 
 pub async fn a_path_that_swallows_what_is_sent_is_left_and_nobody_waits_longer_than_configured<R: Adapter>(_: Stand) {
     let server = Swallowing::start();
-    let options = ConnectOptions::new().reply_timeout(Duration::from_millis(100));
+    let options = ConnectOptions::new().reply_timeout(Duration::from_millis(300));
     let client = tasks::SharedClient::<R>::new(&server.address, quickly(), options).unwrap();
     client.call_in("t", Put::of("x")).await.unwrap().inserted().unwrap();
     for round in 0..3 {

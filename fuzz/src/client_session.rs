@@ -9,12 +9,13 @@
 mod peer;
 mod results;
 mod times;
+mod written;
 
 use std::{task::Poll, time::Duration};
 
 use beanstalk_proto::{Command, Error, Instant, Kind, ProtocolError, Reply, client};
 
-use self::{peer::Peer, times::Times};
+use self::{peer::Peer, times::Times, written::Written};
 use crate::{
     r#gen,
     source::{Dice, Source},
@@ -50,8 +51,7 @@ struct Session {
     sent: usize,
     /// Whether anything was abandoned; until then the so many-th reply answers the so many-th request.
     in_order: bool,
-    /// All that was written.
-    written: Vec<u8>,
+    written: Written,
     peer: Peer,
     /// Replies that came out, and the bytes of their bodies.
     answered: usize,
@@ -82,7 +82,7 @@ impl Session {
             held: Vec::new(),
             sent: 0,
             in_order: true,
-            written: Vec::new(),
+            written: Written::default(),
             peer: Peer::new(dice),
             answered: 0,
             bodies: 0,
@@ -129,16 +129,14 @@ impl Session {
                 }
             }
             9 | 10 => {
-                let n = usize::from(source.u8());
-                let bytes: Vec<u8> = self.client.transmit().flatten().copied().take(n).collect();
-                self.client.transmitted(bytes.len());
-                self.written.extend(bytes);
+                let n = self.written.extend(self.client.transmit(), usize::from(source.u8()));
+                self.client.transmitted(n);
                 if source.bool() {
                     self.client.flushed();
                 }
             }
             11..14 => {
-                let reply = self.peer.fitting_reply(&self.written, source);
+                let reply = self.peer.fitting_reply(self.written.commands(), source);
                 self.feed_reply(&reply);
             }
             14 => match source.below(3) {

@@ -1,5 +1,7 @@
 //! Moves bytes into and out of the state machines, cut into pieces, and holds them to what their documentation promises about it.
 
+use std::{collections::VecDeque, io::Read as _};
+
 use beanstalk_proto::{
     Instant, Reply, client,
     server::{self, Event},
@@ -9,6 +11,42 @@ use crate::source::{Cut, Dice};
 
 /// A reply body's memory may run so far ahead of what has arrived, and a body that small shares the connection's own buffer.
 const MOST_LENT: usize = 64 * 1024 + 8 * 1024 + 2;
+
+/// Bytes on their way from one end to the other. They move as slices, since there are many.
+#[derive(Debug, Default)]
+pub struct Pipe(VecDeque<u8>);
+
+impl Pipe {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Takes so many bytes of these segments at most. Returns how many.
+    pub fn write<'a>(&mut self, segments: impl Iterator<Item = &'a [u8]>, most: usize) -> usize {
+        let mut left = most;
+        for segment in segments {
+            let n = left.min(segment.len());
+            self.0.extend(&segment[..n]);
+            left -= n;
+        }
+        most - left
+    }
+
+    /// Gives as many bytes as there are and have room. Returns how many.
+    pub fn read(&mut self, buf: &mut [u8]) -> usize {
+        let n = buf.len().min(self.0.len());
+        self.0.read_exact(&mut buf[..n]).expect("there are so many");
+        n
+    }
+}
 
 /// Feeds a client all of these bytes, or as many as it takes before it is poisoned.
 pub fn feed(connection: &mut client::Connection, now: Instant, mut bytes: &[u8], cut: &mut Cut) {

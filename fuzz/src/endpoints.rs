@@ -73,7 +73,10 @@ fn check(text: &str) {
             let error: beanstalk_driver::EndpointError = error;
             assert_eq!(error.text(), text);
             assert!(!error.problem().is_empty());
-            assert!(error.to_string().starts_with(&format!("{text:?} is not an endpoint: ")), "{error}");
+            // To quote a long one costs more than all the rest.
+            if text.len() < 40 {
+                assert!(error.to_string().starts_with(&format!("{text:?} is not an endpoint: ")), "{error}");
+            }
             return;
         }
     };

@@ -39,7 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("differential", differential::run),
     ("driver_io", driver_io::run),
     ("endpoints", endpoints::run),
-    ("engine_ops", engine_ops::run),
+    ("engine_ops", engine_ops::run_asking_everything),
     ("pair", pair::run),
     ("reply_decode", reply_decode::run),
     ("reply_roundtrip", reply_roundtrip::run),

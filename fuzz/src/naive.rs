@@ -88,9 +88,17 @@ pub fn reply(input: &[u8]) -> Start<Option<Reply>> {
 /// Every command of a client in these bytes, as a server sees it that answers at once. What is incomplete at the end is
 /// dropped; so is what follows a `quit`, which is the last item then.
 pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>, bool) {
+    let (events, _, quit) = session_so_far(input, max_job_size, dialect);
+    (events, quit)
+}
+
+/// The same, with how much of the input it is: from there it can be read on when more has come. A put whose body is incomplete is
+/// announced again then.
+pub fn session_so_far(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>, usize, bool) {
     let mut events = Vec::new();
     let mut rest = input;
     while let Some(line) = line(rest) {
+        let complete = input.len() - rest.len();
         rest = &rest[line.len() + 2..];
         if line.len() + 2 > MAX_LINE {
             events.push(refuse(None, Reply::BadFormat, false, b""));
@@ -98,7 +106,7 @@ pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>
         }
         match command(line, dialect) {
             Err(refused) => events.push(Event::Refused(Refused { line: line.to_vec(), ..refused })),
-            Ok(Read { command: Command::Quit, .. }) => return (events, true),
+            Ok(Read { command: Command::Quit, .. }) => return (events, input.len(), true),
             Ok(Read { command, body: None, .. }) => events.push(Event::Command(command)),
             Ok(Read { trailing: true, body: Some(bytes), .. }) if bytes <= max_job_size => {
                 events.push(refuse(Some(Kind::Put), Reply::BadFormat, true, line));
@@ -108,7 +116,7 @@ pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>
                 events.push(Event::PutAnnounced { too_big });
                 let bytes = bytes as usize;
                 if rest.len() < bytes + 2 {
-                    break;
+                    return (events, complete, false);
                 }
                 let (sent, trailer) = (&rest[..bytes], &rest[bytes..bytes + 2]);
                 if let Command::Put { body, .. } = &mut command {
@@ -123,7 +131,7 @@ pub fn session(input: &[u8], max_job_size: u32, dialect: Dialect) -> (Vec<Event>
             }
         }
     }
-    (events, false)
+    (events, input.len() - rest.len(), false)
 }
 
 fn refuse(kind: Option<Kind>, reply: Reply, counted: bool, line: &[u8]) -> Event {

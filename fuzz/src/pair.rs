@@ -10,7 +10,7 @@ mod answers;
 mod ending;
 mod jobs;
 
-use std::{collections::VecDeque, task::Poll, time::Duration};
+use std::{task::Poll, time::Duration};
 
 use beanstalk_proto::{
     Command, CommandError, Error, Instant, Kind, Lost, Reply, client,
@@ -18,7 +18,7 @@ use beanstalk_proto::{
 };
 
 use self::{answers::answer_to, jobs::Jobs};
-use crate::{r#gen, source::Source};
+use crate::{drive::Pipe, r#gen, source::Source};
 
 /// Ids of jobs that are delivered start here; commands are about others.
 const JOBS: u64 = 1 << 40;
@@ -51,8 +51,8 @@ struct Pair {
     client: client::Connection,
     server: server::Connection,
     /// Bytes on their way.
-    to_server: VecDeque<u8>,
-    to_client: VecDeque<u8>,
+    to_server: Pipe,
+    to_client: Pipe,
     tickets: Vec<(Ticket, Asked)>,
     /// Commands that are not reserves: what was asked, and once it was answered, how.
     others: Vec<(Command, Option<Reply>)>,
@@ -86,8 +86,8 @@ impl Pair {
         Self {
             client: client::Connection::new(client::Config { limits, ..client::Config::default() }),
             server: server::Connection::new(config),
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
+            to_server: Pipe::default(),
+            to_client: Pipe::default(),
             tickets: Vec::new(),
             others: Vec::new(),
             read: 0,
@@ -293,20 +293,18 @@ impl Pair {
     }
 
     fn client_writes(&mut self, most: usize) {
-        let bytes: Vec<u8> = self.client.transmit().flatten().copied().take(most).collect();
-        self.client.transmitted(bytes.len());
+        let n = self.to_server.write(self.client.transmit(), most);
+        self.client.transmitted(n);
         if self.client.wants_flush() {
             self.client.flushed();
         }
-        self.to_server.extend(bytes);
         self.client_half_closes();
     }
 
     fn server_writes(&mut self, most: usize) {
-        let bytes: Vec<u8> = self.server.transmit().flatten().copied().take(most).collect();
-        self.server.transmitted(bytes.len());
-        self.server_wrote += bytes.len();
-        self.to_client.extend(bytes);
+        let n = self.to_client.write(self.server.transmit(), most);
+        self.server.transmitted(n);
+        self.server_wrote += n;
         self.serve();
     }
 
@@ -315,10 +313,8 @@ impl Pair {
             return;
         }
         let buf = self.server.receive_buf();
-        let n = most.min(buf.len()).min(self.to_server.len());
-        for (place, byte) in buf.iter_mut().zip(self.to_server.drain(..n)) {
-            *place = byte;
-        }
+        let room = most.min(buf.len());
+        let n = self.to_server.read(&mut buf[..room]);
         self.server.received(n);
         self.serve();
         self.client_half_closes();
@@ -345,10 +341,8 @@ impl Pair {
 
     fn client_reads(&mut self, most: usize) {
         let buf = self.client.receive_buf();
-        let n = most.min(buf.len()).min(self.to_client.len());
-        for (place, byte) in buf.iter_mut().zip(self.to_client.drain(..n)) {
-            *place = byte;
-        }
+        let room = most.min(buf.len());
+        let n = self.to_client.read(&mut buf[..room]);
         self.client.received(self.now, n);
         assert!(!self.client.is_ended(), "poisoned by an honest server");
         self.client_read += n;

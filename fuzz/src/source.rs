@@ -75,9 +75,9 @@ impl<'a> Source<'a> {
     /// A body: short ones from the input; long ones made up, since the fuzzer's inputs are short.
     pub fn body(&mut self) -> Vec<u8> {
         match self.u8() {
-            0..200 => self.bytes(255).to_vec(),
-            // Around where owned bodies begin to move instead of being copied, and where scratch buffers end.
-            long @ 200..253 => {
+            0..240 => self.bytes(255).to_vec(),
+            // Rarely, since they cost as much as everything else: around where owned bodies begin to move instead of being copied, and where scratch buffers end.
+            long @ 240..253 => {
                 let lengths =
                     [4094, 4095, 4096, 4097, 8188, 8189, 8190, 8191, 8192, 8193, 16_384, 65_533, 65_536, 70_000];
                 pattern(lengths[usize::from(long) % lengths.len()], self.u8())
@@ -90,10 +90,12 @@ impl<'a> Source<'a> {
 /// So many bytes, CR LF among them, different for each `salt`.
 pub fn pattern(len: usize, salt: u8) -> Vec<u8> {
     const BYTES: &[u8] = b"\r\n abcdefghijk\r\r\nlmnopqrstuvwxyz\nDELETED\r\n";
-    let mut pattern = Vec::with_capacity(len + BYTES.len());
-    pattern.extend_from_slice(&BYTES[usize::from(salt) % BYTES.len()..]);
+    let mut pattern = Vec::with_capacity(len.max(BYTES.len()));
+    let (end, start) = BYTES.split_at(usize::from(salt) % BYTES.len());
+    pattern.extend_from_slice(start);
+    pattern.extend_from_slice(end);
     while pattern.len() < len {
-        pattern.extend_from_slice(BYTES);
+        pattern.extend_from_within(..pattern.len().min(len - pattern.len()));
     }
     pattern.truncate(len);
     pattern
@@ -134,9 +136,15 @@ pub enum Cut {
 }
 
 impl Cut {
-    /// The ways in which everything is fed.
+    /// The ways in which an input can be fed.
     pub fn all(input: &[u8]) -> [Self; 3] {
         [Self::Whole, Self::Bytes, Self::Random(Dice::of(input))]
+    }
+
+    /// As a whole and, as the input chooses, a byte at a time or at random: a few inputs that differ a little are fed in all ways.
+    pub fn two(input: &[u8]) -> [Self; 2] {
+        let mut dice = Dice::of(input);
+        [Self::Whole, if dice.below(2) == 0 { Self::Bytes } else { Self::Random(dice) }]
     }
 
     /// How long the next piece is, if so much is left; at least 1.

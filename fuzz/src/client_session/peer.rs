@@ -1,6 +1,6 @@
 //! The peer, which sends what it likes, and what its bytes are by the naive parser.
 
-use beanstalk_proto::{Command, Dialect, Instant, Job, Reply, ReplyKind, client, server::Event};
+use beanstalk_proto::{Command, Instant, Job, Reply, ReplyKind, client};
 
 use crate::{
     ALLOCATED, drive, r#gen,
@@ -41,17 +41,12 @@ impl Peer {
     }
 
     /// A reply that may answer the first command that has none, of all that were written.
-    pub(super) fn fitting_reply(&self, written: &[u8], source: &mut Source<'_>) -> Reply {
-        let (commands, _) = naive::session(written, u32::MAX, Dialect::V1_13);
-        let mut commands = commands.into_iter().filter_map(|event| match event {
-            Event::Command(command) => Some(command),
-            _ => None,
-        });
-        let Some(command) = commands.nth(self.replies.len()) else { return r#gen::any_reply(source) };
+    pub(super) fn fitting_reply(&self, written: &[Command], source: &mut Source<'_>) -> Reply {
+        let Some(command) = written.get(self.replies.len()) else { return r#gen::any_reply(source) };
         let kinds: Vec<_> =
             ReplyKind::ALL.iter().copied().filter(|&kind| command.kind().replies().contains(kind)).collect();
         let mut reply = r#gen::reply(source.pick(&kinds), source);
-        match (&command, &mut reply) {
+        match (command, &mut reply) {
             (
                 Command::Peek { id } | Command::ReserveJob { id },
                 Reply::Found(Job { id: echo, .. }) | Reply::Reserved(Job { id: echo, .. }),

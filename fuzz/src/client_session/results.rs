@@ -2,10 +2,10 @@
 
 use std::task::Poll;
 
-use beanstalk_proto::{Command, Dialect, Error, Instant, Kind, Lost, Reply, server::Event};
+use beanstalk_proto::{Command, Error, Instant, Kind, Lost, Reply};
 
 use super::{Held, Session};
-use crate::{r#gen, naive};
+use crate::r#gen;
 
 impl Session {
     pub(super) fn poll(&mut self, at: usize) {
@@ -105,12 +105,11 @@ impl Session {
             }
         } else if !self.client.wants_transmit() {
             // Whatever was written and answered is off the books.
-            let (commands, quit) = naive::session(&self.written, u32::MAX, Dialect::V1_13);
-            let commands = commands.iter().filter(|event| matches!(event, Event::Command(_))).count();
+            let commands = self.written.commands().len();
             let (fed, wrong) = self.peer.replies();
             assert!(fed <= commands, "a reply that nobody asked for was let pass");
             assert!(!wrong, "what no server may send was let pass");
-            let unanswered = commands - fed + usize::from(quit && self.times.quit);
+            let unanswered = commands - fed + usize::from(self.written.quit() && self.times.quit);
             assert!(self.client.in_flight() >= unanswered);
             if unanswered == 0 {
                 assert_eq!(self.client.in_flight(), 0, "slots are left that nobody waits for");

@@ -2,7 +2,6 @@
 
 use std::{
     cell::{RefCell, RefMut},
-    collections::VecDeque,
     panic::{self, PanicHookInfo},
     rc::Rc,
     sync::{
@@ -18,7 +17,10 @@ use beanstalk_proto::{
     server::{self, Event},
 };
 
-use crate::source::{Source, pattern};
+use crate::{
+    drive::Pipe,
+    source::{Source, pattern},
+};
 
 /// The delay of a put with a large body.
 pub(super) const LARGE: u32 = 1;
@@ -31,8 +33,8 @@ type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send>;
 pub(super) struct World<'a> {
     pub(super) source: Source<'a>,
     server: server::Connection,
-    to_server: VecDeque<u8>,
-    to_client: VecDeque<u8>,
+    to_server: Pipe,
+    to_client: Pipe,
     unanswered: Option<Command>,
     /// Reserves get no job.
     pub(super) no_jobs: bool,
@@ -80,8 +82,8 @@ impl<'a> Wire<'a> {
         Self(Rc::new(RefCell::new(World {
             source,
             server: server::Connection::new(config),
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
+            to_server: Pipe::default(),
+            to_client: Pipe::default(),
             unanswered: None,
             no_jobs: false,
             jobs: 0,
@@ -160,9 +162,7 @@ impl World<'_> {
         loop {
             let before = (self.to_server.len(), self.to_client.len(), self.unanswered.is_some());
             if self.server.wants_input() {
-                let buf = self.server.receive_buf();
-                let n = buf.len().min(self.to_server.len());
-                buf.iter_mut().zip(self.to_server.drain(..n)).for_each(|(to, from)| *to = from);
+                let n = self.to_server.read(self.server.receive_buf());
                 self.server.received(n);
             }
             if self.half_closed && self.to_server.is_empty() {
@@ -179,9 +179,8 @@ impl World<'_> {
                 self.unanswered = None;
                 self.server.respond(reply);
             }
-            let bytes: Vec<u8> = self.server.transmit().flatten().copied().collect();
-            self.server.transmitted(bytes.len());
-            self.to_client.extend(bytes);
+            let n = self.to_client.write(self.server.transmit(), usize::MAX);
+            self.server.transmitted(n);
             if before == (self.to_server.len(), self.to_client.len(), self.unanswered.is_some()) {
                 return;
             }
@@ -287,7 +286,8 @@ impl PollTransport for Wire<'_> {
             }
             fault => return misdeed(world, fault, buf.len()),
         };
-        let n = most.min(buf.len()).min(world.to_client.len());
+        let room = most.min(buf.len());
+        let n = world.to_client.read(&mut buf[..room]);
         if n == 0 {
             if world.server.is_closed() && world.to_client.is_empty() && most > 0 {
                 return Poll::Ready(Ok(0));
@@ -295,7 +295,6 @@ impl PollTransport for Wire<'_> {
             world.read_pending = true;
             return Poll::Pending;
         }
-        buf.iter_mut().zip(world.to_client.drain(..n)).for_each(|(to, from)| *to = from);
         Poll::Ready(Ok(n))
     }
 
@@ -305,11 +304,10 @@ impl PollTransport for Wire<'_> {
         assert!(queued > 0, "a write of nothing");
         assert!(!world.half_closed, "written behind the end");
         let n = match world.chance() {
-            Chance::Some(most) => most.min(queued),
+            Chance::Some(most) => world.to_server.write(segments, most),
             Chance::Pending | Chance::Garbage => return Poll::Pending,
             fault => return misdeed(world, fault, queued),
         };
-        world.to_server.extend(segments.flatten().take(n));
         world.written += n;
         Poll::Ready(Ok(n))
     }

@@ -6,8 +6,20 @@ use crate::source::pattern;
 
 /// Bodies of all sizes, told apart by the id.
 pub(super) fn body_of(id: u64) -> Vec<u8> {
+    let mut body = id.to_string().into_bytes();
+    body.extend(pattern(length_behind(id), 0));
+    body
+}
+
+/// How long the body of an id is.
+pub(super) fn length_of(id: u64) -> usize {
+    id.to_string().len() + length_behind(id)
+}
+
+fn length_behind(id: u64) -> usize {
     let n = usize::try_from(id % 64).expect("it is small");
-    [id.to_string().into_bytes(), pattern(if n % 16 == 15 { n * 500 } else { n }, 0)].concat()
+    // The longest is longer than what a connection has room for at once.
+    if n % 16 == 15 { n * 200 } else { n }
 }
 
 /// One of the answers that a command may get, with the number in it where it has room for one.

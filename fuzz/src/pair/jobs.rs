@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use beanstalk_proto::{Job, JobId, Reply};
 
-use super::{ASKED_FOR, JOBS, answers::body_of};
+use super::{
+    ASKED_FOR, JOBS,
+    answers::{body_of, length_of},
+};
 
 #[derive(Default)]
 pub(super) struct Jobs {
@@ -113,7 +116,7 @@ impl Jobs {
     /// No job is left, but for those that are over the limit.
     pub(super) fn check_all_ended(&self, limit: usize) {
         for (id, job) in &self.given {
-            let too_big = body_of(job.body).len() > limit;
+            let too_big = length_of(job.body) > limit;
             assert!(job.fate != Fate::Under || too_big, "job {id} is lost");
         }
     }

@@ -1,7 +1,6 @@
 //! The connections of that runtime, and the server at their other end.
 
 use std::{
-    collections::VecDeque,
     fmt, io,
     task::{Context, Poll, Waker},
 };
@@ -13,12 +12,13 @@ use beanstalk_proto::{
 };
 
 use super::world::{Ran, Virtual, World};
+use crate::drive::Pipe;
 
 /// One connection, both ends of it.
 pub(super) struct Conn {
     server: server::Connection,
-    to_server: VecDeque<u8>,
-    to_client: VecDeque<u8>,
+    to_server: Pipe,
+    to_client: Pipe,
     unanswered: Option<Command>,
     tube: TubeName,
     /// The server is gone.
@@ -34,8 +34,8 @@ impl Default for Conn {
     fn default() -> Self {
         Self {
             server: server::Connection::new(server::Config::default()),
-            to_server: VecDeque::new(),
-            to_client: VecDeque::new(),
+            to_server: Pipe::default(),
+            to_client: Pipe::default(),
             unanswered: None,
             tube: TubeName::default(),
             ended: false,
@@ -98,9 +98,7 @@ impl World {
             }
             let before = (conn.to_server.len(), conn.to_client.len(), conn.unanswered.is_some());
             if conn.unanswered.is_none() && conn.server.wants_input() {
-                let buf = conn.server.receive_buf();
-                let n = buf.len().min(conn.to_server.len());
-                buf.iter_mut().zip(conn.to_server.drain(..n)).for_each(|(to, from)| *to = from);
+                let n = conn.to_server.read(conn.server.receive_buf());
                 conn.server.received(n);
             }
             if conn.unanswered.is_none() {
@@ -120,10 +118,9 @@ impl World {
                 self.conns[at].server.respond(reply);
             }
             let conn = &mut self.conns[at];
-            let bytes: Vec<u8> = conn.server.transmit().flatten().copied().collect();
-            conn.server.transmitted(bytes.len());
-            conn.to_client.extend(&bytes);
-            if !bytes.is_empty() || conn.server.is_closed() {
+            let n = conn.to_client.write(conn.server.transmit(), usize::MAX);
+            conn.server.transmitted(n);
+            if n > 0 || conn.server.is_closed() {
                 conn.wake();
             }
             if before == (conn.to_server.len(), conn.to_client.len(), conn.unanswered.is_some()) {
@@ -219,11 +216,11 @@ impl PollTransport for Wire {
                 return failed();
             }
         };
-        let n = most.min(buf.len()).min(conn.to_client.len());
+        let room = most.min(buf.len());
+        let n = conn.to_client.read(&mut buf[..room]);
         if n == 0 {
             return if conn.ended || conn.server.is_closed() { Poll::Ready(Ok(0)) } else { Poll::Pending };
         }
-        buf.iter_mut().zip(conn.to_client.drain(..n)).for_each(|(to, from)| *to = from);
         Poll::Ready(Ok(n))
     }
 
@@ -233,11 +230,7 @@ impl PollTransport for Wire {
         let conn = &mut world.conns[self.at];
         match chance {
             Chance::Some(_) if conn.ended => failed(),
-            Chance::Some(most) => {
-                let before = conn.to_server.len();
-                conn.to_server.extend(segments.flatten().take(most));
-                Poll::Ready(Ok(conn.to_server.len() - before))
-            }
+            Chance::Some(most) => Poll::Ready(Ok(conn.to_server.write(segments, most))),
             Chance::Pending => {
                 cx.waker().wake_by_ref();
                 Poll::Pending

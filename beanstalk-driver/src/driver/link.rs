@@ -219,15 +219,9 @@ impl<T: PollTransport> Link<T> {
     /// After bytes moved: whether something was late, or a read was asked for.
     #[cold]
     fn mind_the_time(&mut self, connection: &mut Connection) -> bool {
-        let wanted = connection.wants_read();
-        let timeout = connection.poll_timeout();
-        if !wanted && timeout.is_none() {
-            return false;
-        }
-        let now = self.transport.now();
-        let due = wanted || timeout.is_some_and(|at| at <= now);
+        let due = connection.wants_read() || connection.poll_timeout().is_some_and(|at| at <= self.transport.now());
         if due {
-            connection.handle_timeout(now);
+            connection.handle_timeout(self.transport.now());
         }
         due
     }

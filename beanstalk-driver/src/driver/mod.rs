@@ -315,10 +315,8 @@ impl<T: PollTransport> Driver<T> {
             _ => true,
         });
         let failed = match room {
-            Poll::Ready(Ok(())) if matches!(connection.check_send(expect), Err(Error::ReserveWaiting)) => {
-                link.read_unread(connection, cx, |connection| connection.check_send(expect).is_ok())
-            }
-            Poll::Ready(moved) => moved,
+            Poll::Ready(Ok(())) => link.read_unread(connection, cx, |connection| connection.check_send(expect).is_ok()),
+            Poll::Ready(failed) => failed,
             Poll::Pending => return link.poll_until(until, cx).map(Ok),
         };
         Poll::Ready(failed.map_err(|error| self.failed(error, Lost::NotSent)))

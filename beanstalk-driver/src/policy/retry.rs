@@ -177,7 +177,7 @@ pub struct Deferrals {
 #[derive(Debug, Default)]
 struct Deferred {
     times: u64,
-    last: u64,
+    last: Option<u64>,
 }
 
 impl Deferrals {
@@ -196,8 +196,7 @@ impl Deferrals {
         self.next = self.next.saturating_add(1);
         let deferred = self.servers.entry(server.clone()).or_default().entry(id).or_default();
         deferred.times = deferred.times.saturating_add(1);
-        let before = core::mem::replace(&mut deferred.last, now);
-        if deferred.times > 1 {
+        if let Some(before) = deferred.last.replace(now) {
             self.order.remove(&before);
         }
         self.order.insert(now, (server.clone(), id));

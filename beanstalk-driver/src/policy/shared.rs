@@ -239,12 +239,6 @@ impl Shared {
     pub fn observe_event(&mut self) -> Option<&Event> {
         self.session.observe_event()
     }
-
-    /// Returns how many connections there were so far.
-    #[must_use]
-    pub const fn connections(&self) -> u64 {
-        self.session.connections()
-    }
 }
 
 #[cfg(test)]

@@ -297,7 +297,7 @@ impl<R: Runtime> Session<R> {
 
     /// A connection that ended unnoticed would take a request, and whether it has run could not be known.
     async fn notice_the_end(&mut self) {
-        let idle = self.runtime.now().saturating_duration_since(self.last) > IDLE;
+        let idle = self.runtime.now().saturating_duration_since(self.last) >= IDLE;
         let Some(client) = self.client.as_mut().filter(|_| idle) else { return };
         if has_ended::<R>(client).await {
             self.lose(&Error::Closed { lost: Lost::NotSent });

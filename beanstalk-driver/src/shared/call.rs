@@ -262,11 +262,13 @@ impl<R: Runtime> Waiting<R> {
         let flushed = inner.with(|state| {
             let Some(link) = state.link(*link) else { return true };
             // Ready and not flushed: it is late, or the connection has ended. Then that is the reply.
-            let flushed = link.connection.is_flushed(ticket) || link.connection.is_ready(ticket.id());
-            if !flushed && !link.flushing.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if link.connection.is_flushed(ticket) || link.connection.is_ready(ticket.id()) {
+                return true;
+            }
+            if !link.flushing.iter().any(|waker| waker.will_wake(cx.waker())) {
                 link.flushing.push(cx.waker().clone());
             }
-            flushed
+            false
         });
         match flushed {
             false => self.poll_late(cx).map(Err),

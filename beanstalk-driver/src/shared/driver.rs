@@ -137,8 +137,8 @@ impl<R: Runtime> Future for Task<R> {
                     });
                     match ready!(moved) {
                         Ok(()) => {}
-                        Err(Ok(())) if is_closing => return this.end(),
-                        Err(end) => this.lose(end.err().unwrap_or(Error::Closed { lost: Lost::Unknown })),
+                        Err(Ok(())) => return this.end(),
+                        Err(Err(error)) => this.lose(error),
                     }
                 }
             }
@@ -242,10 +242,8 @@ impl<R: Runtime, T: PollTransport> Future for SharedDriver<R, T> {
             });
             if let Err(end) = ready!(moved) {
                 inner.with(|state| match &end {
-                    Err(error) if !state.machine.has_ended() => {
-                        state.disconnected(super::state::copy_of(error), inner.runtime.now());
-                    }
-                    _ => state.end(),
+                    Ok(()) => state.end(),
+                    Err(error) => state.disconnected(super::state::copy_of(error), inner.runtime.now()),
                 });
                 inner.report();
                 return Poll::Ready(end);
@@ -310,7 +308,7 @@ impl Mover {
         if state.link.connection.wants_transmit() {
             // What is written on a connection that ended unnoticed may have run.
             let now = link.transport.now();
-            if self.passing.is_some() || now.saturating_duration_since(state.link.moved) > IDLE {
+            if self.passing.is_some() || now.saturating_duration_since(state.link.moved) >= IDLE {
                 ready!(self.passing.get_or_insert_with(|| Box::pin(R::pass())).as_mut().poll(cx));
                 self.passing = None;
                 state.link.moved = now;

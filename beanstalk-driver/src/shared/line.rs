@@ -39,14 +39,8 @@ impl<N: Copy + Ord> Line<N> {
     /// Enters the line, ahead of those with higher numbers.
     pub(super) fn enter(&mut self, number: N, until: Option<Instant>, waker: Option<Waker>) {
         self.deadlines.extend(until.map(|until| (until, number)));
-        let waiter = Waiter { number, until, waker };
-        match self.waiters.back().is_none_or(|last| last.number < number) {
-            true => self.waiters.push_back(waiter),
-            false => {
-                let at = self.waiters.partition_point(|waiter| waiter.number < number);
-                self.waiters.insert(at, waiter);
-            }
-        }
+        let at = self.waiters.partition_point(|waiter| waiter.number <= number);
+        self.waiters.insert(at, Waiter { number, until, waker });
     }
 
     fn find(&self, number: N) -> Option<usize> {
@@ -107,5 +101,76 @@ impl<N: Copy + Ord> Line<N> {
                 woken.extend(waiter.waker.take());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+    use std::{task::Wake, time::Duration};
+
+    use super::*;
+
+    /// Notes which of the waiters were woken, a bit each.
+    struct Woken(Arc<AtomicU64>, u64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_or(1 << self.1, Ordering::Relaxed);
+        }
+    }
+
+    /// A line of these, which give up at the second of their number, and who is woken by this.
+    fn woken_by(numbers: &[u64], act: impl FnOnce(&mut Line<u64>, &mut Vec<Waker>)) -> (Vec<u64>, Option<Instant>) {
+        let bits = Arc::new(AtomicU64::new(0));
+        let waker = |number| Waker::from(Arc::new(Woken(Arc::clone(&bits), number)));
+        let (mut line, mut woken) = (Line::default(), Vec::new());
+        for &number in numbers {
+            line.enter(number, Some(at(number)), None);
+            line.wait(number, &waker(number));
+        }
+        act(&mut line, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+        let bits = bits.load(Ordering::Relaxed);
+        ((0..64).filter(|number| bits >> number & 1 == 1).collect(), line.first_to_give_up())
+    }
+
+    fn at(second: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(second)
+    }
+
+    #[test]
+    fn whoever_enters_again_has_its_old_place() {
+        for numbers in [[1, 2, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            let mut order = Vec::new();
+            woken_by(&numbers, |line, _| {
+                while let Some(first) = line.first() {
+                    order.push(first);
+                    line.leave(first);
+                }
+            });
+            assert_eq!(order, [1, 2, 3], "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn who_leaves_takes_no_other_along_nor_leaves_its_deadline() {
+        let all = |line: &mut Line<u64>, woken: &mut Vec<Waker>| line.wake_all(woken);
+        let (woken, first) = woken_by(&[1, 2, 3], |line, woken| {
+            line.leave(2);
+            all(line, woken);
+        });
+        assert_eq!((woken, first), (vec![1, 3], Some(at(1))));
+        let (woken, first) = woken_by(&[1, 2, 3], |line, woken| {
+            line.release(|number| number < 3, woken);
+        });
+        assert_eq!((woken, first), (vec![1, 2], Some(at(3))));
+        let (woken, first) = woken_by(&[1, 2, 3], |line, woken| {
+            line.wake_late(at(2), woken);
+        });
+        assert_eq!((woken, first), (vec![1, 2], Some(at(3))));
     }
 }

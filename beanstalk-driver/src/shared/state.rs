@@ -1,7 +1,7 @@
 //! What the calls and the driver of a shared client have in common.
 
 use alloc::{boxed::Box, collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
-use core::{fmt, mem, task::Waker};
+use core::{mem, task::Waker};
 
 use super::{
     line::Line,
@@ -30,12 +30,6 @@ pub(super) struct Inner<R> {
     pub(super) server: Option<Route>,
     options: ConnectOptions,
     listener: Mutex<Option<Arc<Listener>>>,
-}
-
-impl<R> fmt::Debug for Inner<R> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("server", &self.server).field("state", &self.state).finish_non_exhaustive()
-    }
 }
 
 impl<R: Runtime> Inner<R> {
@@ -149,12 +143,6 @@ pub(super) struct Sent {
     pub(super) used: Option<Arc<Used>>,
 }
 
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("connection", &self.link.connection).finish_non_exhaustive()
-    }
-}
-
 impl State {
     pub(super) fn wake_driver(&mut self) {
         self.woken.extend(self.driver.waker.take());
@@ -206,7 +194,7 @@ impl State {
             link.greeted(tube.clone());
         }
         let last = mem::replace(&mut self.link, link);
-        if last.claims > 0 {
+        if last.claims != 0 {
             self.retired.push(last);
         }
         self.cause = None;
@@ -267,7 +255,7 @@ impl State {
             link.answers.leave(id);
             link.claims = link.claims.saturating_sub(1);
         }
-        self.retired.retain(|link| link.claims > 0);
+        self.retired.retain(|link| link.claims != 0);
         self.wake_room();
     }
 

@@ -3,10 +3,7 @@
 use std::{mem, pin::pin};
 
 use beanstalk_driver::Driver;
-use beanstalk_proto::{
-    Command, Error, JobId, Kind, Peek, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Touch,
-    client::{Config, Limits},
-};
+use beanstalk_proto::{Command, Error, JobId, Kind, Peek, Put, Reply, Reserve, ReserveWithTimeout, Reserved, Touch};
 
 use crate::{
     executor::{cut_after, run, settle},
@@ -307,14 +304,4 @@ fn a_call_that_is_leaked_is_one_that_nobody_claims() {
     mem::forget(call);
     assert_eq!(run(driver.call(Peek::new(2))).unwrap().id, JobId(2));
     assert_eq!(wire.count(Kind::Peek), 2);
-}
-
-#[test]
-fn a_reply_that_nobody_has_polled_gives_up_its_place() {
-    let wire = Wire::new();
-    let limits = Limits { in_flight: 1, ..Limits::default() };
-    let mut driver = wire.driver_with(Config { limits, ..Config::default() });
-    let ticket = run(driver.send(Peek::new(1))).unwrap();
-    drop(driver.reply(ticket));
-    assert_eq!(run(driver.call(Peek::new(2))).unwrap().id, JobId(2));
 }

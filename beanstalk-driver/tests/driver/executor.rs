@@ -64,6 +64,29 @@ pub(crate) fn cut_after<F: Future>(polls: usize, future: F) -> Option<F::Output>
     })
 }
 
+/// A future that is polled once, and then only when it was woken.
+pub(crate) struct Task {
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    flag: Arc<Flag>,
+}
+
+impl Task {
+    pub(crate) fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { future: Box::pin(future), flag: Arc::new(Flag(AtomicBool::new(true))) }
+    }
+
+    /// Polls it for as long as it is woken, and returns whether it is over.
+    pub(crate) fn run(&mut self) -> bool {
+        let waker = Waker::from(Arc::clone(&self.flag));
+        while self.flag.0.swap(false, Ordering::SeqCst) {
+            if poll_once(self.future.as_mut(), &waker).is_ready() {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 /// A future with a waker of its own.
 pub(crate) struct Asleep<'f, T> {
     future: Pin<Box<dyn Future<Output = T> + 'f>>,
@@ -81,6 +104,13 @@ impl<'f, T> Asleep<'f, T> {
     /// Whether something has woken it since it was polled.
     pub(crate) fn is_woken(&self) -> bool {
         self.flag.0.load(Ordering::SeqCst)
+    }
+
+    /// Drops it, and returns whether something still holds its waker.
+    pub(crate) fn leaves_its_waker(self) -> bool {
+        let Self { future, flag } = self;
+        drop(future);
+        Arc::strong_count(&flag) > 1
     }
 
     /// Polls it, which it was woken for.

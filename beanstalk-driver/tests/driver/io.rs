@@ -7,9 +7,9 @@ use std::{
 };
 
 use beanstalk_proto::{
-    ArgumentError, Command, DecodeError, Delete, Encoder, Error, Expect, Kind, Lost, Peek, Priority, Put, Reply,
-    Request, Reserve, ReserveWithTimeout, Reserved, Stats, Touch,
-    client::{Config, Limits},
+    ArgumentError, Command, DecodeError, Delete, Encoder, Error, Expect, Instant, Kind, Lost, Peek, Priority, Put,
+    Reply, Request, Reserve, ReserveWithTimeout, Reserved, Stats, Touch,
+    client::{Config, Limits, Timeout},
 };
 
 use crate::{
@@ -101,6 +101,69 @@ fn a_timer_that_was_set_for_another_call_ends_none_too_soon_and_lets_none_wait_l
     assert!(settle(call.as_mut()).is_none(), "the timer went off for the call before it");
     wire.advance(Duration::from_millis(1));
     assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { .. }))));
+}
+
+#[test]
+fn calls_that_are_answered_in_time_set_no_timer_each() {
+    let wire = Wire::new();
+    let mut driver = wire.driver_with(timeout(1_000));
+    for id in 0..100 {
+        wire.world().silent = true;
+        let mut call = pin!(driver.call(Peek::new(id)));
+        assert!(settle(call.as_mut()).is_none());
+        wire.advance(Duration::from_millis(9));
+        wire.speak();
+        assert!(settle(call.as_mut()).unwrap().is_ok());
+    }
+    assert_eq!(wire.world().timers_set, 1);
+}
+
+#[test]
+fn a_call_may_be_given_a_time_of_its_own_which_is_no_other_calls() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    let mut driver = wire.driver_with(timeout(1_000));
+    driver.set_timeout(Timeout::After(Duration::from_millis(300)));
+    for millis in [300, 1_000] {
+        let mut call = pin!(driver.call(Peek::new(1)));
+        assert!(settle(call.as_mut()).is_none());
+        wire.advance(Duration::from_millis(millis - 1));
+        assert!(settle(call.as_mut()).is_none(), "too early");
+        wire.advance(Duration::from_millis(1));
+        assert!(matches!(settle(call.as_mut()), Some(Err(Error::TimedOut { .. }))));
+    }
+}
+
+#[test]
+fn a_reply_has_its_time_from_the_one_before_it() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    let mut driver = wire.driver_with(timeout(1_000));
+    let mut all = driver.call_all((1..3).map(Peek::new));
+    {
+        let mut first = pin!(all.next());
+        assert!(settle(first.as_mut()).is_none());
+        wire.advance(Duration::from_millis(900));
+        wire.speak_once();
+        assert_eq!(settle(first).flatten().unwrap().unwrap().id, 1.into());
+    }
+    let mut second = pin!(all.next());
+    wire.advance(Duration::from_millis(999));
+    let early = settle(second.as_mut());
+    assert!(early.is_none(), "{early:?}");
+    wire.advance(Duration::from_millis(1));
+    assert!(matches!(settle(second), Some(Some(Err(Error::TimedOut { .. })))));
+}
+
+#[test]
+fn a_reply_that_is_here_is_not_late_because_a_write_goes_on() {
+    let wire = Wire::new();
+    let mut driver = wire.driver_with(timeout(1_000));
+    let ticket = run(driver.send(Peek::new(1))).unwrap();
+    wire.world().write_takes = (10, Duration::from_millis(400));
+    run(driver.call(Put::of("the write of this takes two seconds"))).unwrap().inserted().unwrap();
+    assert!(wire.time() > Instant::ZERO + Duration::from_secs(2));
+    assert_eq!(run(driver.reply(ticket)).unwrap().id, 1.into());
 }
 
 #[test]

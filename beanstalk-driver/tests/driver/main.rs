@@ -9,11 +9,18 @@
 
 mod both;
 mod cancel;
+mod client;
+mod debug;
+mod earlier;
+mod ending;
 mod executor;
 mod io;
 mod pipeline;
+mod producing;
 mod reconnecting;
 mod replies;
+mod room;
 mod shared;
 mod virtual_runtime;
+mod waking;
 mod wire;

@@ -6,7 +6,7 @@ use beanstalk_driver::Pipeline;
 use beanstalk_proto::{
     ArgumentError, Command, Delete, Error, Instant, JobId, Kick, Lost, Priority, ProtocolError, Put, Reply, Reserve,
     TubeName, Watch,
-    client::{Config, Connection, Limits},
+    client::{Config, Connection, Limits, Timeout},
 };
 
 /// The time, where it does not matter.
@@ -128,11 +128,13 @@ fn a_connection_with_less_room_than_the_window_is_enough() {
 
 #[test]
 fn what_waits_to_be_written_is_bounded_too() {
-    let body = vec![b'x'; 60_000];
+    // Requests of 16 KiB each.
+    let line = b"put 1024 0 60 16361\r\n".len();
+    let body = vec![b'x'; 16 * 1024 - line - 2];
     let mut connection = connection();
     let mut pipeline = Pipeline::new((0..100).map(|_| Put::of(&body)));
     pipeline.fill(&mut connection, NOW);
-    assert!((60_000..600_000).contains(&connection.queued()), "{}", connection.queued());
+    assert_eq!((connection.in_flight(), connection.queued()), (32, 512 * 1024));
 }
 
 #[test]
@@ -271,20 +273,24 @@ fn a_pipeline_abandoned_half_way_leaves_the_connection_in_sync() {
 
 #[test]
 fn a_dead_server_costs_one_timeout_and_not_one_a_request() {
-    let mut connection = connection();
-    let mut pipeline = Pipeline::new((0..1000).map(Kick::new));
-    pipeline.fill(&mut connection, NOW);
-    written(&mut connection);
-    assert_eq!(connection.poll_timeout(), Some(at(5)));
-    late(&mut connection, at(5));
-    let mut told = Vec::new();
-    while let Poll::Ready(Some(result)) = pipeline.poll_next(&mut connection) {
-        told.push(result.unwrap_err().lost().unwrap());
-        pipeline.fill(&mut connection, at(5));
+    for (timeout, seconds) in [(Timeout::Default, 5), (Timeout::After(Duration::from_secs(2)), 2)] {
+        let mut connection = connection();
+        let mut pipeline = Pipeline::with_timeout((0..1000).map(Kick::new), timeout);
+        pipeline.fill(&mut connection, NOW);
+        written(&mut connection);
+        assert_eq!(connection.poll_timeout(), Some(at(seconds)));
+        late(&mut connection, at(seconds));
+        let mut told = Vec::new();
+        while let Poll::Ready(Some(result)) = pipeline.poll_next(&mut connection) {
+            let Err(Error::TimedOut { waited, lost, .. }) = result else { panic!("{result:?}") };
+            assert_eq!(waited, Duration::from_secs(seconds));
+            told.push(lost);
+            pipeline.fill(&mut connection, at(seconds));
+        }
+        assert_eq!(told.iter().filter(|lost| **lost == Lost::Unknown).count(), 64, "those that were sent");
+        assert_eq!(told.iter().filter(|lost| **lost == Lost::NotSent).count(), 936);
+        assert!(!connection.wants_transmit() && connection.poll_timeout().is_none());
     }
-    assert_eq!(told.iter().filter(|lost| **lost == Lost::Unknown).count(), 64, "those that were sent");
-    assert_eq!(told.iter().filter(|lost| **lost == Lost::NotSent).count(), 936);
-    assert!(!connection.wants_transmit() && connection.poll_timeout().is_none());
 }
 
 #[test]

@@ -1,102 +1,26 @@
 //! A client that tasks share, and that connects again: in virtual time.
 
 use std::{
-    future::Future,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use beanstalk_driver::policy::{Backoff, Event, SharedConfig};
+use beanstalk_driver::policy::Event;
 use beanstalk_proto::{
-    Command, Delete, Error, Full, Instant, Job, JobId, Kind, Lost, Peek, Put, PutOutcome,
+    Delete, Error, Full, JobId, Kind, Lost, Peek, Put, PutOutcome,
     client::{Config, Limits, Timeout},
 };
 
 use crate::{
+    client::{
+        Call, DELAY, PATIENCE, REPLY, Shared, answer, client, commands, config, connected, is_waiting, pass, peek, put,
+        result,
+    },
     executor::{Asleep, settle},
     virtual_runtime::{Virtual, elsewhere},
     wire::Wire,
 };
-
-type Shared = beanstalk_driver::SharedClient<Virtual>;
-type Call<'c, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'c>>;
-
-const DELAY: Duration = Duration::from_millis(100);
-const PATIENCE: Duration = Duration::from_secs(30);
-const REPLY: Duration = Duration::from_secs(5);
-
-fn config() -> SharedConfig {
-    SharedConfig::default().reconnect(Backoff { first: DELAY, max: DELAY }).patience(PATIENCE)
-}
-
-fn client(runtime: &Virtual, config: SharedConfig) -> Shared {
-    Shared::on(runtime.clone(), "queue".parse().unwrap(), config, Config::default()).unwrap()
-}
-
-/// A client on its first connection.
-fn connected(runtime: &Virtual, config: SharedConfig) -> (Shared, Wire) {
-    let wire = runtime.offer();
-    let client = client(runtime, config);
-    answer(runtime, &mut peek(&client, 1)).unwrap();
-    wire.world().commands.clear();
-    (client, wire)
-}
-
-fn peek(client: &Shared, id: u64) -> Call<'_, Job> {
-    Box::pin(client.call(Peek::new(id)))
-}
-
-fn put<'c>(client: &'c Shared, tube: &'c str) -> Call<'c, PutOutcome> {
-    Box::pin(client.call_in(tube, Put::of("x")))
-}
-
-fn is_waiting<T>(call: &mut Call<'_, T>) -> bool {
-    settle(call.as_mut()).is_none()
-}
-
-fn result<T>(call: &mut Call<'_, T>) -> Result<T, Error> {
-    settle(call.as_mut()).expect("it waits")
-}
-
-/// Lets the call and the tasks go on until it is answered, in no time.
-fn answer<T>(runtime: &Virtual, call: &mut Call<'_, T>) -> Result<T, Error> {
-    for _ in 0..4 {
-        if let Some(result) = settle(call.as_mut()) {
-            return result;
-        }
-        runtime.run();
-    }
-    panic!("it waits for something else");
-}
-
-/// Time passes, in steps in which nobody is forgotten.
-fn pass(runtime: &Virtual, time: Duration) {
-    let end = runtime.now_plus(time);
-    while runtime.time() < end {
-        runtime.advance(Duration::from_millis(50));
-        runtime.run();
-    }
-}
-
-impl Virtual {
-    fn time(&self) -> Instant {
-        beanstalk_driver::Runtime::now(self)
-    }
-
-    fn now_plus(&self, time: Duration) -> Instant {
-        self.time() + time
-    }
-}
-
-fn commands(wire: &Wire) -> Vec<String> {
-    let world = wire.world();
-    let commands = world.commands.iter().map(|command| match command {
-        Command::Use { tube } => format!("use {tube}"),
-        command => command.kind().word().into(),
-    });
-    commands.collect()
-}
 
 #[test]
 fn calls_wait_while_the_server_is_away_and_go_out_in_their_order_when_it_is_back() {
@@ -485,52 +409,6 @@ fn a_listener_hears_of_connections_and_may_call_or_panic() {
         panic!("{heard:?}")
     };
     assert_eq!(rest, [Event::Connected, Event::Restored]);
-}
-
-/// A client on its first connection, which has only so much room.
-fn limited(runtime: &Virtual, limits: Limits) -> (Shared, Wire) {
-    let wire = runtime.offer();
-    let client =
-        Shared::on(runtime.clone(), "queue".parse().unwrap(), config(), Config { limits, ..Config::default() })
-            .unwrap();
-    answer(runtime, &mut peek(&client, 0)).unwrap();
-    (client, wire)
-}
-
-#[test]
-fn who_is_first_in_line_is_woken_when_there_is_room_and_nobody_before_or_behind() {
-    let runtime = Virtual::default();
-    let (client, wire) = limited(&runtime, Limits { in_flight: 1, ..Limits::default() });
-    wire.world().silent = true;
-    let mut sent = Asleep::new(client.call(Peek::new(1)));
-    let (mut first, second) = (Asleep::new(client.call(Peek::new(2))), Asleep::new(client.call(Peek::new(3))));
-    runtime.run();
-    assert!(!first.is_woken(), "a request is in flight, and there is room for one");
-    wire.speak();
-    runtime.run();
-    assert!(!first.is_woken(), "its reply was not claimed");
-    assert_eq!(sent.wake_up().unwrap().unwrap().id, JobId(1));
-    assert!(!second.is_woken());
-    assert!(first.wake_up().is_none());
-    runtime.run();
-    assert_eq!(first.wake_up().unwrap().unwrap().id, JobId(2));
-    assert!(second.is_woken());
-}
-
-#[test]
-fn who_is_first_in_line_is_woken_when_what_was_queued_is_written_and_not_before() {
-    let runtime = Virtual::default();
-    let (client, wire) = limited(&runtime, Limits { queued: b"peek 1\r\n".len(), ..Limits::default() });
-    wire.world().capacity = 0;
-    let (_sent, mut first) = (Asleep::new(client.call(Peek::new(1))), Asleep::new(client.call(Peek::new(2))));
-    runtime.run();
-    assert!(!first.is_woken(), "as much is queued as may be");
-    wire.world().capacity = usize::MAX;
-    wire.advance(Duration::ZERO);
-    runtime.run();
-    assert!(first.wake_up().is_none());
-    runtime.run();
-    assert_eq!(first.wake_up().unwrap().unwrap().id, JobId(2));
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::{future::Future, pin::Pin, pin::pin, time::Duration};
 
 use beanstalk_proto::{
-    ArgumentError, Command, CommandError, Error, Job, JobId, Kick, Kind, Lost, Peek, PeekReady, Put, PutOutcome, Reply,
-    Reserve, ReserveJob, Stats, Use,
+    ArgumentError, CommandError, Error, Job, JobId, Kick, Kind, Lost, Peek, PeekReady, Put, PutOutcome, Reply, Reserve,
+    ReserveJob, Stats, Use,
     client::{Config, Limits},
 };
 
 use crate::{
+    client::commands,
     executor::{cut_after, settle},
     virtual_runtime::Virtual,
     wire::Wire,
@@ -47,17 +48,6 @@ fn drive(driver: &mut SharedDriver) {
 
 fn put_in<'c>(client: &'c Shared, tube: &'c str, body: &'c str) -> Call<'c, PutOutcome> {
     Box::pin(client.call_in(tube, Put::of(body)))
-}
-
-fn commands(wire: &Wire) -> Vec<String> {
-    wire.world()
-        .commands
-        .iter()
-        .map(|command| match command {
-            Command::Use { tube } => format!("use {tube}"),
-            command => command.kind().word().into(),
-        })
-        .collect()
 }
 
 #[test]

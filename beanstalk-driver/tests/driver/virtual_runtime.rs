@@ -1,7 +1,7 @@
 //! A runtime of virtual time, whose connections are wires.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
     future::Future,
     io,
@@ -14,11 +14,13 @@ use std::{
 use beanstalk_driver::{ConnectOptions, Driver, Futures, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost, client::Connection};
 
-use crate::{executor::settle, wire::Wire};
+use crate::{executor::Task, wire::Wire};
 
 thread_local! {
     /// The name of the runtime on which what is polled runs.
     static CURRENT: Cell<u64> = const { Cell::new(0) };
+    /// The one that clients get which make their own.
+    static DEFAULT: RefCell<Option<Virtual>> = const { RefCell::new(None) };
 }
 
 /// Does something on another runtime.
@@ -37,7 +39,7 @@ struct World {
     /// Shows the time.
     clock: Wire,
     sleepers: Vec<(Instant, Waker)>,
-    tasks: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    tasks: Vec<Task>,
     /// What the next attempts to connect come to; afterwards they are refused.
     connections: VecDeque<Wire>,
     connected: Vec<Wire>,
@@ -46,7 +48,7 @@ struct World {
 
 impl Default for Virtual {
     fn default() -> Self {
-        Self::by(&Wire::new())
+        DEFAULT.with_borrow(|runtime| runtime.clone().unwrap_or_else(|| Self::by(&Wire::new())))
     }
 }
 
@@ -61,6 +63,14 @@ impl Virtual {
             connected: Vec::new(),
             attempts: 0,
         })))
+    }
+
+    /// Gives this one to clients that make their own runtime, for as long as what this does takes.
+    pub(crate) fn by_default<T>(&self, act: impl FnOnce() -> T) -> T {
+        DEFAULT.set(Some(self.clone()));
+        let done = act();
+        DEFAULT.set(None);
+        done
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -96,15 +106,20 @@ impl Virtual {
         due.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    /// Lets every task do what it can.
+    /// Lets every task that was woken do what it can.
     pub(crate) fn run(&self) {
         let mut running = std::mem::take(&mut self.world().tasks);
-        running.retain_mut(|task| settle(task.as_mut()).is_none());
+        running.retain_mut(|task| !task.run());
         let spawned = std::mem::replace(&mut self.world().tasks, running);
         if !spawned.is_empty() {
             self.world().tasks.extend(spawned);
             self.run();
         }
+    }
+
+    /// How many timers are set.
+    pub(crate) fn sleepers(&self) -> usize {
+        self.world().sleepers.len()
     }
 
     pub(crate) fn tasks(&self) -> usize {
@@ -152,7 +167,7 @@ impl Runtime for Virtual {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.world().tasks.push(Box::pin(task));
+        self.world().tasks.push(Task::new(task));
     }
 }
 

@@ -1,27 +1,24 @@
 //! A transport in memory with a scripted server behind it.
 
+mod transport;
+
 use std::{
     collections::VecDeque,
-    io, mem,
-    panic::resume_unwind,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll, Waker},
+    task::Waker,
     time::Duration,
 };
 
-use beanstalk_driver::{Block, Driver, PollTransport};
+use beanstalk_driver::Driver;
 use beanstalk_proto::{
-    Command, Error, Instant, Job, JobId, Kind, Lost, Peek, Reply, Segments,
+    Command, Instant, Job, JobId, Kind, Peek, Reply,
     client::{Config, Connection},
     server,
     server::Event,
 };
 
-use crate::{
-    executor::{polls, settle},
-    replies::reply_to,
-};
+use crate::{executor::settle, replies::reply_to};
 
 /// One end of it; the world behind it is shared, so that a test can look in and meddle.
 #[derive(Clone)]
@@ -51,6 +48,8 @@ pub(crate) struct World {
     pub(crate) write_panics: bool,
     pub(crate) read_panics: bool,
     pub(crate) read_fails: bool,
+    /// It does so as one side refuses the other.
+    pub(crate) refuses: bool,
     /// The server answers nothing.
     pub(crate) silent: bool,
     unanswered: Option<Command>,
@@ -64,14 +63,19 @@ pub(crate) struct World {
     pub(crate) lost: Vec<JobId>,
     pub(crate) commands: Vec<Command>,
     pub(crate) writes: usize,
+    /// Each write takes no more than so many bytes, and so long.
+    pub(crate) write_takes: (usize, Duration),
     /// How often a write that found no room might have waited for it, although the last read had found something.
     pub(crate) waits_for_room: usize,
     just_read: bool,
     /// The server has closed, and the client has read so far.
     pub(crate) closed: bool,
-    end_told: bool,
+    /// The end can be read again and again, as that of a socket.
+    pub(crate) end_stays: bool,
+    ends_read: usize,
     pub(crate) now: Instant,
     timer: Option<Instant>,
+    pub(crate) timers_set: usize,
     waker: Option<Waker>,
 }
 
@@ -93,6 +97,7 @@ impl Wire {
             write_panics: false,
             read_panics: false,
             read_fails: false,
+            refuses: false,
             silent: false,
             unanswered: None,
             script: Vec::new(),
@@ -101,12 +106,15 @@ impl Wire {
             lost: Vec::new(),
             commands: Vec::new(),
             writes: 0,
+            write_takes: (usize::MAX, Duration::ZERO),
             waits_for_room: 0,
             just_read: false,
             closed: false,
-            end_told: false,
+            end_stays: false,
+            ends_read: 0,
             now: Instant::from_nanos(1),
             timer: None,
+            timers_set: 0,
             waker: None,
         })))
     }
@@ -158,6 +166,16 @@ impl Wire {
         world.wake();
     }
 
+    /// The server answers the command that it has read, and no other.
+    pub(crate) fn speak_once(&self) {
+        let mut world = self.world();
+        world.silent = false;
+        world.answer_pending();
+        world.silent = true;
+        world.turn();
+        world.wake();
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let mut world = self.world();
         world.now = world.now + by;
@@ -183,6 +201,11 @@ impl Wire {
 
     pub(crate) fn count(&self, kind: Kind) -> usize {
         self.world().commands.iter().filter(|command| command.kind() == kind).count()
+    }
+
+    /// How many lines were written that the server has not read.
+    pub(crate) fn unread(&self) -> usize {
+        self.world().inbox.iter().filter(|byte| **byte == b'\n').count()
     }
 }
 
@@ -266,127 +289,5 @@ impl World {
             Command::Touch { id } if self.lost.contains(id) => Some(Reply::NotFound),
             command => Some(reply_to(command)),
         }
-    }
-}
-
-impl PollTransport for Wire {
-    type Error = io::Error;
-
-    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut world = self.world();
-        if mem::take(&mut world.read_panics) {
-            drop(world);
-            resume_unwind(Box::new("as it was told"));
-        }
-        world.turn();
-        if world.outbox.is_empty() {
-            if world.read_fails {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-            }
-            // It says so once.
-            if world.closed && !mem::replace(&mut world.end_told, true) {
-                return Poll::Ready(Ok(0));
-            }
-            world.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        if world.yields && world.read_at == polls() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        world.read_at = polls();
-        let n = if world.yields { 1 } else { buf.len().min(world.outbox.len()) };
-        buf.iter_mut().zip(world.outbox.drain(..n)).for_each(|(to, from)| *to = from);
-        world.just_read = true;
-        world.turn();
-        Poll::Ready(Ok(n))
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, block: Block, segments: Segments<'_>) -> Poll<io::Result<usize>> {
-        let mut world = self.world();
-        if mem::take(&mut world.write_panics) {
-            drop(world);
-            resume_unwind(Box::new("as it was told"));
-        }
-        if world.write_fails {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        let room = world.capacity.saturating_sub(world.inbox.len());
-        let just_read = mem::take(&mut world.just_read);
-        if room == 0 {
-            world.waits_for_room += usize::from(just_read && block != Block::No);
-            world.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        let trickles = world.yields && !world.writes_whole;
-        if trickles && world.written_at == polls() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        world.written_at = polls();
-        if world.writes_whole {
-            world.read_at = polls();
-        }
-        let bytes: Vec<u8> = segments.flatten().copied().take(if trickles { 1 } else { room }).collect();
-        world.inbox.extend(&bytes);
-        world.writes += 1;
-        world.turn();
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>, _: Block) -> Poll<io::Result<()>> {
-        let mut world = self.world();
-        if world.flush_fails {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        if world.flush_blocked {
-            return Poll::Pending;
-        }
-        if world.yields && !world.writes_whole && world.flushed_at == polls() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        world.flushed_at = polls();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut world = self.world();
-        world.server.received_eof();
-        world.turn();
-        // As beanstalkd: a reserve that waits is over.
-        if world.unanswered.take().is_some() {
-            world.server.respond(Reply::TimedOut);
-            world.turn();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn failure(error: io::Error, lost: Lost) -> Error {
-        Error::Io { error, lost }
-    }
-
-    fn now(&self) -> Instant {
-        self.world().now
-    }
-
-    fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
-        let wire = self.clone();
-        move || wire.world().now
-    }
-
-    fn set_timer(&mut self, at: Instant) {
-        self.world().timer = Some(at);
-    }
-
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut world = self.world();
-        let at = world.timer.expect("polled a timer that was not set");
-        if world.now >= at {
-            world.timer = None;
-            return Poll::Ready(());
-        }
-        world.waker = Some(cx.waker().clone());
-        Poll::Pending
     }
 }

@@ -205,6 +205,15 @@ fn where_all_refuse_jobs_that_were_there_give_up_and_later_ones_ask_again_after_
 }
 
 #[test]
+fn when_its_patience_is_over_a_job_is_not_even_offered_to_a_healthy_server() {
+    let (mut servers, ids) = set(1);
+    for (now, pick, limit) in [(4999, Pick::Server(ids[0]), 1), (5000, Pick::GiveUp, 0)] {
+        assert_eq!(servers.pick(None, at(0), at(now)), pick);
+        assert_eq!(servers.wait_limit(at(0), at(now)), Some(Duration::from_millis(limit)));
+    }
+}
+
+#[test]
 fn without_servers_it_gives_up_at_once() {
     assert_eq!(set(0).0.pick(None, at(0), at(0)), Pick::GiveUp);
 }
@@ -218,6 +227,7 @@ fn a_server_that_comes_back_under_its_name_is_another_one() {
     assert_eq!(pick(&mut servers, None, at(0)), ids[0]);
     let again = servers.add("10.0.0.1:11300");
     assert!(!ids.contains(&again));
+    assert_eq!([ids[0], ids[1], again].map(|id| format!("{id}")), ["0", "1", "2"]);
     assert_eq!(servers.handle_result(ids[1], Err(&UNKNOWN), at(0), at(0)), Next::Return);
     assert!(servers.is_healthy(again));
 }

@@ -118,6 +118,29 @@ fn a_call_gives_up_when_its_patience_ends_and_the_session_goes_on() {
 }
 
 #[test]
+fn an_attempt_to_connect_takes_no_longer_than_the_patience_that_is_left() {
+    let config = SessionConfig { patience: Some(Duration::from_secs(3)), ..SessionConfig::default() };
+    let session = Session::new(&config, Tubes::default(), 1);
+    let call = Call::new(&Put::of("x"), at(0));
+    let within = |now| session.connect_timeout(&call, Some(Duration::from_secs(2)), at(now));
+    assert_eq!([0, 1000, 2500].map(within), [2000, 2000, 500].map(|millis| Some(Duration::from_millis(millis))));
+}
+
+#[test]
+fn a_connection_that_is_closed_from_here_is_no_loss_and_the_next_is_made_after_a_delay() {
+    let backoff = Backoff { first: Duration::from_secs(60), max: Duration::from_secs(60) };
+    let mut session = Session::new(&SessionConfig::default().reconnect(backoff), Tubes::default(), 1);
+    assert!(!session.is_up());
+    session.handle_closed(at(0));
+    assert_eq!(session.link_step(at(0)), Step::Connect, "there was none");
+    session.handle_connected(at(0));
+    assert!(session.is_up());
+    session.handle_closed(at(0));
+    assert!(!session.is_up() && matches!(session.link_step(at(0)), Step::WaitUntil(_)));
+    assert_eq!(events(&mut session), [Event::Connected, Event::Restored]);
+}
+
+#[test]
 fn a_read_that_breaks_off_again_and_again_fails_with_its_own_error_in_the_end() {
     let config = SessionConfig { patience: Some(Duration::from_secs(1)), ..SessionConfig::default() };
     let mut session = connected(&config);

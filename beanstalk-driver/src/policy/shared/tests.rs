@@ -35,6 +35,27 @@ fn it_connects_at_once_and_after_a_loss_when_a_delay_has_passed() {
 }
 
 #[test]
+fn an_answer_makes_the_delays_short_again_and_each_event_is_observed_once() {
+    let mut shared = machine(SharedConfig::default());
+    let mut attempts = Vec::new();
+    for answers in [false, false, true, false] {
+        assert!(!shared.is_connected(at(1)));
+        shared.handle_connected(at(1));
+        assert!(shared.is_connected(at(1)));
+        if answers {
+            shared.handle_answer();
+        }
+        shared.handle_lost(&closed(Lost::Unknown), at(1));
+        while let Some(event) = shared.observe_event() {
+            if let Event::Retrying { attempt, .. } = event {
+                attempts.push(*attempt);
+            }
+        }
+    }
+    assert_eq!(attempts, [1, 2, 1, 2]);
+}
+
+#[test]
 fn a_call_waits_for_a_connection_as_long_as_its_patience() {
     let mut shared = machine(SharedConfig::default());
     let call = shared.begin(&Put::of("x"), at(10));

@@ -1,0 +1,103 @@
+//! What there is room for on a connection, and who gives up the room that it has.
+
+use std::pin::pin;
+
+use beanstalk_driver::{Driver, policy::ScanOptions, scan};
+use beanstalk_proto::{
+    Delete, Error, Full, JobId, Kind, Peek, Stats,
+    client::{Config, Limits},
+};
+
+use crate::{
+    executor::{cut_after, run, settle},
+    wire::Wire,
+};
+
+fn limited(wire: &Wire, limits: Limits) -> Driver<Wire> {
+    wire.driver_with(Config { limits, ..Config::default() })
+}
+
+fn in_flight(wire: &Wire, in_flight: usize) -> Driver<Wire> {
+    limited(wire, Limits { in_flight, ..Limits::default() })
+}
+
+#[test]
+fn there_is_room_until_the_limit_is_reached() {
+    let wire = Wire::new();
+    let mut driver = in_flight(&wire, 2);
+    let mut room = Vec::new();
+    for id in 0..2 {
+        room.push(driver.has_room(&Peek::new(id)));
+        let _unclaimed = run(driver.send(Peek::new(id))).unwrap();
+    }
+    room.push(driver.has_room(&Peek::new(2)));
+    assert_eq!(room, [true, true, false]);
+}
+
+#[test]
+fn a_limit_of_nothing_lets_nothing_pass() {
+    let wire = Wire::new();
+    let refused = run(in_flight(&wire, 0).call(Peek::new(1)));
+    assert!(matches!(refused, Err(Error::Full(Full::InFlight { limit: 0 }))), "{refused:?}");
+}
+
+#[test]
+fn a_pipeline_waits_for_the_room_that_dropped_calls_take() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    let mut driver = in_flight(&wire, 3);
+    for _ in 0..3 {
+        assert!(cut_after(1, driver.call(Stats::new())).is_none());
+    }
+    let mut all = driver.call_all((8..10).map(Peek::new));
+    {
+        let mut first = pin!(all.next());
+        assert!(settle(first.as_mut()).is_none());
+        wire.speak();
+        assert_eq!(settle(first.as_mut()).flatten().unwrap().unwrap().id, JobId(8));
+    }
+    assert_eq!(run(all.next()).unwrap().unwrap().id, JobId(9));
+}
+
+#[test]
+fn a_pipeline_that_is_dropped_gives_up_its_room() {
+    let wire = Wire::new();
+    let mut driver = in_flight(&wire, 2);
+    for _ in 0..3 {
+        assert_eq!(run(driver.call_all((0..5).map(Peek::new)).next()).unwrap().unwrap().id, JobId(0));
+    }
+    assert_eq!(run(driver.call(Peek::new(8))).unwrap().id, JobId(8));
+}
+
+#[test]
+fn a_ticket_that_is_given_back_gives_up_its_room() {
+    type GiveBack = fn(&mut Driver<Wire>, beanstalk_proto::client::Ticket<beanstalk_proto::Job>);
+    let ways: [GiveBack; 2] = [|driver, ticket| driver.abandon(ticket), |driver, ticket| drop(driver.reply(ticket))];
+    for give_back in ways {
+        let wire = Wire::new();
+        let mut driver = in_flight(&wire, 1);
+        let ticket = run(driver.send(Peek::new(1))).unwrap();
+        give_back(&mut driver, ticket);
+        assert_eq!(run(driver.call(Peek::new(2))).unwrap().id, JobId(2));
+    }
+}
+
+#[test]
+fn what_is_queued_does_not_part_two_requests() {
+    let wire = Wire::new();
+    let mut driver = limited(&wire, Limits { queued: b"delete 7\r\n".len(), ..Limits::default() });
+    let (first, second) = run(driver.call_both(Delete::new(7), Delete::new(8))).unwrap();
+    assert!(first.is_ok() && second.is_ok(), "{second:?}");
+    assert_eq!((wire.count(Kind::Delete), wire.world().writes), (2, 1));
+}
+
+#[test]
+fn a_scan_fills_the_room_and_no_more() {
+    let wire = Wire::new();
+    wire.world().silent = true;
+    let mut driver = in_flight(&wire, 3);
+    let mut scan = run(scan(&mut driver, ScanOptions::new().to(JobId(100)))).unwrap();
+    assert!(settle(pin!(scan.next())).is_none());
+    let read = wire.world().commands.len();
+    assert_eq!(read + wire.unread(), 3);
+}

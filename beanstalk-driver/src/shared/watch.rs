@@ -41,10 +41,17 @@ impl Watch {
             }
             if self.next.is_none() {
                 let current = R::current();
-                let (polls, runtime) = inner.with(|state| (state.driver.polls, state.driver.runtime));
-                self.polls = polls;
-                // Asked again each time that this is polled: another that takes over may run elsewhere, and wakes all who wait.
-                if current.is_none() || inner.server.is_some() && runtime == current {
+                let is_reliable = inner.with(|state| {
+                    // Asked again each time that this is polled: another that takes over may run elsewhere, and wakes all who wait.
+                    if current.is_none() || inner.server.is_some() && state.driver.runtime == current {
+                        return true;
+                    }
+                    // One that has nothing to do is not polled before it is woken.
+                    self.polls = state.driver.polls;
+                    state.wake_driver();
+                    false
+                });
+                if is_reliable {
                     return Poll::Pending;
                 }
             }

@@ -182,6 +182,26 @@ fn the_clocks_of_a_runtime_and_of_its_transport_may_differ() {
 }
 
 #[test]
+fn a_driver_that_has_nothing_to_do_does_not_stand_still() {
+    let runtime = Virtual::default();
+    let (client, wire) = connected(&runtime, config());
+    wire.world().silent = true;
+    let mut call = peek(&client, 1);
+    assert!(is_waiting(&mut call));
+    runtime.run();
+    // Its future goes to another runtime, whose tasks wait for it there.
+    for _ in 0..3 {
+        elsewhere(|| assert!(is_waiting(&mut call)));
+        assert_eq!(runtime.tasks(), 1, "another has taken over");
+        runtime.run();
+        runtime.advance(Duration::from_secs(1));
+    }
+    wire.speak();
+    runtime.run();
+    assert_eq!(elsewhere(|| result(&mut call)).unwrap().id, JobId(1));
+}
+
+#[test]
 fn a_driver_that_was_replaced_while_it_was_connected_ends_when_its_runtime_goes_on() {
     let runtime = Virtual::default();
     let (client, wire) = connected(&runtime, config());

@@ -11,6 +11,25 @@ use crate::{
 ///
 /// It borrows nothing, so it can be stored; replies can be claimed in any order. Dropping it leaves the reply in the
 /// connection for good: give it to [`Connection::abandon`](super::Connection::abandon) instead.
+///
+/// An adapter's `send` returns one, and its `reply` takes it:
+///
+/// ```
+/// use beanstalk_proto::{
+///     Instant, Stats, Touch,
+///     client::{Config, Connection, Ticket},
+///     stats::ServerStats,
+/// };
+///
+/// let mut connection = Connection::new(Config::default());
+/// let stats: Ticket<ServerStats> = connection.send(Instant::ZERO, Stats::new())?;
+/// let touched: Ticket<()> = connection.send(Instant::ZERO, Touch::new(7))?;
+/// // In the order in which they were sent.
+/// assert!(stats.id() < touched.id());
+/// # connection.abandon(stats);
+/// # connection.abandon(touched);
+/// # Ok::<(), beanstalk_proto::Error>(())
+/// ```
 #[must_use = "a ticket that is dropped leaves its reply in the connection; abandon it instead"]
 pub struct Ticket<T> {
     /// The number that the slot is owned by; `SPENT` once the reply was claimed.

@@ -7,6 +7,20 @@ use core::{error::Error, fmt};
 ///
 /// What connecting failed with is for whoever connects to define. The crate `beanstalk-driver`, and the clients that it is for, define a
 /// `ConnectError`, which names everything that was tried, and a `GreetingError`; each has a function `of` that finds it in an error.
+///
+/// ```
+/// use beanstalk_proto::{Error, Lost, NotConnected};
+///
+/// # #[derive(Debug, thiserror::Error)]
+/// # #[error("connect queue-1:11300: connection refused")]
+/// # struct Why;
+/// # let error = Error::from(NotConnected::new(Why, false));
+/// let Error::Connect(not_connected) = &error else { panic!("another error") };
+/// assert_eq!(not_connected.to_string(), "connect queue-1:11300: connection refused");
+/// // An outage, and nothing was sent: to try again later is safe, and may help.
+/// assert!(!not_connected.is_refusal());
+/// assert_eq!(error.lost(), Some(Lost::NotSent));
+/// ```
 #[derive(Clone, Debug)]
 pub struct NotConnected {
     why: Arc<dyn Error + Send + Sync>,

@@ -3,6 +3,24 @@
 use std::{boxed::Box, io};
 
 /// What TLS failed with: the [inner error](std::io::Error::get_ref) of an [`Error::Io`](super::Error::Io), or of an attempt to connect.
+///
+/// ```
+/// use std::io;
+///
+/// use beanstalk_proto::{Error, Lost, TlsError};
+///
+/// /// Returns whether somebody has to look at the certificates.
+/// fn is_certificate(error: &io::Error) -> bool {
+///     TlsError::of(error).is_some_and(TlsError::is_refusal)
+/// }
+///
+/// # let expired = TlsError::new("the certificate has expired", true, None);
+/// # let error = io::Error::other(expired);
+/// assert!(is_certificate(&error));
+/// // A call that fails with it reports the same.
+/// assert!(Error::Io { error, lost: Lost::NotSent }.is_refusal());
+/// assert!(!is_certificate(&io::ErrorKind::TimedOut.into()));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct TlsError {

@@ -48,7 +48,23 @@ macro_rules! replies {
             }
         }
 
-        /// A reply, with the values the server gave.
+        /// A reply, with the values the server gave: what a [`Command`](crate::Command) and a [`Raw`](crate::Raw) line are answered with.
+        ///
+        /// ```
+        /// use beanstalk_proto::{JobId, Reply};
+        ///
+        /// /// How a line of a log shows it.
+        /// fn show(reply: &Reply) -> String {
+        ///     match reply {
+        ///         Reply::Inserted(id) => format!("job {id}"),
+        ///         Reply::Other(reply) => String::from_utf8_lossy(reply.word()).into_owned(),
+        ///         reply => reply.kind().map_or("closed", |kind| kind.word()).to_owned(),
+        ///     }
+        /// }
+        ///
+        /// assert_eq!(show(&Reply::Inserted(JobId(7))), "job 7");
+        /// assert_eq!(show(&Reply::TimedOut), "TIMED_OUT");
+        /// ```
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum Reply {
             /// No line at all: the server closed the connection, as `quit` asks. It is encoded as nothing.

@@ -7,6 +7,24 @@ use crate::types::Excerpt;
 
 /// The peer sent what the protocol does not allow. The connection is desynchronised: every later call fails with this error
 /// too.
+///
+/// A call fails with it as an [`Error::Protocol`](crate::Error::Protocol). What it mostly is, is a peer that is no beanstalkd:
+///
+/// ```
+/// use beanstalk_proto::{Error, ProtocolError};
+///
+/// /// What a person should look at.
+/// fn advice(error: &Error) -> Option<&'static str> {
+///     let Error::Protocol { error, .. } = error else { return None };
+///     Some(match error {
+///         ProtocolError::Tls => "write beanstalks:// before the address",
+///         ProtocolError::Overreported { .. } => "the stream is at fault, not the server",
+///         _ => "is that address really a beanstalkd?",
+///     })
+/// }
+/// # let (error, lost) = (ProtocolError::Tls, beanstalk_proto::Lost::Unknown);
+/// # assert_eq!(advice(&Error::Protocol { error, lost }), Some("write beanstalks:// before the address"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProtocolError {

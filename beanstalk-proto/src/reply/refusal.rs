@@ -9,6 +9,22 @@ macro_rules! error_replies {
     ($($(#[$meta:meta])* $name:ident)*) => {
         /// The server's error reply, one variant for each reply word. The connection stays usable.
         ///
+        /// [`Error::command_error`](crate::Error::command_error) finds it in what a call has failed with:
+        ///
+        /// ```
+        /// use beanstalk_proto::{CommandError, Error};
+        ///
+        /// /// Deletes a job that may be gone already.
+        /// fn settle(deleted: Result<(), Error>) -> Result<(), Error> {
+        ///     match deleted {
+        ///         Err(error) if error.command_error() == Some(CommandError::NotFound) => Ok(()),
+        ///         deleted => deleted,
+        ///     }
+        /// }
+        /// # let (subject, error) = (beanstalk_proto::Subject::None, CommandError::NotFound);
+        /// # assert!(settle(Err(Error::Command { command: "delete", subject, error })).is_ok());
+        /// ```
+        ///
         /// [`CommandError::reply`] is the way back, for a proxy that forwards the reply.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
         #[non_exhaustive]

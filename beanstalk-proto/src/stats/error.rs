@@ -5,6 +5,15 @@ use thiserror::Error;
 use crate::types::{Excerpt, TubeNameError};
 
 /// Why a body is not the statistics, or the list of names, that it should be. The connection stays in sync.
+///
+/// A call fails with it as an [`Error::Stats`](crate::Error::Stats).
+///
+/// ```
+/// use beanstalk_proto::stats::JobStats;
+///
+/// let error = JobStats::decode(b"---\nid: seven\n").unwrap_err();
+/// assert!(error.to_string().starts_with("id is "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StatsError {

@@ -59,7 +59,8 @@ stats! {
     /// ```
     /// use beanstalk_proto::stats::ServerStats;
     ///
-    /// let stats = ServerStats::decode(b"---\ncurrent-jobs-ready: 3\nversion: \"1.13\"\ncolour: red\n")?;
+    /// let body = b"---\ncurrent-jobs-ready: 3\nversion: \"1.13\"\ncolour: red\n";
+    /// let stats = ServerStats::decode(body)?;
     /// assert_eq!(stats.current_jobs_ready, Some(3));
     /// assert_eq!(stats.version.as_deref(), Some("1.13"));
     /// assert_eq!((stats.draining, stats.extra.get("colour")), (None, Some("red")));
@@ -179,7 +180,8 @@ stats! {
     /// ```
     /// use beanstalk_proto::stats::TubeStats;
     ///
-    /// let stats = TubeStats::decode(b"---\nname: emails\ncurrent-jobs-ready: 3\ncurrent-watching: 0\n")?;
+    /// let body = b"---\nname: emails\ncurrent-jobs-ready: 3\ncurrent-watching: 0\n";
+    /// let stats = TubeStats::decode(body)?;
     /// // Jobs, and nobody who would take them:
     /// assert_eq!((stats.current_jobs_ready, stats.current_watching), (Some(3), Some(0)));
     /// # Ok::<(), beanstalk_proto::stats::StatsError>(())
@@ -262,6 +264,15 @@ stats! {
 }
 
 /// Which queue a job is in.
+///
+/// ```
+/// use beanstalk_proto::stats::JobState;
+///
+/// // As `stats-job` has it, and as it is printed.
+/// let state = JobState::from("buried");
+/// assert_eq!(state, JobState::Buried);
+/// assert_eq!(state.to_string(), "buried");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobState {
     /// `ready`: the next reserve may take it.
@@ -331,6 +342,13 @@ pub fn value_of<'a>(body: &'a [u8], key: &str) -> Option<&'a str> {
 /// # Errors
 ///
 /// A [`StatsError`] with the line that is no item of a list, or whose name is no tube name.
+///
+/// ```
+/// use beanstalk_proto::stats;
+///
+/// assert_eq!(stats::decode_names(b"---\n- default\n- emails\n")?, ["default", "emails"]);
+/// # Ok::<(), stats::StatsError>(())
+/// ```
 pub fn decode_names(body: &[u8]) -> Result<Vec<TubeName>, StatsError> {
     let name = |line: &[u8]| match line.strip_prefix(lines::ITEM) {
         Some(name) => TubeName::from_bytes(name).map_err(StatsError::Name),
@@ -340,6 +358,14 @@ pub fn decode_names(body: &[u8]) -> Result<Vec<TubeName>, StatsError> {
 }
 
 /// Appends a list of tubes as the server writes it (without the CR LF that follows it).
+///
+/// ```
+/// use beanstalk_proto::{TubeName, stats};
+///
+/// let mut body = Vec::new();
+/// stats::encode_names(&[TubeName::default()], &mut body);
+/// assert_eq!(body, b"---\n- default\n");
+/// ```
 pub fn encode_names<'a>(names: impl IntoIterator<Item = &'a TubeName>, out: &mut Vec<u8>) {
     out.extend_from_slice(lines::START);
     for name in names {

@@ -11,6 +11,19 @@ macro_rules! define {
 
         /// A command with all its values: what a server receives, and a way to hold any command in one type.
         ///
+        /// ```
+        /// use beanstalk_proto::{Command, JobId, TubeName};
+        ///
+        /// // To be sent in one pipeline, as with a client's `call_all`.
+        /// let commands = [
+        ///     Command::Use { tube: TubeName::new("emails")? },
+        ///     Command::Kick { bound: 100 },
+        ///     Command::Delete { id: JobId(7) },
+        /// ];
+        /// assert_eq!(commands[1].kind().word(), "kick");
+        /// # Ok::<(), beanstalk_proto::TubeNameError>(())
+        /// ```
+        ///
         /// # As a request
         ///
         /// Its reply is the untyped [`Reply`], so that a pipeline of mixed commands needs no more than a `Vec<Command>`. Error

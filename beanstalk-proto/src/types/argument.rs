@@ -7,6 +7,14 @@ use thiserror::Error;
 use super::{Bytes, TubeName, shortened};
 
 /// What is no tube name, and why.
+///
+/// ```
+/// use beanstalk_proto::{TubeName, TubeNameRule};
+///
+/// let error = TubeName::new("two words").unwrap_err();
+/// assert_eq!(error.rule, TubeNameRule::BadCharacter { found: ' ', at: 3 });
+/// assert_eq!(&*error.name, "two words");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Error)]
 #[error("{:?} is not a tube name: {rule}", shortened(.name))]
 pub struct TubeNameError {
@@ -17,6 +25,22 @@ pub struct TubeNameError {
 }
 
 /// Which rule a tube name breaks.
+///
+/// ```
+/// use beanstalk_proto::{TubeName, TubeNameRule};
+///
+/// /// What a form shows beside its field.
+/// fn advice(name: &str) -> Option<&'static str> {
+///     Some(match TubeName::new(name).err()?.rule {
+///         TubeNameRule::Empty => "a name is needed",
+///         TubeNameRule::TooLong { .. } => "at most 200 characters",
+///         _ => "letters, digits and + / ; . $ _ ( ) -, the last not in front",
+///     })
+/// }
+///
+/// assert_eq!(advice("emails"), None);
+/// assert_eq!(advice(""), Some("a name is needed"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum TubeNameRule {
@@ -42,7 +66,27 @@ pub enum TubeNameRule {
     },
 }
 
-/// A value that the protocol cannot express. Nothing was sent.
+/// A value that the protocol cannot express, or a setting that makes no sense. Nothing was sent, and the connection is as it was.
+///
+/// A call fails with it as an [`Error::Argument`](crate::Error::Argument).
+///
+/// ```
+/// use beanstalk_proto::{ArgumentError, Error, Priority};
+///
+/// /// The status that a web service answers with.
+/// fn status(error: &Error) -> u16 {
+///     match error {
+///         Error::Argument(ArgumentError::BodyTooLong { .. }) => 413,
+///         Error::Argument(_) => 400,
+///         _ => 503,
+///     }
+/// }
+///
+/// let error = Priority::try_from(5_000_000_000_u64).unwrap_err();
+/// let text = "5000000000 is too large for a priority: the limit is 4294967295";
+/// assert_eq!(error.to_string(), text);
+/// assert_eq!(status(&error.into()), 400);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ArgumentError {

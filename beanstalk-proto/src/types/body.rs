@@ -6,6 +6,19 @@ use alloc::{borrow::Cow, boxed::Box, string::String, vec::Vec};
 use core::ops::Deref;
 
 /// A job body on its way out: borrowed, or owned and then moved to the transport without being copied.
+///
+/// Whatever bytes or text are kept in becomes one where a command takes a body:
+///
+/// ```
+/// use beanstalk_proto::{Body, Put};
+///
+/// let text = String::from("to: ann");
+/// let puts = [Put::of("to: ann"), Put::of(&text), Put::of(vec![0; 1024]), Put::of(*b"bytes")];
+/// # let _ = puts;
+/// // What is given away moves, what is lent is copied once.
+/// assert!(matches!(Body::from(&text), Body::Borrowed(_)));
+/// assert!(matches!(Body::from(text), Body::Owned(_)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body<'a> {
     /// Bytes that are copied into the outbound queue, once.

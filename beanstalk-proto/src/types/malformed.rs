@@ -34,6 +34,18 @@ pub struct MalformedJob {
 ///
 /// Errors of `anyhow`, `eyre` and `thiserror` (`transparent`) can hide the error that they were made from, but not its source. So it is this
 /// type that a worker looks for.
+///
+/// ```
+/// use std::error::Error;
+///
+/// use beanstalk_proto::{Job, JobId, MalformedBody, MalformedJob};
+///
+/// let job = Job { id: JobId(7), body: b"seven".to_vec() };
+/// let error = MalformedJob::new::<u32>(&job, "not a number");
+/// let body = error.source().and_then(|source| source.downcast_ref::<MalformedBody>());
+/// assert_eq!(body.map(MalformedBody::id), Some(JobId(7)));
+/// assert_eq!(body.unwrap().to_string(), "not a number");
+/// ```
 #[derive(Debug)]
 pub struct MalformedBody {
     id: JobId,

@@ -162,6 +162,14 @@ impl ReleaseOutcome {
 }
 
 /// `BURIED`, for whom that is an error: the server had no memory to queue a job. The job exists, buried, until it is kicked.
+///
+/// ```
+/// use beanstalk_proto::{Buried, JobId, PutOutcome};
+///
+/// let buried = PutOutcome::Buried(JobId(7)).inserted().unwrap_err();
+/// assert_eq!(buried, Buried { id: Some(JobId(7)) });
+/// assert!(buried.to_string().starts_with("job 7 was buried: the server had no memory"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[error("{} was buried: the server had no memory to queue it, and it waits to be kicked", .id.map_or("the job".into(), |id| format!("job {id}")))]
 pub struct Buried {

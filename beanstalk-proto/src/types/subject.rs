@@ -6,6 +6,23 @@ use core::fmt;
 use super::{JobId, TubeName};
 
 /// What a request was about: with its command it identifies, among many calls, the one that an error belongs to.
+///
+/// ```
+/// use beanstalk_proto::{CommandError, Error, JobId, Subject};
+///
+/// /// Returns the job that a call was about, if it was about one.
+/// fn job_of(error: &Error) -> Option<JobId> {
+///     match error {
+///         Error::Command { subject: Subject::Job(id), .. }
+///         | Error::TimedOut { subject: Subject::Job(id), .. } => Some(*id),
+///         _ => None,
+///     }
+/// }
+///
+/// let (subject, error) = (Subject::Job(JobId(7)), CommandError::NotFound);
+/// let error = Error::Command { command: "delete", subject, error };
+/// assert_eq!(job_of(&error), Some(JobId(7)));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Subject {

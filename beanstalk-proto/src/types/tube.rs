@@ -178,6 +178,21 @@ impl PartialEq<&str> for TubeName {
 /// A tube argument: `&str`, `String`, [`TubeName`] or a reference to one.
 ///
 /// Text is checked when the request is queued; a bad name is an [`ArgumentError`] and nothing is sent.
+///
+/// ```
+/// use beanstalk_proto::{ArgumentError, TubeArg, TubeName, Use};
+///
+/// // A command takes each of these, and so can a function of your own.
+/// let tube = TubeName::new("emails")?;
+/// let uses = [Use::new("emails"), Use::new(String::from("emails")), Use::new(&tube)];
+/// # let _ = uses;
+///
+/// fn check<'a>(tube: impl Into<TubeArg<'a>>) -> Result<TubeName, ArgumentError> {
+///     tube.into().to_name()
+/// }
+/// assert_eq!(check("emails")?, tube);
+/// # Ok::<(), ArgumentError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TubeArg<'a>(Cow<'a, str>);
 

@@ -60,6 +60,9 @@
 //! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
+//! What is the same in every crate, such as errors, outcomes and policies, is defined in `beanstalk-proto` and `beanstalk-driver`, and here
+//! too: an example that imports it from there works with this crate's name.
+//!
 //! # Cancellation
 //!
 //! Any call may be dropped at any await. What it sent is finished by the next call on the connection; its reply is read
@@ -143,7 +146,7 @@ pub use beanstalk_driver::{ConnectAttempt, ConnectError, ConnectPhase, GreetingE
 pub use beanstalk_driver::{Failure, HandlerPanicked, HandlerTimedOut, JobDetails};
 #[cfg(feature = "tls")]
 pub use beanstalk_driver::{TlsOptions, rustls};
-pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
+pub use beanstalk_proto::{Argument, Buried, OtherReply, Subject, TicketError, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, MalformedBody, MalformedJob,
     NotConnected, Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError,

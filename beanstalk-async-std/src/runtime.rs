@@ -8,7 +8,21 @@ use beanstalk_proto::{Error, Instant};
 
 use crate::{dial::Dial, stream::Stream, transport::Transport};
 
-/// The runtime of async-std, which every program has.
+/// The runtime of async-std, for code that is generic over runtimes, by the crate `beanstalk-driver`. Nothing else needs it.
+///
+/// ```
+/// use beanstalk_driver::{Runtime, SharedClient, proto::Error};
+///
+/// /// For any of the bindings.
+/// fn client<R: Runtime>() -> Result<SharedClient<R>, Error> {
+///     let (shared, options) = (Default::default(), beanstalk_driver::ConnectOptions::new());
+///     SharedClient::new("localhost:11300", shared, options)
+/// }
+///
+/// let client = beanstalk_async_std::SharedClient::from(client::<beanstalk_async_std::AsyncStd>()?);
+/// # let _ = client;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct AsyncStd {
     /// What the core's clock counts from.

@@ -15,7 +15,21 @@ use async_io::Async;
 use beanstalk_driver::connect::stream::{Adapted, Duplex, PollSocket, PollStream};
 use futures_io::{AsyncRead, AsyncWrite};
 
-/// A socket that [`Client::connect`](crate::Client::connect) has connected, or that is [made](TryFrom) of one of async-std's.
+/// The stream of a connection: a TCP or Unix socket, with TLS or without, or a stream of the application's own.
+/// [`Client::connect`](crate::Client::connect) makes one, and it is [made](TryFrom) of a socket of async-std.
+///
+/// ```no_run
+/// use async_std::net::TcpStream;
+/// use beanstalk_async_std::{Client, Stream};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let socket = TcpStream::connect("localhost:11300").await?;
+/// let client = Client::from_stream(Stream::try_from(socket)?);
+/// // And back: its descriptor.
+/// println!("{:?}", client.stream().fd());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Closing one of async-std's own sockets does not end the stream for the peer, and writing a large body to one whose peer is gone brings the
 /// signal `SIGPIPE` to a process that does not ignore it. Neither is so with this, so an async-std socket that was connected

@@ -14,7 +14,8 @@ use beanstalk_proto::Instant;
 
 use crate::stream::Polled;
 
-/// A stream, and the one timer of its connection.
+/// A stream and the one timer of its connection, as the crate `beanstalk-driver` moves bytes by it. Needed only where a
+/// [`Client`](crate::Client) is made of a driver of that crate.
 pub type Transport<S> = PolledTransport<Polled<S>, Timer>;
 
 /// The one timer of a connection.

@@ -55,6 +55,9 @@
 //! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`] with a [`Transport`] |
 //! | async | the crate `beanstalk-tokio` |
 //!
+//! What is the same in every crate, such as errors, outcomes and policies, is defined in `beanstalk-proto` and `beanstalk-driver`, and here
+//! too: an example that imports it from there works with this crate's name.
+//!
 //! A call blocks its thread until the reply is there or its time is over; nothing else breaks it off. What waits long is ended from
 //! another thread by a handle: [`WorkerHandle::shutdown`], [`Consumer::shutdown`].
 //!
@@ -134,7 +137,7 @@ pub use beanstalk_driver::{ConnectAttempt, ConnectError, ConnectPhase, GreetingE
 pub use beanstalk_driver::{Failure, HandlerPanicked, HandlerTimedOut, JobDetails};
 #[cfg(feature = "tls")]
 pub use beanstalk_driver::{TlsOptions, rustls};
-pub use beanstalk_proto::{Argument, Buried, Subject, TubeNameRule};
+pub use beanstalk_proto::{Argument, Buried, OtherReply, Subject, TicketError, TubeNameRule};
 pub use beanstalk_proto::{
     ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, MalformedBody, MalformedJob,
     NotConnected, Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError,

@@ -21,7 +21,24 @@ use beanstalk_driver::connect::socket;
 use crate::timeout::is_timeout;
 use crate::transport::{Socket, Transport};
 
-/// A stream that keeps to a deadline, with TLS or without: what [`Client::connect`](crate::Client::connect) connects with.
+/// The stream of a connection: a TCP or Unix socket, with TLS or without, or a stream of the application's own. It keeps to deadlines.
+/// [`Client::connect`](crate::Client::connect) makes one.
+///
+/// ```no_run
+/// use std::net::TcpStream;
+///
+/// use beanstalk_sync::{Client, Socket, Stream};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let socket = TcpStream::connect("localhost:11300")?;
+/// let client = Client::from_stream(Stream::from(socket));
+/// // And back: which address the server sees.
+/// if let Some(Socket::Tcp(socket)) = client.stream().socket() {
+///     println!("connected from {}", socket.local_addr()?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// In a process that does not ignore `SIGPIPE`, a socket of one's own is best given to [`Client::from_stream`](crate::Client::from_stream)
 /// as a `Stream`: what this writes to a peer that is gone fails with an error, as everywhere, while a large body written by the socket

@@ -128,7 +128,7 @@ socket_transport!(TcpStream);
 socket_transport!(UnixStream);
 socket_transport!(Socket);
 
-/// A socket that is connected.
+/// The socket of a [`Stream`](crate::Stream), for what is asked of sockets: addresses, options.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {

@@ -11,7 +11,21 @@ use tokio::{runtime::Handle, task, time};
 
 use crate::{dial::Dial, stream::Stream, transport::Transport};
 
-/// The tokio runtime that a task runs on.
+/// The tokio runtime that a task runs on, for code that is generic over runtimes, by the crate `beanstalk-driver`. Nothing else needs it.
+///
+/// ```
+/// use beanstalk_driver::{Runtime, SharedClient, proto::Error};
+///
+/// /// For any of the bindings.
+/// fn client<R: Runtime>() -> Result<SharedClient<R>, Error> {
+///     let (shared, options) = (Default::default(), beanstalk_driver::ConnectOptions::new());
+///     SharedClient::new("localhost:11300", shared, options)
+/// }
+///
+/// let client = beanstalk_tokio::SharedClient::from(client::<beanstalk_tokio::Tokio>()?);
+/// # let _ = client;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio {
     /// What the core's clock counts from.

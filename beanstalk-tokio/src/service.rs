@@ -11,7 +11,7 @@ use tower_service::Service;
 
 type Answer<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
-/// Returns a handler that has a [`tower_service::Service`] do the jobs, so that timeouts, rate limits, limits of concurrency, filters and
+/// Returns a handler that has a `tower_service::Service` do the jobs, so that timeouts, rate limits, limits of concurrency, filters and
 /// traces are layers of `tower`.
 ///
 /// Each job gets a clone of the service, and waits until that is ready; meanwhile it is held and kept alive as while its handler

@@ -10,4 +10,4 @@ beanstalk_driver::shared_client! {
     /// A task of the client's own moves its bytes. If it is gone, with the runtime that it ran on, the next call starts one.
 }
 
-beanstalk_driver::shared_client_from_stream! { S: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport on Tokio; }
+beanstalk_driver::shared_client_from_stream! { S: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport on Tokio; spawned by "tokio::spawn"; }

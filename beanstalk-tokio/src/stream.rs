@@ -17,7 +17,23 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-/// What [`Client::connect`](crate::Client::connect) has connected.
+/// The stream of a connection: a TCP or Unix socket, with TLS or without, or a stream of the application's own.
+/// [`Client::connect`](crate::Client::connect) makes one.
+///
+/// ```no_run
+/// use beanstalk_tokio::{Client, Socket, Stream};
+/// use tokio::net::TcpStream;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let socket = TcpStream::connect("localhost:11300").await?;
+/// let client = Client::from_stream(Stream::from(socket));
+/// // And back: which address the server sees.
+/// if let Some(Socket::Tcp(socket)) = client.stream().socket() {
+///     println!("connected from {}", socket.local_addr()?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// In a process that does not ignore `SIGPIPE`, a socket of one's own is best given to
 /// [`Client::from_stream`](crate::Client::from_stream) as a `Stream`: what this writes to a peer that is gone fails with an error,
@@ -25,7 +41,7 @@ use tokio::{
 #[derive(Debug)]
 pub struct Stream(pub(crate) Duplex<Socket>);
 
-/// A socket that is connected.
+/// The socket of a [`Stream`], for what is asked of sockets: addresses, options.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {

@@ -64,7 +64,29 @@ macro_rules! client {
         }
 
         /// The results of [`Client::call_all`], in the order of the requests. Dropping it leaves the connection in sync.
-        pub struct CallAll<'c, $s: $($bounds)*, I: Iterator<Item: $crate::proto::Request>>($crate::CallAll<'c, $transport<$s>, I>);
+        ///
+        /// ```no_run
+        #[doc = $crate::__use!("{Client, Command, TubeName}")]
+        ///
+        #[doc = $crate::__example!($mode)]
+        #[doc = concat!("let mut client = Client::connect(\"127.0.0.1:11300\")", $crate::__await!($mode), "?;")]
+        /// let tube = TubeName::new("emails")?;
+        /// // Commands of several kinds have one type, and untyped replies.
+        /// let commands = [Command::Use { tube: tube.clone() }, Command::StatsTube { tube }];
+        /// let mut results = client.call_all(commands);
+        #[doc = concat!("while let Some(result) = results.next()", $crate::__await!($mode), " {")]
+        ///     match result {
+        ///         Ok(reply) => println!("{reply:?}"),
+        ///         Err(error) => eprintln!("{error}"), // the others go on
+        ///     }
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
+        pub struct CallAll<'c, $s, I>($crate::CallAll<'c, $transport<$s>, I>)
+        where
+            $s: $($bounds)*,
+            I: Iterator<Item: $crate::proto::Request>;
 
         impl<$s: $($bounds)*, I: Iterator<Item: $crate::proto::Request>> ::core::fmt::Debug for CallAll<'_, $s, I> {
             fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {

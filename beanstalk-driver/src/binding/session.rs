@@ -236,6 +236,25 @@ macro_rules! session {
         /// here fails with [`Error::NotHeld`], and nothing is sent, unless the job is taken back: another worker may have it.
         ///
         /// Dropping it sends nothing: the job stays held until its time to run is over or the connection ends, and is ready again then.
+        ///
+        /// ```no_run
+        #[doc = $crate::__use!("Session")]
+        ///
+        #[doc = $crate::__example!($mode)]
+        #[doc = concat!("let mut session = Session::connect(\"localhost:11300\")", $crate::__await!($mode), "?;")]
+        #[doc = concat!("session.watch(\"emails\")", $crate::__await!($mode), "?;")]
+        #[doc = concat!("while let Some(next) = session.next_job(60)", $crate::__await!($mode), "? {")]
+        ///     let Some(mut job) = next.job() else { continue };
+        ///     for address in job.text().unwrap_or_default().to_owned().lines() {
+        ///         println!("sending to {address}");
+        ///         // Its whole time to run is ahead again.
+        #[doc = concat!("         job.touch()", $crate::__await!($mode), "?;")]
+        ///     }
+        #[doc = concat!("     job.delete()", $crate::__await!($mode), "?;")]
+        /// }
+        /// # Ok(())
+        /// # }
+        /// ```
         pub struct JobHandle<'s> {
             session: &'s mut Session,
             job: $crate::ReservedJob,

@@ -236,11 +236,11 @@ macro_rules! __flush {
 /// Emits what makes a `SharedClient` of a stream, and the future that moves its bytes:
 ///
 /// ```ignore
-/// beanstalk_driver::shared_client_from_stream! { Stream: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport on Tokio; }
+/// beanstalk_driver::shared_client_from_stream! { Stream: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport on Tokio; spawned by "tokio::spawn"; }
 /// ```
 #[macro_export]
 macro_rules! shared_client_from_stream {
-    ($s:ident: [$($bounds:tt)*] = $stream:ty; over $transport:ident on $runtime:ty;) => {
+    ($s:ident: [$($bounds:tt)*] = $stream:ty; over $transport:ident on $runtime:ty; spawned by $spawn:literal;) => {
         impl SharedClient {
             /// Returns a client on a stream that is connected already and that nothing was written to, and what moves its bytes: spawn
             /// that. It cannot connect again.
@@ -265,6 +265,17 @@ macro_rules! shared_client_from_stream {
         /// The future that moves the bytes of a [`SharedClient::from_stream`]: spawn it.
         ///
         /// It resolves once the last clone is gone and the connection was ended in order, or with what ended it before.
+        ///
+        /// ```no_run
+        #[doc = $crate::__use!("{Driver, Error, SharedClient, Stream}")]
+        ///
+        /// async fn work(stream: Stream) -> Result<(), Error> {
+        ///     let (client, driver): (_, Driver) = SharedClient::from_stream(stream);
+        #[doc = concat!("     ", $spawn, "(driver);")]
+        ///     client.put_in("emails", 1024, 0, 60, "to: you").await?.inserted()?;
+        ///     Ok(())
+        /// }
+        /// ```
         #[derive(Debug)]
         #[must_use = "the client's calls make no progress unless its driver is spawned"]
         pub struct Driver<$s = $stream> {

@@ -98,10 +98,10 @@ macro_rules! upkeep {
             /// jobs that another client took first. [`Error::Buried`] if a job was put but buried there, for lack of memory: then it is in the first tube still. Whatever it is, jobs that could not be put are given back, as
             /// they were, before this returns; what was moved is moved.
             cancel("If the future is dropped, some of the jobs are moved, and at most 64 may be in both tubes: held in the first, until their time to run is over or the connection ends, and ready then, also those that were buried or delayed. The tubes in use may be others. [`JobFilter::on_progress`](crate::JobFilter::on_progress) can end it in order, with no job in both.")
-            fn move_jobs['t, 'u, 'f, $s: $($bounds)*, To: $($bounds)*](
-                from: &mut Client<$s>,
+            fn move_jobs['t, 'u, 'f](
+                from: &mut Client<impl $($bounds)*>,
                 from_tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'t>>,
-                to: &mut Client<To>,
+                to: &mut Client<impl $($bounds)*>,
                 to_tube: impl $crate::proto::Argument<$crate::proto::TubeArg<'u>>,
                 filter: impl Into<$crate::policy::JobFilter<'f>>,
             ) -> Result<u64, Error> {
@@ -274,6 +274,29 @@ macro_rules! upkeep {
         /// Each job is restored, or an error names it: then it was not, unless its [`Error::lost`] is `Unknown`, which it is only if the
         /// connection broke or a reply was late. So an import that broke off is resumed with the jobs that errors named and those that were
         /// not pushed; at most those whose fate is unknown, 256 of them, can be there twice.
+        ///
+        /// ```no_run
+        #[doc = $crate::__use!("{Client, ExportedJob, import}")]
+        ///
+        #[doc = $crate::__fallible!($mode "jobs: Vec<ExportedJob>")]
+        #[doc = concat!("let mut client = Client::connect(\"localhost:11300\")", $crate::__await!($mode), "?;")]
+        #[doc = concat!("let mut import = import(&mut client)", $crate::__await!($mode), "?;")]
+        /// for job in jobs {
+        ///     // One that fails, this or one before it, does not keep the others from being restored.
+        #[doc = concat!("     if let Err(failed) = import.push(job)", $crate::__await!($mode), " {")]
+        ///         eprintln!("{failed}");
+        ///     }
+        /// }
+        /// let restored = loop {
+        #[doc = concat!("     match import.finish()", $crate::__await!($mode), " {")]
+        ///         Ok(restored) => break restored,
+        ///         Err(failed) => eprintln!("{failed}"),
+        ///     }
+        /// };
+        /// println!("{restored} jobs restored");
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug)]
         pub struct Import<'c, $s: $($bounds)* = $stream>($crate::Import<'c, $transport<$s>>);
 

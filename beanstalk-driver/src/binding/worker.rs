@@ -265,7 +265,7 @@ macro_rules! __builder_methods {
             /// ```
             #[doc = $crate::__use!("{Verdict, Worker}")]
             ///
-            /// // What is not text will not be the next time either; a server that is down deserves a minute.
+            /// // What is not text will not be the next time; a server that is down deserves a minute.
             /// Worker::builder().on_failure(|failure| match failure.error {
             ///     error if error.is::<std::str::Utf8Error>() => Verdict::Bury,
             ///     error if error.is::<std::io::Error>() => Verdict::retry_after(60),

@@ -84,6 +84,14 @@ pub enum Node {
 }
 
 /// A text that is no [`Endpoint`], and what is wrong with it.
+///
+/// ```
+/// use beanstalk_driver::Endpoint;
+///
+/// let error = "redis://queue".parse::<Endpoint>().unwrap_err();
+/// assert_eq!(error.text(), "redis://queue");
+/// assert_eq!(error.problem(), r#"the scheme "redis" is neither beanstalk nor beanstalks"#);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an endpoint: {problem}")]
 pub struct EndpointError {

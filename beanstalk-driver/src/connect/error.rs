@@ -18,7 +18,7 @@ use beanstalk_proto::{Error, NotConnected, TlsError};
 ///
 /// ```text
 /// connect 10.0.0.7:11300: connection refused
-/// connect queue-1:11300 at 10.0.0.7:11300: timed out after 1666 ms; 2 other addresses failed as well
+/// connect mq:11300 at 10.0.0.7:11300: timed out after 1666 ms; 2 other addresses failed as well
 /// connect queue-1:11300: looking up the name: failed to lookup address information: …
 /// ```
 #[derive(Debug)]
@@ -28,6 +28,21 @@ pub struct ConnectError {
 }
 
 /// One attempt of a [`ConnectError`].
+///
+/// ```
+/// use beanstalk_driver::{ConnectError, ConnectPhase, proto::Error};
+///
+/// /// For a log: every address that was tried, and whether it was the name that failed.
+/// fn log(error: &Error) {
+///     for attempt in ConnectError::of(error).into_iter().flat_map(ConnectError::attempts) {
+///         match attempt.phase {
+///             ConnectPhase::Resolve => eprintln!("{} is not a known name", attempt.node),
+///             _ => eprintln!("{attempt}"),
+///         }
+///     }
+/// }
+/// # log(&Error::ReserveWaiting);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ConnectAttempt {
@@ -51,7 +66,15 @@ impl ConnectAttempt {
     }
 }
 
-/// What is done on the way to a connection.
+/// What is done on the way to a connection: what a [`ConnectAttempt`] was about when it failed.
+///
+/// ```
+/// use beanstalk_driver::{ConnectAttempt, ConnectPhase};
+/// use std::io::ErrorKind::TimedOut;
+///
+/// let attempt = ConnectAttempt::new("queue-1:11300", ConnectPhase::Tls, TimedOut.into());
+/// assert_eq!(attempt.to_string(), "queue-1:11300: TLS: timed out");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectPhase {

@@ -41,7 +41,21 @@ use super::{
 };
 use beanstalk_proto::{ArgumentError, CommandError, Error, Instant, JobId, Lost};
 
-/// Names a server of a set. A number is never used again within its set, even if its server is removed.
+/// Names a server of a set, as of a producer's. A number is never used again within its set, even if its server is removed.
+///
+/// ```
+/// use beanstalk_driver::policy::ServerId;
+///
+/// /// For a health check: the servers that a producer passes over, from its `servers` and
+/// /// its `is_healthy`.
+/// fn away(
+///     servers: impl Iterator<Item = (ServerId, String)>,
+///     is_healthy: impl Fn(ServerId) -> bool,
+/// ) -> Vec<String> {
+///     servers.filter(|(id, _)| !is_healthy(*id)).map(|(_, endpoint)| endpoint).collect()
+/// }
+/// # assert!(away(std::iter::empty(), |_| true).is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ServerId(u64);
@@ -52,7 +66,21 @@ impl fmt::Display for ServerId {
     }
 }
 
-/// A job among several servers: ids are unique in one server only.
+/// A job among several servers: what a producer's `put` returns, as ids are unique in one server only.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use beanstalk_driver::policy::Placed;
+///
+/// /// Remembers which job does an order's work. It is looked after by the client that
+/// /// `producer.client(placed.server)` returns.
+/// fn remember(jobs: &mut HashMap<u64, Placed>, order: u64, placed: Placed) {
+///     println!("order {order} is job {} on server {}", placed.id, placed.server);
+///     jobs.insert(order, placed);
+/// }
+/// # let _ = remember;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -41,6 +41,25 @@ pub use scan::ScanOptions;
 pub(crate) use scan::Scanning;
 
 /// How far something is that goes through many jobs.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use beanstalk_driver::policy::{JobFilter, Progress, Queue};
+///
+/// /// For a person who waits.
+/// fn report(progress: Progress) -> ControlFlow<()> {
+///     match progress.ahead {
+///         Some(ahead) => eprintln!("{} jobs done, {ahead} ids ahead", progress.done),
+///         None => eprintln!("{} jobs done", progress.done),
+///     }
+///     ControlFlow::Continue(())
+/// }
+///
+/// // To be given to `kick_buried`, for example.
+/// let buried = JobFilter::new(&[Queue::Buried]).on_progress(report);
+/// # let _ = buried;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

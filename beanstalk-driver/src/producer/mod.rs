@@ -30,7 +30,7 @@ use beanstalk_proto::{
 };
 use links::{Inner, Step};
 
-/// A [`Producer`]'s tube, how long and how many puts wait, and how it connects.
+/// A `Producer`'s tube, how long and how many puts wait, and how it connects.
 ///
 /// ```
 /// use std::time::Duration;

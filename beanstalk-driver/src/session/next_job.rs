@@ -9,7 +9,7 @@ use beanstalk_proto::{Argument, Error, ReserveWithTimeout, Reserved, Seconds};
 /// The server answers a reserve at once as long as a job that is held has less than a second left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What [`Session::next_job`] has waited for.
+/// What `Session::next_job` has waited for.
 ///
 /// ```
 /// use beanstalk_driver::NextJob;

@@ -9,10 +9,21 @@ use crate::{
 };
 use beanstalk_proto::{Error, Lost, Request, client::Ticket};
 
-/// The claim to the reply to a request that was sent: see [`Session::send`].
+/// The claim to the reply to a request that a session has sent: `Session::send` returns it, and `Session::reply` takes it.
 ///
 /// If it is dropped, the reply keeps a place of [`Limits::in_flight`](beanstalk_proto::client::Limits::in_flight) until the connection
-/// ends; [`Session::abandon`] frees that.
+/// ends; `Session::abandon` frees that.
+///
+/// ```
+/// use beanstalk_driver::{Runtime, Session, proto::{Error, Put}};
+///
+/// /// The last thing that a program does: the server has the job then.
+/// async fn say_goodbye<R: Runtime>(session: &mut Session<R>) -> Result<(), Error> {
+///     let sent = session.send(Put::of("goodbye")).await?;
+///     session.abandon(sent);
+///     Ok(())
+/// }
+/// ```
 pub struct Sent<R> {
     /// Which of the session's connections it was sent on.
     connection: u64,

@@ -11,10 +11,23 @@ use core::{
 use crate::runtime::Boxed;
 use beanstalk_proto::Error;
 
-/// A request that was flushed, and the future of its reply: what `send` of a [`SharedClient`](super::SharedClient) and of a
-/// [`Producer`](crate::Producer) returns.
+/// A request that was flushed, and the future of its reply: what `send` of a `SharedClient` and of a `Producer` returns.
 ///
-/// Dropping it abandons the request: its reply is dropped when it comes. The request is not repeated.
+/// Dropping it abandons the request: its reply is dropped when it comes. The request is not repeated. Its output is what the same request
+/// returns as a call.
+///
+/// ```
+/// use beanstalk_driver::{Runtime, SharedClient, proto::{Error, Put}};
+///
+/// /// Puts two jobs at once, and waits for both.
+/// async fn put_both<R: Runtime>(client: &SharedClient<R>) -> Result<(), Error> {
+///     let first = client.send_in("emails", Put::of("to: ann")).await?;
+///     let second = client.send_in("emails", Put::of("to: bob")).await?;
+///     first.await?.inserted()?;
+///     second.await?.inserted()?;
+///     Ok(())
+/// }
+/// ```
 #[must_use = "it is the future of the reply, and what became of the request is not known before"]
 pub struct Flushed<T>(Boxed<Result<T, Error>>);
 

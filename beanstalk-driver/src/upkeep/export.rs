@@ -12,6 +12,31 @@ use crate::policy::{ExportedJob, Line, encode_export_end, encode_export_header};
 use beanstalk_proto::JobId;
 
 /// Why an export cannot be read on.
+///
+/// One that is not complete can be gone on with:
+///
+/// ```
+/// use beanstalk_driver::{ExportError, ExportReader, ExportWriter, policy::ScanOptions};
+/// use beanstalk_driver::proto::JobId;
+///
+/// # let mut file = Vec::new();
+/// # ExportWriter::new(&mut file)?;
+/// // What wrote `file`, which is a `Vec<u8>` here, was ended before `ExportWriter::finish`.
+/// match ExportReader::new(&file[..]).find_map(Result::err) {
+///     Some(ExportError::Incomplete { jobs, offset, last }) => {
+///         file.truncate(offset.try_into()?);
+///         let writer = ExportWriter::resume(&mut file, jobs);
+///         let rest = ScanOptions::new().from(JobId(last.map_or(1, |last| last.0 + 1)));
+///         // Write the jobs of a scan with these options, and finish.
+/// #       let _ = rest;
+/// #       writer.finish()?;
+///     }
+///     Some(error) => return Err(error.into()),
+///     None => println!("it is complete"),
+/// }
+/// # assert!(ExportReader::new(&file[..]).next().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ExportError {

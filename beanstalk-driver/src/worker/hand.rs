@@ -86,7 +86,7 @@ impl Drop for SlotHand {
     }
 }
 
-/// A job that [`Consumer::next`](super::Consumer::next) gave, owned: it may be moved to another task or thread, and be finished in any
+/// A job that `Consumer::next` gave, owned: it may be moved to another task or thread, and be finished in any
 /// order with others.
 ///
 /// It is a [`HeldJob`], and by that a [`Job`](beanstalk_proto::Job). It is touched before its time to run is over for as long as
@@ -103,6 +103,19 @@ impl Drop for SlotHand {
 ///
 /// After a drop its slot connects again after a [`Backoff`](crate::policy::Backoff), which grows while no job of the slot is
 /// finished: so a job that every consumer drops does not go round without a pause.
+///
+/// ```
+/// use beanstalk_driver::ConsumerJob;
+///
+/// /// On a task of its own, for as long as it takes.
+/// async fn send(job: ConsumerJob) -> Result<(), beanstalk_driver::proto::Error> {
+///     match job.text() {
+///         Ok(address) => println!("sending to {address}"),
+///         Err(error) => return job.fail(error).await,
+///     }
+///     job.delete().await
+/// }
+/// ```
 #[must_use = "a job that is dropped is given back"]
 #[derive(Debug)]
 pub struct ConsumerJob {
@@ -187,6 +200,16 @@ impl Deref for ConsumerJob {
 }
 
 /// What finishes a job of a consumer, apart from the job: see [`ConsumerJob::split`]. Dropping it is dropping the job.
+///
+/// ```
+/// use beanstalk_driver::{ConsumerJob, HeldJob, proto::Error};
+///
+/// /// Between a consumer and a framework whose handlers return whether a job is done.
+/// async fn hand_over(job: ConsumerJob, handler: impl Fn(HeldJob) -> bool) -> Result<(), Error> {
+///     let (job, acker) = job.split();
+///     if handler(job) { acker.delete().await } else { acker.fail("not done").await }
+/// }
+/// ```
 #[must_use = "a job that is dropped is given back"]
 pub struct Acker {
     id: JobId,

@@ -9,7 +9,19 @@ use crate::{
 };
 use beanstalk_proto::{JobId, MalformedBody, stats::JobStats};
 
-/// An error of any type, with its chain of sources.
+/// An error of any type, with its chain of sources: what `?` makes of every error in a handler that returns it.
+///
+/// ```
+/// use beanstalk_driver::{BoxError, HeldJob};
+///
+/// async fn add(job: HeldJob) -> Result<(), BoxError> {
+///     let number: u32 = job.text()?.parse()?;
+///     if number == 0 {
+///         return Err("there is nothing to add".into());
+///     }
+///     Ok(())
+/// }
+/// ```
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
 /// What a handler may return: `()`, a [`Verdict`], `Result<(), E>` or `Result<Verdict, E>`.
@@ -67,7 +79,19 @@ impl<E: HandlerError> HandlerResult for Result<Verdict, E> {
     }
 }
 
-/// An error that a handler may return: see [`HandlerResult`].
+/// An error that a handler may return: see [`HandlerResult`]. It is implemented for whatever turns into a [`BoxError`].
+///
+/// ```
+/// use beanstalk_driver::{HandlerError, HandlerResult};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("the mail server is away")]
+/// struct Away;
+///
+/// assert_eq!(Away.into_boxed().to_string(), "the mail server is away");
+/// // So this is what a handler may return.
+/// assert!(Err::<(), _>(Away).into_outcome().is_err());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a handler cannot fail with `{Self}`",
     label = "this handler's error is `{Self}`",
@@ -116,7 +140,17 @@ pub struct Failure<'a> {
     pub stats: &'a JobStats,
 }
 
-/// A handler panicked, with this message.
+/// A handler panicked, with this message: the [`Failure::error`] of its job.
+///
+/// ```
+/// use beanstalk_driver::{Failure, HandlerPanicked, policy::Verdict};
+///
+/// /// For `WorkerBuilder::on_failure`: what panics once will again.
+/// fn decide(failure: &Failure<'_>) -> Verdict {
+///     if failure.error.is::<HandlerPanicked>() { Verdict::Bury } else { Verdict::Failed }
+/// }
+/// # let _: fn(&Failure<'_>) -> Verdict = decide;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerPanicked(pub String);
 
@@ -128,7 +162,17 @@ impl fmt::Display for HandlerPanicked {
 
 impl Error for HandlerPanicked {}
 
-/// A handler ran for longer than [`WorkerBuilder::handler_timeout`](super::WorkerBuilder::handler_timeout) allows, which is this.
+/// A handler ran for longer than `WorkerBuilder::handler_timeout` allows, which is this: the [`Failure::error`] of its job.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::{BoxError, HandlerTimedOut};
+///
+/// let error: BoxError = HandlerTimedOut(Duration::from_secs(30)).into();
+/// let HandlerTimedOut(after) = error.downcast_ref().expect("it is one");
+/// assert_eq!(after.as_secs(), 30);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandlerTimedOut(pub Duration);
 

@@ -27,7 +27,7 @@ use beanstalk_proto::TubeName;
 ///
 /// An application may have arguments of its own. If one can't be made, the handler is not called, and the job has failed with that
 /// error; a [`MalformedJob`](beanstalk_proto::MalformedJob) is set aside at once, see
-/// [`WorkerBuilder::bury_malformed`](super::WorkerBuilder::bury_malformed).
+/// `WorkerBuilder::bury_malformed`.
 ///
 /// ```
 /// use beanstalk_driver::{BoxError, FromJob, HeldJob};
@@ -61,8 +61,8 @@ impl FromJob for HeldJob {
     }
 }
 
-/// What a call of a handler returns: a [`HandlerResult`] where handlers are [`Functions`], a future of one where they are
-/// [`Futures`].
+/// What a call of a handler returns: a [`HandlerResult`], or in the asynchronous crates a future of one. `Kind` is which of the two
+/// the crate has: nothing implements this but these.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "this handler returns `{Self}`",

@@ -31,7 +31,23 @@ enum Question {
     Void,
 }
 
-/// What the server answered about a job, asked for once.
+/// What the server answered about a job, asked for once: see [`HeldJob::details`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use beanstalk_driver::{HeldJob, policy::Verdict, proto::Error};
+///
+/// async fn send(job: HeldJob) -> Result<Verdict, Error> {
+///     let details = job.details().await?;
+///     if details.age > Duration::from_secs(24 * 60 * 60) {
+///         // Nobody waits for it any more.
+///         return Ok(Verdict::Done);
+///     }
+///     println!("attempt {} of a job in {}", details.attempt, details.tube);
+///     Ok(Verdict::Done)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -162,7 +178,7 @@ impl HeldJob {
         self.link.is_lost()
     }
 
-    /// Returns whether its handler has run for longer than [`WorkerBuilder::handler_timeout`](super::WorkerBuilder::handler_timeout) allows. A
+    /// Returns whether its handler has run for longer than `WorkerBuilder::handler_timeout` allows. A
     /// function that blocks should ask now and then, and return; a future is dropped.
     #[must_use]
     pub fn is_timed_out(&self) -> bool {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 /// The body of a job as a value of `T`, to be a handler's argument: `async fn send(Json(mail): Json<Mail>)`.
 ///
 /// A body that does not parse is a [`MalformedJob`](beanstalk_proto::MalformedJob): the handler is not called, and the job is set aside
-/// at once, unless [`WorkerBuilder::bury_malformed`](super::WorkerBuilder::bury_malformed) is `false`. What is parsed owns
+/// at once, unless `WorkerBuilder::bury_malformed` is `false`. What is parsed owns
 /// what it holds; a value that borrows from the body is read by `job.json::<T>()`.
 ///
 /// ```

@@ -23,6 +23,19 @@ use super::{HeldJob, wait::block_on};
 ///
 /// After a drop its slot connects again after a [`Backoff`](crate::Backoff), which grows while no job of the slot is
 /// finished: so a job that every consumer drops does not go round without a pause.
+///
+/// ```
+/// use beanstalk_sync::{ConsumerJob, Error};
+///
+/// /// On a thread of its own, for as long as it takes.
+/// fn send(job: ConsumerJob) -> Result<(), Error> {
+///     match job.text() {
+///         Ok(address) => println!("sending to {address}"),
+///         Err(error) => return job.fail(error),
+///     }
+///     job.delete()
+/// }
+/// ```
 #[must_use = "a job that is dropped is given back"]
 pub struct ConsumerJob {
     job: HeldJob,

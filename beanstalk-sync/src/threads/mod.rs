@@ -49,7 +49,22 @@ use task::Task;
 use wait::Handler;
 pub use worker::{Consumer, ConsumerBuilder, HeldJob, Worker, WorkerBuilder, WorkerHandle};
 
-/// The runtime of threads: each task has one of its own.
+/// The runtime of threads, for code that is generic over runtimes, by the crate `beanstalk-driver`: each task has a thread of its own.
+/// Nothing else needs it.
+///
+/// ```
+/// use beanstalk_driver::{Runtime, SharedClient, proto::Error};
+///
+/// /// For any of the bindings.
+/// fn client<R: Runtime>() -> Result<SharedClient<R>, Error> {
+///     let (shared, options) = (Default::default(), beanstalk_driver::ConnectOptions::new());
+///     SharedClient::new("localhost:11300", shared, options)
+/// }
+///
+/// let client = beanstalk_sync::SharedClient::from(client::<beanstalk_sync::Threads>()?);
+/// # let _ = client;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Threads {
     /// What the core's clock counts from.

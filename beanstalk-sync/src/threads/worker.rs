@@ -73,6 +73,20 @@ beanstalk_driver::consumer! {
 ///
 /// It is held for as long as the handler runs: the worker touches it before its time to run is over. What becomes of it
 /// is the handler's [`Verdict`](crate::Verdict).
+///
+/// ```
+/// use beanstalk_sync::{BoxError, HeldJob, Verdict};
+///
+/// fn send(job: HeldJob) -> Result<Verdict, BoxError> {
+///     for address in job.text()?.lines() {
+///         if job.is_lost() || job.is_shutting_down() {
+///             return Ok(Verdict::retry_after(0)); // another worker goes on
+///         }
+///         println!("to {address}, attempt {:?}", job.details()?.attempt);
+///     }
+///     Ok(Verdict::Done)
+/// }
+/// ```
 pub struct HeldJob {
     job: tasks::HeldJob,
 }

@@ -24,6 +24,19 @@ use beanstalk_proto::{Error, JobId, Priority, TubeName, stats::JobState};
 pub(super) const HEADER: &[u8] = b"beanstalk-export 1";
 
 /// A job as an export keeps it: all that can be put again. Ids are new then, and counts begin at 0.
+///
+/// ```
+/// use beanstalk_driver::{BoxError, ExportWriter, policy::{ExportedJob, FoundJob}};
+///
+/// /// Writes a job that a scan has found, unless the server has not received all of it.
+/// fn write(job: FoundJob, writer: &mut ExportWriter<Vec<u8>>) -> Result<(), BoxError> {
+///     if let Some(job) = ExportedJob::new(job)? {
+///         println!("{} of {}: {} bytes", job.id, job.tube, job.body.len());
+///         writer.write(&job)?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

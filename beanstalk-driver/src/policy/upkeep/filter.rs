@@ -15,6 +15,15 @@ use beanstalk_proto::{
 };
 
 /// A queue of a tube. Jobs that are held are in none.
+///
+/// ```
+/// use beanstalk_driver::policy::{JobFilter, Queue};
+///
+/// // Which jobs are meant: of all queues, or of some.
+/// let all = JobFilter::new(&Queue::ALL);
+/// let waiting = JobFilter::new(&[Queue::Ready, Queue::Delayed]);
+/// # let _ = (all, waiting);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Queue {
@@ -58,6 +67,19 @@ impl Queue {
 }
 
 /// A job that was looked at, and not reserved: by now it may be in another state, or gone.
+///
+/// ```
+/// use beanstalk_driver::policy::{FoundJob, JobFilter};
+/// use beanstalk_driver::proto::stats::JobState;
+///
+/// /// Whether a job was set aside after several attempts.
+/// fn is_hopeless(job: &FoundJob) -> bool {
+///     job.state == JobState::Buried && job.stats.reserves > Some(3)
+/// }
+///
+/// let hopeless = JobFilter::all().matching(is_hopeless);
+/// # let _ = hopeless;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -11,6 +11,17 @@ use beanstalk_proto::{Command, Error, JobId, Reply};
 const AT_ONCE: (usize, usize) = (256, 16 * 1024 * 1024);
 
 /// A job of an export that was not put again. The others are not concerned, unless the connection has ended.
+///
+/// ```
+/// use beanstalk_driver::{policy::ImportError, proto::Lost};
+///
+/// /// Whether it may be pushed again without being there twice.
+/// fn can_be_repeated(failed: &ImportError) -> bool {
+///     failed.error.lost() != Some(Lost::Unknown)
+/// }
+/// # let error = beanstalk_driver::proto::Error::ReserveWaiting;
+/// # assert!(can_be_repeated(&ImportError { id: 7.into(), error }));
+/// ```
 #[derive(Debug, Error)]
 #[error("job {id} of the export: {error}")]
 pub struct ImportError {

@@ -166,14 +166,27 @@ impl JobEvent {
     }
 }
 
-/// Why a job was buried.
+/// Why a job was buried: in a [`JobEvent::Buried`].
+///
+/// ```
+/// use beanstalk_driver::policy::{BuryReason, JobEvent};
+///
+/// /// Returns whether it is the job that somebody should look at, and not the server.
+/// fn is_its_own_fault(event: &JobEvent) -> bool {
+///     let JobEvent::Buried { reason } = event else { return false };
+///     !matches!(reason, BuryReason::OutOfMemory)
+/// }
+///
+/// assert!(is_its_own_fault(&JobEvent::Buried { reason: BuryReason::Malformed }));
+/// assert_eq!(BuryReason::Malformed.to_string(), "its body is malformed");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum BuryReason {
     /// Its handler chose [`Verdict::Bury`](super::Verdict::Bury).
     Handler,
-    /// It failed, and the [`RetryPolicy`](crate::policy::RetryPolicy) or [`Worker`](super::Worker)'s function for failures chose so.
+    /// It failed, and the [`RetryPolicy`](crate::policy::RetryPolicy) or the function of `WorkerBuilder::on_failure` chose so.
     Failed {
         /// Which attempt this was, counted from 1.
         attempt: u64,

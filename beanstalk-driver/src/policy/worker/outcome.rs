@@ -6,13 +6,31 @@ use core::time::Duration;
 use beanstalk_proto::{Argument, Seconds};
 
 /// What is to become of a job: a handler's result.
+///
+/// ```
+/// use beanstalk_driver::{HeldJob, policy::Verdict};
+///
+/// async fn send(job: HeldJob) -> Verdict {
+///     match job.text() {
+///         Ok("") => Verdict::Done,
+///         Ok(address) if is_busy(address) => Verdict::retry_after(60),
+///         Ok(address) => {
+///             println!("sending to {address}");
+///             Verdict::Done
+///         }
+///         // It is no text, and never will be.
+///         Err(_) => Verdict::Bury,
+///     }
+/// }
+/// # fn is_busy(_: &str) -> bool { false }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Verdict {
     /// It is done: `delete`.
     Done,
-    /// Again, after this delay: `release`, however often it was released before. It does not count as a failure, for as
-    /// long as it is remembered: see [`Deferrals`](crate::policy::Deferrals).
+    /// Again, after this delay: `release`, however often it was released before. It does not count as a failure for as
+    /// long as this worker remembers it: it does so of the 10,000 jobs deferred last, until it is restarted.
     RetryAfter(Seconds),
     /// It failed: `release` or `bury`, by the [`RetryPolicy`](crate::policy::RetryPolicy). So ends a handler that fails or panics.
     Failed,

@@ -90,12 +90,6 @@ pub(crate) trait Machine {
 
     /// Takes the result of the oldest command of a side.
     fn handle_reply(&mut self, side: Side, result: Result<Reply, Error>);
-
-    /// Whether it takes results of this side, or those of the other have to come first.
-    fn takes(&self, side: Side) -> bool {
-        let _ = side;
-        true
-    }
 }
 
 /// Splits what is not there from what went wrong.
@@ -122,3 +116,4 @@ pub fn is_empty(stats: Result<TubeStats, Error>) -> Result<bool, Error> {
         }
     }
 }
+

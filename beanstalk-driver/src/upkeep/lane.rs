@@ -9,7 +9,7 @@ use core::{
 
 use crate::{
     driver::{Driver, PollTransport},
-    policy::{Machine, Side},
+    policy::{Machine, Moving, Side},
 };
 use beanstalk_proto::{Error, Expect, Kind, Lost, Reply, client::Ticket};
 
@@ -53,7 +53,7 @@ impl<'d, T: PollTransport> Lane<'d, T> {
     }
 
     /// Takes the results that are here.
-    fn take(&mut self, machine: &mut impl Machine, side: Side, cx: &mut Context<'_>) -> bool {
+    fn take(&mut self, machine: &mut Moving<'_>, side: Side, cx: &mut Context<'_>) -> bool {
         let mut taken = false;
         while machine.takes(side) && self.is_here() {
             match self.poll_next(cx) {
@@ -104,11 +104,11 @@ impl<'d, T: PollTransport> Lane<'d, T> {
     }
 }
 
-/// Sends what the machine wants on both, and gives it results. `false` at the end.
+/// Sends what a move wants on both, and gives it results. `false` at the end.
 pub(super) async fn step_both<F: PollTransport, T: PollTransport>(
     from: &mut Lane<'_, F>,
     to: &mut Lane<'_, T>,
-    machine: &mut impl Machine,
+    machine: &mut Moving<'_>,
 ) -> bool {
     poll_fn(|cx| {
         from.fill(machine, Side::From);
@@ -133,7 +133,7 @@ pub(super) async fn step_both<F: PollTransport, T: PollTransport>(
 }
 
 impl<T: PollTransport> Lane<'_, T> {
-    fn poll_one(&mut self, machine: &mut impl Machine, side: Side, cx: &mut Context<'_>) -> bool {
+    fn poll_one(&mut self, machine: &mut Moving<'_>, side: Side, cx: &mut Context<'_>) -> bool {
         match self.poll_next(cx) {
             Poll::Ready(result) => {
                 machine.handle_reply(side, result);

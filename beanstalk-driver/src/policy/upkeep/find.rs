@@ -122,14 +122,10 @@ impl<'f> Finder<'f> {
     /// Takes the result of the oldest command.
     pub(crate) fn handle_reply(&mut self, result: Result<Reply, Error>) -> Result<(), Error> {
         let Some(look) = self.looks.pop_front() else { return Ok(()) };
-        let body = match look {
-            // What is too long to be read is no reason not to find it.
-            Look::Peek(_) if matches!(result, Err(Error::ReplyTooBig { id: Some(_), .. })) => result,
-            _ => found(result).map(|reply| reply.unwrap_or(Reply::NotFound)),
-        };
-        match (look, body) {
-            (Look::Peek(queue), reply) => self.peeked(queue, reply),
-            (Look::Stats(id, way), reply) => {
+        let reply = found(result).map(|reply| reply.unwrap_or(Reply::NotFound));
+        match look {
+            Look::Peek(queue) => self.peeked(queue, reply),
+            Look::Stats(id, way) => {
                 self.looked_at = self.looked_at.saturating_add(1);
                 let job = match reply? {
                     Reply::Ok(body) => self.read(id, &body)?,
@@ -145,7 +141,7 @@ impl<'f> Finder<'f> {
                 }
                 Ok(())
             }
-            (Look::Body, reply) => {
+            Look::Body => {
                 self.bodies_asked = self.bodies_asked.saturating_sub(1);
                 let job = self.bodies.pop_front();
                 if let (Some(mut job), Reply::Found(read)) = (job, reply?) {
@@ -161,6 +157,7 @@ impl<'f> Finder<'f> {
         let Ids::Walk(walk) = &mut self.ids else { return Ok(()) };
         let id = match reply {
             Ok(Reply::Found(job)) => job.id,
+            // What is too long to be read is no reason not to find it.
             Err(Error::ReplyTooBig { id: Some(id), .. }) => id,
             Ok(_) => {
                 walk.queue_is_empty();

@@ -88,6 +88,11 @@ impl<'f> Moving<'f> {
         self.failed.map_or(Ok(self.moved), Err)
     }
 
+    /// Whether it takes results of this side, or those of the other have to come first.
+    pub(crate) fn takes(&self, side: Side) -> bool {
+        side == Side::To || self.bytes <= BYTES || self.restorer.is_idle()
+    }
+
     /// Gives up: what is not put is given back.
     fn fail(&mut self, error: Error) {
         self.failed.get_or_insert(error);
@@ -198,10 +203,6 @@ impl Machine for Moving<'_> {
                 }
             }
         }
-    }
-
-    fn takes(&self, side: Side) -> bool {
-        side == Side::To || self.bytes <= BYTES || self.restorer.is_idle()
     }
 }
 

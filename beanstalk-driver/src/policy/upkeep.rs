@@ -117,3 +117,5 @@ pub fn is_empty(stats: Result<TubeStats, Error>) -> Result<bool, Error> {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -131,5 +131,6 @@ mod tests {
             let error = Line::parse(line.as_bytes()).expect_err(line);
             assert!(error.contains(problem), "{line}: {error}");
         }
+        assert!(matches!(Line::parse(b"job 1 ready 0 0 1 t 1073741824"), Ok(Line::Job(_, LONGEST))));
     }
 }

@@ -145,6 +145,8 @@ impl<S> Restorer<S> {
 
 #[cfg(test)]
 mod tests {
+    use beanstalk_proto::Lost;
+
     use super::*;
 
     fn job(tube: &str, is_buried: bool) -> Restored {
@@ -173,6 +175,50 @@ mod tests {
             let (failed, error) = restorer.handle_reply(Ok(Reply::Deleted)).expect("a result");
             assert_eq!((failed, error.unwrap_err().command_error()), (source, Some(CommandError::OutOfMemory)));
         }
+        assert!(restorer.is_idle());
+    }
+
+    #[test]
+    fn there_is_something_to_do_until_the_last_job_is_where_it_belongs() {
+        let mut restorer = Restorer::new();
+        assert!(restorer.is_idle());
+        restorer.push('a', job("t", true));
+        assert!(!restorer.is_idle(), "it is to be put");
+        for _ in 0..2 {
+            assert!(restorer.next_command().is_some());
+            assert!(!restorer.is_idle(), "that is under way");
+        }
+        assert!(restorer.handle_reply(Ok(Reply::Using(TubeName::new("t").expect("a tube name")))).is_none());
+        assert!(restorer.handle_reply(Ok(Reply::Inserted(JobId(5)))).is_none());
+        assert!(!restorer.is_idle(), "it is to be buried");
+        assert_eq!(restorer.next_command(), Some(Command::ReserveJob { id: JobId(5) }));
+        assert_eq!(restorer.next_command(), Some(Command::Bury { id: JobId(5), priority: Priority(7) }));
+        // Another client has reserved it first, and may do with it what it wants.
+        assert!(restorer.handle_reply(refused("reserve-job", CommandError::NotFound)).is_none());
+        let done = restorer.handle_reply(refused("bury", CommandError::NotFound));
+        assert!(matches!(done, Some(('a', Ok(())))), "{done:?}");
+        assert!(restorer.is_idle());
+    }
+
+    #[test]
+    fn nothing_more_is_sent_for_a_job_that_was_not_buried_as_the_connection_broke() {
+        let mut restorer = Restorer::new();
+        restorer.push('a', job("t", true));
+        restorer.push('b', job("t", false));
+        for _ in 0..2 {
+            assert!(restorer.next_command().is_some());
+        }
+        assert!(restorer.handle_reply(Ok(Reply::Using(TubeName::new("t").expect("a tube name")))).is_none());
+        assert!(restorer.handle_reply(Ok(Reply::Inserted(JobId(5)))).is_none());
+        let waiting: Vec<_> = restorer.take_back().into_iter().map(|(source, _)| source).collect();
+        assert_eq!(waiting, ['b'], "it was not put yet");
+        for _ in 0..2 {
+            assert!(restorer.next_command().is_some());
+        }
+        let held = beanstalk_proto::Job { id: JobId(5), body: Vec::new() };
+        assert!(restorer.handle_reply(Ok(Reply::Reserved(held))).is_none());
+        let lost = restorer.handle_reply(Err(Error::Closed { lost: Lost::Unknown }));
+        assert!(matches!(lost, Some(('a', Err(Error::Closed { .. })))), "{lost:?}");
         assert!(restorer.is_idle());
     }
 

@@ -155,3 +155,15 @@ impl Machine for Scanning {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_has_so_many_commands_in_flight_as_are_named_and_at_least_one() {
+        let windows = [1, 2, 64].map(|window| ScanOptions::new().window(window).commands());
+        assert_eq!((windows, ScanOptions::new().window(0).commands()), ([1, 2, 64], 1));
+        assert_eq!(ScanOptions::new().commands(), WINDOW);
+    }
+}

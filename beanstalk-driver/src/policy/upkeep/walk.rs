@@ -140,3 +140,71 @@ impl Walk {
         (self.up.next, self.down.next, self.first) = (None, None, (0, 0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All ids that are to be looked at as long as each is in vain, or none but the first of each way is.
+    fn look(walk: &mut Walk, hits: bool) -> Vec<u64> {
+        let (mut ids, mut hit) = (Vec::new(), [hits; 2]);
+        while let Some((id, way)) = walk.next_id() {
+            ids.push(id);
+            walk.looked_at(way, core::mem::take(&mut hit[way as usize]));
+        }
+        ids
+    }
+
+    #[test]
+    fn ids_around_are_looked_at_less_each_time_in_vain_and_more_each_time_not() {
+        let mut walk = Walk::new(&[Queue::Ready], u64::MAX);
+        assert!(walk.peeked(1000, false));
+        let ids = look(&mut walk, false);
+        assert_eq!(ids, (1001..=1032).chain((968..=999).rev()).collect::<Vec<_>>());
+        let mut looks = |from, hits| {
+            assert!(walk.peeked(from, false));
+            look(&mut walk, hits).len() / 2
+        };
+        assert_eq!([2000, 3000, 4000, 5000, 6000, 7000].map(|from| looks(from, false)), [16, 8, 4, 2, 1, 1]);
+        // The one that was a job of the queue, and two more in vain than otherwise.
+        let hits = [8000, 8100, 8200, 8300, 8400, 8500, 8600].map(|from| looks(from, true));
+        assert_eq!(hits, [1, 2, 4, 8, 16, 32, 32].map(|first| 1 + first + 2));
+    }
+
+    #[test]
+    fn ids_begin_with_1_and_what_is_peeked_is_looked_at_only_if_it_is_unknown() {
+        let mut walk = Walk::new(&[Queue::Ready], u64::MAX);
+        for (first, is_unknown, ids) in [(1, false, 2..34), (1, true, 1..17)] {
+            assert!(walk.peeked(first, is_unknown));
+            assert_eq!(look(&mut walk, false), ids.collect::<Vec<_>>());
+        }
+        assert!(walk.peeked(3, false));
+        assert_eq!(look(&mut walk, false)[8..], [2, 1]);
+    }
+
+    #[test]
+    fn no_more_is_looked_for_than_may_be_found() {
+        let mut walk = Walk::new(&[Queue::Buried], 3);
+        // What is unknown may be another's by now.
+        assert!(walk.peeked(10, true));
+        for id in 10..=12 {
+            assert_eq!((walk.next_peek(), walk.next_id()), (Some(Queue::Buried), Some((id, Way::Up))));
+            walk.looked_at(Way::Up, true);
+        }
+        assert_eq!((walk.next_peek(), walk.next_id()), (None, None));
+        let mut walk = Walk::new(&[Queue::Buried], 1);
+        assert!(walk.peeked(10, false));
+        assert_eq!((walk.next_peek(), walk.next_id()), (None, None));
+    }
+
+    #[test]
+    fn a_queue_that_begins_with_the_same_job_again_and_again_is_left() {
+        let mut walk = Walk::new(&[Queue::Buried, Queue::Ready], u64::MAX);
+        for _ in 0..2 * PATIENCE {
+            assert!(walk.peeked(7, false) && walk.peeked(8, false));
+        }
+        assert!((0..PATIENCE).all(|_| walk.peeked(9, false)));
+        assert!(!walk.peeked(9, false));
+        assert_eq!((walk.next_id(), walk.next_peek()), (None, Some(Queue::Ready)));
+    }
+}

@@ -106,3 +106,17 @@ impl WorkerConfig {
         self.retry.check()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_jobs_at_a_time_are_taken_as_there_can_be_connections() {
+        let check = |concurrency, per_server| WorkerConfig::default().check(1, concurrency, per_server);
+        assert_eq!(check(Some(65_535), None), Ok(()));
+        assert_eq!(check(Some(65_535), Some(70_000)), Ok(()), "there are no more in all");
+        let settings = [check(Some(65_536), None), check(None, Some(65_536))].map(|checked| format!("{checked:?}"));
+        assert!(settings[0].contains("\"concurrency\"") && settings[1].contains("\"concurrency_per_server\""));
+    }
+}

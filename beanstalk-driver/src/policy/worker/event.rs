@@ -386,4 +386,15 @@ mod tests {
             story.iter().map(|(slot, event, _)| server.is_news(&mut slots[*slot], event)).collect();
         assert_eq!(are_news, story.iter().map(|(.., is_news)| *is_news).collect::<Vec<_>>());
     }
+
+    #[test]
+    fn that_a_server_refuses_is_news_once_and_again_for_slots_that_join_later() {
+        let (mut server, mut slot) = (Presence::default(), SlotPresence::default());
+        let refused = Event::Refused { reason: "the greeting was refused".into() };
+        let mut are_news = |joined| {
+            server.add_slots(joined);
+            [(); 2].map(|()| server.is_news(&mut slot, &refused))
+        };
+        assert_eq!([2, 0, 1].map(&mut are_news), [[true, false], [false, false], [true, false]]);
+    }
 }

@@ -125,6 +125,129 @@ fn a_server_that_is_away_takes_no_turn() {
     assert_eq!(demand.turn(1), Some(1), "it is back");
 }
 
+#[test]
+fn a_slot_that_ends_leaves_what_the_others_of_its_server_are_at() {
+    let mut demand = Demand::new(None, true);
+    let [gone, a, b] = [0; 3].map(|server| demand.add_slot(server));
+    demand.remove_slot(gone, at(0));
+    demand.set_waiting(1, at(0));
+    assert_eq!(demand.poll_permit(a, FREE, at(0)), Permit::Go);
+    demand.poll_permit(a, Stage::Asking, at(0));
+    assert_eq!(demand.poll_permit(b, FREE, at(0)), Permit::Wait(None), "its server is asked already");
+    for slot in [a, b] {
+        demand.remove_slot(slot, at(1));
+    }
+    assert!(demand.servers.is_empty(), "no slot, no server: {demand:?}");
+}
+
+#[test]
+fn a_job_that_may_begin_begins_though_its_call_has_taken_it_by_then() {
+    let mut demand = Demand::new(None, true);
+    let slot = demand.add_slot(0);
+    demand.set_waiting(1, at(0));
+    demand.poll_permit(slot, FREE, at(0));
+    demand.poll_permit(slot, Stage::Asking, at(0));
+    assert_eq!(demand.poll_permit(slot, Stage::Holding, at(1)), Permit::Go);
+    demand.set_waiting(0, at(1));
+    assert_eq!(demand.poll_permit(slot, Stage::Holding, at(1)), Permit::Go);
+}
+
+#[test]
+fn a_turn_that_is_not_taken_is_over_in_its_time() {
+    let mut demand = Demand::new(None, true);
+    let slots @ [a, _] = [0, 1].map(|server| demand.add_slot(server));
+    for slot in slots {
+        assert_eq!(demand.poll_permit(slot, FREE, at(0)), Permit::Wait(None));
+    }
+    demand.set_waiting(1, at(5));
+    let until = at(5) + HEDGE;
+    assert_eq!(demand.poll_permit(a, FREE, at(5)), Permit::Wait(Some(until)));
+    assert_eq!(demand.poll_permit(a, FREE, until), Permit::Go);
+}
+
+#[test]
+fn a_server_that_is_asked_for_enough_has_no_turn() {
+    let mut demand = Demand::new(None, true);
+    let [a, b, c, other] = [0, 0, 0, 1].map(|server| demand.add_slot(server));
+    // After the other server's job it is the turn of the first.
+    demand.set_waiting(1, at(0));
+    take(&mut demand, other, at(0));
+    demand.set_waiting(0, at(0));
+    assert_eq!(demand.poll_permit(other, FREE, at(1)), Permit::Wait(None));
+    demand.set_waiting(2, at(10));
+    for slot in [a, b] {
+        assert_eq!(demand.poll_permit(slot, FREE, at(10)), Permit::Go);
+        demand.poll_permit(slot, Stage::Asking, at(10));
+    }
+    assert_eq!(demand.poll_permit(c, FREE, at(10)), Permit::Wait(None));
+    // One of its two has a job that is the next call's; for the call after that, the other one is asked still.
+    demand.set_waiting(0, at(11));
+    assert!(matches!(demand.poll_permit(b, Stage::Holding, at(11)), Permit::Wait(Some(_))));
+    demand.set_waiting(2, at(12));
+    assert_eq!(demand.poll_permit(other, FREE, at(12)), Permit::Go);
+}
+
+#[test]
+fn a_slot_is_woken_when_another_leaves_what_it_was_at_and_by_nothing_else() {
+    let mut demand = Demand::new(None, true);
+    let [a, b] = [0, 1].map(|server| demand.add_slot(server));
+    demand.set_waiting(1, at(0));
+    assert_eq!(demand.poll_permit(a, FREE, at(0)), Permit::Go);
+    demand.poll_permit(a, Stage::Asking, at(0));
+    assert_eq!(demand.poll_permit(b, FREE, at(0)), Permit::Wait(Some(at(0) + HEDGE)));
+    demand.poll_wakes();
+    demand.poll_permit(a, Stage::Asking, at(1));
+    demand.set_waiting(1, at(1));
+    assert!(demand.poll_wakes().is_empty(), "nothing has changed");
+    // The connection on which a job was asked for breaks.
+    demand.poll_permit(a, AWAY, at(2));
+    assert_eq!(demand.poll_wakes(), [b]);
+
+    // One that connects has ended.
+    let mut demand = Demand::new(None, true);
+    let [a, b] = [0; 2].map(|server| demand.add_slot(server));
+    demand.set_waiting(1, at(0));
+    assert_eq!(demand.poll_permit(a, AWAY, at(0)), Permit::Go);
+    assert_eq!(demand.poll_permit(b, AWAY, at(0)), Permit::Wait(None));
+    demand.poll_wakes();
+    demand.remove_slot(a, at(1));
+    assert_eq!(demand.poll_wakes(), [b]);
+
+    // A job that was there for the next call is gone before it begins.
+    let mut demand = Demand::new(None, true);
+    let [a, b] = [0; 2].map(|server| demand.add_slot(server));
+    demand.set_waiting(1, at(0));
+    demand.poll_permit(a, FREE, at(0));
+    demand.poll_permit(a, Stage::Asking, at(0));
+    demand.set_waiting(0, at(1));
+    assert!(matches!(demand.poll_permit(a, Stage::Holding, at(1)), Permit::Wait(Some(_))));
+    assert_eq!(demand.poll_permit(b, FREE, at(1)), Permit::Wait(None));
+    demand.set_waiting(1, at(2));
+    assert_eq!(demand.poll_wakes(), [a]);
+    demand.poll_permit(a, AWAY, at(3));
+    assert_eq!(demand.poll_wakes(), [b]);
+}
+
+#[test]
+fn of_several_jobs_that_are_there_as_many_may_begin_as_are_wanted() {
+    let mut demand = Demand::new(None, true);
+    let slots @ [a, b] = [0, 0].map(|server| demand.add_slot(server));
+    demand.set_waiting(2, at(0));
+    for slot in slots {
+        assert_eq!(demand.poll_permit(slot, FREE, at(0)), Permit::Go);
+        demand.poll_permit(slot, Stage::Asking, at(0));
+    }
+    demand.set_waiting(0, at(1));
+    for slot in slots {
+        assert!(matches!(demand.poll_permit(slot, Stage::Holding, at(1)), Permit::Wait(Some(_))));
+    }
+    demand.poll_wakes();
+    demand.set_waiting(1, at(2));
+    assert_eq!(demand.poll_wakes(), [a]);
+    demand.set_waiting(2, at(2));
+    assert_eq!(demand.poll_wakes(), [b]);
+}
+
 /// Slots, calls and answers in any order: what is counted is what is there, and nobody is forgotten who may go on.
 #[test]
 fn whatever_happens_limits_hold_and_no_slot_is_forgotten() {

@@ -4,5 +4,6 @@ mod failures;
 mod random;
 mod scenarios;
 mod server;
+mod stages;
 mod trouble;
 mod world;

@@ -4,7 +4,7 @@ use alloc::{vec, vec::Vec};
 use core::{num::NonZeroU32, time::Duration};
 
 use super::{
-    super::{Action, Metrics, Verdict, Worker, WorkerConfig},
+    super::{Action, BuryReason, JobEvent, Metrics, Verdict, Worker, WorkerConfig},
     server::State,
     world::{World, at},
 };
@@ -199,6 +199,9 @@ fn a_job_that_is_too_big_to_be_read_is_buried() {
     );
     worker.handle_reply(Ok(Reply::Buried), at(0));
     assert_eq!(worker.metrics(), Metrics { reserved: 1, buried: 1, too_big: 1, ..Metrics::default() });
+    let events: Vec<_> = core::iter::from_fn(|| worker.poll_job_event()).map(|(_, event)| event).collect();
+    let too_big = JobEvent::TooBig { bytes: 1 << 30, limit: 1 };
+    assert_eq!(events, [JobEvent::Reserved, too_big, JobEvent::Buried { reason: BuryReason::TooBig }]);
 }
 
 #[test]

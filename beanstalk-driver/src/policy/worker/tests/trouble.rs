@@ -158,11 +158,11 @@ fn reserves_that_end_at_once_become_no_busy_loop_either() {
     assert!(matches!(worker.poll_action(at(11_000)), Action::Send(Command::ReserveWithTimeout { .. })));
 }
 
-/// Has a slot connect and reserve, over and over, with this answer; gives how often it connected within a minute.
-fn connections(answer: impl Fn(u32) -> Result<Reply, Error>) -> u32 {
+/// Has a slot connect and reserve, over and over, with this answer; gives how often it connected within so many minutes.
+fn connections(minutes: u64, waits: bool, answer: impl Fn(u32) -> Result<Reply, Error>) -> u32 {
     let mut worker = Worker::new(&config(), 1);
     let (mut now, mut connections, mut reserves) = (at(0), 0, 0);
-    while now < at(60_000) {
+    while now < at(minutes * 60_000) {
         let action = match worker.poll_action(now) {
             // The second is answered as if it had been sent by itself.
             Action::SendBoth(Command::Delete { .. }, reserve) => {
@@ -179,7 +179,7 @@ fn connections(answer: impl Fn(u32) -> Result<Reply, Error>) -> u32 {
             Action::Send(Command::ReserveWithTimeout { timeout }) => {
                 let result = answer(reserves);
                 reserves += 1;
-                if matches!(result, Ok(Reply::TimedOut)) {
+                if matches!(result, Ok(Reply::TimedOut)) && waits {
                     now = now + Duration::from_secs(timeout.into());
                 }
                 worker.handle_reply(result, now);
@@ -201,16 +201,19 @@ fn a_server_that_refuses_every_reserve_is_connected_to_ever_more_rarely() {
         let (subject, error) = (Subject::None, CommandError::OutOfMemory);
         Err(Error::Command { command: "reserve-with-timeout", subject, error })
     };
-    let connections_refused = connections(|_| refused());
+    let connections_refused = connections(1, true, |_| refused());
     assert!((7..30).contains(&connections_refused), "{connections_refused} connections in a minute");
     // A reserve that waited in vain, or a job that was finished, makes the delays short again.
     let waited = |n: u32| if n % 2 == 0 { Ok(Reply::TimedOut) } else { refused() };
-    assert_eq!(connections(waited), 6, "one each ten seconds");
+    assert_eq!(connections(10, true, waited), 60, "one each ten seconds");
+    // One that came back at once has shown nothing.
+    let connections_hasty = connections(10, false, waited);
+    assert!(connections_hasty < 200, "{connections_hasty} connections in ten minutes");
     let done = |n: u32| match n % 2 {
         0 => Ok(Reply::Reserved(Job { id: JobId(3), body: Vec::new() })),
         _ => refused(),
     };
-    let connections_done = connections(done);
+    let connections_done = connections(1, true, done);
     assert!(connections_done > 600, "{connections_done} connections in a minute: at most 100 ms apart");
 }
 

@@ -1,5 +1,5 @@
-//! A binding by hand, for smol: a transport, how to connect it, and the runtime. With these three come shared clients, sessions, producers,
-//! consumers and workers.
+//! A binding by hand, for smol: a transport, how to connect it, and the runtime. With these come
+//! shared clients, sessions, producers, consumers and workers.
 //!
 //! ```sh
 //! cargo run -p beanstalk-driver --example smol_binding
@@ -14,10 +14,9 @@ use std::{
     time::{self, Duration},
 };
 
-use beanstalk_driver::{
-    Block, ConnectOptions, Driver, Futures, HeldJob, PollTransport, Route, Runtime, SharedClient, Worker,
-    connect::{Dialer, Target, connect},
-};
+use beanstalk_driver::connect::{ConnectOptions, Dialer, Route, Target, connect};
+use beanstalk_driver::{Block, Driver, Futures, PollTransport, Runtime};
+use beanstalk_driver::{HeldJob, SharedClient, Worker};
 use beanstalk_proto::{Error, Instant, Lost, Put, Segments};
 use beanstalk_server::EmbeddedServer;
 use smol::{
@@ -36,13 +35,22 @@ struct Transport {
 impl PollTransport for Transport {
     type Error = io::Error;
 
-    // Nothing here blocks, so how long it may is ignored.
-    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: Block, // how long it may block its thread, which nothing here does
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, _: Block, mut segments: Segments<'_>) -> Poll<io::Result<usize>> {
-        // The first piece; the others are asked for next. With `poll_write_vectored` they would go together.
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: Block, // as above
+        mut segments: Segments<'_>,
+    ) -> Poll<io::Result<usize>> {
+        // The first piece; the others are asked for next.
         Pin::new(&mut self.stream).poll_write(cx, segments.next().unwrap_or_default())
     }
 
@@ -77,7 +85,7 @@ impl PollTransport for Transport {
     }
 }
 
-/// How smol connects: names, addresses and waiting. Which are tried, and for how long, is decided by [`connect`].
+/// How smol connects: names, addresses and waiting. [`connect`] decides what is tried.
 struct Dial(time::Instant);
 
 impl Default for Dial {
@@ -102,12 +110,21 @@ impl Dialer for Dial {
         Timer::after(pause).await;
     }
 
-    async fn resolve(&self, name: &str, port: u16, _: Option<Duration>) -> io::Result<Vec<SocketAddr>> {
+    async fn resolve(
+        &self,
+        name: &str,
+        port: u16,
+        _: Option<Duration>, // when it is over, this future is dropped
+    ) -> io::Result<Vec<SocketAddr>> {
         smol::net::resolve((name, port)).await
     }
 
-    async fn dial(&self, target: Target<'_>, _: &ConnectOptions, _: Option<Duration>) -> io::Result<TcpStream> {
-        // The feature `sockets` has what Unix sockets and keepalive need.
+    async fn dial(
+        &self,
+        target: Target<'_>,
+        _: &ConnectOptions, // the feature `sockets` has what Unix sockets and keepalive need
+        _: Option<Duration>,
+    ) -> io::Result<TcpStream> {
         let Target::Tcp(address) = target else { return Err(io::ErrorKind::Unsupported.into()) };
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -128,7 +145,11 @@ impl Runtime for Smol {
     type Handlers = Futures;
     type Transport = Transport;
 
-    async fn connect(&self, route: &Route, options: &ConnectOptions) -> Result<Driver<Transport>, Error> {
+    async fn connect(
+        &self,
+        route: &Route, // the nodes of an endpoint, the last good one first
+        options: &ConnectOptions,
+    ) -> Result<Driver<Transport>, Error> {
         connect::<Dial>(route, options).await
     }
 
@@ -154,13 +175,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     smol::block_on(async {
         let queue = SharedClient::<Smol>::connect(&address, ConnectOptions::default()).await?;
         for user in ["alice", "bob"] {
-            // `shared_client!` emits a type with a method for every command; without it, a request is a value.
+            // A request is a value. `shared_client!` emits a method for every command.
             queue.call_in("emails", Put::of(user)).await?.inserted()?;
         }
 
         let worker = Worker::<Smol>::builder().server(&address).tube("emails").build()?;
         let handle = worker.handle();
-        let working = smol::spawn(worker.run(async |job: HeldJob| println!("to {}", job.text().unwrap_or("?"))));
+        let send = async |job: HeldJob| println!("to {:?}", job.text());
+        let working = smol::spawn(worker.run(send));
         while handle.metrics().done < 2 {
             Timer::after(Duration::from_millis(10)).await;
         }

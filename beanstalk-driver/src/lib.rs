@@ -177,7 +177,7 @@ pub use worker::{
     HandlerPanicked, HandlerResult, HandlerTimedOut, HeldJob, JobDetails, Worker, WorkerBuilder, WorkerHandle,
 };
 
-/// What a consumer is.
+/// Implemented by a consumer.
 #[cfg(feature = "stream")]
 pub use futures_core::Stream;
 

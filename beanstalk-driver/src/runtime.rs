@@ -80,13 +80,13 @@ pub trait Runtime: Default + Send + Sync + 'static {
         options: &ConnectOptions,
     ) -> impl Future<Output = Result<Driver<Self::Transport>, Error>> + Send;
 
-    /// What time it is.
+    /// Returns the time since the runtime was made.
     fn now(&self) -> Instant;
 
     /// Waits until then.
     fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static;
 
-    /// Lets a task run, to its end.
+    /// Starts a task, which runs to its end.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 
     /// Returns the future of a handler's outcome, which its slot polls alternately with its connection. Dropping it gives the handler up.
@@ -118,7 +118,7 @@ pub trait Runtime: Default + Send + Sync + 'static {
         Some(0)
     }
 
-    /// A seed that no two share, for delays that are to differ. A simulation has its own, so that it can be repeated.
+    /// Returns a seed that no two calls share, for delays that are to differ. A simulation has its own, so that it can be repeated.
     fn seed(&self) -> u64 {
         RandomState::new().build_hasher().finish()
     }

@@ -227,6 +227,7 @@ pub mod commands {
 
 /// The vector of the crate `alloc`, by a path that is there with std and without: for code that is emitted from the
 /// [table of commands](command_table).
+#[doc(hidden)]
 pub mod vec {
     #[doc(no_inline)]
     pub use alloc::vec::Vec;

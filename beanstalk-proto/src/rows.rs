@@ -28,10 +28,11 @@
 ///
 /// ```
 /// macro_rules! methods {
-///     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal match $prefix:literal
+///     ($($(#[$doc:meta])* $name:ident $(<$lt:lifetime>)? $method:ident $word:literal
+///        match $prefix:literal
 ///        $(($($arg:ident: $kind:ident $(<$of:lifetime>)?),+))? -> $reply:ty { $($from:tt)* }
-///        replies [$($word_of_reply:ident)*] wait $wait:ident echo $echo:ident shared $shared:ident
-///        example $example:literal;)*) => {
+///        replies [$($word_of_reply:ident)*] wait $wait:ident echo $echo:ident
+///        shared $shared:ident example $example:literal;)*) => {
 ///         [$((stringify!($method), $word)),*]
 ///     };
 /// }
@@ -157,7 +158,7 @@ macro_rules! command_table {
         /// # Errors
         ///
         /// [`NotFound`](beanstalk_proto::CommandError::NotFound) (`NOT_FOUND`): there is no such job, or another connection
-        /// holds it. So answers a job whose time to run was over before it was deleted.
+        /// holds it. A job whose time to run ended before the delete gets the same answer.
         #[doc(alias = "del")]
         Delete delete "delete" match "delete " (id: id) -> () {
             Reply::Deleted => (),

@@ -6,6 +6,16 @@ use core::{ops::Add, time::Duration};
 ///
 /// The core has no clock. Its driver passes the time in, from `std::time::Instant`, a timer of a
 /// microcontroller, or a test's imagination. Arithmetic saturates: 2^64 ns are 584 years.
+///
+/// ```
+/// use beanstalk_proto::Instant;
+/// use std::time::Duration;
+///
+/// let epoch = std::time::Instant::now(); // of a connection, kept beside it
+/// let now = Instant::ZERO + epoch.elapsed();
+/// let due = now + Duration::from_secs(5);
+/// assert_eq!(due.saturating_duration_since(now), Duration::from_secs(5));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

@@ -101,6 +101,8 @@ fn statistics_are_typed_and_cost_no_command() {
     assert_eq!(server.stats_job(2), None);
     assert_eq!(server.list_tubes(), ["default", "a"]);
     assert_eq!(server.stats_tube(&server.list_tubes()[1]).unwrap().total_jobs, Some(1));
+    assert_eq!(server.stats_tube("a").unwrap().current_using, Some(1));
+    assert_eq!((server.stats_tube("b"), server.stats_tube("no name")), (None, None));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The client that owns a connection.
 
-/// Emits `Client`, its `CallAll`, and their methods:
+/// Emits `Client`, its `CallAll`, and their methods.
 ///
 /// ```ignore
 /// beanstalk_driver::client! {

@@ -1,7 +1,7 @@
 //! The methods for the commands, from the rows of the command table.
 
 /// Emits a method for every command of the protocol, in an `impl` with a method `call` that takes a
-/// [`Request`](beanstalk_proto::Request), and next to an `Error`:
+/// [`Request`](beanstalk_proto::Request), and next to an `Error`.
 ///
 /// ```ignore
 /// impl Client { beanstalk_driver::command_methods! { (async) } }

@@ -1,7 +1,7 @@
 //! The consumer, and what configures it.
 
 /// Emits `Consumer` and `ConsumerBuilder`, beside a `WorkerHandle` of [`worker!`](crate::worker) and a `ConsumerJob` that is made of the
-/// driver's:
+/// driver's.
 ///
 /// ```ignore
 /// beanstalk_driver::consumer! {

@@ -1,6 +1,6 @@
 //! The client that puts on several servers.
 
-/// Emits `Producer` and its methods, next to a `SharedClient`:
+/// Emits `Producer` and its methods, next to a `SharedClient`.
 ///
 /// ```ignore
 /// beanstalk_driver::producer! {

@@ -1,6 +1,6 @@
 //! The client that outlives its connections, and the jobs that it holds.
 
-/// Emits `Session` and `JobHandle`, and their methods:
+/// Emits `Session` and `JobHandle`, and their methods.
 ///
 /// ```ignore
 /// beanstalk_driver::session! {

@@ -1,6 +1,6 @@
 //! The client that tasks or threads share.
 
-/// Emits `SharedClient` and its methods:
+/// Emits `SharedClient` and its methods.
 ///
 /// ```ignore
 /// beanstalk_driver::shared_client! {
@@ -233,10 +233,13 @@ macro_rules! __flush {
     };
 }
 
-/// Emits what makes a `SharedClient` of a stream, and the future that moves its bytes:
+/// Emits what makes a `SharedClient` of a stream, and the future that moves its bytes.
 ///
 /// ```ignore
-/// beanstalk_driver::shared_client_from_stream! { Stream: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport on Tokio; spawned by "tokio::spawn"; }
+/// beanstalk_driver::shared_client_from_stream! {
+///     Stream: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport on Tokio;
+///     spawned by "tokio::spawn";
+/// }
 /// ```
 #[macro_export]
 macro_rules! shared_client_from_stream {

@@ -1,9 +1,11 @@
 //! Looking after tubes.
 
-/// Emits the functions that look after tubes, next to a `Client`:
+/// Emits the functions that look after tubes, next to a `Client`.
 ///
 /// ```ignore
-/// beanstalk_driver::upkeep! { (async) Stream: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport; }
+/// beanstalk_driver::upkeep! {
+///     (async) Stream: [AsyncRead + AsyncWrite + Unpin] = Stream; over Transport;
+/// }
 /// ```
 ///
 /// `(blocking by block_on)` makes blocking ones.

@@ -1,6 +1,6 @@
 //! The worker, what configures it and what controls it.
 
-/// Emits `Worker`, `WorkerBuilder` and `WorkerHandle`, next to a `HeldJob` that is made of the driver's:
+/// Emits `Worker`, `WorkerBuilder` and `WorkerHandle`, next to a `HeldJob` that is made of the driver's.
 ///
 /// ```ignore
 /// beanstalk_driver::worker! {

@@ -38,15 +38,15 @@ use super::{
 };
 use crate::driver::{Driver, PollTransport};
 
-/// The least time that an attempt gets, as long as there is so much left: a share that is too short to connect in would be no use.
+/// The least time that an attempt gets, 50 ms, as long as there is so much left: a share that is too short to connect in would be no use.
 pub const LEAST_SHARE: Duration = Duration::from_millis(50);
 /// How soon a Unix socket is tried again whose queue is full, at first and at last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(32));
 
-/// What is dialled.
+/// What [`Dialer::dial`] connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
-    /// TCP.
+    /// This address, over TCP.
     Tcp(SocketAddr),
     /// The Unix socket at this path.
     Unix(&'a str),
@@ -66,10 +66,10 @@ pub trait Dialer: Default + Sync {
     /// Makes a transport of a stream.
     fn transport(stream: Self::Stream) -> Self::Transport;
 
-    /// The time since this was made.
+    /// Returns the time since this was made.
     fn elapsed(&self) -> Duration;
 
-    /// Waits.
+    /// Waits for this long.
     fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send;
 
     /// Looks up the addresses of a host by its name.
@@ -92,10 +92,11 @@ pub trait Dialer: Default + Sync {
     #[cfg(feature = "tls")]
     fn secure(
         &self,
-        _stream: Self::Stream,
-        _session: TlsSession,
-        _within: Option<Duration>,
+        stream: Self::Stream,
+        session: TlsSession,
+        within: Option<Duration>,
     ) -> impl Future<Output = io::Result<Self::Stream>> + Send {
+        let _ = (stream, session, within);
         async { Err(io::Error::new(io::ErrorKind::Unsupported, "this dialer has no TLS")) }
     }
 }

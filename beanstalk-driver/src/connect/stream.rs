@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   PolledTransport: a clock, a timer
-//!         └── a stream of the application's own, or Duplex: with TLS, or without
-//!                                                     └── a socket, or a stream of the application's own
+//!         ├── a stream of the application's own
+//!         └── Duplex, with TLS or without
+//!               ├── a socket
+//!               └── a stream of the application's own
 //! ```
 
 #[cfg(feature = "tls")]

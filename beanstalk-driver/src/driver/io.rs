@@ -52,7 +52,7 @@ pub trait PollTransport: Unpin {
     /// Closes the writing half.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
 
-    /// Whether another process made this connection, of which this one is a fork: it must leave the connection alone, which goes on
+    /// Returns whether another process made this connection, of which this one is a fork: it must leave the connection alone, which goes on
     /// there. Asked when a connection is to be ended in order.
     fn is_inherited(&self) -> bool {
         false

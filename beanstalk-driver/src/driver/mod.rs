@@ -34,8 +34,8 @@ use beanstalk_proto::{
 /// [`client!`](crate::client). Every call is a future that drives the connection as far as its own reply:
 ///
 /// ```text
-///       ┌────────────────────────────────────────────────────────────┐
-///       ▼                                                            │ something moved, or is late
+///       ┌───────────── something moved, or is late ──────────────────┐
+///       ▼                                                            │
 ///     write, flush ──▶ look ── not here ──▶ read ── bytes, the end ──┤
 ///                       │ here               │ nothing               │
 ///                       ▼                    ▼                       │

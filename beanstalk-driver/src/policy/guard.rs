@@ -7,7 +7,7 @@ use alloc::{boxed::Box, string::String};
 use core::{any::Any, error::Error, fmt::Display, fmt::Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs it, and returns what it panicked with, if it did.
+/// Runs a function, and returns what it panicked with, if it did.
 ///
 /// # Errors
 ///
@@ -53,7 +53,7 @@ pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (
         .take(MOST_CAUSES.saturating_add(1))
 }
 
-/// A value that is not ours: dropping it may panic, and is caught.
+/// A value of the application's, whose panic is caught if dropping it panics.
 #[derive(Debug)]
 pub struct Foreign<T>(Option<T>);
 

@@ -146,7 +146,24 @@ impl Server {
     }
 }
 
-/// A set of servers.
+/// A set of servers: which of them to ask for a job, and which to leave alone for a while.
+///
+/// ```
+/// use beanstalk_driver::policy::{Backoff, Next, Pick, Servers};
+/// use beanstalk_driver::proto::{Error, Instant, Lost};
+///
+/// let now = Instant::ZERO;
+/// let mut servers = Servers::new(Backoff::default(), None, 7);
+/// servers.add("queue-1:11300");
+/// servers.add("queue-2:11300");
+/// let Pick::Server(first) = servers.pick(None, now, now) else { panic!("both are healthy") };
+///
+/// // It could not be reached: the job goes elsewhere.
+/// let error = Error::Closed { lost: Lost::NotSent };
+/// assert_eq!(servers.handle_result(first, Err(&error), now, now), Next::Repeat);
+/// assert!(!servers.is_healthy(first));
+/// assert!(matches!(servers.pick(None, now, now), Pick::Server(other) if other != first));
+/// ```
 #[derive(Debug)]
 pub struct Servers {
     servers: Vec<Server>,

@@ -33,7 +33,7 @@ use crate::argument::setters;
 use beanstalk_proto::{ArgumentError, Command, Error, Instant, Kind, Lost};
 pub use event::Event;
 
-/// After so long without a call the server may well have gone, so the connection is looked at first.
+/// After this long without a call, 100 ms, the server may well have gone, so the connection is looked at first.
 pub const IDLE: Duration = Duration::from_millis(100);
 
 /// How a session connects again, and how long a call waits for that.

@@ -103,10 +103,11 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     ///     std::fs::write("thumbnail", &job.body)
     /// }
     ///
-    /// builder.handle("thumbnails", thumbnail).handle("mail", async |job: HeldJob| match job.text() {
+    /// let mail = async |job: HeldJob| match job.text() {
     ///     Ok(address) => Ok(println!("to {address}")),
     ///     Err(_) => Err("no address"),
-    /// });
+    /// };
+    /// builder.handle("thumbnails", thumbnail).handle("mail", mail);
     /// # }
     /// ```
     pub fn handle<'t, A, O>(
@@ -172,7 +173,7 @@ impl<R: Runtime, W: From<Worker<R>>> WorkerBuilder<R, W> {
     /// ```
     /// # use beanstalk_driver::{WorkerBuilder, policy::Verdict};
     /// # fn example<R: beanstalk_driver::Runtime>(builder: WorkerBuilder<R>) {
-    /// // What is not text will not be the next time either; a server that is down deserves a minute.
+    /// // What is not text will not be the next time either. A server that is down gets a minute.
     /// builder.on_failure(|failure| match failure.error {
     ///     error if error.is::<std::str::Utf8Error>() => Verdict::Bury,
     ///     error if error.is::<std::io::Error>() => Verdict::retry_after(60),

@@ -13,6 +13,7 @@ use crate::{
     reply::Reply,
 };
 
+/// Step 3, look: the reply to a ticket, and what became of its request.
 impl Connection {
     /// Returns the reply to a request, if it is here. Poll again after [`Connection::received`], [`Connection::received_eof`] and
     /// [`Connection::handle_timeout`].

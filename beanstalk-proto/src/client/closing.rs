@@ -28,6 +28,7 @@ pub(super) struct Closing {
     half_closed: bool,
 }
 
+/// Step 6, close; and the two ways in which a transport ends by itself.
 impl Connection {
     /// Begins to end the connection: go on as before until [`Connection::poll_closed`] is ready, then close the transport. What is in flight may
     /// still be answered; nothing more can be sent.

@@ -74,6 +74,16 @@ impl Default for Config {
 }
 
 /// How long the reply to one request may take.
+///
+/// ```
+/// use beanstalk_proto::{Instant, Put, client::{Config, Connection, SendOptions, Timeout}};
+/// use core::time::Duration;
+///
+/// let mut connection = Connection::new(Config::default());
+/// let minute = SendOptions::default().timeout(Timeout::After(Duration::from_secs(60)));
+/// connection.send_with(Instant::ZERO, Put::of("a large body"), minute)?;
+/// # Ok::<(), beanstalk_proto::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Timeout {
     /// [`Config::reply_timeout`].
@@ -81,7 +91,7 @@ pub enum Timeout {
     Default,
     /// As long as it takes.
     None,
-    /// So long. A body of 16 MiB takes 7 s on a line of 20 Mbit/s: what is large needs more than what is small.
+    /// Up to this long. A body of 16 MiB takes 7 s on a line of 20 Mbit/s: what is large needs more than what is small.
     After(Duration),
 }
 
@@ -105,7 +115,7 @@ pub struct SendOptions {
 }
 
 impl SendOptions {
-    /// Gives the reply so long.
+    /// Sets how long the reply may take.
     pub const fn timeout(mut self, timeout: Timeout) -> Self {
         self.timeout = timeout;
         self

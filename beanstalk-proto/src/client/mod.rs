@@ -131,6 +131,7 @@ pub struct Connection {
     closing: Closing,
 }
 
+/// How it is made; and step 2, write.
 impl Connection {
     /// Makes a connection that nothing has been sent on.
     #[must_use]

@@ -47,6 +47,7 @@ impl Shape {
     }
 }
 
+/// Step 4, read.
 impl Connection {
     /// Returns where to put the next bytes from the transport. Lent for one read; then call [`Connection::received`]. It is
     /// empty only once the connection has ended.

@@ -34,6 +34,7 @@ pub(super) enum Parked {
     TooBig(Box<TooBig>),
 }
 
+/// Jobs that came without a caller.
 impl Connection {
     /// Refuses what the server would not read, and finds the abandoned reserve that a new one can take over.
     pub(super) fn check_waiting(&self, expect: &Expect) -> Result<Option<u64>, Error> {

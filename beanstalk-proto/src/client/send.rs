@@ -18,6 +18,7 @@ use crate::{
 /// The number of a ticket, and the place of its slot.
 pub(super) type Claim = (u64, u64);
 
+/// Step 1, send.
 impl Connection {
     /// Queues a request, whole, and returns the ticket for its reply. Nothing is queued if it fails.
     ///

@@ -105,6 +105,7 @@ impl Clock {
     }
 }
 
+/// Step 5, let time count.
 impl Connection {
     /// Returns when to call [`Connection::handle_timeout`] unless something happens before; `None` if time alone changes nothing.
     ///

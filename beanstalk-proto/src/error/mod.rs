@@ -181,8 +181,8 @@ pub enum Error {
         /// What can have become of this request.
         lost: Lost,
     },
-    /// No reply in time. The connection stays in sync: the reply is dropped when it comes. So does the request, if it was
-    /// not written yet: it may run for as long as the connection is not dropped.
+    /// No reply in time. The connection stays in sync: a reply that comes later is dropped. A request that was not written yet is still
+    /// written, and may run, unless the connection is dropped.
     #[error("{command}{subject}: no reply in {waited:?}; {lost}")]
     TimedOut {
         /// The command, as it is called on the wire.

@@ -162,10 +162,10 @@ pub struct ReplyShape {
 /// Which replies beyond [`ReplyKind`](crate::ReplyKind) a request may get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OtherReplies {
-    /// None: another word desynchronises the connection.
+    /// No others: another word desynchronises the connection.
     #[default]
     None,
-    /// These.
+    /// Those with one of these words.
     Words(&'static [ReplyShape]),
     /// Any word at all.
     Any {

@@ -25,7 +25,7 @@ macro_rules! about_field {
         "How long a worker may hold the job: at most 2^32-1 s. The server makes 0 into 1."
     };
     (secs delay) => {
-        "How long it is until jobs are ready: at most 2^32-1 s."
+        "How long the job is not ready yet, or the tube is paused: at most 2^32-1 s."
     };
     (timeout $arg:ident) => {
         "How long the server waits for a job: at most 2^31-1 s, and 0 only looks."

@@ -50,8 +50,8 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Listens there: `host:port`, `[v6]:port` or `unix:path`. A port of 0 is one that is free; unless changed, that is
-    /// what is used, on 127.0.0.1.
+    /// Sets where it listens: `host:port`, `[v6]:port` or `unix:path`. Port 0 takes one that is free. Without this it listens
+    /// on a free port of 127.0.0.1.
     ///
     /// A socket that a killed server left at the path is replaced. Where one still listens, starting fails with
     /// [`AddrInUse`](io::ErrorKind::AddrInUse); where another kind of file is, with

@@ -104,8 +104,8 @@ impl EmbeddedServer {
 
     /// Returns what `stats-tube` would report now: `None` if there is no such tube.
     #[must_use]
-    pub fn stats_tube(&self, tube: &TubeName) -> Option<TubeStats> {
-        let tube = tube.clone();
+    pub fn stats_tube(&self, tube: impl AsRef<str>) -> Option<TubeStats> {
+        let tube = TubeName::new(tube.as_ref()).ok()?;
         self.look(move |engine, now| engine.stats_tube(now, &tube))
     }
 

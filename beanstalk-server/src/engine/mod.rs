@@ -5,10 +5,12 @@
 //! next event, or when the time of [`Engine::poll_timeout`] has come.**
 //!
 //! ```text
-//!   connect / handle_event / disconnect ──▶ ┌────────┐ ──▶ poll_reply   (to any connection: a put answers
-//!   handle_timeout                      ──▶ │ Engine │                   the one that waits for the job, too)
+//!   connect / handle_event / disconnect ──▶ ┌────────┐ ──▶ poll_reply
+//!   handle_timeout                      ──▶ │ Engine │
 //!                                           └────────┘ ──▶ poll_timeout
 //! ```
+//!
+//! A reply may be for any connection: a `put` also answers the connection that waits for the job.
 //!
 //! What is due at the time that a call names is dealt with before and after the call itself, in the order in which
 //! beanstalkd's event loop does: delays that end, then pauses that end, then each connection's deadlines and timeouts.

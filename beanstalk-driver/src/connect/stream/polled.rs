@@ -14,18 +14,18 @@ use crate::driver::{Block, PollTransport};
 /// Pieces of the outbound queue for one write.
 const PIECES: usize = 16;
 
-/// A stream of a runtime's own traits, as a [`PollStream`].
+/// A stream of a runtime's own traits in a wrapper that makes it a [`PollStream`].
 pub trait Adapted: PollStream + From<Self::Stream> {
-    /// What it is around.
+    /// The stream in it.
     type Stream;
 
-    /// Returns that.
+    /// Returns the stream in it.
     fn stream(&self) -> &Self::Stream;
 }
 
 /// A runtime's clock, and the one timer of a connection.
 pub trait Timer: Default {
-    /// What time it is, since this was made.
+    /// Returns the time since this was made.
     fn now(&self) -> Instant;
 
     /// Returns the clock alone.

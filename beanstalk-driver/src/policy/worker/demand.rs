@@ -46,7 +46,8 @@ struct Slot {
     refused: bool,
 }
 
-/// What the slots of a worker or a consumer share, if they share anything: see the module.
+/// What the slots of a worker or a consumer share, if they share anything: a limit of handlers that run at a time, and calls that wait
+/// for a job.
 #[derive(Debug)]
 pub struct Demand {
     limit: Option<usize>,

@@ -256,8 +256,11 @@ impl fmt::Display for BuryReason {
 /// Which events of the slots of one server are news of the server.
 ///
 /// ```text
-///   no connection ── the first Connected ──▶ connected ── the first Lost of a connection of this time ──▶ no connection
-///         └── Lost, Retrying: the first of each attempt
+///   no connection ── the first Connected ──▶ connected
+///     │     ▲                                    │
+///     │     └── the first Lost of a connection ──┘
+///     │         of this time
+///     └── Lost, Retrying: the first of each attempt
 /// ```
 ///
 /// A connection that breaks when another of the same server has broken before, and been made again, is old news.

@@ -32,7 +32,7 @@ pub enum Verdict {
     /// Again, after this delay: `release`, however often it was released before. It does not count as a failure for as
     /// long as this worker remembers it: it does so of the 10,000 jobs deferred last, until it is restarted.
     RetryAfter(Seconds),
-    /// It failed: `release` or `bury`, by the [`RetryPolicy`](crate::policy::RetryPolicy). So ends a handler that fails or panics.
+    /// It failed: `release` or `bury`, by the [`RetryPolicy`](crate::policy::RetryPolicy). The same as an error or a panic.
     Failed,
     /// Set it aside: `bury`.
     Bury,

@@ -181,7 +181,8 @@ pub fn command(line: &[u8], dialect: Dialect) -> Result<Read, Refused> {
     if line.contains(&0) {
         return Err(refused(None, Reply::BadFormat, false));
     }
-    let longest = WORDS.iter().filter(|(word, _)| line.starts_with(word)).max_by_key(|(word, _)| word.len());
+    let starts = |word: &[u8]| word.first() == line.first() && line.starts_with(word);
+    let longest = WORDS.iter().filter(|(word, _)| starts(word)).max_by_key(|(word, _)| word.len());
     let Some(&(word, kind)) = longest else { return Err(refused(None, Reply::UnknownCommand, false)) };
     let rest = &line[word.len()..];
     // A tube may be named that cannot be: the server counts that before it sees it.

@@ -14,8 +14,6 @@ use crate::{
 /// So much is said at most, which is more than a body of any limit that is tried, in so many steps.
 const MOST_INPUT: usize = 80_000;
 const MOST_STEPS: usize = 100;
-/// What is longer is not fed a byte at a time.
-const MOST_BYTES: usize = 1024;
 
 /// Two of the ways to serve the input, which depend on it: a hundred inputs that differ a little go all ways, and none costs six runs.
 pub fn run(data: &[u8]) {
@@ -56,7 +54,7 @@ fn serve(data: &[u8], ways: &[usize]) {
     for way in ways {
         let mut cut = match way % 3 {
             0 => whole.clone(),
-            1 if input.len() <= MOST_BYTES => bytes.clone(),
+            1 => bytes.clone(),
             _ => random.clone(),
         };
         let slow = (*way >= 3).then(|| Dice::of(data));

@@ -130,28 +130,35 @@ impl Dice {
 #[derive(Clone, Debug)]
 pub enum Cut {
     Whole,
-    Bytes,
+    /// A byte at a time, of which there were so many; what is behind [`Cut::MOST_BYTES`] comes in longer pieces.
+    Bytes(usize),
     /// At random, mostly small pieces.
     Random(Dice),
 }
 
 impl Cut {
+    const MOST_BYTES: usize = 1024;
+
     /// The ways in which an input can be fed.
     pub fn all(input: &[u8]) -> [Self; 3] {
-        [Self::Whole, Self::Bytes, Self::Random(Dice::of(input))]
+        [Self::Whole, Self::Bytes(0), Self::Random(Dice::of(input))]
     }
 
     /// As a whole and, as the input chooses, a byte at a time or at random: a few inputs that differ a little are fed in all ways.
     pub fn two(input: &[u8]) -> [Self; 2] {
         let mut dice = Dice::of(input);
-        [Self::Whole, if dice.below(2) == 0 { Self::Bytes } else { Self::Random(dice) }]
+        [Self::Whole, if dice.below(2) == 0 { Self::Bytes(0) } else { Self::Random(dice) }]
     }
 
     /// How long the next piece is, if so much is left; at least 1.
     pub fn next(&mut self, left: usize) -> usize {
         match self {
             Self::Whole => left,
-            Self::Bytes => 1,
+            Self::Bytes(n) if *n < Self::MOST_BYTES => {
+                *n += 1;
+                1
+            }
+            Self::Bytes(_) => 500,
             Self::Random(dice) => match dice.below(8) {
                 0..4 => 1 + dice.below(4),
                 4..7 => 1 + dice.below(64),

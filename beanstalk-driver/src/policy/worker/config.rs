@@ -119,4 +119,17 @@ mod tests {
         let settings = [check(Some(65_536), None), check(None, Some(65_536))].map(|checked| format!("{checked:?}"));
         assert!(settings[0].contains("\"concurrency\"") && settings[1].contains("\"concurrency_per_server\""));
     }
+
+    #[test]
+    fn jobs_are_not_moved_to_a_tube_that_they_are_taken_from() {
+        let check = |tubes: &[&str], dead: &str| {
+            let name = |tube: &&str| TubeName::new(*tube).expect("a name");
+            let (tubes, dead_letters) = (tubes.iter().map(name).collect(), Some(name(&dead)));
+            WorkerConfig { tubes, dead_letters, ..WorkerConfig::default() }.check(1, None, None)
+        };
+        assert_eq!([check(&[], "dead"), check(&["mails"], "default")], [Ok(()), Ok(())]);
+        for checked in [check(&[], "default"), check(&["mails", "dead"], "dead")] {
+            assert!(format!("{checked:?}").contains("\"dead_letters\""), "{checked:?}");
+        }
+    }
 }

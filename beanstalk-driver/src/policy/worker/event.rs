@@ -400,4 +400,24 @@ mod tests {
         };
         assert_eq!([2, 0, 1].map(&mut are_news), [[true, false], [false, false], [true, false]]);
     }
+
+    #[test]
+    fn an_event_of_a_job_names_server_and_job_and_whether_it_is_the_last() {
+        let server: Endpoint = "queue:11300".parse().expect("an endpoint");
+        let event = |event| WorkerEvent::Job { server: server.clone(), id: JobId(7), event };
+        for (reason, text) in [
+            (BuryReason::Handler, "the handler asked for it"),
+            (BuryReason::Failed { attempt: 3 }, "attempt 3 failed, and it was the last"),
+            (BuryReason::OutOfMemory, "the server had no memory to release it"),
+            (BuryReason::TooBig, "its body is over the limit"),
+            (BuryReason::Malformed, "its body is malformed"),
+        ] {
+            let buried = JobEvent::Buried { reason };
+            assert!(buried.is_end());
+            assert!(event(buried).to_string().ends_with(&alloc::format!("queue:11300, job 7: buried: {text}")));
+        }
+        assert!(!JobEvent::Reserved.is_end() && !JobEvent::Failed { reason: "no".into() }.is_end());
+        let ended = WorkerEvent::SlotEnded { server: server.clone(), slot: 2 }.to_string();
+        assert!(ended.contains("queue:11300, slot 2: ended without having been stopped"), "{ended}");
+    }
 }

@@ -127,3 +127,32 @@ impl Metrics {
 fn bump(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_slots_have_done_is_added_up() {
+        let of = |n| Metrics {
+            reserved: n,
+            done: 2 * n,
+            retried: 3 * n,
+            buried: 4 * n,
+            buried_failed: 5 * n,
+            buried_out_of_memory: 6 * n,
+            moved: 7 * n,
+            lost: 8 * n,
+            returned: 9 * n,
+            failed: 10 * n,
+            panicked: 11 * n,
+            timed_out: 12 * n,
+            malformed: 13 * n,
+            too_big: 14 * n,
+            reconnects: 15 * n,
+        };
+        let mut sum = of(1);
+        sum.merge(&of(2));
+        assert_eq!(sum, of(3));
+    }
+}

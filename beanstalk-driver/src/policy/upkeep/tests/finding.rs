@@ -139,6 +139,43 @@ fn a_filter_reads_bodies_if_its_last_function_looks_at_them_and_reports_progress
 }
 
 #[test]
+fn every_id_is_looked_at_for_what_a_function_picks_or_a_range_holds() {
+    let picks = |_: &FoundJob| true;
+    assert!(!JobFilter::all().needs_range());
+    assert!(JobFilter::all().matching(picks).needs_range());
+    assert!(JobFilter::all().matching_with_body(picks).needs_range());
+    assert!(JobFilter::all().range(JobId(1)..=JobId(2)).needs_range());
+}
+
+#[test]
+fn a_scan_finds_what_its_options_name_and_shows_how_far_it_is() {
+    let mut server = server();
+    let options = ScanOptions::new().tube("t").expect("a tube").queues(&[Queue::Buried, Queue::Delayed]);
+    let mut scanning = Scanning::new(options.clone(), 49);
+    server.send(&mut scanning, Side::From, 3);
+    assert_eq!(scanning.progress(), Progress { done: 0, looked_at: 0, ahead: Some(49), next: Some(JobId(1)) });
+    scanning.handle_reply(Side::From, server.replies.pop_front().expect("an answer"));
+    assert_eq!(scanning.progress(), Progress { done: 0, looked_at: 1, ahead: Some(48), next: Some(JobId(2)) });
+    server.run(&mut scanning);
+    let found: Vec<_> = core::iter::from_fn(|| scanning.take()).map(|job| job.expect("a job").state).collect();
+    let (delayed, buried) = (JobState::Delayed, JobState::Buried);
+    assert_eq!(found, [delayed.clone(), delayed.clone(), delayed, buried.clone(), buried]);
+    assert_eq!(scanning.progress(), Progress { done: 5, looked_at: 49, ahead: Some(0), next: Some(JobId(50)) });
+
+    let named = [options.clone().range(&(JobId(0)..=JobId(9))), options.clone().from(JobId(7)).to(JobId(8)), options];
+    assert_eq!(named.map(|options| (options.first(), options.last())), [(1, Some(9)), (7, Some(8)), (1, None)]);
+}
+
+#[test]
+fn nothing_is_ahead_behind_the_last_id_there_can_be() {
+    let mut server = server();
+    let mut scanning = Scanning::new(ScanOptions::new().from(JobId(u64::MAX - 1)), u64::MAX);
+    assert_eq!(scanning.progress().ahead, Some(2));
+    server.run(&mut scanning);
+    assert_eq!(scanning.progress(), Progress { done: 0, looked_at: 2, ahead: Some(0), next: Some(JobId(0)) });
+}
+
+#[test]
 fn what_is_looked_for_is_shown_without_the_functions() {
     let filter = JobFilter::new(&[Queue::Buried]).range(JobId(5)..=JobId(9)).matching(|_| true);
     assert_eq!(format!("{filter:?}"), "JobFilter { queues: [Buried], range: Some(5..=9), .. }");

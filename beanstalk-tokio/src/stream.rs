@@ -45,7 +45,7 @@ pub struct Stream(pub(crate) Duplex<Socket>);
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {
-    /// TCP.
+    /// TCP, with `TCP_NODELAY` and keepalive set if [`Client::connect`](crate::Client::connect) made it.
     Tcp(TcpStream),
     /// A Unix socket.
     Unix(UnixStream),

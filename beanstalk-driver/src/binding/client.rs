@@ -17,6 +17,17 @@ macro_rules! client {
         /// One connection to a server. Every command of the protocol is a method.
         ///
         $($doc)*
+        ///
+        /// # Errors
+        ///
+        /// What a command may be answered with stands at its method. Besides, every call may fail with
+        ///
+        /// - [`Error::Argument`]: a name, a number or a body that the protocol cannot express. Nothing was sent.
+        /// - [`Error::Command`]: `OUT_OF_MEMORY`, `INTERNAL_ERROR`, `BAD_FORMAT` or `UNKNOWN_COMMAND`, which a server may answer to
+        ///   any command.
+        /// - [`Error::TimedOut`]: no reply in [`Config::reply_timeout`](crate::Config::reply_timeout). The connection stays in sync.
+        /// - [`Error::ReserveWaiting`], [`Error::Full`]: nothing can be sent for the moment.
+        /// - [`Error::Closed`], [`Error::Io`], [`Error::Protocol`]: the connection has ended, and every further call fails.
         #[derive(Debug)]
         pub struct Client<$s = $stream> {
             pub(crate) driver: $crate::Driver<$transport<$s>>,

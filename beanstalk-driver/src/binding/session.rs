@@ -248,9 +248,9 @@ macro_rules! session {
         ///     for address in job.text().unwrap_or_default().to_owned().lines() {
         ///         println!("sending to {address}");
         ///         // Its whole time to run is ahead again.
-        #[doc = concat!("         job.touch()", $crate::__await!($mode), "?;")]
+        #[doc = concat!("        job.touch()", $crate::__await!($mode), "?;")]
         ///     }
-        #[doc = concat!("     job.delete()", $crate::__await!($mode), "?;")]
+        #[doc = concat!("    job.delete()", $crate::__await!($mode), "?;")]
         /// }
         /// # Ok(())
         /// # }

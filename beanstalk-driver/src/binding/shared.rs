@@ -274,7 +274,7 @@ macro_rules! shared_client_from_stream {
         ///
         /// async fn work(stream: Stream) -> Result<(), Error> {
         ///     let (client, driver): (_, Driver) = SharedClient::from_stream(stream);
-        #[doc = concat!("     ", $spawn, "(driver);")]
+        #[doc = concat!("    ", $spawn, "(driver);")]
         ///     client.put_in("emails", 1024, 0, 60, "to: you").await?.inserted()?;
         ///     Ok(())
         /// }

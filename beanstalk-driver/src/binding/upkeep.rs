@@ -285,12 +285,12 @@ macro_rules! upkeep {
         #[doc = concat!("let mut import = import(&mut client)", $crate::__await!($mode), "?;")]
         /// for job in jobs {
         ///     // One that fails, this or one before it, does not keep the others from being restored.
-        #[doc = concat!("     if let Err(failed) = import.push(job)", $crate::__await!($mode), " {")]
+        #[doc = concat!("    if let Err(failed) = import.push(job)", $crate::__await!($mode), " {")]
         ///         eprintln!("{failed}");
         ///     }
         /// }
         /// let restored = loop {
-        #[doc = concat!("     match import.finish()", $crate::__await!($mode), " {")]
+        #[doc = concat!("    match import.finish()", $crate::__await!($mode), " {")]
         ///         Ok(restored) => break restored,
         ///         Err(failed) => eprintln!("{failed}"),
         ///     }

@@ -201,7 +201,7 @@ macro_rules! __builder_methods {
                 Self(self.0.server(endpoint))
             }
 
-            /// Adds servers.
+            /// Adds servers, each an [`Endpoint`](crate::Endpoint).
             fn servers(self, endpoints: impl IntoIterator<Item: AsRef<str>>) -> Self {
                 Self(self.0.servers(endpoints))
             }
@@ -246,7 +246,8 @@ macro_rules! __builder_methods {
                 Self(self.0.concurrency_per_server(jobs))
             }
 
-            /// Sets what becomes of jobs that fail.
+            /// Sets what becomes of jobs that fail. Unless changed a job is tried ten times, the second time after 1 s, then after twice as long
+            /// each time, up to an hour; then it is buried.
             fn retry(self, retry: $crate::policy::RetryPolicy) -> Self {
                 Self(self.0.retry(retry))
             }
@@ -299,7 +300,8 @@ macro_rules! __builder_methods {
                 Self(self.0.bury_malformed(bury))
             }
 
-            /// Sets how long to wait between attempts to connect.
+            /// Sets how long to wait between attempts to connect: unless changed at most 100 ms after the first, and twice as long each time, up to
+            /// 10 s.
             fn backoff(self, backoff: $crate::policy::Backoff) -> Self {
                 Self(self.0.backoff(backoff))
             }
@@ -310,12 +312,14 @@ macro_rules! __builder_methods {
                 Self(self.0.reserve_slice(seconds))
             }
 
-            /// Sets whether a slot takes the job in hand back after its connection broke. Needs servers from 1.12 on.
+            /// Sets whether a slot takes the job in hand back after its connection broke: it does not unless this is `true`. Needs servers
+            /// from 1.12 on.
             fn reclaim(self, reclaim: bool) -> Self {
                 Self(self.0.reclaim(reclaim))
             }
 
-            /// Sets how each connection is made.
+            /// Sets how each connection is made, its timeouts and limits among that: as [`ConnectOptions::new`](crate::ConnectOptions::new) unless
+            /// changed.
             fn connection(self, options: impl Into<$crate::ConnectOptions>) -> Self {
                 Self(self.0.connection(options))
             }

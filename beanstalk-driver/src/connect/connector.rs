@@ -7,7 +7,7 @@ use super::endpoint::Node;
 /// Connects in place of the sockets that a binding makes: for example through a tunnel or a proxy, or to a server in the same process. A
 /// binding's function `connector` makes one of a function that gives that runtime's streams; no other binding can use it.
 ///
-/// Without a binding, it gives the streams of a dialer, here those of smol:
+/// That function's page shows it. Without a binding, a connector gives the streams of a dialer, here those of smol:
 ///
 /// ```
 /// use beanstalk_driver::{ConnectOptions, Connector};

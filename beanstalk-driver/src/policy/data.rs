@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Endpoint {
     }
 }
 
-/// So is a node: what an endpoint of one node is, without a scheme.
+/// A node is the text of an endpoint of this one node, without a scheme.
 impl Serialize for Node {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

@@ -12,9 +12,9 @@ use beanstalk_proto::{JobId, MalformedBody, stats::JobStats};
 /// An error of any type, with its chain of sources: what `?` makes of every error in a handler that returns it.
 ///
 /// ```
-/// use beanstalk_driver::{BoxError, HeldJob};
+/// use beanstalk_driver::{BoxError, proto::Job};
 ///
-/// async fn add(job: HeldJob) -> Result<(), BoxError> {
+/// fn add(job: &Job) -> Result<(), BoxError> {
 ///     let number: u32 = job.text()?.parse()?;
 ///     if number == 0 {
 ///         return Err("there is nothing to add".into());

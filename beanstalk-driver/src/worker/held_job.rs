@@ -31,22 +31,19 @@ enum Question {
     Void,
 }
 
-/// What the server answered about a job, asked for once: see [`HeldJob::details`].
+/// What the server answered about a job, asked for once: what `HeldJob::details` returns.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use beanstalk_driver::{HeldJob, policy::Verdict, proto::Error};
+/// use beanstalk_driver::JobDetails;
 ///
-/// async fn send(job: HeldJob) -> Result<Verdict, Error> {
-///     let details = job.details().await?;
-///     if details.age > Duration::from_secs(24 * 60 * 60) {
-///         // Nobody waits for it any more.
-///         return Ok(Verdict::Done);
-///     }
+/// /// Whether nobody waits for the job any more, so that a handler need not do it.
+/// fn is_stale(details: &JobDetails) -> bool {
 ///     println!("attempt {} of a job in {}", details.attempt, details.tube);
-///     Ok(Verdict::Done)
+///     details.age > Duration::from_secs(24 * 60 * 60)
 /// }
+/// # let _ = is_stale;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -171,8 +168,8 @@ impl HeldJob {
         self.slot_state.server()
     }
 
-    /// Returns whether the job is no longer held, since its connection broke or its handler has timed out: another worker may have it
-    /// by now, and what the handler returns changes nothing.
+    /// Returns whether the job is no longer held, because its connection broke, its time to run was over or its handler has timed out:
+    /// another worker may have it by now, and what the handler returns changes nothing. A handler that takes long may ask, and end early.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.link.is_lost()
@@ -185,7 +182,8 @@ impl HeldJob {
         self.link.is_timed_out()
     }
 
-    /// Returns whether the worker shuts down: the handler is dropped at the deadline.
+    /// Returns whether the worker is about to stop: what is not finished at the deadline is given back, and a handler that is a future is
+    /// dropped.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
         self.slot_state.shutdown().is_some()

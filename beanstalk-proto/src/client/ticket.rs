@@ -10,7 +10,7 @@ use crate::{
 /// A claim to the reply of one request.
 ///
 /// It borrows nothing, so it can be stored; replies can be claimed in any order. Dropping it leaves the reply in the
-/// connection for good: give it to [`Connection::abandon`](super::Connection::abandon) instead.
+/// connection for good: give it to a client's `abandon` instead, or to [`Connection::abandon`](super::Connection::abandon).
 ///
 /// An adapter's `send` returns one, and its `reply` takes it:
 ///

@@ -58,6 +58,17 @@ pub enum Full {
 }
 
 /// A ticket that this connection cannot answer. A mistake of the caller, not of the peer.
+///
+/// A call fails with it as an [`Error::Ticket`](crate::Error::Ticket). With debug assertions a ticket of another connection panics where it
+/// is given.
+///
+/// ```
+/// use beanstalk_proto::{Error, TicketError};
+///
+/// let error = Error::from(TicketError::Foreign);
+/// assert_eq!(error.to_string(), "the ticket belongs to another connection");
+/// assert!(!error.is_fatal());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum TicketError {
     /// The ticket was made by another connection.

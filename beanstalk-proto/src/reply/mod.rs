@@ -25,6 +25,17 @@ use crate::{
 };
 
 /// A reply whose word is not one of [`ReplyKind`]: the whole line, and a body where one was expected.
+///
+/// ```
+/// use beanstalk_proto::{OtherReply, Reply};
+///
+/// # let reply = Reply::Other(OtherReply::new("TRUNCATED 12", None)?);
+/// // What a server has answered to a `Raw` line:
+/// let Reply::Other(other) = reply else { panic!("{reply:?}") };
+/// assert_eq!((other.word(), other.line()), (&b"TRUNCATED"[..], &b"TRUNCATED 12"[..]));
+/// assert_eq!(other.body(), None);
+/// # Ok::<(), beanstalk_proto::ArgumentError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OtherReply {
     /// Boxed, because it is rare and every [`Reply`] has the size of the largest.

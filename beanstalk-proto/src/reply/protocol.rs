@@ -8,7 +8,7 @@ use crate::types::Excerpt;
 /// The peer sent what the protocol does not allow. The connection is desynchronised: every later call fails with this error
 /// too.
 ///
-/// A call fails with it as an [`Error::Protocol`](crate::Error::Protocol). What it mostly is, is a peer that is no beanstalkd:
+/// A call fails with it as an [`Error::Protocol`](crate::Error::Protocol). Mostly the peer is no beanstalkd:
 ///
 /// ```
 /// use beanstalk_proto::{Error, ProtocolError};

@@ -263,7 +263,7 @@ stats! {
     }
 }
 
-/// Which queue a job is in.
+/// The state of a job: which queue it is in, or that a connection holds it.
 ///
 /// ```
 /// use beanstalk_proto::stats::JobState;

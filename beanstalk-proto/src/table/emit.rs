@@ -38,7 +38,7 @@ macro_rules! define {
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs, reason = "the fields are the arguments of the command")]
         pub enum Command {
-            $(#[doc = concat!("`", $word, "`")] $name $({ $($arg: owned!($ty)),+ })?),*
+            $(#[doc = concat!("`", $word, "`: see [`", stringify!($name), "`](crate::commands::", stringify!($name), ").")] $name $({ $($arg: owned!($ty)),+ })?),*
         }
 
         impl Command {

@@ -146,6 +146,12 @@ impl HeldJob {
     pub fn tube(&self) -> Result<TubeName, Error> {
         block_on(self.job.tube())
     }
+
+    /// Returns the job alone.
+    #[must_use]
+    pub fn into_job(self) -> Job {
+        self.job.into_job()
+    }
 }
 
 impl From<tasks::HeldJob> for HeldJob {

@@ -5,7 +5,7 @@ use core::{fmt, time::Duration};
 
 use crate::policy::rounded::rounded;
 
-/// What happened to a session.
+/// What happened to the connection of a session, of a shared client, or of a worker to one of its servers.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,13 +39,13 @@ pub enum Event {
     Restored,
     /// The connection broke, or could not be made.
     Lost {
-        /// The error.
+        /// The error, as it is printed.
         reason: Box<str>,
     },
     /// There is no connection because one side refuses the other, or cannot understand it: see
     /// [`Error::is_refusal`](beanstalk_proto::Error::is_refusal). A session makes the next attempt with its next call, and a worker's slot ends.
     Refused {
-        /// The error.
+        /// The error, as it is printed.
         reason: Box<str>,
     },
     /// The next attempt to connect is made after this delay.

@@ -49,7 +49,7 @@ impl ScanOptions {
     ///
     /// # Errors
     ///
-    /// What is wrong with the name.
+    /// [`ArgumentError::Tube`] if it is not a tube name.
     pub fn tube<'a>(self, tube: impl beanstalk_proto::Argument<TubeArg<'a>>) -> Result<Self, ArgumentError> {
         Ok(Self { tube: Some(tube.into_argument().to_name()?), ..self })
     }

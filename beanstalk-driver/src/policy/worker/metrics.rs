@@ -65,7 +65,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Adds what another slot has done.
+    /// Adds what another worker has done.
     pub fn merge(&mut self, other: &Self) {
         let pairs = [
             (&mut self.reserved, other.reserved),

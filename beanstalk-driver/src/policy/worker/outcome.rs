@@ -8,9 +8,10 @@ use beanstalk_proto::{Argument, Seconds};
 /// What is to become of a job: a handler's result.
 ///
 /// ```
-/// use beanstalk_driver::{HeldJob, policy::Verdict};
+/// use beanstalk_driver::{policy::Verdict, proto::Job};
 ///
-/// async fn send(job: HeldJob) -> Verdict {
+/// /// What a handler returns for its job.
+/// fn send(job: &Job) -> Verdict {
 ///     match job.text() {
 ///         Ok("") => Verdict::Done,
 ///         Ok(address) if is_busy(address) => Verdict::retry_after(60),

@@ -52,16 +52,16 @@
 //! | one connection with full control; to reserve by hand; a producer that is one task | a [`Client`] |
 //! | to put and look from many tasks (a web server's handlers) | one [`SharedClient`], cloned |
 //! | many commands, fast; to write now and wait later | [`Client::call_all`]; [`Client::send`] and [`Client::reply`] |
-//! | a command without a name here | [`Client::call`] with a [`Raw`], or a [`Request`] of your own |
+//! | a command without a name here | [`Client::call`] with a [`Raw`], or with a [`Request`] of your own and the crate `beanstalk-proto` |
 //! | jobs one by one, owned and kept alive, as a stream | a [`Consumer`] |
 //! | a client that outlives its connections | a [`Session`] |
 //! | to put on several servers | a [`Producer`] |
-//! | to look after tubes | [`clear_tube`], [`kick_buried`], [`move_jobs`], [`wait_until_empty`]; [`scan`] for every job, [`ExportWriter`] and [`import`] for files of them |
+//! | to empty, move, look through, save or restore tubes | the functions in [`upkeep`] |
 //! | TLS, a tunnel, a test's stream | [`ConnectOptions`], or [`Client::from_stream`], [`SharedClient::from_stream`] |
 //! | no async at all | the crate `beanstalk-sync` |
 //!
-//! What is the same in every crate, such as errors, outcomes and policies, is defined in `beanstalk-proto` and `beanstalk-driver`, and here
-//! too: an example that imports it from there works with this crate's name.
+//! What is the same in every crate, such as errors, outcomes and policies, is defined in `beanstalk-proto` and `beanstalk-driver`, from where
+//! examples import it. What a program needs of it is here, too, at the root of the crate.
 //!
 //! # Cancellation
 //!
@@ -74,7 +74,7 @@
 //!
 //! # Errors
 //!
-//! There is one [`Error`], which names the command and what it was about. [`Error::command_error`] is the server's error reply, if it was one:
+//! There is one [`Error`], which names the command and what it was about; [`errors`] has what it holds. [`Error::command_error`] is the server's error reply, if it was one:
 //! the connection is good then. [`Error::lost`] is what can have become of the request: [`Lost::NotSent`], and a retry duplicates
 //! nothing, or [`Lost::Unknown`]. A job that was buried by `put` or `release` is an outcome, and [`inserted`](PutOutcome::inserted) makes it an error;
 //! `TIMED_OUT` and `DEADLINE_SOON` are outcomes of a reserve.
@@ -135,35 +135,55 @@ pub use beanstalk_driver::Json;
 pub use beanstalk_driver::policy::SharedConfig;
 pub use beanstalk_driver::{Acker, ConsumerJob, Flushed};
 pub use beanstalk_driver::{
-    BoxError, ConnectOptions, Connector, Endpoint, EndpointError, ExportError, ExportReader, ExportWriter, FromJob,
-    Greeting, HandlerError, HandlerOutput, HandlerResult, HeldJob, NextJob, Node, ProducerConfig, Sent,
+    BoxError, ConnectOptions, Connector, Endpoint, FromJob, Greeting, HandlerError, HandlerOutput, HandlerResult,
+    HeldJob, NextJob, Node, ProducerConfig, Sent,
     policy::{
-        Backoff, BuryReason, Event, ExportedJob, FoundJob, ImportError, JobEvent, JobFilter, Metrics, Placed, Progress,
-        Queue, RetryPolicy, ScanOptions, ServerId, SessionConfig, Tubes, Verdict, WorkerEvent,
+        Backoff, BuryReason, Event, JobEvent, Metrics, Placed, RetryPolicy, ServerId, SessionConfig, Tubes, Verdict,
+        WorkerEvent,
     },
 };
-pub use beanstalk_driver::{ConnectAttempt, ConnectError, ConnectPhase, GreetingError};
-pub use beanstalk_driver::{Failure, HandlerPanicked, HandlerTimedOut, JobDetails};
+pub use beanstalk_driver::{Failure, JobDetails, errors};
 #[cfg(feature = "tls")]
 pub use beanstalk_driver::{TlsOptions, rustls};
-pub use beanstalk_proto::{Argument, Buried, OtherReply, Subject, TicketError, TubeNameRule};
+pub use beanstalk_proto::{Argument, OtherReply};
 pub use beanstalk_proto::{
-    ArgumentError, Body, Bound, Command, CommandError, Error, Full, Job, JobId, Lost, MalformedBody, MalformedJob,
-    NotConnected, Priority, ProtocolError, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds, TlsError,
-    TubeArg, TubeName, TubeNameError,
+    Body, Bound, Command, Error, Job, JobId, Priority, PutOutcome, ReleaseOutcome, Reply, Request, Reserved, Seconds,
+    TubeArg, TubeName,
     client::{Config, Limits, Ticket},
     commands, stats,
 };
-// Documented in the module, so that the index shows the types that everything else is about first.
+// Documented in the modules, so that the index shows the types that everything else is about first.
+#[doc(no_inline)]
+pub use beanstalk_driver::errors::*;
 #[doc(no_inline)]
 pub use beanstalk_proto::commands::*;
-pub use client::{CallAll, Client, Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
+pub use client::{CallAll, Client};
 pub use dial::connector;
 pub use runtime::AsyncStd;
 pub use shared::{Driver, SharedClient};
 pub use stream::Stream;
 pub use transport::Transport;
+#[doc(no_inline)]
+pub use upkeep::*;
 pub use work::{Consumer, ConsumerBuilder, JobHandle, Producer, Session, Worker, WorkerBuilder, WorkerHandle};
+
+/// Looking after tubes: emptying, kicking and moving them, looking at every job, and keeping jobs in files.
+///
+/// All are at the root of the crate, too.
+///
+/// | to | use |
+/// |---|---|
+/// | empty a tube, kick what is buried, move jobs to another tube or server | [`clear_tube`], [`kick_buried`], [`move_jobs`], each with a [`JobFilter`] |
+/// | wait until a tube is done | [`wait_until_empty`] |
+/// | look at every job of a tube or a server | [`scan`] |
+/// | keep jobs in a file, and put them again | [`scan`] and [`ExportWriter`]; [`ExportReader`] and [`import`] |
+pub mod upkeep {
+    pub use crate::client::{Import, Scan, clear_tube, import, kick_buried, move_jobs, scan, wait_until_empty};
+    pub use beanstalk_driver::{
+        ExportReader, ExportWriter,
+        policy::{ExportedJob, FoundJob, JobFilter, Progress, Queue, ScanOptions},
+    };
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -11,6 +11,7 @@ use crate::{dial::Dial, stream::Stream, transport::Transport};
 /// The runtime of async-std, for code that is generic over runtimes, by the crate `beanstalk-driver`. Nothing else needs it.
 ///
 /// ```
+/// use beanstalk_async_std::AsyncStd;
 /// use beanstalk_driver::{Runtime, SharedClient, proto::Error};
 ///
 /// /// For any of the bindings.
@@ -19,7 +20,7 @@ use crate::{dial::Dial, stream::Stream, transport::Transport};
 ///     SharedClient::new("localhost:11300", shared, options)
 /// }
 ///
-/// let client = beanstalk_async_std::SharedClient::from(client::<beanstalk_async_std::AsyncStd>()?);
+/// let client: beanstalk_async_std::SharedClient = client::<AsyncStd>()?.into();
 /// # let _ = client;
 /// # Ok::<(), Error>(())
 /// ```

@@ -190,6 +190,33 @@ pub use serde::Serialize;
 #[cfg(feature = "tls")]
 pub use rustls;
 
+#[cfg(feature = "std")]
+pub mod errors {
+    //! What connections, commands, handlers and imports fail with, in detail: an [`Error`](beanstalk_proto::Error), which a call returns, holds
+    //! most of these.
+    //!
+    //! All are at the root of each binding, too.
+    //!
+    //! | what failed | what it is |
+    //! |---|---|
+    //! | a value is no argument, or a setting makes no sense | [`ArgumentError`]; [`TubeNameError`], [`EndpointError`] |
+    //! | the server answers with an error | [`CommandError`]; [`Buried`] where that is one |
+    //! | there is no connection | [`NotConnected`]: a [`ConnectError`] or a [`GreetingError`]; [`TlsError`] |
+    //! | a limit of this client is reached | [`Full`] |
+    //! | the connection makes no sense | [`ProtocolError`] |
+    //! | a handler | [`HandlerPanicked`], [`HandlerTimedOut`], [`MalformedJob`] |
+    //! | an export, an import | [`ExportError`], [`ImportError`] |
+
+    pub use crate::{
+        ConnectAttempt, ConnectError, ConnectPhase, EndpointError, ExportError, GreetingError, HandlerPanicked,
+        HandlerTimedOut, policy::ImportError,
+    };
+    pub use beanstalk_proto::{
+        ArgumentError, Buried, CommandError, Full, Lost, MalformedBody, MalformedJob, NotConnected, ProtocolError,
+        Subject, TicketError, TlsError, TubeNameError, TubeNameRule,
+    };
+}
+
 /// Runs the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -14,6 +14,7 @@ use crate::{dial::Dial, stream::Stream, transport::Transport};
 /// The tokio runtime that a task runs on, for code that is generic over runtimes, by the crate `beanstalk-driver`. Nothing else needs it.
 ///
 /// ```
+/// use beanstalk_tokio::Tokio;
 /// use beanstalk_driver::{Runtime, SharedClient, proto::Error};
 ///
 /// /// For any of the bindings.
@@ -22,7 +23,7 @@ use crate::{dial::Dial, stream::Stream, transport::Transport};
 ///     SharedClient::new("localhost:11300", shared, options)
 /// }
 ///
-/// let client = beanstalk_tokio::SharedClient::from(client::<beanstalk_tokio::Tokio>()?);
+/// let client: beanstalk_tokio::SharedClient = client::<Tokio>()?.into();
 /// # let _ = client;
 /// # Ok::<(), Error>(())
 /// ```

@@ -53,6 +53,7 @@ pub use worker::{Consumer, ConsumerBuilder, HeldJob, Worker, WorkerBuilder, Work
 /// Nothing else needs it.
 ///
 /// ```
+/// use beanstalk_sync::Threads;
 /// use beanstalk_driver::{Runtime, SharedClient, proto::Error};
 ///
 /// /// For any of the bindings.
@@ -61,7 +62,7 @@ pub use worker::{Consumer, ConsumerBuilder, HeldJob, Worker, WorkerBuilder, Work
 ///     SharedClient::new("localhost:11300", shared, options)
 /// }
 ///
-/// let client = beanstalk_sync::SharedClient::from(client::<beanstalk_sync::Threads>()?);
+/// let client: beanstalk_sync::SharedClient = client::<Threads>()?.into();
 /// # let _ = client;
 /// # Ok::<(), Error>(())
 /// ```

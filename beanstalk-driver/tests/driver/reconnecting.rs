@@ -334,6 +334,30 @@ fn a_client_that_is_disconnected_ends_in_order_for_all_its_handles() {
 }
 
 #[test]
+fn an_end_in_order_is_reported_as_that_and_as_no_loss() {
+    let runtime = Virtual::default();
+    let (client, _wire) = connected(&runtime, config());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&heard);
+    client.on_event(move |event| events.lock().unwrap().push(event.clone()));
+    let mut over = pin!(client.disconnect());
+    assert!(settle(over.as_mut()).is_none());
+    runtime.run();
+    assert!(settle(over).is_some());
+    assert_eq!(*heard.lock().unwrap(), [Event::Connected, Event::Restored, Event::Ended]);
+}
+
+#[test]
+fn a_client_that_has_connected_calls_on_that_connection() {
+    let runtime = Virtual::default();
+    let wire = runtime.offer();
+    let client = runtime.by_default(|| settle(pin!(Shared::connect("queue", Config::default()))));
+    let client = client.expect("it is there").unwrap();
+    assert_eq!(answer(&runtime, &mut peek(&client, 1)).unwrap().id, JobId(1));
+    assert_eq!((runtime.attempts(), wire.count(Kind::Peek)), (1, 1));
+}
+
+#[test]
 fn a_call_that_is_in_flight_when_its_client_is_disconnected_ends_in_its_own_time() {
     let runtime = Virtual::default();
     let (client, wire) = connected(&runtime, config());

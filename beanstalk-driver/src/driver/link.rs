@@ -190,7 +190,7 @@ impl<T: PollTransport> Link<T> {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => return Ok(Wrote::Nothing),
             }
-            if connection.queued() > 0 {
+            if connection.queued() != 0 {
                 return Ok(Wrote::Some);
             }
         }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use beanstalk_driver::Block;
 use beanstalk_proto::{
     ArgumentError, Command, DecodeError, Delete, Encoder, Error, Expect, Instant, Kind, Lost, Peek, Priority, Put,
     Reply, Request, Reserve, ReserveWithTimeout, Reserved, Stats, Touch,
@@ -153,6 +154,35 @@ fn a_reply_has_its_time_from_the_one_before_it() {
     assert!(early.is_none(), "{early:?}");
     wire.advance(Duration::from_millis(1));
     assert!(matches!(settle(second), Some(Some(Err(Error::TimedOut { .. })))));
+}
+
+#[test]
+fn a_read_blocks_for_as_long_as_nothing_else_can_be_done() {
+    let wire = Wire::new();
+    wire.world().capacity = 0;
+    let mut driver = wire.driver_with(timeout(1_000));
+    let mut call = pin!(driver.call(Peek::new(1)));
+    assert!(settle(call.as_mut()).is_none());
+    assert_eq!(wire.world().read_block, Block::Turn, "there may be room to write soon");
+    wire.world().capacity = usize::MAX;
+    wire.world().silent = true;
+    let sent = wire.time();
+    assert!(settle(call.as_mut()).is_none());
+    assert_eq!(wire.world().read_block, Block::Until(Some(sent + Duration::from_secs(1))));
+    wire.advance(Duration::from_secs(1));
+    assert!(settle(call).unwrap().is_err());
+    assert_eq!(wire.world().read_block, Block::No, "whether it is here before it is late");
+}
+
+#[test]
+fn a_reply_is_late_in_time_although_a_write_goes_on() {
+    let wire = Wire::new();
+    let mut driver = wire.driver_with(timeout(1_000));
+    let sent = wire.time();
+    wire.world().write_takes = (10, Duration::from_millis(400));
+    let late = run(driver.call(Put::of("the write of this takes a minute".repeat(50))));
+    assert!(matches!(late, Err(Error::TimedOut { .. })), "{late:?}");
+    assert!(wire.time() < sent + Duration::from_secs(3), "the time counts only once it is written");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::{future::Future, pin::Pin, pin::pin, time::Duration};
 
 use beanstalk_proto::{
-    ArgumentError, CommandError, Error, Job, JobId, Kick, Kind, Lost, Peek, PeekReady, Put, PutOutcome, Reply, Reserve,
-    ReserveJob, Stats, Use,
+    ArgumentError, CommandError, DecodeError, Encoder, Error, Expect, Job, JobId, Kick, Kind, Lost, Peek, PeekReady,
+    Put, PutOutcome, Quit, Raw, Reply, Request, Reserve, ReserveJob, Stats, Use, Wait,
     client::{Config, Limits},
 };
 
@@ -128,20 +128,46 @@ fn a_put_that_is_dropped_changes_nobody_elses_tube() {
     }
 }
 
+/// A command of a server's own, which waits.
+#[derive(Clone)]
+struct Waits;
+
+impl Request for Waits {
+    type Reply = ();
+
+    fn expect(&self) -> Expect {
+        Expect::new("wait", Expect::of(Kind::Delete).replies).wait(Wait::Forever)
+    }
+
+    fn encode(self, encoder: &mut Encoder<'_>) -> Result<(), ArgumentError> {
+        encoder.word("wait").map(drop)
+    }
+
+    fn decode(_: Reply) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
 #[test]
-fn what_waits_or_is_about_the_connections_tubes_is_refused_before_it_is_sent() {
+fn what_waits_or_is_about_the_connections_tubes_is_refused_with_what_to_call_instead() {
     let wire = Wire::new();
     let (client, _driver) = shared(&wire);
-    let refused = |result: Option<Option<Error>>| {
-        assert!(matches!(result, Some(Some(Error::Argument(ArgumentError::NotShareable { .. })))), "{result:?}");
-    };
-    refused(settle(pin!(client.call(Reserve::new()))).map(Result::err));
-    refused(settle(pin!(client.call(Use::new("a")))).map(Result::err));
-    refused(settle(pin!(client.call(Put::of("a")))).map(Result::err));
-    refused(settle(pin!(client.call(PeekReady::new()))).map(Result::err));
-    refused(settle(pin!(client.call(Kick::new(1u32)))).map(Result::err));
-    refused(settle(pin!(client.call_in("a", Reserve::new()))).map(Result::err));
-    refused(settle(pin!(client.call(beanstalk_proto::Raw::new("watch a")))).map(Result::err));
+    fn refused<T>(call: impl Future<Output = Result<T, Error>>, instead: &str) {
+        let result = settle(pin!(call)).expect("it waits").map(drop);
+        let error = result.expect_err("it was sent");
+        assert!(matches!(error, Error::Argument(ArgumentError::NotShareable { .. })), "{error}");
+        assert!(error.to_string().contains(instead), "{error}");
+    }
+    refused(client.call(Put::of("a")), "`put_in`");
+    refused(client.call(PeekReady::new()), "`peek_ready_in`");
+    refused(client.call(Kick::new(1u32)), "`kick_in`");
+    refused(client.call(Use::new("a")), "ending in `_in`");
+    refused(client.call(Quit::new()), "last handle");
+    refused(client.call(Reserve::new()), "`Session`");
+    refused(client.call_in("a", Reserve::new()), "`Session`");
+    refused(client.call(Waits), "`Session`");
+    refused(client.call(Raw::new("watch a")), "`Session`");
+    assert_eq!(wire.world().writes, 0);
 }
 
 #[test]

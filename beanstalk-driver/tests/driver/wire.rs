@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use beanstalk_driver::Driver;
+use beanstalk_driver::{Block, Driver};
 use beanstalk_proto::{
     Command, Instant, Job, JobId, Kind, Peek, Reply,
     client::{Config, Connection},
@@ -63,6 +63,8 @@ pub(crate) struct World {
     pub(crate) lost: Vec<JobId>,
     pub(crate) commands: Vec<Command>,
     pub(crate) writes: usize,
+    /// How long the last read might have blocked.
+    pub(crate) read_block: Block,
     /// Each write takes no more than so many bytes, and so long.
     pub(crate) write_takes: (usize, Duration),
     /// How often a write that found no room might have waited for it, although the last read had found something.
@@ -106,6 +108,7 @@ impl Wire {
             lost: Vec::new(),
             commands: Vec::new(),
             writes: 0,
+            read_block: Block::No,
             write_takes: (usize::MAX, Duration::ZERO),
             waits_for_room: 0,
             just_read: false,

@@ -214,6 +214,18 @@ fn when_its_patience_is_over_a_job_is_not_even_offered_to_a_healthy_server() {
 }
 
 #[test]
+fn a_set_without_servers_or_with_delays_that_shrink_is_refused() {
+    let (servers, _) = set(1);
+    assert_eq!(servers.check(), Ok(()));
+    let shrinking = Backoff { first: Duration::from_secs(2), max: Duration::from_secs(1) };
+    let mut servers = Servers::new(shrinking, None, 7);
+    for setting in ["servers", "backoff"] {
+        assert!(servers.check().is_err_and(|error| format!("{error}").contains(setting)), "{setting}");
+        servers.add("a:1");
+    }
+}
+
+#[test]
 fn without_servers_it_gives_up_at_once() {
     assert_eq!(set(0).0.pick(None, at(0), at(0)), Pick::GiveUp);
 }

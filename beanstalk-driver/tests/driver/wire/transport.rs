@@ -15,8 +15,9 @@ use crate::executor::polls;
 impl PollTransport for Wire {
     type Error = io::Error;
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, _: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, block: Block, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut world = self.world();
+        world.read_block = block;
         if mem::take(&mut world.read_panics) {
             drop(world);
             resume_unwind(Box::new("as it was told"));

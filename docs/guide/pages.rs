@@ -50,3 +50,15 @@ fn every_page_of_the_summary_is_tested() {
     let linked = summary.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     assert_eq!(linked.collect::<Vec<_>>(), PAGES);
 }
+
+/// As wide as `book.css` makes the pages, so that nothing has to be scrolled to be read.
+#[test]
+fn every_line_of_code_fits_its_page() {
+    const COLUMNS: usize = 108;
+    for page in PAGES {
+        let text = std::fs::read_to_string(format!("src/{page}")).unwrap();
+        let blocks = text.split("```").skip(1).step_by(2);
+        let wide = blocks.flat_map(str::lines).filter(|line| line.chars().count() > COLUMNS);
+        assert_eq!(wide.collect::<Vec<_>>(), Vec::<&str>::new(), "{page}");
+    }
+}

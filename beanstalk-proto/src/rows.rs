@@ -72,7 +72,7 @@ macro_rules! command_table {
         Peek peek "peek" match "peek " (id: id) -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo id shared as_is
-        example "client.peek(1)";
+        example "let job = client.peek(1)";
 
         /// Reads the next ready job of the tube in use without reserving it.
         ///
@@ -83,7 +83,7 @@ macro_rules! command_table {
         PeekReady peek_ready "peek-ready" match "peek-ready" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_ready_in
-        example "client.peek_ready()";
+        example "let job = client.peek_ready()";
 
         /// Reads the delayed job with the shortest delay left in the tube in use.
         ///
@@ -94,7 +94,7 @@ macro_rules! command_table {
         PeekDelayed peek_delayed "peek-delayed" match "peek-delayed" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_delayed_in
-        example "client.peek_delayed()";
+        example "let job = client.peek_delayed()";
 
         /// Reads the job that was buried first in the tube in use.
         ///
@@ -105,7 +105,7 @@ macro_rules! command_table {
         PeekBuried peek_buried "peek-buried" match "peek-buried" -> $crate::Job {
             Reply::Found(job) => job,
         } replies [Found NotFound] wait no echo none shared peek_buried_in
-        example "client.peek_buried()";
+        example "let job = client.peek_buried()";
 
         /// Waits for a job from the watched tubes, for so many seconds at most; 0 only looks.
         ///
@@ -135,7 +135,7 @@ macro_rules! command_table {
         ReserveJob reserve_job "reserve-job" match "reserve-job " (id: id) -> $crate::Job {
             Reply::Reserved(job) => job,
         } replies [Reserved NotFound] wait no echo id shared as_is
-        example "client.reserve_job(1)";
+        example "let job = client.reserve_job(1)";
 
         /// Waits for a job from the watched tubes, for as long as it takes. No reply timeout applies.
         ///
@@ -201,7 +201,7 @@ macro_rules! command_table {
         Kick kick "kick" match "kick " (bound: bound) -> u64 {
             Reply::KickedCount(count) => count,
         } replies [KickedCount] wait no echo none shared kick_in
-        example "client.kick(100)";
+        example "let kicked = client.kick(100)";
 
         /// Makes one buried or delayed job ready.
         ///
@@ -235,7 +235,7 @@ macro_rules! command_table {
         StatsJob stats_job "stats-job" match "stats-job " (id: id) -> $crate::stats::JobStats {
             Reply::Ok(body) => $crate::stats::JobStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
-        example "client.stats_job(1)";
+        example "let stats = client.stats_job(1)";
 
         /// Returns the statistics of one tube.
         ///
@@ -247,7 +247,7 @@ macro_rules! command_table {
         StatsTube<'a> stats_tube "stats-tube" match "stats-tube " (tube: tube<'a>) -> $crate::stats::TubeStats {
             Reply::Ok(body) => $crate::stats::TubeStats::decode(&body)?,
         } replies [Ok NotFound] wait no echo none shared as_is
-        example "client.stats_tube(\"default\")";
+        example "let stats = client.stats_tube(\"default\")";
 
         /// Returns the statistics of the server.
         ///
@@ -257,7 +257,7 @@ macro_rules! command_table {
         Stats stats "stats" match "stats" -> $crate::stats::ServerStats {
             Reply::Ok(body) => $crate::stats::ServerStats::decode(&body)?,
         } replies [Ok] wait no echo none shared as_is
-        example "client.stats()";
+        example "let stats = client.stats()";
 
         /// Chooses the tube that `put`, `kick` and the `peek_…` commands are about: the protocol's `use`.
         ///
@@ -278,7 +278,7 @@ macro_rules! command_table {
         Watch<'a> watch "watch" match "watch " (tube: tube<'a>) -> u64 {
             Reply::Watching(count) => count,
         } replies [Watching] wait no echo none shared no
-        example "client.watch(\"emails\")";
+        example "let watched = client.watch(\"emails\")";
 
         /// Takes a tube off the watch list. Returns how many tubes are watched. A tube that was not watched changes nothing.
         ///
@@ -288,7 +288,7 @@ macro_rules! command_table {
         Ignore<'a> ignore "ignore" match "ignore " (tube: tube<'a>) -> u64 {
             Reply::Watching(count) => count,
         } replies [Watching NotIgnored] wait no echo none shared no
-        example "client.ignore(\"default\")";
+        example "let watched = client.ignore(\"default\")";
 
         /// Returns the names of the tubes this connection watches.
         ///
@@ -300,7 +300,7 @@ macro_rules! command_table {
         -> $crate::vec::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared no
-        example "client.list_tubes_watched()";
+        example "let tubes = client.list_tubes_watched()";
 
         /// Returns the name of the tube this connection uses.
         ///
@@ -312,7 +312,7 @@ macro_rules! command_table {
         ListTubeUsed list_tube_used "list-tube-used" match "list-tube-used" -> $crate::TubeName {
             Reply::Using(tube) => tube,
         } replies [Using] wait no echo none shared no
-        example "client.list_tube_used()";
+        example "let tube = client.list_tube_used()";
 
         /// Returns the names of all tubes.
         ///
@@ -323,7 +323,7 @@ macro_rules! command_table {
         ListTubes list_tubes "list-tubes" match "list-tubes" -> $crate::vec::Vec<$crate::TubeName> {
             Reply::Ok(body) => $crate::stats::decode_names(&body)?,
         } replies [Ok] wait no echo none shared as_is
-        example "client.list_tubes()";
+        example "let tubes = client.list_tubes()";
 
         /// Ends the connection: the server closes it, and jobs held by it become ready.
         ///

@@ -224,12 +224,7 @@ macro_rules! __client_calls {
         ///
         /// Everything that [`Error`](beanstalk_proto::Error) lists. After a timeout the connection is still in sync: the reply is dropped
         /// when it comes, and a job that it brings is kept for the next reserve.
-        ///
-        /// # When it is dropped
-        ///
-        /// A future that is dropped once it has been polled leaves the request to run: what is left of it is written, and its reply read
-        /// and dropped, by whatever is called next. A waiting reserve is taken over by the next one, and a job that comes without a caller
-        /// is kept for it.
+        #[doc = $crate::__async_doc!($mode "\n# Cancel safety\n\nA future that is dropped once it has been polled leaves the request to run: what is left of it is written, and its reply read and dropped, by whatever is called next. A waiting reserve is taken over by the next one, and a job that comes without a caller is kept for it.")]
         #[inline]
         pub fn call<R: $crate::proto::Request>(&mut self, request: R) -> $crate::__output!($mode Result<R::Reply, Error>) {
             $crate::__call!($mode self.driver, request)

@@ -27,8 +27,8 @@ macro_rules! consumer {
         /// No reserve is sent, and no connection made, while no call of `next` waits; no server is ever asked for more jobs than calls
         /// wait. A reserve that waits when its call ends (as another server had a job, or the call was given up) is not broken
         /// off: what comes of it within a second of the last call is kept alive and handed to the next one, as soon as that comes, and
-        /// otherwise given back by closing its connection, so that it is ready again at once and none of its counts moves. A call that
-        /// is dropped when its job was there already gives it back in the same way.
+        /// otherwise given back by closing its connection, so that it is ready again at once and none of its counts moves.
+        #[doc = $crate::__async_doc!($mode "A call that is dropped when its job was there already gives it back in the same way.")]
         ///
         /// As many jobs may be held at a time as [`concurrency`](ConsumerBuilder::concurrency) and
         /// [`concurrency_per_server`](ConsumerBuilder::concurrency_per_server) allow, one unless changed; meanwhile `next` waits.

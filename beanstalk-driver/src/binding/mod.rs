@@ -122,6 +122,18 @@ macro_rules! __await {
     };
 }
 
+/// What is documented of futures alone.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __async_doc {
+    ((async) $text:literal) => {
+        $text
+    };
+    ($blocking:tt $text:literal) => {
+        ""
+    };
+}
+
 /// The hidden line that an example begins with: a function that may fail.
 #[doc(hidden)]
 #[macro_export]

@@ -125,7 +125,10 @@ impl Dialer for Dial {
         _: &ConnectOptions, // the feature `sockets` has what Unix sockets and keepalive need
         _: Option<Duration>,
     ) -> io::Result<TcpStream> {
-        let Target::Tcp(address) = target else { return Err(io::ErrorKind::Unsupported.into()) };
+        let Target::Tcp(address) = target else {
+            // For Unix sockets there is `connect::socket::dial_unix`.
+            return Err(io::ErrorKind::Unsupported.into());
+        };
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream)

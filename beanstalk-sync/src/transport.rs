@@ -128,7 +128,7 @@ socket_transport!(TcpStream);
 socket_transport!(UnixStream);
 socket_transport!(Socket);
 
-/// The socket of a [`Stream`](crate::Stream), for what is asked of sockets: addresses, options.
+/// The socket of a [`Stream`](crate::Stream), for what is asked of sockets: addresses, options. The example there shows how to get at it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {

@@ -41,7 +41,7 @@ use tokio::{
 #[derive(Debug)]
 pub struct Stream(pub(crate) Duplex<Socket>);
 
-/// The socket of a [`Stream`], for what is asked of sockets: addresses, options.
+/// The socket of a [`Stream`], for what is asked of sockets: addresses, options. The example there shows how to get at it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Socket {

@@ -63,6 +63,16 @@ impl FromJob for HeldJob {
 
 /// What a call of a handler returns: a [`HandlerResult`], or in the asynchronous crates a future of one. `Kind` is which of the two
 /// the crate has: nothing implements this but these.
+///
+/// ```
+/// use beanstalk_driver::{Functions, Futures, HandlerOutput, policy::Verdict};
+///
+/// fn is_for_beanstalk_sync(_: &impl HandlerOutput<Functions>) {}
+/// fn is_for_the_others(_: &impl HandlerOutput<Futures>) {}
+///
+/// is_for_beanstalk_sync(&Verdict::Done);
+/// is_for_the_others(&async { Verdict::Done });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "this handler returns `{Self}`",

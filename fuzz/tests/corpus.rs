@@ -291,7 +291,7 @@ fn seeds() -> Vec<(&'static str, String, Vec<u8>)> {
     // Limits that are not in the way. A put with a large body is sent, of which the transport takes nothing yet, and then a pipeline.
     let put = [4, 7];
     let pipeline = [8, 7, 3, 0, 0, 4, 1];
-    add("driver_io", "a-pipeline-behind-a-large-put", [&[2, 2, 4, 1], &put[..], &[200], &pipeline].concat());
+    add("driver_io", "a-pipeline-behind-a-large-put", [&[2, 2, 4, 1], &put[..], &[200, 0], &pipeline].concat());
 
     for (n, text) in [
         "beanstalk://Queue.example:11301/",

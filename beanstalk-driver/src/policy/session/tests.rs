@@ -58,6 +58,7 @@ fn tubes_are_restored_before_anything_else() {
     let mut call = Call::new(&Raw::new("ignore default"), at(0));
     assert_eq!(session.handle_result(&mut call, Ok(()), at(0)), Next::Return);
     assert_eq!(events(&mut session), [Event::Connected, Event::Restored]);
+    assert_eq!(session.connections(), 1);
 
     let mut now = at(5);
     let mut call = Call::new(&Put::of("x"), now);
@@ -69,6 +70,7 @@ fn tubes_are_restored_before_anything_else() {
         Command::Ignore { tube: tube("default") },
     ];
     assert_eq!(replayed, tubes);
+    assert_eq!(session.connections(), 2);
     let told = events(&mut session);
     assert!(matches!(
         &told[..],

@@ -20,6 +20,7 @@ mod producing;
 mod reconnecting;
 mod replies;
 mod room;
+mod sessions;
 mod shared;
 mod virtual_runtime;
 mod waking;

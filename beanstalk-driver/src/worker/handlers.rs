@@ -27,7 +27,8 @@ use beanstalk_proto::TubeName;
 ///
 /// An application may have arguments of its own. If one can't be made, the handler is not called, and the job has failed with that
 /// error; a [`MalformedJob`](beanstalk_proto::MalformedJob) is set aside at once, see
-/// `WorkerBuilder::bury_malformed`.
+/// `WorkerBuilder::bury_malformed`. For `beanstalk-sync`, too, the job is that of `beanstalk-driver`, of which it makes its own by
+/// `HeldJob::from(job)`.
 ///
 /// ```
 /// use beanstalk_driver::{BoxError, FromJob, HeldJob};

@@ -57,9 +57,9 @@ pub(crate) struct Transmit {
     /// Where what waits lies but for large bodies: `filled` and `joined_sent` count there.
     place: Place,
     /// Lines, small bodies and the CRLFs behind large ones, as far as `filled`; behind that, room.
-    pub(crate) joined: Vec<u8>,
+    joined: Vec<u8>,
     /// Where the room begins.
-    pub(crate) filled: usize,
+    filled: usize,
     /// How much of `joined` was written.
     joined_sent: usize,
     /// A large body that is only to be queued once its request is whole, or that of the request in the line.
@@ -129,12 +129,6 @@ impl Transmit {
     #[cold]
     fn grow(&mut self, end: usize) {
         self.joined.resize(end.max(self.joined.len().saturating_mul(2)).max(FIRST), 0);
-    }
-
-    /// The room, to write to.
-    #[inline]
-    pub(crate) fn room(&mut self) -> &mut [u8] {
-        self.joined.get_mut(self.filled..).unwrap_or_default()
     }
 
     /// Sees to it that a request can be written to the line.
@@ -264,20 +258,19 @@ impl Transmit {
     /// Queues bytes.
     pub(crate) fn push_line(&mut self, line: &[u8]) {
         self.reserve(line.len());
-        if let Some(room) = self.room().get_mut(..line.len()) {
+        if let Some(room) = self.joined.get_mut(self.filled..).and_then(|room| room.get_mut(..line.len())) {
             room.copy_from_slice(line);
         }
         self.commit(line.len());
     }
 
     /// Queues a body and its CRLF.
-    pub(crate) fn push_body(&mut self, body: Body<'_>) {
-        match body {
-            Body::Owned(bytes) if bytes.len() >= MOVED_FROM => {
-                self.count(bytes.len());
-                self.moved.push_back(Moved { at: self.filled, bytes });
-            }
-            small => self.push_line(&small),
+    pub(crate) fn push_body(&mut self, bytes: Vec<u8>) {
+        if bytes.len() < MOVED_FROM {
+            self.push_line(&bytes);
+        } else {
+            self.count(bytes.len());
+            self.moved.push_back(Moved { at: self.filled, bytes });
         }
         self.push_line(b"\r\n");
     }
@@ -292,16 +285,6 @@ impl Transmit {
     #[inline]
     pub(crate) fn segments(&self) -> Segments<'_> {
         Segments::of(self)
-    }
-
-    /// The one request with a large body that waits: its line, the body, the line end.
-    #[inline]
-    fn line_and_body(&self) -> Option<[&[u8]; 3]> {
-        if self.place != Place::LineAndBody {
-            return None;
-        }
-        let (line, line_end) = self.line.0.get(..self.filled)?.split_last_chunk::<LINE_END>()?;
-        Some([line, &self.pending, line_end])
     }
 
     /// A large body, counted from the first, and its place among everything else.
@@ -326,7 +309,7 @@ mod tests {
     fn a_burst_that_was_written_out_does_not_stay_in_memory() {
         let mut queue = Transmit::default();
         for _ in 0..2000 {
-            queue.push_body(Body::Borrowed(&[0; 4000]));
+            queue.push_body(vec![0; 4000]);
         }
         assert!(queue.joined.capacity() > 4 * KEPT);
         assert!(queue.advance(queue.queued()));
@@ -371,7 +354,7 @@ mod tests {
     fn what_is_taken_counts_as_possibly_sent_and_is_written_only_once_that_is_reported() {
         let mut queue = Transmit::default();
         queue.push_line(b"put 0 0 60 5000\r\n");
-        queue.push_body(Body::Owned(vec![b'x'; 5000]));
+        queue.push_body(vec![b'x'; 5000]);
         queue.push_line(b"delete 1\r\n");
         assert!(queue.advance(3));
         let pieces: Vec<_> = iter::from_fn(|| queue.take()).collect();

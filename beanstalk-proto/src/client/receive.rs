@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     error::{CommandError, Excerpt, ProtocolError},
-    reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet, name_in},
+    reply::{Head, MAX_LINE, OtherReply, Reply, ReplyKind, ReplySet},
     scan,
     table::Kind,
     time::Instant,
@@ -177,7 +177,7 @@ impl Connection {
             self.body_follows(kind, number, bytes, len);
             return Ok(());
         }
-        let reply = head.into_reply(name_in(line), Vec::new());
+        let reply = head.into_reply(line, Vec::new());
         self.framer.consume(len);
         self.answer(reply);
         Ok(())

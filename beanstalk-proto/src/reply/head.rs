@@ -32,7 +32,8 @@ impl Head {
     /// complete, not well formed, or not of the protocol: its end decides which.
     #[inline]
     pub(crate) fn parse(input: &[u8]) -> Option<(Self, usize)> {
-        Self::parse_then(input, Found)
+        let (head, rest) = Self::split_prefix(input)?;
+        Some((head, input.len().wrapping_sub(rest.len())))
     }
 
     /// Parses a complete line, given with its CRLF. `None` is a word that is not of the protocol.
@@ -56,22 +57,20 @@ macro_rules! by_word {
         }
 
         impl Head {
-            /// As [`Head::parse`], and goes on from there: once for each word, so that what follows need not find out again which
-            /// word it was.
+            /// As [`Head::parse`], with what is behind the line.
             #[inline(always)]
-            pub(crate) fn parse_then<T: Then>(input: &[u8], then: T) -> T::Output {
-                let Some(first) = input.first_chunk::<4>() else { return then.unclear(input) };
-                let line = Line { input, then };
-                match tag(*first) {
-                    $(tags::$kind $(if line.has($at, $byte))? => line.is(ReplyKind::$kind),)*
-                    _ => line.is(ReplyKind::Ok),
+            pub(super) fn split_prefix(input: &[u8]) -> Option<(Self, &[u8])> {
+                let has = |at: usize, byte: u8| input.get(at) == Some(&byte);
+                match tag(*input.first_chunk()?) {
+                    $(tags::$kind $(if has($at, $byte))? => read(input, ReplyKind::$kind),)*
+                    _ => read(input, ReplyKind::Ok),
                 }
             }
 
-            /// The reply, with its [name](name_in), which was checked when the line was parsed, or its body, if one belongs to it.
+            /// The reply, with the [name in its line](name_in), which was checked when that was parsed, or its body, if one belongs to it.
             #[inline(always)]
-            pub(crate) fn into_reply(self, name: &[u8], body: Vec<u8>) -> Reply {
-                match self.kind { $(ReplyKind::$kind => reply!($kind $shape self name body)),* }
+            pub(crate) fn into_reply(self, line: &[u8], body: Vec<u8>) -> Reply {
+                match self.kind { $(ReplyKind::$kind => reply!($kind $shape self line body)),* }
             }
         }
     };
@@ -88,29 +87,28 @@ const fn tag_of(word: &str) -> u32 {
 
 /// The reply of a kind, out of its head and what belongs to it.
 macro_rules! reply {
-    ($kind:ident Nothing $head:ident $name:ident $body:ident) => {
+    ($kind:ident Nothing $head:ident $line:ident $body:ident) => {
         Reply::$kind
     };
-    ($kind:ident Number $head:ident $name:ident $body:ident) => {
+    ($kind:ident Number $head:ident $line:ident $body:ident) => {
         Reply::$kind($head.number.into())
     };
-    ($kind:ident Name $head:ident $name:ident $body:ident) => {
-        Reply::$kind(TubeName::from_checked($name))
+    ($kind:ident Name $head:ident $line:ident $body:ident) => {
+        Reply::$kind(TubeName::from_checked(name_in($line)))
     };
-    ($kind:ident Job $head:ident $name:ident $body:ident) => {
+    ($kind:ident Job $head:ident $line:ident $body:ident) => {
         Reply::$kind(Job { id: JobId($head.number), body: $body })
     };
-    ($kind:ident Length $head:ident $name:ident $body:ident) => {
+    ($kind:ident Length $head:ident $line:ident $body:ident) => {
         Reply::$kind($body)
     };
 }
 
 reply_table!(by_word);
 
-/// The name in a `USING` line, given without its CRLF.
-#[inline(always)]
+/// The name in a `USING` line.
 pub(crate) fn name_in(line: &[u8]) -> &[u8] {
-    line.get("USING ".len()..).unwrap_or_default()
+    line.get("USING ".len()..).unwrap_or_default().split(|&byte| byte == b'\r').next().unwrap_or_default()
 }
 
 /// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol.
@@ -122,68 +120,21 @@ pub(super) fn check_other(line: &[u8]) -> Result<(), ProtocolError> {
     }
 }
 
-/// What to do with what one pass over the start of a buffer found.
-pub(crate) trait Then {
-    /// What that gives.
-    type Output;
-
-    /// A line of the protocol, and what is behind its CRLF.
-    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output;
-
-    /// A line that is not complete, not well formed, or not of the protocol.
-    fn unclear(self, input: &[u8]) -> Self::Output;
-}
-
-/// Gives what was found, and the length of the line with CRLF.
-struct Found;
-
-impl Then for Found {
-    type Output = Option<(Head, usize)>;
-
-    #[inline(always)]
-    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
-        Some((head, input.len().wrapping_sub(rest.len())))
-    }
-
-    #[inline(always)]
-    fn unclear(self, _: &[u8]) -> Self::Output {
-        None
-    }
-}
-
-/// A line that may not be complete, and what to do with it.
-struct Line<'a, T> {
-    input: &'a [u8],
-    then: T,
-}
-
-impl<T: Then> Line<'_, T> {
-    #[inline(always)]
-    fn has(&self, at: usize, byte: u8) -> bool {
-        self.input.get(at) == Some(&byte)
-    }
-
-    #[inline(always)]
-    fn is(self, kind: ReplyKind) -> T::Output {
-        let Some((number, bytes, rest)) = values(self.input, kind) else { return self.then.unclear(self.input) };
-        self.then.found(Head { kind, number, bytes }, self.input, rest)
-    }
-}
-
 /// The id or count, the length of the body, and what is behind the line.
 type Values<'a> = (u64, u64, &'a [u8]);
 
-/// The values of the line, if it is of this kind.
+/// Reads a line of this kind, if it is one.
 #[inline(always)]
-fn values(input: &[u8], kind: ReplyKind) -> Option<Values<'_>> {
+fn read(input: &[u8], kind: ReplyKind) -> Option<(Head, &[u8])> {
     let rest = input.strip_prefix(kind.start())?;
-    match kind.shape() {
-        Shape::Nothing => Some((0, 0, rest)),
-        Shape::Number => number(input, rest),
-        Shape::Job => job(input, rest),
-        Shape::Length => length(input, rest).map(|(bytes, rest)| (0, bytes, rest)),
-        Shape::Name => name(rest),
-    }
+    let (number, bytes, rest) = match kind.shape() {
+        Shape::Nothing => (0, 0, rest),
+        Shape::Number => number(input, rest)?,
+        Shape::Job => job(input, rest)?,
+        Shape::Length => length(input, rest).map(|(bytes, rest)| (0, bytes, rest))?,
+        Shape::Name => name(rest)?,
+    };
+    Some((Head { kind, number, bytes }, rest))
 }
 
 #[inline(always)]

@@ -11,7 +11,6 @@ mod refusal;
 
 use alloc::{boxed::Box, vec::Vec};
 
-use head::Then;
 pub(crate) use head::{Head, name_in};
 pub use kinds::{Reply, ReplyKind, ReplySet};
 pub use line::MAX_LINE;
@@ -173,36 +172,18 @@ impl Reply {
     ///
     /// [`ProtocolError`] for what no server may send.
     pub fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
-        Head::parse_then(input, Complete)
-    }
-}
-
-/// Makes the whole reply out of what one pass has found.
-struct Complete;
-
-impl Then for Complete {
-    type Output = Result<Option<(Reply, usize)>, ProtocolError>;
-
-    #[inline(always)]
-    fn found(self, head: Head, input: &[u8], rest: &[u8]) -> Self::Output {
+        let Some((head, rest)) = Head::split_prefix(input) else { return parse_closely(input) };
         let len = input.len().wrapping_sub(rest.len());
         if !head.kind.has_body() {
-            let line = input.get(..len.wrapping_sub(2)).unwrap_or(input);
-            return Ok(Some((head.into_reply(name_in(line), Vec::new()), len)));
+            return Ok(Some((head.into_reply(input, Vec::new()), len)));
         }
         let bytes = usize::try_from(head.bytes).unwrap_or(usize::MAX);
         let Some((body, behind)) = rest.split_at_checked(bytes) else { return Ok(None) };
-        let Some(trailer) = behind.first_chunk::<2>() else { return Ok(None) };
-        if trailer != b"\r\n" {
-            return Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes });
+        match behind.first_chunk() {
+            Some(b"\r\n") => Ok(Some((head.into_reply(&[], body.to_vec()), len.wrapping_add(bytes).wrapping_add(2)))),
+            Some(_) => Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes }),
+            None => Ok(None),
         }
-        let len = len.wrapping_add(bytes).wrapping_add(2);
-        Ok(Some((head.into_reply(&[], body.to_vec()), len)))
-    }
-
-    #[inline(always)]
-    fn unclear(self, input: &[u8]) -> Self::Output {
-        parse_closely(input)
     }
 }
 

@@ -1,12 +1,11 @@
 //! How a request writes itself, so that it is one command whatever it is given.
 
 use super::Kind;
-use crate::types::Argument;
 use crate::{
     reply::{MAX_LINE, check_line},
     scan,
     transmit::{Line, Transmit},
-    types::{ArgumentError, Body, Seconds, TubeArg, TubeName},
+    types::{Argument, ArgumentError, Body, Seconds, TubeArg, TubeName},
 };
 
 /// Writes one command: a word, arguments, at most one body. It adds the spaces, the length and the line ends itself,
@@ -18,7 +17,7 @@ pub struct Encoder<'c> {
     out: &'c mut Transmit,
     /// How much was written: of the line, and once its body was taken, of the request but for a body that moved.
     len: usize,
-    /// How long the command line is, CRLF included, once it is whole.
+    /// How long the command line is, CRLF included, once it is whole; 0 until then.
     line: usize,
     body: Encoded,
     /// Whether the command is one of the table's, whose shape need not be checked.
@@ -26,10 +25,9 @@ pub struct Encoder<'c> {
 }
 
 /// Where the body of a request is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Encoded {
-    NoBody,
-    /// Behind its line, where the line was written.
+    /// Behind its line, where the line was written, if it has one.
     InLine,
     /// In the room of the queue, where its line was copied to.
     Joined,
@@ -41,7 +39,7 @@ impl<'c> Encoder<'c> {
     #[inline]
     pub(crate) fn new(out: &'c mut Transmit) -> Self {
         out.free_line();
-        Self { out, len: 0, line: 0, body: Encoded::NoBody, vouched: false }
+        Self { out, len: 0, line: 0, body: Encoded::InLine, vouched: false }
     }
 
     /// Writes the command's word, or an argument that is a word.
@@ -140,7 +138,6 @@ impl<'c> Encoder<'c> {
             }
         }
         self.len = whole;
-        self.body = Encoded::InLine;
     }
 
     /// Writes a command's word that the table vouches for.
@@ -160,7 +157,7 @@ impl<'c> Encoder<'c> {
     /// Ends the request: how many bytes it takes, and how many of them are its line.
     #[inline(always)]
     pub(crate) fn finish(&mut self) -> Result<(usize, usize), ArgumentError> {
-        if self.body == Encoded::NoBody {
+        if self.line == 0 {
             if self.len == 0 {
                 return Err(ArgumentError::Shape("nothing was written"));
             }
@@ -173,7 +170,7 @@ impl<'c> Encoder<'c> {
         }
         match self.body {
             Encoded::Moved => Ok((self.len.saturating_add(self.out.pending.len()), self.line)),
-            _ => Ok((self.len, self.line)),
+            Encoded::InLine | Encoded::Joined => Ok((self.len, self.line)),
         }
     }
 
@@ -181,7 +178,7 @@ impl<'c> Encoder<'c> {
     #[inline(always)]
     pub(crate) fn commit(self) {
         match self.body {
-            Encoded::NoBody | Encoded::InLine => self.out.commit_line(self.len),
+            Encoded::InLine => self.out.commit_line(self.len),
             Encoded::Joined => self.out.commit(self.len),
             Encoded::Moved => self.out.commit_moved(self.len),
         }
@@ -207,7 +204,7 @@ impl<'c> Encoder<'c> {
     /// Where on the line the next argument goes: behind a space, unless it is the first.
     #[inline(always)]
     fn next_argument(&mut self) -> Result<usize, ArgumentError> {
-        if self.body != Encoded::NoBody {
+        if self.line > 0 {
             return Err(ArgumentError::Shape("something follows the body"));
         }
         // A command of the table has written its word.

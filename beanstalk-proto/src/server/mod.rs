@@ -43,7 +43,6 @@ use crate::{
     reply::{MAX_LINE, Reply},
     table::Kind,
     transmit::{Segments, Transmit},
-    types::Body,
 };
 
 /// A server's limits for one connection, and the release that it speaks as.
@@ -237,7 +236,7 @@ impl Connection {
         reply.encode_line(&mut self.line);
         self.transmit.push_line(&self.line);
         if let Some(body) = reply.into_body() {
-            self.transmit.push_body(Body::Owned(body));
+            self.transmit.push_body(body);
         }
     }
 

@@ -47,7 +47,7 @@ impl HandlerKind for Functions {
     const BLOCKS: bool = true;
 }
 
-/// A runtime, and the connections that a binding has for it. Its clock starts when it is made.
+/// A runtime, and the connections that a binding has for it. Its clock may count from any point in time.
 ///
 /// With it come [`SharedClient`](crate::SharedClient), [`Session`](crate::Session), [`Producer`](crate::Producer),
 /// [`Consumer`](crate::Consumer) and [`Worker`](crate::Worker), each with the runtime as its type parameter. A binding takes three steps:

@@ -57,11 +57,10 @@ impl<T> Blocking<T> {
         Self { transport, now: AtomicU64::new(0), read, write, timer: None, maker: Maker::this() }
     }
 
-    /// Returns when the timer goes off; `None` if it is later than the clock can show.
+    /// Returns when the timer goes off, as [`std_time`].
     #[cfg(feature = "threads")]
     pub(crate) fn timer(&self) -> Option<time::Instant> {
-        let left = self.timer?.saturating_duration_since(Instant::from_nanos(monotonic()));
-        time::Instant::now().checked_add(left)
+        std_time(self.timer?)
     }
 
     pub(crate) const fn stream(&self) -> &T {
@@ -94,12 +93,6 @@ impl<T> Blocking<T> {
         }
     }
 
-    /// The deadline of what may take so long from now.
-    fn deadline(left: u64) -> Option<time::Instant> {
-        // Later than the clock can express is as long as it takes.
-        if left == ENDLESS { None } else { time::Instant::now().checked_add(Duration::from_nanos(left)) }
-    }
-
     /// What becomes of a read or write that did not go well: `None` if it is to be done again.
     #[cold]
     pub(crate) fn after(
@@ -121,30 +114,10 @@ impl<T> Blocking<T> {
 }
 
 impl<T: Transport> Blocking<T> {
-    /// Gives reads so long.
-    #[inline(always)]
-    fn limit_reads(&mut self, left: u64) -> io::Result<()> {
-        let Self { transport, read, .. } = self;
-        if !read.suits(left) {
-            read.set(left, |timeout| transport.set_read_timeout(timeout))?;
-        }
-        if !transport.is_socket() {
-            transport.set_deadline(Self::deadline(left));
-        }
-        Ok(())
-    }
-
     /// Gives writes so long.
     #[inline(always)]
     fn limit_writes(&mut self, left: u64) -> io::Result<()> {
-        let Self { transport, write, .. } = self;
-        if !write.suits(left) {
-            write.set(left, |timeout| transport.set_write_timeout(timeout))?;
-        }
-        if !transport.is_socket() {
-            transport.set_deadline(Self::deadline(left));
-        }
-        Ok(())
+        limit(&mut self.transport, &mut self.write, left, T::set_write_timeout)
     }
 
     /// After something that may have waited for longer than a turn.
@@ -154,6 +127,25 @@ impl<T: Transport> Blocking<T> {
             *self.now.get_mut() = 0;
         }
     }
+}
+
+/// Gives what follows so long: the timeout of reads, or that of writes, and the deadline.
+#[inline(always)]
+fn limit<T: Transport>(
+    transport: &mut T,
+    timeout: &mut Timeout,
+    left: u64,
+    set: fn(&mut T, Option<Duration>) -> io::Result<()>,
+) -> io::Result<()> {
+    if !timeout.suits(left) {
+        timeout.set(left, |timeout| set(transport, timeout))?;
+    }
+    if !transport.is_socket() {
+        // Later than the clock can express is as long as it takes.
+        let left = if left == ENDLESS { None } else { Some(Duration::from_nanos(left)) };
+        transport.set_deadline(left.and_then(|left| time::Instant::now().checked_add(left)));
+    }
+    Ok(())
 }
 
 /// What becomes of a read or write that reports more than can be.
@@ -172,6 +164,17 @@ fn monotonic() -> u64 {
         let now = Duration::from(now);
         now.as_secs().saturating_mul(1_000_000_000).saturating_add(now.subsec_nanos().into())
     })
+}
+
+/// What that clock shows.
+pub(crate) fn now() -> Instant {
+    Instant::from_nanos(monotonic())
+}
+
+/// The same time by the standard library's clock; `None` if it is later than that can show.
+#[cfg(feature = "threads")]
+pub(crate) fn std_time(at: Instant) -> Option<time::Instant> {
+    time::Instant::now().checked_add(at.saturating_duration_since(now()))
 }
 
 /// Writes once, as many pieces as there are: how much, and how much it might have been at most.
@@ -204,7 +207,7 @@ impl<T: Transport> PollTransport for Blocking<T> {
         }
         loop {
             let (left, until) = self.limits(block);
-            self.limit_reads(left)?;
+            limit(&mut self.transport, &mut self.read, left, T::set_read_timeout)?;
             *self.now.get_mut() = 0;
             match self.transport.read(buf) {
                 Ok(n) if n <= buf.len() => return Poll::Ready(Ok(n)),
@@ -270,7 +273,7 @@ impl<T: Transport> PollTransport for Blocking<T> {
     }
 
     fn clock(&self) -> impl Fn() -> Instant + Send + Sync + 'static {
-        || Instant::from_nanos(monotonic())
+        now
     }
 
     fn set_timer(&mut self, at: Instant) {

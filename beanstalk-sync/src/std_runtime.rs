@@ -1,28 +1,19 @@
 //! The runtime of sessions: everything happens in the thread that calls, and nothing is woken.
 
-use std::{future::Future, thread, time};
+use std::{future::Future, thread};
 
 use beanstalk_driver::{ConnectOptions, Driver, Functions, Route, Runtime};
 use beanstalk_proto::{Error, Instant};
 
 use crate::{
-    blocking::{Blocking, block_on},
+    blocking::{self, Blocking, block_on},
     dial,
     stream::Stream,
 };
 
 /// Blocks the thread.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Std {
-    /// What the core's clock counts from.
-    epoch: time::Instant,
-}
-
-impl Default for Std {
-    fn default() -> Self {
-        Self { epoch: time::Instant::now() }
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Std;
 
 impl Runtime for Std {
     type Handlers = Functions;
@@ -33,12 +24,12 @@ impl Runtime for Std {
     }
 
     fn now(&self) -> Instant {
-        Instant::ZERO + self.epoch.elapsed()
+        blocking::now()
     }
 
+    #[allow(clippy::manual_async_fn, reason = "the future of an `async fn` would borrow the runtime")]
     fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static {
-        let runtime = *self;
-        async move { thread::sleep(until.saturating_duration_since(runtime.now())) }
+        async move { thread::sleep(until.saturating_duration_since(blocking::now())) }
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

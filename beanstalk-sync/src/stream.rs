@@ -13,12 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[cfg(feature = "tls")]
-use beanstalk_driver::TlsSession;
 use beanstalk_driver::connect::socket;
 
 #[cfg(feature = "tls")]
-use crate::timeout::is_timeout;
+mod tls;
+
+#[cfg(feature = "tls")]
+use self::tls::Tls;
 use crate::transport::{Socket, Transport};
 
 /// The stream of a connection: a TCP or Unix socket, with TLS or without, or a stream of the application's own. It keeps to deadlines.
@@ -45,14 +46,6 @@ use crate::transport::{Socket, Transport};
 /// itself brings the signal.
 #[derive(Debug)]
 pub struct Stream {
-    plain: Plain,
-    #[cfg(feature = "tls")]
-    tls: Option<Box<TlsSession>>,
-}
-
-/// What TLS is spoken over, if it is.
-#[derive(Debug)]
-struct Plain {
     io: Io,
     /// Until when reads and writes may take.
     deadline: Option<Instant>,
@@ -64,14 +57,11 @@ struct Plain {
 
 enum Io {
     Socket(Socket),
-    /// Behind a mutex that is never locked, so that what can be sent can be shared, too.
-    Boxed(Mutex<Box<dyn Boxed>>, OwnedFd),
+    #[cfg(feature = "tls")]
+    Tls(Box<Tls>),
+    /// A stream of the application's own, and its descriptor. Behind a mutex that is never locked, so that what can be sent can be shared, too.
+    Boxed(Mutex<Box<dyn Transport + Send>>, OwnedFd),
 }
-
-/// A stream of the application's own.
-trait Boxed: Transport + Send {}
-
-impl<T: Transport + Send> Boxed for T {}
 
 /// Reads, or writes.
 #[derive(Debug)]
@@ -87,8 +77,10 @@ struct Side {
 /// The descriptor of the socket, with TLS of the one below it.
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.plain.io {
+        match &self.io {
             Io::Socket(socket) => socket.as_fd(),
+            #[cfg(feature = "tls")]
+            Io::Tls(tls) => tls.below.as_fd(),
             Io::Boxed(_, fd) => fd.as_fd(),
         }
     }
@@ -98,8 +90,10 @@ impl Stream {
     /// Returns the socket, with TLS the one below it; `None` for a stream of the application's own.
     #[must_use]
     pub const fn socket(&self) -> Option<&Socket> {
-        match &self.plain.io {
+        match &self.io {
             Io::Socket(socket) => Some(socket),
+            #[cfg(feature = "tls")]
+            Io::Tls(tls) => tls.below.socket(),
             Io::Boxed(..) => None,
         }
     }
@@ -115,40 +109,7 @@ impl Stream {
     }
 
     const fn new(io: Io) -> Self {
-        Self {
-            plain: Plain { io, deadline: None, bounded: false, read: Side::NEW, write: Side::NEW },
-            #[cfg(feature = "tls")]
-            tls: None,
-        }
-    }
-
-    /// Shakes hands within this time, and speaks TLS from then on.
-    #[cfg(feature = "tls")]
-    pub(crate) fn secure(mut self, session: TlsSession, within: Option<Duration>) -> io::Result<Self> {
-        let mut session = Box::new(session);
-        let deadline = within.and_then(|within| Instant::now().checked_add(within));
-        let timeout = within.map(|within| within.max(Duration::from_millis(1)));
-        self.plain.set_read_timeout(timeout)?;
-        self.plain.set_write_timeout(timeout)?;
-        self.plain.set_deadline(deadline);
-        loop {
-            match session.handshake(&mut self.plain) {
-                Ok(()) => break,
-                Err(error) if is_timeout(&error) => {
-                    if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                        return Err(io::ErrorKind::TimedOut.into());
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        // The client's own idea of the timeouts is that there are none yet.
-        self.plain.set_read_timeout(None)?;
-        self.plain.set_write_timeout(None)?;
-        self.plain.set_deadline(None);
-        self.tls = Some(session);
-        Ok(self)
+        Self { io, deadline: None, bounded: false, read: Side::NEW, write: Side::NEW }
     }
 }
 
@@ -198,12 +159,14 @@ impl Io {
     fn transport(&mut self) -> &mut dyn Transport {
         match self {
             Self::Socket(socket) => socket,
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => &mut **tls,
             Self::Boxed(boxed, _) => &mut **boxed.get_mut().unwrap_or_else(PoisonError::into_inner),
         }
     }
 }
 
-impl Plain {
+impl Stream {
     #[inline(always)]
     fn begin_write(&mut self) -> io::Result<()> {
         match &self.io {
@@ -213,7 +176,7 @@ impl Plain {
     }
 }
 
-impl Read for Plain {
+impl Read for Stream {
     #[inline(always)]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if let (Io::Socket(socket), true) = (&self.io, self.bounded) {
@@ -221,18 +184,18 @@ impl Read for Plain {
         }
         match &mut self.io {
             Io::Socket(socket) => socket.read(buf),
-            io @ Io::Boxed(..) => io.transport().read(buf),
+            io => io.transport().read(buf),
         }
     }
 }
 
-impl Write for Plain {
+impl Write for Stream {
     #[inline(always)]
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.begin_write()?;
         match &mut self.io {
             Io::Socket(socket) => socket.write(buf),
-            io @ Io::Boxed(..) => io.transport().write(buf),
+            io => io.transport().write(buf),
         }
     }
 
@@ -247,7 +210,12 @@ impl Write for Plain {
     }
 }
 
-impl Transport for Plain {
+impl Transport for Stream {
+    #[inline(always)]
+    fn is_socket(&self) -> bool {
+        matches!(self.io, Io::Socket(_))
+    }
+
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.io.transport().set_read_timeout(timeout)?;
         self.read.set(timeout);
@@ -267,88 +235,14 @@ impl Transport for Plain {
         self.io.transport().set_deadline(deadline);
     }
 
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.io.transport().shutdown_write()
-    }
-}
-
-/// Gives the call to TLS, if that is spoken.
-macro_rules! by_tls {
-    ($this:ident, $tls:ident => $call:expr) => {
-        #[cfg(feature = "tls")]
-        if let Some($tls) = &mut $this.tls {
-            return $call;
-        }
-    };
-}
-
-impl Read for Stream {
-    #[inline(always)]
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        by_tls!(self, tls => tls.read(&mut self.plain, buf));
-        self.plain.read(buf)
-    }
-}
-
-impl Write for Stream {
-    #[inline(always)]
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        by_tls!(self, tls => tls.write(&mut self.plain, &[IoSlice::new(buf)]));
-        self.plain.write(buf)
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        by_tls!(self, tls => tls.write(&mut self.plain, bufs));
-        self.plain.write_vectored(bufs)
-    }
-
-    #[inline(always)]
-    fn flush(&mut self) -> io::Result<()> {
-        by_tls!(self, tls => tls.flush(&mut self.plain));
-        self.plain.flush()
-    }
-}
-
-impl Transport for Stream {
-    #[inline(always)]
-    fn is_socket(&self) -> bool {
-        #[cfg(feature = "tls")]
-        if self.tls.is_some() {
-            return false;
-        }
-        matches!(self.plain.io, Io::Socket(_))
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.plain.set_read_timeout(timeout)
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.plain.set_write_timeout(timeout)
-    }
-
-    #[inline(always)]
-    fn set_deadline(&mut self, deadline: Option<Instant>) {
-        self.plain.set_deadline(deadline);
-    }
-
     fn would_wait(&self) -> bool {
-        match &self.plain.io {
-            #[cfg(feature = "tls")]
-            // What came may be here already.
-            _ if self.tls.is_some() => false,
-            Io::Socket(socket) => socket::would_wait(socket),
-            Io::Boxed(..) => false,
-        }
+        // With TLS, what came may be here already.
+        matches!(&self.io, Io::Socket(socket) if socket::would_wait(socket))
     }
 
     /// Closes the writing half; with TLS the peer learns of it first.
     fn shutdown_write(&mut self) -> io::Result<()> {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &mut self.tls {
-            tls.close(&mut self.plain)?;
-        }
-        self.plain.shutdown_write()
+        self.io.transport().shutdown_write()
     }
 }
 
@@ -356,6 +250,8 @@ impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Socket(socket) => socket.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(tls) => tls.fmt(f),
             Self::Boxed(..) => f.write_str("Boxed"),
         }
     }

@@ -32,13 +32,13 @@ use std::{
     process,
     sync::{Arc, PoisonError},
     task::{Poll, Waker},
-    thread, time,
+    thread,
 };
 
 use beanstalk_driver::{ConnectOptions, Driver, Functions, Route, Runtime};
 use beanstalk_proto::{Error, Instant, Lost};
 
-use crate::{dial, stream::Stream};
+use crate::{blocking, dial, stream::Stream};
 pub use consumer::ConsumerJob;
 use evented::Evented;
 pub use flushed::Flushed;
@@ -66,17 +66,9 @@ pub use worker::{Consumer, ConsumerBuilder, HeldJob, Worker, WorkerBuilder, Work
 /// # let _ = client;
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Threads {
-    /// What the core's clock counts from.
-    epoch: time::Instant,
     keeper: Arc<Keeper>,
-}
-
-impl Default for Threads {
-    fn default() -> Self {
-        Self { epoch: time::Instant::now(), keeper: Arc::default() }
-    }
 }
 
 impl fmt::Debug for Threads {
@@ -109,11 +101,11 @@ impl Runtime for Threads {
     }
 
     fn now(&self) -> Instant {
-        Instant::ZERO + self.epoch.elapsed()
+        blocking::now()
     }
 
     fn sleep(&self, until: Instant) -> impl Future<Output = ()> + Send + 'static {
-        wait::until(self.epoch.checked_add(until.saturating_duration_since(Instant::ZERO)))
+        wait::until(blocking::std_time(until))
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

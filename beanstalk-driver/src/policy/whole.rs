@@ -18,3 +18,30 @@ pub(crate) fn whole(stats: &JobStats) -> Result<(Priority, Duration), StatsError
         _ => Ok((priority, ttr)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_has_left_out_is_named_and_a_delay_only_where_there_is_one() {
+        let whole_stats = |state| JobStats {
+            state: Some(state),
+            pri: Some(Priority(7)),
+            ttr: Some(Duration::from_secs(60)),
+            time_left: Some(Duration::ZERO),
+            ..JobStats::default()
+        };
+        let ready = || whole_stats(JobState::Ready);
+        for stats in [ready(), JobStats { time_left: None, ..ready() }, whole_stats(JobState::Delayed)] {
+            assert_eq!(whole(&stats).ok(), Some((Priority(7), Duration::from_secs(60))));
+        }
+        for (stats, left_out) in [
+            (JobStats { pri: None, ..ready() }, "pri"),
+            (JobStats { ttr: None, ..ready() }, "ttr"),
+            (JobStats { time_left: None, ..whole_stats(JobState::Delayed) }, "time-left"),
+        ] {
+            assert!(matches!(whole(&stats), Err(StatsError::Missing { key }) if key == left_out), "{left_out}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ use beanstalk_driver::policy::{Backoff, SharedConfig};
 use beanstalk_proto::{
     Command, Error, Instant, Job, Peek, Put, PutOutcome,
     client::{Config, Limits},
+    encode,
 };
 
 use crate::{executor::settle, virtual_runtime::Virtual, wire::Wire};
@@ -87,6 +88,12 @@ pub(crate) fn commands(wire: &Wire) -> Vec<String> {
         command => command.kind().word().into(),
     });
     commands.collect()
+}
+
+/// The lines of all commands that the server has read.
+pub(crate) fn lines(wire: &Wire) -> Vec<String> {
+    let line = |command: &Command| String::from_utf8(encode(command.clone()).unwrap()).unwrap().trim_end().into();
+    wire.world().commands.iter().map(line).collect()
 }
 
 /// A client on its first connection, which has only so much room.

@@ -1,10 +1,12 @@
 //! What is printed for debugging.
 
+use beanstalk_driver::{NextJob, Producer};
 use beanstalk_proto::{Peek, client::Config};
 
 use crate::{
     client::{Shared, client, config},
-    executor::Asleep,
+    executor::{Asleep, run},
+    sessions,
     virtual_runtime::Virtual,
     wire::Wire,
 };
@@ -18,7 +20,16 @@ fn debug_output_names_the_type_and_what_it_is_about() {
     let of_shared_driver = format!("{shared_driver:?}");
     let _shared_driver = Asleep::new(shared_driver);
     let flushed = send.wake_up().unwrap().unwrap();
+    let (mut session, server) = sessions::connected(&runtime);
+    let of_sent = format!("{:?}", run(session.send(Peek::new(1))).unwrap());
+    let of_session = format!("{session:?}");
+    server.offer(7);
+    let job = run(session.next_job(0)).unwrap().and_then(NextJob::job).unwrap();
     let printed = [
+        (of_sent, "Sent", "Ticket"),
+        (format!("{job:?}"), "JobHandle", "7"),
+        (of_session, "Session", "queue"),
+        (format!("{:?}", Producer::<Virtual>::new(["queue"]).unwrap()), "Producer", "queue"),
         (format!("{driver:?}"), "Driver", "Connection"),
         (format!("{:?}", driver.call_all([Peek::new(1)].into_iter())), "CallAll", ""),
         (format!("{:?}", driver.begin(Peek::new(1)).unwrap()), "Reply", "Ticket"),

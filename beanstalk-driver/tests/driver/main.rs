@@ -14,6 +14,7 @@ mod debug;
 mod earlier;
 mod ending;
 mod executor;
+mod holding;
 mod io;
 mod pipeline;
 mod producing;

@@ -1,24 +1,31 @@
 //! A client that one task has to itself, and that connects again: in virtual time.
 
-use std::{pin::pin, time::Duration};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use beanstalk_driver::{NextJob, policy::SessionConfig};
+use beanstalk_driver::{
+    NextJob,
+    policy::{Event, SessionConfig},
+};
 use beanstalk_proto::{
-    Command, Error, JobId, Kind, Lost, Peek, Priority, Reply,
+    Error, JobId, Kind, Lost, Peek, Raw, Reply,
     client::{Config, Limits},
 };
 
 use crate::{
-    client::{DELAY, commands},
+    client::{DELAY, commands, lines},
     executor::{run, settle},
     virtual_runtime::Virtual,
     wire::Wire,
 };
 
-type Session = beanstalk_driver::Session<Virtual>;
+pub(crate) type Session = beanstalk_driver::Session<Virtual>;
 
 /// A session on its first connection.
-fn connected(runtime: &Virtual) -> (Session, Wire) {
+pub(crate) fn connected(runtime: &Virtual) -> (Session, Wire) {
     connected_with(runtime, Config::default())
 }
 
@@ -29,13 +36,13 @@ fn connected_with(runtime: &Virtual, config: Config) -> (Session, Wire) {
 }
 
 /// The server goes away; after a while in which nothing is called, that is noticed by the next call.
-fn goes_away(runtime: &Virtual, wire: &Wire) {
+pub(crate) fn goes_away(runtime: &Virtual, wire: &Wire) {
     wire.hang_up();
     runtime.advance(Duration::from_secs(1));
 }
 
 /// Runs a call that waits for no more than the delay before a connection is made anew.
-fn after_the_delay<T>(runtime: &Virtual, call: impl Future<Output = T>) -> T {
+pub(crate) fn after_the_delay<T>(runtime: &Virtual, call: impl Future<Output = T>) -> T {
     let mut call = pin!(call);
     settle(call.as_mut()).unwrap_or_else(|| {
         runtime.advance(DELAY);
@@ -59,20 +66,43 @@ fn what_comes_after_a_pause_is_not_sent_on_a_connection_that_has_ended() {
 }
 
 #[test]
-fn tubes_are_restored_and_a_selection_that_was_dropped_is_undone() {
+fn tubes_are_restored_as_they_were_selected_and_what_was_dropped_is_undone() {
     let runtime = Virtual::default();
     let (mut session, wire) = connected(&runtime);
     run(session.use_tube("a")).unwrap();
     run(session.watch("b")).unwrap();
-    wire.world().silent = true;
-    assert!(settle(pin!(session.watch("c"))).is_none());
-    wire.speak();
-    run(session.delete(1)).unwrap();
-    assert_eq!(commands(&wire)[2..], ["watch", "ignore", "delete"]);
+    let dropped =
+        [("watch c", "ignore c"), ("ignore b", "watch b"), ("watch b", ""), ("ignore c", ""), ("use c", "use a")];
+    for (selection, undone) in dropped {
+        wire.world().silent = true;
+        assert!(settle(pin!(session.call(Raw::new(selection)))).is_none());
+        wire.world().commands.clear();
+        wire.speak();
+        run(session.delete(1)).unwrap();
+        let expected: Vec<_> = [undone, "delete 1"].into_iter().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines(&wire), expected, "after {selection}");
+    }
     goes_away(&runtime, &wire);
     let next = runtime.offer();
     after_the_delay(&runtime, session.peek(1)).unwrap();
     assert_eq!(commands(&next), ["use a", "watch", "peek"]);
+}
+
+#[test]
+fn a_listener_hears_what_happens_to_the_connection() {
+    let runtime = Virtual::default();
+    let (session, wire) = connected(&runtime);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&heard);
+    let mut session = session.on_event(move |event| events.lock().unwrap().push(event.clone()));
+    assert!(session.is_connected());
+    wire.hang_up();
+    assert!(session.is_closed() && !session.is_connected());
+    let heard = heard.lock().unwrap();
+    assert!(
+        matches!(heard[..], [Event::Connected, Event::Restored, Event::Lost { .. }, Event::Retrying { .. }]),
+        "{heard:?}"
+    );
 }
 
 #[test]
@@ -91,29 +121,6 @@ fn a_deadline_is_no_end_of_jobs_and_the_next_reserve_comes_after_a_pause() {
     wire.offer(7);
     let job = run(session.next_job(0)).unwrap().and_then(NextJob::job).expect("a job");
     assert_eq!(job.id, JobId(7));
-}
-
-#[test]
-fn a_job_is_held_until_its_connection_is_gone_and_no_verdict_is_sent_after_that() {
-    let runtime = Virtual::default();
-    let (mut session, wire) = connected(&runtime);
-    let stats = "---\nid: 7\npri: 12\n";
-    wire.world().script = vec![(Kind::StatsJob, Reply::Ok(stats.into()))];
-    wire.offer(7);
-    let job = run(session.next_job(0)).unwrap().and_then(NextJob::job).expect("a job");
-    assert!(job.is_held());
-    run(job.release(3)).unwrap().released().unwrap();
-    let release = Command::Release { id: JobId(7), priority: Priority(12), delay: 3 };
-    assert_eq!(wire.world().commands.last(), Some(&release), "with its own priority");
-
-    wire.offer(8);
-    let mut job = run(session.next_job(0)).unwrap().and_then(NextJob::job).expect("a job");
-    goes_away(&runtime, &wire);
-    let next = runtime.offer();
-    after_the_delay(&runtime, job.session().peek(1)).unwrap();
-    assert!(!job.is_held());
-    assert!(matches!(run(job.delete()), Err(Error::NotHeld { id: JobId(8) })));
-    assert_eq!(commands(&next), ["peek"]);
 }
 
 #[test]

@@ -75,6 +75,10 @@ impl Task {
         Self { future: Box::pin(future), flag: Arc::new(Flag(AtomicBool::new(true))) }
     }
 
+    pub(crate) fn is_woken(&self) -> bool {
+        self.flag.0.load(Ordering::SeqCst)
+    }
+
     /// Polls it for as long as it is woken, and returns whether it is over.
     pub(crate) fn run(&mut self) -> bool {
         let waker = Waker::from(Arc::clone(&self.flag));

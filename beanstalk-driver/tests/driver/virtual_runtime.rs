@@ -106,14 +106,17 @@ impl Virtual {
         due.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    /// Lets every task that was woken do what it can.
+    /// Lets every task that was woken do what it can, and those that it wakes.
     pub(crate) fn run(&self) {
-        let mut running = std::mem::take(&mut self.world().tasks);
-        running.retain_mut(|task| !task.run());
-        let spawned = std::mem::replace(&mut self.world().tasks, running);
-        if !spawned.is_empty() {
-            self.world().tasks.extend(spawned);
-            self.run();
+        loop {
+            let mut tasks = std::mem::take(&mut self.world().tasks);
+            if !tasks.iter().any(Task::is_woken) {
+                return self.world().tasks.extend(tasks);
+            }
+            tasks.retain_mut(|task| !task.run());
+            let mut world = self.world();
+            tasks.append(&mut world.tasks);
+            world.tasks = tasks;
         }
     }
 

@@ -162,6 +162,19 @@ fn puts_wait_for_a_server_that_is_out_as_many_as_may_and_as_long() {
 }
 
 #[test]
+fn a_put_that_may_not_wait_fails_with_what_its_server_failed_with_before() {
+    let runtime = Virtual::default();
+    runtime.by_default(|| {
+        let (producer, _) = for_servers(["queue"], config().patience(Duration::ZERO));
+        for _ in 0..2 {
+            let error = answer(&runtime, &mut put(&producer)).unwrap_err();
+            assert!(matches!(error, Error::Io { lost: Lost::NotSent, .. }), "{error:?}");
+        }
+        assert_eq!(runtime.attempts(), 1);
+    });
+}
+
+#[test]
 fn others_take_the_jobs_of_a_server_that_is_out_until_a_probe_has_found_it_again() {
     let runtime = Virtual::default();
     let (first, _second) = (runtime.offer(), runtime.offer());

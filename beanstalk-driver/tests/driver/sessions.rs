@@ -108,6 +108,7 @@ fn a_listener_hears_what_happens_to_the_connection() {
 #[test]
 fn a_deadline_is_no_end_of_jobs_and_the_next_reserve_comes_after_a_pause() {
     let runtime = Virtual::default();
+    runtime.advance(Duration::from_secs(3600));
     let (mut session, wire) = connected(&runtime);
     wire.world().script = vec![(Kind::ReserveWithTimeout, Reply::DeadlineSoon)];
     assert!(matches!(run(session.next_job(0)), Ok(Some(NextJob::DeadlineSoon))));

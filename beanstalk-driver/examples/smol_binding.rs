@@ -1,5 +1,5 @@
-//! A binding by hand, for smol: a transport, how to connect it, and the runtime. With these come
-//! shared clients, sessions, producers, consumers and workers.
+//! A binding by hand, for smol: a transport, how to connect it, and the runtime. With these
+//! come shared clients, sessions, producers, consumers and workers.
 //!
 //! ```sh
 //! cargo run -p beanstalk-driver --example smol_binding

@@ -15,6 +15,12 @@ fn poison<R: beanstalk_proto::Request<Reply: std::fmt::Debug> + Clone>(request: 
 }
 
 #[test]
+fn a_record_of_tls_is_one_in_whatever_pieces_it_comes() {
+    assert_eq!(poison(Put::of("x"), b"\x15\x03\x01\x00\x02\x02\x28"), ProtocolError::Tls);
+    assert_eq!(poison(Put::of("x"), b"\x15\x03\r\n"), ProtocolError::Tls);
+}
+
+#[test]
 fn numbers_and_arguments_that_no_server_writes_poison() {
     type Poison = fn(&[u8]) -> ProtocolError;
     let cases: &[(Poison, &[&[u8]])] = &[

@@ -256,6 +256,7 @@ proptest! {
     fn any_split_of_any_bytes_ends_the_same_way(input in vec(prop_oneof![
         Just(b"DELETED\r\n".to_vec()), Just(b"FOUND 7 3\r\nabc\r\n".to_vec()), Just(b"OK 1".to_vec()), Just(b"\r\n".to_vec()),
         vec(any::<u8>(), 0..4), Just(vec![b'x'; 230]), Just(b"RESERVED 7 9000\r\n".to_vec()), Just(vec![b'y'; 9000]),
+        Just(b"\x15\x03".to_vec()),
     ], 0..8), seed: u64) {
         let input = input.concat();
         let run = |pieces: Vec<&[u8]>| {

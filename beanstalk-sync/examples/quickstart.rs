@@ -1,9 +1,9 @@
 //! Real work through a queue: every file under a folder becomes a job, workers count its lines and compute its digest.
 //!
 //! ```text
-//! cargo run --release -p beanstalk-sync --example quickstart        # this repository, the embedded server
-//! cargo run --release -p beanstalk-sync --example quickstart -- /usr/share/doc
-//! cargo run --release -p beanstalk-sync --example quickstart -- --server 127.0.0.1:11300 --workers 8 /usr/share/doc
+//! cargo run -p beanstalk-sync --example quickstart                  # this repository, the embedded server
+//! cargo run -p beanstalk-sync --example quickstart -- /usr/share/doc
+//! cargo run -p beanstalk-sync --example quickstart -- --server 127.0.0.1:11300 --workers 8 /usr/share/doc
 //! ```
 //!
 //! A producer puts one job per file, pipelined; workers reserve, read, delete. A file that cannot be read is buried, and

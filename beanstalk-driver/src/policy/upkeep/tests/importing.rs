@@ -1,9 +1,8 @@
 //! Jobs that are exported, and put again.
 
-use alloc::{format, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 use super::*;
-use crate::policy::upkeep::Line;
 
 /// One job in each state.
 fn exported() -> (Server, Vec<ExportedJob>) {
@@ -67,11 +66,8 @@ fn a_job_that_was_not_put_is_named_and_the_others_are_put() {
 
 #[test]
 fn no_more_than_256_jobs_or_16_mib_are_under_way_but_for_one_job() {
-    let job = |length: usize| {
-        let line = format!("job 1 ready 0 0 60 t {length}");
-        let Ok(Line::Job(job, _)) = Line::parse(line.as_bytes()) else { panic!("{line}") };
-        ExportedJob { body: vec![0; length], ..job }
-    };
+    let (_, jobs) = exported();
+    let job = |length: usize| ExportedJob { body: vec![0; length], ..jobs[2].clone() };
     for (length, fits, more) in [(1, 255, true), (16 << 20, 1, false), ((16 << 20) + 1, 0, true)] {
         let mut importing = Importing::new();
         for _ in 0..fits {

@@ -205,8 +205,9 @@ impl<R: Runtime> Drop for Task<R> {
 
 /// The future that moves the bytes of a [`SharedClient`](super::SharedClient) on a stream of the user's own; spawn it.
 ///
-/// It ends in order when the last handle is gone, and with [`Error::Io`] when no reply came in twice the time that one may take, whether or
-/// not anybody still waits for it. When it fails, or is dropped, every waiting call fails with [`Error::Closed`] (or [`Error::Protocol`]),
+/// It ends in order when the last handle is gone, with [`Error::Io`] when no reply came in twice the time that one may take, whether or
+/// not anybody still waits for it, and with [`Error::TimedOut`] when the one to a `use` is late, as nobody knows then in which tube the next
+/// command runs. When it fails, or is dropped, every waiting call fails with [`Error::Closed`] (or [`Error::Protocol`]),
 /// whose [`lost`](Error::lost) is whether its request can have run.
 pub struct SharedDriver<R: Runtime, T> {
     inner: Arc<Inner<R>>,
@@ -277,8 +278,12 @@ impl Mover {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Result<(), Error>>> {
         let polled = self.poll_turn(inner, state, link, cx);
+        let settled = state.link.settle_uses();
         state.wake_answered();
-        polled
+        match (polled, settled) {
+            (Poll::Ready(Ok(())) | Poll::Pending, Err(late)) => Poll::Ready(Err(Err(late))),
+            (polled, _) => polled,
+        }
     }
 
     fn poll_turn<R: Runtime, T: PollTransport>(

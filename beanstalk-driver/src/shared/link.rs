@@ -111,10 +111,12 @@ impl Link {
     }
 
     /// Takes the answers to `use` as they come; they are here before those of the commands behind them.
-    pub(super) fn settle_uses(&mut self) {
+    ///
+    /// Fails, and ends the connection, if one is late: in which tube runs what relies on it would be known to nobody.
+    pub(super) fn settle_uses(&mut self) -> Result<(), Error> {
         while let Some((ticket, used)) = self.uses.front_mut() {
             match self.connection.poll_reply(ticket) {
-                Poll::Pending => return,
+                Poll::Pending => break,
                 Poll::Ready(Ok(())) => self.confirmed = used.tube.clone(),
                 Poll::Ready(Err(Error::Command { error, .. })) => {
                     let _first = used.refused.set((error, self.confirmed.clone()));
@@ -122,10 +124,15 @@ impl Link {
                         self.used = None;
                     }
                 }
+                Poll::Ready(Err(late @ Error::TimedOut { .. })) => {
+                    self.connection.abort();
+                    return Err(late);
+                }
                 // The connection has ended; so do the calls that rely on it.
                 Poll::Ready(Err(_)) => {}
             }
             self.uses.pop_front();
         }
+        Ok(())
     }
 }

@@ -290,7 +290,6 @@ impl State {
     /// Wakes those whose replies are here, and who is first in line if there is room.
     pub(super) fn wake_answered(&mut self) {
         let Self { link, woken, .. } = self;
-        link.settle_uses();
         link.answers.release(|id| link.connection.is_ready(id), woken);
         woken.append(&mut link.flushing);
         if link.connection.is_ended() {

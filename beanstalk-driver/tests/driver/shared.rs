@@ -104,6 +104,25 @@ fn a_refused_use_fails_each_call_behind_it_with_the_tube_it_ran_in() {
 }
 
 #[test]
+fn a_use_whose_answer_is_late_leaves_nobody_in_another_tube() {
+    let wire = Wire::new();
+    wire.world().script = vec![(Kind::Use, Reply::OutOfMemory)];
+    let (client, mut driver) = shared_with(&wire, limited(Limits::default()));
+    wire.world().silent = true;
+    let mut first = started([put_in(&client, "b", "x")]).remove(0);
+    drive(&mut driver);
+    wire.advance(Duration::from_millis(500));
+    let mut second = started([put_in(&client, "b", "y")]).remove(0);
+    drive(&mut driver);
+    wire.advance(Duration::from_millis(500));
+    let end = settle(pin!(&mut driver)).expect("the end of the driver").expect_err("an error");
+    assert_eq!(end.to_string(), "use b: no reply in 1s; the request may have run");
+    assert!(matches!(settle(first.as_mut()), Some(Err(Error::TimedOut { command: "put", .. }))));
+    wire.speak();
+    assert!(matches!(settle(second.as_mut()), Some(Err(Error::Closed { lost: Lost::Unknown }))));
+}
+
+#[test]
 fn a_put_that_is_dropped_changes_nobody_elses_tube() {
     for polls in 0..60 {
         let wire = Wire::yielding();

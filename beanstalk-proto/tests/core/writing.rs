@@ -117,6 +117,7 @@ fn a_large_body_alone_can_be_written_as_three_pieces() {
     assert_eq!(connection.transmit().line_and_body(), None);
     let _kick = send(&mut connection, Kick::new(1));
     assert_eq!(connection.transmit().line_and_body(), None, "it is not alone");
+    assert_eq!(connection.transmit().single(), None, "nor is it one piece with what is around it");
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub trait Runtime: Default + Send + Sync + 'static {
         options: &ConnectOptions,
     ) -> impl Future<Output = Result<Driver<Self::Transport>, Error>> + Send;
 
-    /// Returns the time since the runtime was made.
+    /// Returns the time that its clock shows, which never goes back.
     fn now(&self) -> Instant;
 
     /// Waits until then.

@@ -114,7 +114,7 @@ impl<T> Blocking<T> {
 }
 
 impl<T: Transport> Blocking<T> {
-    /// Gives writes so long.
+    /// Lets writes take no longer than this.
     #[inline(always)]
     fn limit_writes(&mut self, left: u64) -> io::Result<()> {
         limit(&mut self.transport, &mut self.write, left, T::set_write_timeout)
@@ -129,7 +129,7 @@ impl<T: Transport> Blocking<T> {
     }
 }
 
-/// Gives what follows so long: the timeout of reads, or that of writes, and the deadline.
+/// Lets what follows take no longer than this: by the timeout of reads, or that of writes, and by the deadline.
 #[inline(always)]
 fn limit<T: Transport>(
     transport: &mut T,

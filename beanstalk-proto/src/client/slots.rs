@@ -29,8 +29,6 @@ pub(super) struct Slots {
     pending: u64,
     /// The place behind the last request that the server may keep waiting.
     after_wait: u64,
-    /// The place behind the last that a reserve has taken over, or that confirms a job for one.
-    after_caller: u64,
     /// How many are not free.
     occupied: usize,
     /// What tickets are owed that no longer have a slot, by their numbers: the request's name, and what became of it.
@@ -51,7 +49,6 @@ impl Default for Slots {
             end: FIRST,
             pending: FIRST,
             after_wait: FIRST,
-            after_caller: FIRST,
             occupied: 0,
             kept: BTreeMap::new(),
         }
@@ -203,15 +200,8 @@ impl Slots {
         if self.pending < self.end { self.ring.get(self.at(self.pending)) } else { None }
     }
 
-    /// Whether one of those that wait for their reply may stand for another request than its own; `false` is certain.
-    #[inline(always)]
-    pub(super) const fn has_callers(&self) -> bool {
-        self.after_caller > self.pending
-    }
-
     /// Notes for whom a slot stands now.
     pub(super) fn set_caller(&mut self, place: u64, caller: Caller) {
-        self.after_caller = self.after_caller.max(place.wrapping_add(1));
         if let Some(slot) = self.get_mut(place) {
             slot.rare.get_or_insert_default().caller = Some(caller);
             slot.direct = ReplySet::EMPTY;

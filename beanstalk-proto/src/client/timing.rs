@@ -125,7 +125,7 @@ impl Connection {
         self.due = if idle { None } else { self.find_due() };
     }
 
-    /// The same after a request was sent, which has the slot at this place.
+    /// The same after a request was sent, which has the slot at this place. (A reserve that takes over a slot renews it as above.)
     #[inline(always)]
     pub(super) fn renew_due_with(&mut self, place: u64, wait: Wait, patience: Patience) {
         match wait {
@@ -133,7 +133,7 @@ impl Connection {
             // Nearly always no other reply is awaited before.
             Wait::No if place == self.slots.next_place() => self.due = patience.from(self.clock.now),
             // That of a reply before it stays.
-            _ if self.due.is_some() && !self.slots.has_callers() => {}
+            _ if self.due.is_some() => {}
             _ => self.due = self.find_due(),
         }
     }

@@ -67,7 +67,7 @@ macro_rules! by_word {
                 }
             }
 
-            /// The reply, with the [name in its line](name_in), which was checked when that was parsed, or its body, if one belongs to it.
+            /// The reply, with the name in its line, given without its CRLF and checked when that was parsed, or its body, if one belongs to it.
             #[inline(always)]
             pub(crate) fn into_reply(self, line: &[u8], body: Vec<u8>) -> Reply {
                 match self.kind { $(ReplyKind::$kind => reply!($kind $shape self line body)),* }
@@ -106,9 +106,10 @@ macro_rules! reply {
 
 reply_table!(by_word);
 
-/// The name in a `USING` line.
+/// The name in a `USING` line, given without its CRLF.
+#[inline(always)]
 pub(crate) fn name_in(line: &[u8]) -> &[u8] {
-    line.get("USING ".len()..).unwrap_or_default().split(|&byte| byte == b'\r').next().unwrap_or_default()
+    line.get("USING ".len()..).unwrap_or_default()
 }
 
 /// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol.

@@ -175,7 +175,8 @@ impl Reply {
         let Some((head, rest)) = Head::split_prefix(input) else { return parse_closely(input) };
         let len = input.len().wrapping_sub(rest.len());
         if !head.kind.has_body() {
-            return Ok(Some((head.into_reply(input, Vec::new()), len)));
+            let line = input.get(..len.wrapping_sub(2)).unwrap_or(input);
+            return Ok(Some((head.into_reply(line, Vec::new()), len)));
         }
         let bytes = usize::try_from(head.bytes).unwrap_or(usize::MAX);
         let Some((body, behind)) = rest.split_at_checked(bytes) else { return Ok(None) };

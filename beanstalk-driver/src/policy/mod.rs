@@ -32,6 +32,7 @@
 
 mod backoff;
 mod call;
+mod copy;
 #[cfg(feature = "serde")]
 pub(crate) mod data;
 #[cfg(feature = "std")]
@@ -54,6 +55,7 @@ mod worker;
 pub use backoff::{Backoff, Delays};
 pub(crate) use call::breaks;
 pub use call::{Attempt, Call};
+pub(crate) use copy::copy_of;
 #[cfg(feature = "std")]
 pub use guard::{Foreign, chain, describe_chain, guarded};
 pub use heartbeat::{Beat, Heartbeat};

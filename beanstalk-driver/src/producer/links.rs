@@ -15,9 +15,9 @@ use core::{
 
 use crate::{
     connect::{ConnectOptions, Route},
-    policy::{Next, Pick, ServerId, Servers, SharedConfig, Waiting},
+    policy::{Next, Pick, ServerId, Servers, SharedConfig, Waiting, copy_of},
     runtime::{Alarm, Runtime},
-    shared::{SharedClient, copy_of},
+    shared::SharedClient,
     sync::{Mutex, lock},
 };
 use beanstalk_proto::{Error, Instant, ListTubeUsed, Lost};

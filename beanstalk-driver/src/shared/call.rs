@@ -19,11 +19,11 @@ use core::{
 use super::{
     driver,
     link::Used,
-    state::{Inner, Sent, State, copy_of},
+    state::{Inner, Sent, State},
     watch::Watch,
 };
 use crate::{
-    policy::{Call, CallStep, Next},
+    policy::{Call, CallStep, Next, copy_of},
     runtime::Runtime,
 };
 use beanstalk_proto::{

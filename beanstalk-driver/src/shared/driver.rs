@@ -19,7 +19,7 @@ use std::io;
 use super::state::{Inner, State};
 use crate::{
     driver::{Disconnect, Driver, Link, PollTransport},
-    policy::{DriverStep, IDLE},
+    policy::{DriverStep, IDLE, copy_of},
     runtime::{Alarm, Boxed, Runtime},
 };
 use beanstalk_proto::{Error, Lost};
@@ -244,7 +244,7 @@ impl<R: Runtime, T: PollTransport> Future for SharedDriver<R, T> {
             if let Err(end) = ready!(moved) {
                 inner.with(|state| match &end {
                     Ok(()) => state.end(),
-                    Err(error) => state.disconnected(super::state::copy_of(error), inner.runtime.now()),
+                    Err(error) => state.disconnected(copy_of(error), inner.runtime.now()),
                 });
                 inner.report();
                 return Poll::Ready(end);

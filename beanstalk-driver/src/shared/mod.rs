@@ -56,7 +56,6 @@ use beanstalk_proto::{
 use call::{Turn, Waiting};
 use link::Clocks;
 use state::Inner;
-pub(crate) use state::copy_of;
 
 /// A client that tasks share: cheap to clone, one clone for each task, or one for all.
 ///

@@ -1,6 +1,6 @@
 //! What the calls and the driver of a shared client have in common.
 
-use alloc::{boxed::Box, collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{mem, task::Waker};
 
 use super::{
@@ -11,12 +11,12 @@ use crate::{
     connect::{ConnectOptions, Route},
     driver::{Driver, PollTransport},
     observe,
-    policy::{self, Event, Tubes},
+    policy::{self, Event, Tubes, copy_of},
     runtime::Runtime,
     sync::{Mutex, lock, lock_or_mend},
 };
 use beanstalk_proto::{
-    Error, Expect, Instant, Lost, Reply, Request, TlsError, TubeName,
+    Error, Expect, Instant, Lost, Reply, Request, TubeName,
     client::{Config, Connection, Ticket, TicketId, Timeout},
 };
 
@@ -319,31 +319,5 @@ impl State {
     pub(super) fn wake_late(&mut self, now: Instant) {
         self.room.wake_late(now, &mut self.woken);
         self.link.answers.wake_late(now, &mut self.woken);
-    }
-}
-
-/// As many errors as there are calls that fail with it.
-pub(crate) fn copy_of(error: &Error) -> Error {
-    match error {
-        Error::Argument(error) => error.clone().into(),
-        Error::Connect(why) => why.clone().into(),
-        Error::Command { command, subject, error } => {
-            Error::Command { command, subject: subject.clone(), error: *error }
-        }
-        Error::TimedOut { command, subject, waited, lost } => {
-            Error::TimedOut { command, subject: subject.clone(), waited: *waited, lost: *lost }
-        }
-        Error::Protocol { error, lost } => Error::Protocol { error: error.clone(), lost: *lost },
-        Error::Io { error, lost } => {
-            let error = match (error.raw_os_error(), TlsError::of(error)) {
-                (Some(code), _) => std::io::Error::from_raw_os_error(code),
-                (None, Some(tls)) => {
-                    std::io::Error::new(error.kind(), TlsError::new(&tls.to_string(), tls.is_refusal(), None))
-                }
-                (None, None) => std::io::Error::new(error.kind(), error.to_string()),
-            };
-            Error::Io { error, lost: *lost }
-        }
-        error => Error::Closed { lost: error.lost().unwrap_or(Lost::Unknown) },
     }
 }

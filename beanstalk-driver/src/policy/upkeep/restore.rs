@@ -11,7 +11,8 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use beanstalk_proto::{Buried, Command, CommandError, Error, JobId, Priority, Reply, Subject, TubeName};
+use crate::policy::copy_of;
+use beanstalk_proto::{Buried, Command, CommandError, Error, JobId, Priority, Reply, TubeName};
 
 /// The delay of a job that is to be buried, in seconds: 136 years.
 const HELD_BACK: u32 = u32::MAX;
@@ -32,7 +33,7 @@ pub(super) struct Restored {
 /// What was sent for a job that the caller identifies by `S`.
 #[derive(Debug)]
 enum Step<S> {
-    Use(TubeName),
+    Use,
     Put(S, Option<Priority>),
     ReserveJob,
     Bury(S, JobId),
@@ -48,8 +49,8 @@ pub(super) struct Restorer<S> {
     /// What comes before that.
     urgent: VecDeque<(Step<S>, Command)>,
     steps: VecDeque<Step<S>>,
-    /// What the last `use` was refused with: what is put behind it is in another tube.
-    misplaces: Option<(TubeName, CommandError)>,
+    /// What the last `use` failed with, refused or late: what is put behind it is in another tube, or may be.
+    misplaces: Option<Error>,
     /// The error of the last `reserve-job`, if it failed.
     reserve_failed: Option<Error>,
 }
@@ -87,7 +88,7 @@ impl<S> Restorer<S> {
                 let (_, next) = self.queue.front()?;
                 if self.used.as_ref() != Some(&next.tube) {
                     self.used = Some(next.tube.clone());
-                    (Step::Use(next.tube.clone()), Command::Use { tube: next.tube.clone() })
+                    (Step::Use, Command::Use { tube: next.tube.clone() })
                 } else {
                     let (source, job) = self.queue.pop_front()?;
                     let Restored { priority, ttr, body, .. } = job;
@@ -103,13 +104,12 @@ impl<S> Restorer<S> {
     /// Takes the result of the oldest command. Gives a job that it is done with, or that failed.
     pub(super) fn handle_reply(&mut self, result: Result<Reply, Error>) -> Option<(S, Result<(), Error>)> {
         match (self.steps.pop_front()?, result) {
-            (Step::Use(tube), result) => {
-                self.misplaces = result.err().and_then(|error| error.command_error()).map(|error| (tube, error));
+            (Step::Use, result) => {
+                self.misplaces = result.err();
                 None
             }
             (Step::Put(source, _), Ok(Reply::Inserted(id) | Reply::BuriedId(id))) if self.misplaces.is_some() => {
-                let (tube, error) = self.misplaces.clone()?;
-                let error = Error::Command { command: "use", subject: Subject::Tube(tube), error };
+                let error = copy_of(self.misplaces.as_ref()?);
                 self.urgent.push_back((Step::Delete(source, error), Command::Delete { id }));
                 None
             }
@@ -145,7 +145,10 @@ impl<S> Restorer<S> {
 
 #[cfg(test)]
 mod tests {
-    use beanstalk_proto::Lost;
+    use alloc::string::ToString;
+    use core::time::Duration;
+
+    use beanstalk_proto::{Lost, Subject};
 
     use super::*;
 
@@ -156,6 +159,26 @@ mod tests {
 
     fn refused(command: &'static str, error: CommandError) -> Result<Reply, Error> {
         Err(Error::Command { command, subject: Subject::None, error })
+    }
+
+    #[test]
+    fn what_is_put_behind_a_use_whose_answer_is_late_is_deleted_as_it_may_be_in_another_tube() {
+        let late = || Error::TimedOut {
+            command: "use",
+            subject: Subject::Tube(TubeName::new("t").expect("a tube name")),
+            waited: Duration::from_secs(5),
+            lost: Lost::Unknown,
+        };
+        let mut restorer = Restorer::new();
+        restorer.push('a', job("t", false));
+        for _ in 0..2 {
+            assert!(restorer.next_command().is_some());
+        }
+        assert!(restorer.handle_reply(Err(late())).is_none());
+        assert!(restorer.handle_reply(Ok(Reply::Inserted(JobId(5)))).is_none());
+        assert_eq!(restorer.next_command(), Some(Command::Delete { id: JobId(5) }));
+        let (failed, error) = restorer.handle_reply(Ok(Reply::Deleted)).expect("a result");
+        assert_eq!((failed, error.unwrap_err().to_string()), ('a', late().to_string()));
     }
 
     #[test]

@@ -132,8 +132,8 @@ impl Connection {
             _ if self.clock.adopting => self.due = self.find_due(),
             // Nearly always no other reply is awaited before.
             Wait::No if place == self.slots.next_place() => self.due = patience.from(self.clock.now),
-            // That of a reply before it stays.
-            _ if self.due.is_some() => {}
+            // That of a reply before it stays, unless it is that of a reserve which has taken over a slot.
+            _ if self.due.is_some() && !self.slots.may_wait() => {}
             _ => self.due = self.find_due(),
         }
     }
@@ -252,10 +252,9 @@ impl Connection {
 
     /// When the first request that is still awaited becomes late, if no reply comes before.
     fn next_late(&self) -> Option<Due> {
-        let (place, slot) = self.slots.pending().find(|(_, slot)| slot.sent.owner != 0)?;
-        // One that has taken over a slot waits as long as its caller likes.
-        let at = if stands_for_another(slot) { None } else { self.late_at(place) };
-        Some(Due { at: at?, what: What::Late(place) })
+        // One that has taken over a slot waits as long as its caller likes, and those behind it only as long as the server may take.
+        let (place, _) = self.slots.pending().find(|(_, slot)| slot.sent.owner != 0 && !stands_for_another(slot))?;
+        Some(Due { at: self.late_at(place)?, what: What::Late(place) })
     }
 
     /// When the reply to a request that waits for it is late, if none comes before.

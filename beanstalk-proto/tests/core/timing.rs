@@ -443,6 +443,21 @@ fn what_is_behind_a_reserve_that_was_taken_over_still_waits_for_the_servers_own_
 }
 
 #[test]
+fn what_is_behind_a_reserve_that_was_taken_over_is_late_whatever_its_caller_waits_for() {
+    for caller in [Command::Reserve, Command::ReserveWithTimeout { timeout: 500 }] {
+        let (mut connection, old) = sent(ReserveWithTimeout::new(100));
+        connection.abandon(old);
+        let mut ticket = send_at(&mut connection, at(1), caller.clone());
+        connection.handle_timeout(at(1));
+        let mut behind = send_at(&mut connection, at(2), Delete::new(1));
+        assert_eq!(connection.poll_timeout(), Some(at(105)), "{caller:?}");
+        late(&mut connection, at(105));
+        assert!(is_late(&mut connection, &mut behind), "{caller:?}");
+        assert!(is_pending(&mut connection, &mut ticket), "{caller:?} waits as long as it likes");
+    }
+}
+
+#[test]
 fn time_does_not_overflow() {
     let end = Instant::from_nanos(u64::MAX);
     let mut connection = connection();

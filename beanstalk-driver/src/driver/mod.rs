@@ -103,7 +103,8 @@ impl<T: PollTransport> Driver<T> {
     /// Returns whether a request could be sent now, with no wait for room.
     #[inline(always)]
     pub fn has_room<R: Request>(&self, request: &R) -> bool {
-        self.connection.in_flight() == 0 || self.has_room_behind(request)
+        // The rest of a body that was refused may be queued when nothing is in flight.
+        (self.connection.in_flight() == 0 && self.connection.queued() == 0) || self.has_room_behind(request)
     }
 
     /// Sends a request and waits for its reply.

@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use beanstalk_driver::{Driver, policy::ScanOptions, scan};
 use beanstalk_proto::{
-    Delete, Error, Full, JobId, Kind, Peek, Stats,
+    CommandError, Delete, Error, Full, JobId, Kind, Peek, Priority, Put, Stats,
     client::{Config, Limits},
 };
 
@@ -91,6 +91,27 @@ fn what_is_queued_does_not_part_two_requests() {
     let (first, second) = run(driver.call_both(Delete::new(7), Delete::new(8))).unwrap();
     assert!(first.is_ok() && second.is_ok(), "{second:?}");
     assert_eq!((wire.count(Kind::Delete), wire.world().writes), (2, 1));
+}
+
+#[test]
+fn a_call_waits_for_the_rest_of_a_body_that_was_refused_early() {
+    let wire = Wire::yielding();
+    wire.world().silent = true;
+    let mut driver = limited(&wire, Limits { queued: 100, ..Limits::default() });
+    {
+        let mut put = pin!(driver.call(Put::new(Priority(0), 0, 1, vec![0; 5000])));
+        assert!(cut_after(1000, put.as_mut()).is_none());
+        wire.say(b"OUT_OF_MEMORY\r\n");
+        let refused = run(put).unwrap_err();
+        assert_eq!(refused.command_error(), Some(CommandError::OutOfMemory));
+    }
+    // Nothing is in flight, and more is queued than may be.
+    let mut peek = pin!(driver.call(Peek::new(1)));
+    assert!(cut_after(1, peek.as_mut()).is_none());
+    wire.world().yields = false;
+    assert!(settle(peek.as_mut()).is_none());
+    wire.say(b"FOUND 1 0\r\n\r\n");
+    assert_eq!(run(peek).unwrap().id, JobId(1));
 }
 
 #[test]

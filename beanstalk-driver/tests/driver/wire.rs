@@ -195,6 +195,13 @@ impl Wire {
         assert!(settle(call.as_mut()).unwrap().is_ok());
     }
 
+    /// The server sends this, whatever it has read.
+    pub(crate) fn say(&self, bytes: &[u8]) {
+        let mut world = self.world();
+        world.outbox.extend(bytes);
+        world.wake();
+    }
+
     /// The server hangs up.
     pub(crate) fn hang_up(&self) {
         let mut world = self.world();

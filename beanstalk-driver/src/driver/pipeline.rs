@@ -7,7 +7,7 @@ use core::{
 };
 
 use beanstalk_proto::{
-    Error, Instant, Lost, Request,
+    Error, Full, Instant, Lost, Request,
     client::{Connection, SendOptions, Ticket, Timeout},
 };
 
@@ -63,11 +63,15 @@ impl<I: Iterator<Item: Request>> Pipeline<I> {
             let Some(request) = self.held.take().or_else(|| self.requests.next()) else { return };
             // With requests of our own in flight, a limit or a waiting reserve is only a matter of time.
             let expect = request.expect();
-            let room = connection.check_send(&expect);
-            if matches!(room, Err(Error::Full(_) | Error::ReserveWaiting)) && !self.entries.is_empty() {
-                self.held = Some(request);
-                return;
-            }
+            let room = match connection.check_send(&expect) {
+                Err(Error::Full(_) | Error::ReserveWaiting) if !self.entries.is_empty() => {
+                    self.held = Some(request);
+                    return;
+                }
+                // It may be the rest of a body of our own that was refused before it was written.
+                Err(Error::Full(Full::Queued { .. })) if connection.queued() > 0 => Ok(()),
+                room => room,
+            };
             // It may make the queue longer than its limit: refused after it was encoded, it could not be held back.
             let options = SendOptions::default().timeout(self.timeout).beyond_limits();
             let sent = match room {

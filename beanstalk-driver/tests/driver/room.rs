@@ -115,6 +115,28 @@ fn a_call_waits_for_the_rest_of_a_body_that_was_refused_early() {
 }
 
 #[test]
+fn a_pipeline_goes_on_behind_a_body_of_its_own_that_was_refused_early() {
+    let wire = Wire::yielding();
+    wire.world().silent = true;
+    let mut driver = limited(&wire, Limits { queued: 100, ..Limits::default() });
+    let put = |length| Put::new(Priority(0), 0, 1, vec![0; length]);
+    let mut all = driver.call_all([put(5000), put(1)].into_iter());
+    {
+        let mut first = pin!(all.next());
+        assert!(cut_after(1000, first.as_mut()).is_none());
+        wire.say(b"OUT_OF_MEMORY\r\n");
+        let refused = run(first).unwrap().unwrap_err();
+        assert_eq!(refused.command_error(), Some(CommandError::OutOfMemory));
+    }
+    let mut second = pin!(all.next());
+    assert!(cut_after(1, second.as_mut()).is_none());
+    wire.world().yields = false;
+    assert!(settle(second.as_mut()).is_none());
+    wire.say(b"INSERTED 2\r\n");
+    assert_eq!(run(second).unwrap().unwrap().id(), JobId(2));
+}
+
+#[test]
 fn a_scan_fills_the_room_and_no_more() {
     let wire = Wire::new();
     wire.world().silent = true;

@@ -342,7 +342,8 @@ impl<R: Runtime> Waiting<R> {
     /// What the reply means, as a call about a tube may have run in another.
     pub(super) fn decode<Q: Request>(&self, reply: Reply) -> Result<Q::Reply, Error> {
         match self.used.as_ref().and_then(|used| used.refused.get().map(|refusal| (used, refusal))) {
-            Some((used, (error, ran_in))) => Err(Error::UseRefused {
+            Some((_, None)) => Err(Error::Closed { lost: Lost::Unknown }),
+            Some((used, Some((error, ran_in)))) => Err(Error::UseRefused {
                 tube: used.tube.clone(),
                 error: *error,
                 ran_in: ran_in.clone(),

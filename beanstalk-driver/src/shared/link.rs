@@ -58,8 +58,8 @@ impl Clocks {
 #[derive(Debug)]
 pub(super) struct Used {
     pub(super) tube: TubeName,
-    /// If the server refused: its error reply, and the tube that stayed in use.
-    pub(super) refused: OnceLock<(CommandError, TubeName)>,
+    /// If the server refused: its error reply, and the tube that stayed in use. `None` if its answer was late, so that nobody knows.
+    pub(super) refused: OnceLock<Option<(CommandError, TubeName)>>,
 }
 
 /// A connection that nothing can be sent on.
@@ -119,13 +119,17 @@ impl Link {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) => self.confirmed = used.tube.clone(),
                 Poll::Ready(Err(Error::Command { error, .. })) => {
-                    let _first = used.refused.set((error, self.confirmed.clone()));
+                    let _first = used.refused.set(Some((error, self.confirmed.clone())));
                     if self.used.as_ref().is_some_and(|last| Arc::ptr_eq(last, used)) {
                         self.used = None;
                     }
                 }
                 Poll::Ready(Err(late @ Error::TimedOut { .. })) => {
                     self.connection.abort();
+                    // What is behind it may have been answered in the same turn.
+                    for (_, used) in self.uses.drain(..) {
+                        let _first = used.refused.set(None);
+                    }
                     return Err(late);
                 }
                 // The connection has ended; so do the calls that rely on it.

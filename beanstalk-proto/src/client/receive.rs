@@ -37,8 +37,8 @@ enum Shape {
 impl Shape {
     fn id(&self) -> Option<JobId> {
         match self {
-            Self::Known(Head { kind: ReplyKind::Reserved | ReplyKind::Found, number, .. }) => Some(JobId(*number)),
-            _ => None,
+            Self::Known(head) => head.id(),
+            Self::Other(_) => None,
         }
     }
 
@@ -252,7 +252,7 @@ impl Connection {
         let Arriving { shape, bytes, over } = self.arriving.take()?;
         if !whole.trailer_ok {
             let command = self.slots.next_pending().map_or("", |slot| slot.command());
-            return Some(Err(ProtocolError::MissingCrlf { command, bytes }));
+            return Some(Err(ProtocolError::MissingCrlf { command, id: shape.id(), bytes }));
         }
         match (over, shape) {
             (Some(limit), shape) => {

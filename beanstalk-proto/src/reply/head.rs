@@ -45,6 +45,14 @@ impl Head {
         }
         check_other(line.strip_suffix(b"\r\n").unwrap_or(line)).map(|()| None)
     }
+
+    /// The job whose body follows.
+    pub(crate) const fn id(&self) -> Option<JobId> {
+        match self.kind {
+            ReplyKind::Reserved | ReplyKind::Found => Some(JobId(self.number)),
+            _ => None,
+        }
+    }
 }
 
 /// Emits what goes through the list of replies by their words.

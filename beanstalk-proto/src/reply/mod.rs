@@ -182,7 +182,7 @@ impl Reply {
         let Some((body, behind)) = rest.split_at_checked(bytes) else { return Ok(None) };
         match behind.first_chunk() {
             Some(b"\r\n") => Ok(Some((head.into_reply(&[], body.to_vec()), len.wrapping_add(bytes).wrapping_add(2)))),
-            Some(_) => Err(ProtocolError::MissingCrlf { command: head.kind.word(), bytes: head.bytes }),
+            Some(_) => Err(ProtocolError::MissingCrlf { command: head.kind.word(), id: head.id(), bytes: head.bytes }),
             None => Ok(None),
         }
     }

@@ -1,9 +1,11 @@
 //! What a peer may not send.
 
+use alloc::{format, string::String};
+
 use thiserror::Error;
 
 use super::CommandError;
-use crate::types::Excerpt;
+use crate::types::{Excerpt, JobId};
 
 /// The peer sent what the protocol does not allow. The connection is desynchronised: every later call fails with this error
 /// too.
@@ -67,11 +69,14 @@ pub enum ProtocolError {
         /// The limit, CRLF included.
         limit: usize,
     },
-    /// A body that is not followed by CR LF where its announced length ends.
-    #[error("the body that answers {command} is not followed by CR LF after its {bytes} bytes")]
+    /// A body that is not followed by CR LF where its announced length ends. A beanstalkd that was killed while it wrote a job to its
+    /// binlog comes back with such a one: delete that job by its id, over another connection.
+    #[error("the body{} that answers {command} is not followed by CR LF after its {bytes} bytes", of_job(*id))]
     MissingCrlf {
         /// The request whose turn it was.
         command: &'static str,
+        /// The job, where the reply was one.
+        id: Option<JobId>,
         /// The announced length.
         bytes: u64,
     },
@@ -103,4 +108,9 @@ pub enum ProtocolError {
         /// What the server answered.
         error: CommandError,
     },
+}
+
+/// The job that a body belongs to.
+fn of_job(id: Option<JobId>) -> String {
+    id.map_or_else(String::new, |id| format!(" of job {id}"))
 }

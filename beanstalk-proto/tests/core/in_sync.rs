@@ -3,8 +3,8 @@
 use std::task::Poll;
 
 use beanstalk_proto::{
-    CommandError, Delete, Error, Kick, ListTubeUsed, Lost, Peek, PeekReady, ProtocolError, Put, Release, ReserveJob,
-    Stats, Use, Watch, client::Connection,
+    CommandError, Delete, Error, JobId, Kick, ListTubeUsed, Lost, Peek, PeekReady, ProtocolError, Put, Release, Reply,
+    Reserve, ReserveJob, Stats, Use, Watch, client::Connection,
 };
 
 use crate::harness::{NOW, assert_in_sync, connection, decode, feed, feed_early, refusal, reply, send, sent, written};
@@ -124,11 +124,33 @@ fn a_body_without_its_line_end_poisons() {
     for bad in [&b"FOUND 7 5\r\nhelloXY"[..], b"FOUND 7 5\r\nhello\r\r", b"FOUND 7 5\r\nhello\n\r", b"FOUND 7 0\r\nab"]
     {
         let error = poison(Peek::new(7), bad);
-        assert!(matches!(error, ProtocolError::MissingCrlf { command: "peek", .. }), "{error:?}");
+        assert!(matches!(error, ProtocolError::MissingCrlf { command: "peek", id: Some(JobId(7)), .. }), "{error:?}");
     }
     let mut long = b"FOUND 7 100000\r\n".to_vec();
     long.resize(long.len() + 100_002, b'x');
-    assert_eq!(poison(Peek::new(7), &long), ProtocolError::MissingCrlf { command: "peek", bytes: 100_000 });
+    let (command, id) = ("peek", Some(JobId(7)));
+    assert_eq!(poison(Peek::new(7), &long), ProtocolError::MissingCrlf { command, id, bytes: 100_000 });
+}
+
+#[test]
+fn a_body_without_its_line_end_names_its_job_where_it_is_one() {
+    let (reserved, found) = (&b"RESERVED 17 2\r\n\0\0\0\0"[..], &b"FOUND 17 2\r\n\0\0\0\0"[..]);
+    let (other, statistics) = (&b"RESERVED 17 2\r\n\0\0\0\n"[..], &b"OK 2\r\n\0\0\0\0"[..]);
+    let of_job = "the body of job 17 that answers";
+    for (poisoned, wire, word, text) in [
+        (poison(Reserve::new(), reserved), reserved, "RESERVED", format!("{of_job} reserve")),
+        (poison(ReserveJob::new(17), other), other, "RESERVED", format!("{of_job} reserve-job")),
+        (poison(PeekReady::new(), found), found, "FOUND", format!("{of_job} peek-ready")),
+        (poison(Stats::new(), statistics), statistics, "OK", "the body that answers stats".to_string()),
+    ] {
+        assert_eq!(shown(&poisoned), format!("{text} is not followed by CR LF after its 2 bytes"));
+        let id = (word != "OK").then_some(JobId(17));
+        assert!(
+            matches!(poisoned, ProtocolError::MissingCrlf { id: named, bytes: 2, .. } if named == id),
+            "{poisoned:?}"
+        );
+        assert_eq!(Reply::parse(wire), Err(ProtocolError::MissingCrlf { command: word, id, bytes: 2 }));
+    }
 }
 
 #[test]

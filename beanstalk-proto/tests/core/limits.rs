@@ -106,7 +106,10 @@ fn a_discarded_body_must_end_in_a_line_end_too() {
     for input in [&b"FOUND 7 5\r\nhelloXY"[..], b"FOUND 7 5\r\nhello\n\r", b"FOUND 7 5\r\nhell\r\n\r"] {
         let error = decode(setup, input, |connection, ticket| reply(connection, ticket).unwrap_err());
         assert!(
-            matches!(error, Error::Protocol { error: ProtocolError::MissingCrlf { bytes: 5, .. }, .. }),
+            matches!(
+                error,
+                Error::Protocol { error: ProtocolError::MissingCrlf { id: Some(JobId(7)), bytes: 5, .. }, .. }
+            ),
             "{error:?}"
         );
     }

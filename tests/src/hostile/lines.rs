@@ -109,17 +109,18 @@ pub async fn what_cannot_answer_a_request_poisons_the_connection<P: Peer>() {
 }
 
 pub async fn a_body_without_its_crlf_poisons_the_connection<P: Peer>() {
-    let message =
-        |command, bytes| format!("the body that answers {command} is not followed by CR LF after its {bytes} bytes");
-    poisoned::<P, _>(b"RESERVED 1 3\r\nabcde", Reserve::new(), &message("reserve", 3)).await;
-    poisoned::<P, _>(b"OK 4\r\n---\nx\r\n", Stats::new(), &message("stats", 4)).await;
+    let message = |of_job, command, bytes| {
+        format!("the body{of_job} that answers {command} is not followed by CR LF after its {bytes} bytes")
+    };
+    poisoned::<P, _>(b"RESERVED 1 3\r\nabcde", Reserve::new(), &message(" of job 1", "reserve", 3)).await;
+    poisoned::<P, _>(b"OK 4\r\n---\nx\r\n", Stats::new(), &message("", "stats", 4)).await;
     let mut large = b"FOUND 1 50000\r\n".to_vec();
     large.resize(large.len() + 50002, b'x');
-    poisoned::<P, _>(&large, Peek::new(1), &message("peek", 50000)).await;
+    poisoned::<P, _>(&large, Peek::new(1), &message(" of job 1", "peek", 50000)).await;
     // One that is dropped as it comes is checked just the same.
     let mut huge = b"RESERVED 1 17000000\r\n".to_vec();
     huge.resize(huge.len() + 17_000_002, b'x');
-    poisoned::<P, _>(&huge, Reserve::new(), &message("reserve", 17_000_000)).await;
+    poisoned::<P, _>(&huge, Reserve::new(), &message(" of job 1", "reserve", 17_000_000)).await;
 }
 
 pub async fn a_line_that_never_ends_is_cut_off<P: Peer>() {

@@ -1,6 +1,7 @@
 //! A server that dies and comes back at the same address.
 
 use std::{
+    fs,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -78,6 +79,19 @@ impl Daemon {
             _ => {}
         }
         self.running = None;
+    }
+
+    /// Writes zeros over this body in the binlog of a server that was killed, and over its line end: as if it had been killed between the
+    /// two writes of that job.
+    pub fn tear(&self, body: &str) {
+        let written = format!("{body}\r\n");
+        let binlog = self.binlog.as_ref().expect("a binlog").path().join("binlog.1");
+        let mut bytes = fs::read(&binlog).expect("to be read");
+        let at = bytes.windows(written.len()).position(|window| window == written.as_bytes()).expect("to be there");
+        bytes[at..at + written.len()].fill(0);
+        // It cannot be opened for writing.
+        fs::remove_file(&binlog).expect("to be removed");
+        fs::write(&binlog, bytes).expect("to be written");
     }
 
     /// Starts it again where it was, and waits until it listens; `false` if its port is taken.

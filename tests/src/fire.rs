@@ -17,9 +17,10 @@ use std::{
 };
 
 use beanstalk_driver::policy::Metrics;
-use beanstalk_proto::{Error, Lost};
+use beanstalk_proto::{CommandError, Error, Lost};
+use beanstalk_sync::{Client, wait_until_empty};
 
-use crate::{daemon::Daemon, server::Backend};
+use crate::{daemon::Daemon, server::Backend, torn};
 
 /// How many servers there are.
 pub const SERVERS: usize = 3;
@@ -105,9 +106,11 @@ impl Tally {
         *self.processed.lock().unwrap().entry(job).or_default() += 1;
     }
 
-    /// Kills one server after the other, once a second, and then stops the producers.
+    /// Kills one server after the other, once a second, then stops the producers, and waits until all is worked off.
     pub fn kill_and_restart(&self, daemons: &mut [Daemon]) {
-        let _stop = Stop(&self.stop);
+        let stop = Stop(&self.stop);
+        // How many jobs of each may be torn.
+        let mut torn = [0; SERVERS];
         for round in 0..seconds() as usize {
             let second = Instant::now() + Duration::from_secs(1);
             thread::sleep(Duration::from_millis(700));
@@ -115,9 +118,17 @@ impl Tally {
             // What it acknowledged until it was dead may be gone with it.
             daemon.kill();
             self.kills.lock().unwrap().entry(daemon.address()).or_default().push(Instant::now());
+            torn[round % SERVERS] += usize::from(self.durable);
             thread::sleep(Duration::from_millis(100));
             restart(daemon);
+            for (daemon, torn) in daemons.iter().zip(&mut torn) {
+                look_for_torn(&daemon.address(), torn);
+            }
             thread::sleep(second.saturating_duration_since(Instant::now()));
+        }
+        drop(stop);
+        for (daemon, torn) in daemons.iter().zip(&mut torn) {
+            work_off(&daemon.address(), torn);
         }
     }
 
@@ -160,6 +171,26 @@ struct Stop<'t>(&'t AtomicBool);
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Takes out the job that is next, if it is torn: a worker would get nothing else. So many may be.
+fn look_for_torn(address: &str, torn: &mut usize) {
+    let next = torn::past(address, torn, || {
+        let mut client = Client::connect(address)?;
+        client.use_tube(TUBE)?;
+        client.peek_ready()
+    });
+    let error = next.err().filter(|error| error.command_error() != Some(CommandError::NotFound));
+    assert!(error.is_none(), "{address}: {error:?}");
+}
+
+/// Waits until everything is worked off that is not torn.
+fn work_off(address: &str, torn: &mut usize) {
+    let (mut client, until) = (Client::connect(address).unwrap(), Instant::now() + Duration::from_secs(60));
+    while !wait_until_empty(&mut client, TUBE, Some(Duration::from_millis(100))).unwrap() {
+        assert!(Instant::now() < until, "{address} is not empty");
+        look_for_torn(address, torn);
     }
 }
 

@@ -34,6 +34,7 @@ pub mod server;
 pub mod session;
 pub mod sim;
 pub mod temp;
+pub mod torn;
 pub mod unreachable;
 pub mod work;
 

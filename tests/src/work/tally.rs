@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
@@ -11,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beanstalk_proto::{Error, Lost, ProtocolError, Reserved};
+use beanstalk_proto::{Error, Lost, Reserved};
+
+use crate::torn;
 
 /// How many tubes there are, in turns among those who put.
 const TUBES: usize = 7;
-/// Far more than anything may take, on any machine.
-const LONG: Duration = Duration::from_secs(40);
 
 /// What became of the puts.
 #[derive(Debug)]
@@ -104,9 +102,9 @@ impl Tally {
     }
 
     /// Holds it against what is on the server: every job that was acknowledged is there once, in its tube, if the server keeps its jobs; one of
-    /// which the fate is unknown once at most; and no other.
-    pub fn check(&self, address: &str, who: usize, keeps_jobs: bool) {
-        let jobs = jobs(address);
+    /// which the fate is unknown once at most; and no other. So many may be torn, as each kill under a binlog may leave one.
+    pub fn check(&self, address: &str, who: usize, keeps_jobs: bool, torn: usize) {
+        let jobs = jobs(address, torn);
         let accounts = self.accounts.lock().unwrap();
         assert_eq!(accounts.wrong, Vec::<String>::new());
         assert_eq!(accounts.last.len(), who);
@@ -124,52 +122,23 @@ impl Tally {
     }
 }
 
-/// Takes every job, and returns how often each body was there; each is in the tube that its body names.
-fn jobs(address: &str) -> BTreeMap<String, usize> {
+/// Takes every job, and returns how often each body was there; each is in the tube that its body names. So many may be torn.
+fn jobs(address: &str, mut torn: usize) -> BTreeMap<String, usize> {
     let mut jobs = BTreeMap::new();
     for tube in (0..TUBES).map(|tube| format!("tube-{tube}")) {
-        let watch = || {
-            let mut client = beanstalk_sync::Client::connect(address).unwrap();
-            client.watch(&*tube).unwrap();
-            client.ignore("default").unwrap();
-            client
+        let take = || {
+            let mut client = beanstalk_sync::Client::connect(address)?;
+            client.watch(&*tube)?;
+            client.ignore("default")?;
+            while let Reserved::Job(job) = client.reserve_with_timeout(0)? {
+                let body = job.text().unwrap().to_string();
+                assert!(body.starts_with(&format!("{tube} ")), "{body} is in {tube}");
+                *jobs.entry(body).or_default() += 1;
+                client.delete(job.id)?;
+            }
+            Ok(())
         };
-        let mut client = watch();
-        loop {
-            let job = match client.reserve_with_timeout(0) {
-                Ok(Reserved::Job(job)) => job,
-                Ok(_) => break,
-                Err(Error::Protocol { error: ProtocolError::MissingCrlf { .. }, .. }) => {
-                    drop(client);
-                    delete_torn(address, &tube);
-                    client = watch();
-                    continue;
-                }
-                Err(error) => panic!("{error}"),
-            };
-            let body = job.text().unwrap().to_string();
-            assert!(body.starts_with(&format!("{tube} ")), "{body} is in {tube}");
-            *jobs.entry(body).or_default() += 1;
-            client.delete(job.id).unwrap();
-        }
+        torn::past(address, &mut torn, take).unwrap();
     }
     jobs
-}
-
-/// Deletes a job of which beanstalkd had written all but the body to its binlog when it was killed: it brings it back with a body of
-/// zeros, and without the line end behind it. Nobody was told that there is one.
-fn delete_torn(address: &str, tube: &str) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    write!(stream, "watch {tube}\r\nignore default\r\nreserve-with-timeout 0\r\n").unwrap();
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let reserved = (&mut reader).lines().map(Result::unwrap).find(|line| line.starts_with("RESERVED ")).unwrap();
-    let numbers: Vec<usize> = reserved.split(' ').skip(1).map(|number| number.parse().unwrap()).collect();
-    let mut body = vec![1; numbers[1] + 2];
-    reader.read_exact(&mut body).unwrap();
-    assert!(body.ends_with(&[0, 0]), "{reserved}: {body:?}");
-    write!(stream, "delete {}\r\n", numbers[0]).unwrap();
-    let mut deleted = String::new();
-    reader.read_line(&mut deleted).unwrap();
-    assert_eq!(deleted, "DELETED\r\n");
 }

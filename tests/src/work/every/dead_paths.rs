@@ -71,7 +71,7 @@ fn dead_for_a_while<B: Binding>(stand: Stand, putter: Putter) {
     tally.finish();
     crowd.join().unwrap();
     path.end();
-    tally.check(&server.address(), FEW, true);
+    tally.check(&server.address(), FEW, true, 0);
 }
 
 fn cut_without_a_word<B: Binding>(stand: Stand, putter: Putter) {
@@ -86,7 +86,7 @@ fn cut_without_a_word<B: Binding>(stand: Stand, putter: Putter) {
     tally.finish();
     crowd.join().unwrap();
     path.end();
-    tally.check(&server.address(), FEW, true);
+    tally.check(&server.address(), FEW, true, 0);
 }
 
 pub(super) fn a_shared_client_gets_over_a_path_that_is_dead_for_a_while<B: Binding>(stand: Stand) {
@@ -132,5 +132,5 @@ pub(super) fn every_put_of_many_is_accounted_for_and_in_its_tube_though_the_serv
     }
     tally.finish();
     crowd.join().unwrap();
-    tally.check(&server.address(), B::MANY, keeps_jobs);
+    tally.check(&server.address(), B::MANY, keeps_jobs, if keeps_jobs { restarts } else { 0 });
 }

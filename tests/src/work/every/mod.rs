@@ -104,6 +104,7 @@ scenarios! {
         restarts::a_worker_hears_at_once_that_the_connection_under_a_running_handler_is_gone
         restarts::a_reserve_that_waits_goes_on_though_its_server_is_restarted
         restarts::a_shared_client_goes_on_though_its_server_is_restarted
+        restarts::a_job_that_a_kill_has_torn_is_named_and_can_be_deleted
         commands::every_command_of_a_session_is_answered
         commands::every_command_that_needs_no_tube_is_answered_to_a_shared_client
         nodes::a_session_connects_to_the_node_that_worked_last

@@ -12,7 +12,7 @@ use beanstalk_driver::{
     ProducerConfig,
     policy::{Backoff, Event, IDLE, SessionConfig, Verdict, WorkerEvent},
 };
-use beanstalk_proto::{Command, Error, Lost, Reply, TubeName, client::Config};
+use beanstalk_proto::{Command, Error, Lost, ProtocolError, Reply, TubeName, client::Config};
 use beanstalk_sync::Client;
 use smol::channel;
 
@@ -21,7 +21,7 @@ use super::{
     binding::{Binding, Deed, Ending, Setup},
     eventually,
 };
-use crate::{daemon::Daemon, fire::restart};
+use crate::{daemon::Daemon, fire::restart, torn};
 
 /// Far less than the time until the next heartbeat, and enough for a slow machine.
 const AT_ONCE: Duration = Duration::from_millis(900);
@@ -128,6 +128,37 @@ pub(super) fn a_shared_client_goes_on_though_its_server_is_restarted<B: Binding>
         calls += 1;
         (calls <= 3).then_some(Command::ListTubes)
     });
+}
+
+pub(super) fn a_job_that_a_kill_has_torn_is_named_and_can_be_deleted<B: Binding>(stand: Stand) {
+    let Some(mut server) = stand.durable() else { return };
+    let mut client = Client::connect(&server.address()).unwrap();
+    let id = client.put(1, 0, 60, "to be torn").unwrap().inserted().unwrap();
+    client.put(1, 0, 60, "next").unwrap().inserted().unwrap();
+    server.kill();
+    server.tear("to be torn");
+    restart(&mut server);
+    let reserve = || at_once(Command::ReserveWithTimeout { timeout: 60 });
+    // Another connection gets it again.
+    for _ in 0..2 {
+        let calls = vec![reserve(), at_once(Command::Peek { id })];
+        let results = session::<B>(&server.address(), quickly(), Config::default(), calls);
+        assert_eq!(results.len(), 2);
+        for (result, asked) in results.iter().zip(["reserve-with-timeout", "peek"]) {
+            let Err(Error::Protocol { error: ProtocolError::MissingCrlf { command, id: named, bytes: 10 }, .. }) =
+                result
+            else {
+                panic!("{result:?}")
+            };
+            assert_eq!((*command, *named), (asked, Some(id)));
+        }
+    }
+    torn::delete(&server.address(), id);
+    let results = session::<B>(&server.address(), quickly(), Config::default(), vec![reserve(), at_once(put())]);
+    assert!(
+        matches!(&results[..], [Ok(Reply::Reserved(job)), Ok(Reply::Inserted(_))] if job.text() == Ok("next")),
+        "{results:?}"
+    );
 }
 
 /// The lines of the next connection, and its other direction.

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 
-use beanstalk_driver::{Driver, policy::ScanOptions, scan};
+use beanstalk_driver::{Driver, ExportReader, import, policy::ScanOptions, scan};
 use beanstalk_proto::{
     CommandError, Delete, Error, Full, JobId, Kind, Peek, Priority, Put, Stats,
     client::{Config, Limits},
@@ -134,6 +134,42 @@ fn a_pipeline_goes_on_behind_a_body_of_its_own_that_was_refused_early() {
     assert!(settle(second.as_mut()).is_none());
     wire.say(b"INSERTED 2\r\n");
     assert_eq!(run(second).unwrap().unwrap().id(), JobId(2));
+}
+
+#[test]
+fn an_import_goes_on_behind_a_body_of_its_own_that_was_refused_early() {
+    let wire = Wire::yielding();
+    let mut driver = limited(&wire, Limits { queued: 100, ..Limits::default() });
+    let mut import = run(import(&mut driver)).unwrap();
+    wire.world().silent = true;
+    let export = [
+        &b"beanstalk-export 1
+job 1 ready 0 0 60 a 5000
+"[..],
+        &[0; 5000],
+        b"
+job 2 ready 0 0 60 a 1
+x
+end 2
+",
+    ]
+    .concat();
+    for job in ExportReader::new(&export[..]) {
+        run(import.push(job.unwrap())).unwrap();
+    }
+    {
+        let mut end = pin!(import.finish());
+        assert!(cut_after(1000, end.as_mut()).is_none());
+        wire.say(b"USING a\r\nOUT_OF_MEMORY\r\n");
+        assert!(settle(end.as_mut()).is_none());
+        wire.say(b"INSERTED 2\r\n");
+        let failed = run(end).unwrap_err();
+        assert_eq!((failed.id, failed.error.command_error()), (JobId(1), Some(CommandError::OutOfMemory)));
+    }
+    let mut end = pin!(import.finish());
+    assert!(settle(end.as_mut()).is_none());
+    wire.say(b"USING default\r\n");
+    assert_eq!(run(end).unwrap(), 1, "the other is restored");
 }
 
 #[test]

@@ -123,6 +123,30 @@ fn a_use_whose_answer_is_late_leaves_nobody_in_another_tube() {
 }
 
 #[test]
+fn nor_does_one_whose_answer_comes_too_late_while_the_client_is_disconnected() {
+    for reads in 0..6 {
+        let wire = Wire::new();
+        wire.world().script = vec![(Kind::Use, Reply::OutOfMemory)];
+        let (client, mut driver) = shared_with(&wire, limited(Limits::default()));
+        wire.world().silent = true;
+        let _first = started([put_in(&client, "b", "x")]);
+        drive(&mut driver);
+        wire.advance(Duration::from_millis(500));
+        let mut second = started([put_in(&client, "b", "y")]).remove(0);
+        drive(&mut driver);
+        let mut end = pin!(client.disconnect());
+        assert!(settle(end.as_mut()).is_none());
+        drive(&mut driver);
+        // It becomes late, and then all is answered at once, in the same turn or not.
+        wire.world().silent_reads = Some(reads);
+        wire.advance(Duration::from_millis(500));
+        let _ended = settle(pin!(&mut driver));
+        let result = settle(second.as_mut()).expect("the end of the call");
+        assert!(matches!(result, Err(Error::UseRefused { .. } | Error::Closed { .. })), "{reads}: {result:?}");
+    }
+}
+
+#[test]
 fn a_put_that_is_dropped_changes_nobody_elses_tube() {
     for polls in 0..60 {
         let wire = Wire::yielding();

@@ -52,6 +52,8 @@ pub(crate) struct World {
     pub(crate) refuses: bool,
     /// The server answers nothing.
     pub(crate) silent: bool,
+    /// But it does again once so many reads have found nothing.
+    pub(crate) silent_reads: Option<usize>,
     unanswered: Option<Command>,
     /// Replies to give instead of the usual ones.
     pub(crate) script: Vec<(Kind, Reply)>,
@@ -101,6 +103,7 @@ impl Wire {
             read_fails: false,
             refuses: false,
             silent: false,
+            silent_reads: None,
             unanswered: None,
             script: Vec::new(),
             ready: VecDeque::new(),

@@ -24,6 +24,15 @@ impl PollTransport for Wire {
         }
         world.turn();
         if world.outbox.is_empty() {
+            match world.silent_reads.take() {
+                Some(0) => {
+                    world.silent = false;
+                    world.turn();
+                }
+                reads => world.silent_reads = reads.map(|reads| reads - 1),
+            }
+        }
+        if world.outbox.is_empty() {
             if world.refuses {
                 return Poll::Ready(Err(io::Error::other(TlsError::new(
                     "the certificate is not accepted",

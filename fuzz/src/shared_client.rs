@@ -5,7 +5,7 @@
 //! Every reply is the one to its own request, run in its own tube, or its error names which. A request that is not sent for certain never
 //! runs; what must not be repeated runs once at most. Who came first is sent first. A call with a time of its own is over by then. In the
 //! end, on an honest network and polled only when it was woken, every call ends, and when the last handle is gone so do the client's
-//! tasks.
+//! tasks, and nothing is left of them.
 
 mod wire;
 mod world;
@@ -351,6 +351,15 @@ impl Run {
             self.settle(|run| run.runtime.tasks() == 0, "a task without a client");
         }
         self.check_runs();
+        // What stands still goes with its runtime.
+        self.calls.clear();
+        [0, 1].into_iter().for_each(|runtime| self.runtime.shut_down(runtime));
+        assert_eq!(
+            Arc::strong_count(&self.runtime.0),
+            1,
+            "of a client that is gone something is left: {}",
+            self.left()
+        );
     }
 
     /// Once everybody was polled that was woken, nobody's time is over.

@@ -19,6 +19,10 @@ pub enum Start<T> {
 
 /// The reply that an input starts with. A word that is not of the protocol is `None`, and has no body.
 pub fn reply(input: &[u8]) -> Start<Option<Reply>> {
+    // A record of TLS, complete or not.
+    if input.starts_with(b"\x15\x03") {
+        return Start::Wrong;
+    }
     let Some(line) = line(input) else {
         return if input.len() < MAX_LINE { Start::Incomplete } else { Start::Wrong };
     };

@@ -133,18 +133,13 @@ impl Connection {
             return None;
         }
         let Some(len) = self.framer.find_line().filter(|&len| len <= MAX_LINE) else {
-            let unread = self.framer.unread();
-            if is_tls(unread) {
-                return Some(Err(ProtocolError::Tls));
-            }
-            return (unread.len() >= MAX_LINE).then(|| Err(crate::reply::line_too_long(unread)));
+            return crate::reply::check_unfinished(self.framer.unread()).err().map(Err);
         };
         match Head::parse_complete(self.framer.unread().get(..len).unwrap_or_default()) {
             Ok(Some(head)) => Some(self.head_arrived(head.kind, head.number, head.bytes, len)),
-            // What comes with a line's end is no other than what comes before it.
-            Ok(None) if is_tls(self.framer.unread()) => Some(Err(ProtocolError::Tls)),
             Ok(None) => Some(self.other_arrived(len)),
-            Err(error) => Some(self.malformed(error, len)),
+            Err(error @ ProtocolError::Malformed { .. }) => Some(self.malformed(error, len)),
+            Err(error) => Some(Err(error)),
         }
     }
 
@@ -330,15 +325,6 @@ impl Connection {
             self.discard(state);
         }
     }
-}
-
-/// How a record of TLS begins that reports why there will be no session; no reply does.
-const TLS_ALERT: u8 = 21;
-const TLS_MAJOR: u8 = 3;
-
-/// Whether bytes where a reply should begin are such a record.
-const fn is_tls(unread: &[u8]) -> bool {
-    matches!(unread, [TLS_ALERT, TLS_MAJOR, ..])
 }
 
 /// What a server may answer to a `put` whose body is still under way. The rest of the body is owed nevertheless.

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{
     ProtocolError, Reply, ReplyKind,
     kinds::{Shape, reply_table},
+    line::check_start,
 };
 use crate::{
     scan,
@@ -120,8 +121,10 @@ pub(crate) fn name_in(line: &[u8]) -> &[u8] {
     line.get("USING ".len()..).unwrap_or_default()
 }
 
-/// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol.
+/// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol, and one that is
+/// none.
 pub(super) fn check_other(line: &[u8]) -> Result<(), ProtocolError> {
+    check_start(line)?;
     let word = scan::word(line);
     match word.is_empty() || ReplyKind::is_word(word) {
         true => Err(ProtocolError::Malformed { line: Excerpt::new(line) }),

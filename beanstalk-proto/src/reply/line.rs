@@ -14,13 +14,25 @@ pub(super) fn first_line(input: &[u8]) -> Result<Option<&[u8]>, ProtocolError> {
     let window = input.get(..MAX_LINE).unwrap_or(input);
     match LineSearch::default().find(window).and_then(|len| window.get(..len)) {
         Some(line) => Ok(Some(line)),
-        None if window.len() >= MAX_LINE => Err(line_too_long(window)),
-        None => Ok(None),
+        None => check_unfinished(window).map(|()| None),
     }
 }
 
-pub(crate) fn line_too_long(line: &[u8]) -> ProtocolError {
-    ProtocolError::LineTooLong { line: Excerpt::new(line), limit: MAX_LINE }
+/// How a record of TLS begins that reports why there will be no session; no reply does.
+const TLS_ALERT: &[u8] = &[21, 3];
+
+/// Refuses what begins a record of TLS. What comes with a line's end is no other than what comes before it.
+pub(crate) fn check_start(input: &[u8]) -> Result<(), ProtocolError> {
+    if input.starts_with(TLS_ALERT) { Err(ProtocolError::Tls) } else { Ok(()) }
+}
+
+/// Refuses the beginning of a line that can become none, given what has come of it.
+pub(crate) fn check_unfinished(input: &[u8]) -> Result<(), ProtocolError> {
+    check_start(input)?;
+    if input.len() < MAX_LINE {
+        return Ok(());
+    }
+    Err(ProtocolError::LineTooLong { line: Excerpt::new(input), limit: MAX_LINE })
 }
 
 /// Checks a line that was written elsewhere: not empty, short enough, and nothing in it that would end it.

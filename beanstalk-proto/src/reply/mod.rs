@@ -14,7 +14,7 @@ use alloc::{boxed::Box, vec::Vec};
 pub(crate) use head::{Head, name_in};
 pub use kinds::{Reply, ReplyKind, ReplySet};
 pub use line::MAX_LINE;
-pub(crate) use line::{check_line, line_too_long};
+pub(crate) use line::{check_line, check_unfinished};
 pub use protocol::ProtocolError;
 pub use refusal::CommandError;
 
@@ -52,7 +52,7 @@ impl OtherReply {
     ///
     /// # Errors
     ///
-    /// If the line is too long, contains CR, LF or NUL, or starts with no word or with one of [`ReplyKind`].
+    /// If the line is too long, contains CR, LF or NUL, or starts with no word, with one of [`ReplyKind`], or as a record of TLS does.
     pub fn new(line: impl Into<Vec<u8>>, body: Option<Vec<u8>>) -> Result<Self, ArgumentError> {
         let mut line = line.into();
         if let Some(body) = &body {
@@ -66,6 +66,9 @@ impl OtherReply {
         }
         if ReplyKind::is_word(word) {
             return Err(ArgumentError::Shape("the line starts with a word of the protocol"));
+        }
+        if line::check_start(&line).is_err() {
+            return Err(ArgumentError::Shape("the line starts as a record of TLS does"));
         }
         Ok(Self::from_wire(line, body))
     }

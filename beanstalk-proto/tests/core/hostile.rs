@@ -1,7 +1,8 @@
 //! A peer that lies: each lie ends in its own error, at once, in bounded memory.
 
 use beanstalk_proto::{
-    Delete, Error, Lost, MAX_LINE, Peek, ProtocolError, Put, Raw, Reply, Reserve, Stats, Use, Watch, client::Limits,
+    ArgumentError, Delete, Error, Lost, MAX_LINE, OtherReply, Peek, ProtocolError, Put, Raw, Reply, Reserve, Stats,
+    Use, Watch, client::Limits,
 };
 
 use crate::harness::{decode, feed, is_pending, limited, reply, send, sent, written};
@@ -15,9 +16,22 @@ fn poison<R: beanstalk_proto::Request<Reply: std::fmt::Debug> + Clone>(request: 
 }
 
 #[test]
-fn a_record_of_tls_is_one_in_whatever_pieces_it_comes() {
-    assert_eq!(poison(Put::of("x"), b"\x15\x03\x01\x00\x02\x02\x28"), ProtocolError::Tls);
-    assert_eq!(poison(Put::of("x"), b"\x15\x03\r\n"), ProtocolError::Tls);
+fn a_record_of_tls_is_one_in_whatever_pieces_it_comes_and_for_whoever_reads_it() {
+    let long = [b"\x15\x03".as_slice(), &[b'x'; MAX_LINE]].concat();
+    for record in
+        [b"\x15\x03\x01\x00\x02\x02\x28".as_slice(), b"\x15\x03", b"\x15\x03\r\n", b"\x15\x03 DELETED\r\n", &long]
+    {
+        assert_eq!(poison(Put::of("x"), record), ProtocolError::Tls);
+        assert_eq!(Reply::parse(record), Err(ProtocolError::Tls), "{}", record.escape_ascii());
+    }
+    assert_eq!(Reply::parse(b"\x15"), Ok(None));
+    assert!(Reply::parse(b"\x15\r\n").is_ok_and(|parsed| parsed.is_some()));
+}
+
+#[test]
+fn a_server_sends_no_reply_that_reads_as_a_record_of_tls() {
+    let refused = Err(ArgumentError::Shape("the line starts as a record of TLS does"));
+    assert_eq!(OtherReply::new("\x15\x03 7", None), refused);
 }
 
 #[test]

@@ -8,7 +8,10 @@ use super::{
     scenarios::{config, queue, reserving},
     world::{World, at},
 };
-use crate::policy::retry::{Deferrals, RetryPolicy};
+use crate::policy::{
+    Event,
+    retry::{Deferrals, RetryPolicy},
+};
 use beanstalk_proto::{
     Command, CommandError, Error, Instant, Job, JobId, Lost, Priority, ProtocolError, Reply, Subject, TubeName,
     stats::JobStats,
@@ -104,6 +107,32 @@ fn a_slot_that_is_refused_ends_with_its_handler_and_shows_why() {
     let mut worker = reserving();
     worker.handle_shutdown(at(1));
     assert_eq!((worker.poll_action(at(0)), worker.is_refused()), (Action::Stop, false));
+}
+
+#[test]
+fn a_slot_whose_every_reserve_breaks_the_connection_waits_longer_each_time() {
+    // As where a job that a kill has torn is the first of its tube.
+    let torn = || {
+        let error = ProtocolError::MissingCrlf { command: "reserve-with-timeout", id: Some(ID), bytes: 9 };
+        Error::Protocol { error, lost: Lost::Unknown }
+    };
+    let mut worker = Worker::new(&WorkerConfig { tubes: vec![TubeName::new("jobs").unwrap()], ..config() }, 1);
+    let mut now = at(0);
+    let mut attempts = Vec::new();
+    for _ in 0..20 {
+        match worker.poll_action(now) {
+            Action::Connect => worker.handle_connected(now),
+            Action::Send(Command::ReserveWithTimeout { .. }) => worker.handle_reply(Err(torn()), now),
+            Action::Send(_) => worker.handle_reply(Ok(Reply::Watching(1)), now),
+            Action::Wait(Some(until)) => now = until,
+            action => assert_eq!(action, Action::Close),
+        }
+        attempts.extend(core::iter::from_fn(|| worker.poll_event()).filter_map(|event| match event {
+            Event::Retrying { attempt, .. } => Some(attempt),
+            _ => None,
+        }));
+    }
+    assert_eq!(attempts, [1, 2, 3]);
 }
 
 #[test]

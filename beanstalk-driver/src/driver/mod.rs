@@ -270,12 +270,12 @@ impl<T: PollTransport> Driver<T> {
         Ok(Claim { driver: self, ticket })
     }
 
-    /// Queues a request. If others are in flight, or queued, there is room for it, or it belongs to one of them.
+    /// Queues a request. If others are queued, there is room for it, or it belongs to one of them.
     #[inline(always)]
     fn send_now<R: Request>(&mut self, request: R) -> Result<Ticket<R::Reply>, Error> {
         let timeout = if self.timeout == Timeout::Default { Timeout::Default } else { mem::take(&mut self.timeout) };
         let mut options = SendOptions::default().timeout(timeout);
-        options.beyond_limits = self.connection.in_flight() > 0 || self.connection.queued() > 0;
+        options.beyond_limits = self.connection.queued() > 0;
         self.connection.send_with(self.link.transport.now(), request, options)
     }
 

@@ -39,6 +39,9 @@ fn a_limit_of_nothing_lets_nothing_pass() {
     let wire = Wire::new();
     let refused = run(in_flight(&wire, 0).call(Peek::new(1)));
     assert!(matches!(refused, Err(Error::Full(Full::InFlight { limit: 0 }))), "{refused:?}");
+    let mut driver = limited(&wire, Limits { queued: 0, ..Limits::default() });
+    let refused = run(driver.call_all([Peek::new(1)].into_iter()).next()).unwrap();
+    assert!(matches!(refused, Err(Error::Full(Full::Queued { bytes: 0, limit: 0 }))), "{refused:?}");
 }
 
 #[test]
@@ -106,6 +109,7 @@ fn a_call_waits_for_the_rest_of_a_body_that_was_refused_early() {
         assert_eq!(refused.command_error(), Some(CommandError::OutOfMemory));
     }
     // Nothing is in flight, and more is queued than may be.
+    assert!(!driver.has_room(&Peek::new(1)));
     let mut peek = pin!(driver.call(Peek::new(1)));
     assert!(cut_after(1, peek.as_mut()).is_none());
     wire.world().yields = false;

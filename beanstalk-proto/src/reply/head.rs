@@ -121,8 +121,8 @@ pub(crate) fn name_in(line: &[u8]) -> &[u8] {
     line.get("USING ".len()..).unwrap_or_default()
 }
 
-/// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol, and one that is
-/// none.
+/// Refuses a line, given without its CRLF, that [`Head::parse`] could not read although its word is of the protocol, and a record of
+/// TLS.
 pub(super) fn check_other(line: &[u8]) -> Result<(), ProtocolError> {
     check_start(line)?;
     let word = scan::word(line);

@@ -165,7 +165,7 @@ pub(super) async fn what_comes_when_its_call_is_gone_is_the_next_ones_or_given_b
     let stats = client.stats_job(id).unwrap();
     assert_eq!((stats.pri, stats.reserves), (Some(7.into()), Some(1)));
     assert_eq!((stats.releases, stats.timeouts, stats.buries), (Some(0), Some(0), Some(0)));
-    assert_eq!(consumer.handle().metrics().returned, 1);
+    eventually::<R>("it is counted", || consumer.handle().metrics().returned == 1).await;
     next(&consumer).await.delete().await.unwrap();
 }
 

@@ -22,7 +22,7 @@ pub(super) fn first_line(input: &[u8]) -> Result<Option<&[u8]>, ProtocolError> {
 const TLS_ALERT: &[u8] = &[21, 3];
 
 /// Refuses what begins a record of TLS. What comes with a line's end is no other than what comes before it.
-pub(crate) fn check_start(input: &[u8]) -> Result<(), ProtocolError> {
+pub(super) fn check_start(input: &[u8]) -> Result<(), ProtocolError> {
     if input.starts_with(TLS_ALERT) { Err(ProtocolError::Tls) } else { Ok(()) }
 }
 

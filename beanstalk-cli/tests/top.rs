@@ -174,7 +174,7 @@ fn a_restart_is_survived_and_shown() {
     top.until("before");
     drop(server);
     top.until("DOWN");
-    let server = EmbeddedServer::builder().listen(address).start().expect("its address is free again");
+    let server = support::again_at(&address);
     top.until("restarted");
     top.until_gone("before");
     assert_eq!(server.stats_job(JobId(1)), None);

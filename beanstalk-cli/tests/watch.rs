@@ -53,7 +53,7 @@ fn tables_follow_one_another_and_an_outage_ends_nothing() {
     assert!(error.starts_with("error: "), "{error}");
     // Whoever reads nothing on would stop it in the end.
     std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
-    let _server = EmbeddedServer::builder().listen(&*address).start().expect("its address is free again");
+    let _server = support::again_at(&address);
     put("again");
     until(r#""tube":"again","ready":1"#);
 }

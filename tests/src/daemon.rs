@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -10,15 +10,12 @@ use std::{
 use beanstalk_server::EmbeddedServer;
 
 use crate::{
-    bare::Bare,
     port,
+    process::{PATIENCE, Process},
     raft::Cluster,
     server::{Backend, installed},
     temp::TempDir,
 };
-
-/// How long it may take to listen.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server on a port of its own, killed on drop.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ pub struct Daemon {
 
 #[derive(Debug)]
 enum Running {
-    Real(Child),
+    Real(#[expect(dead_code, reason = "it runs until it is dropped")] Process),
     Embedded(#[expect(dead_code, reason = "it runs until it is dropped")] EmbeddedServer),
     Cluster(Cluster),
 }
@@ -48,15 +45,11 @@ impl Daemon {
         if backend == Backend::Cluster {
             return Self { backend, port: 0, binlog: None, running: Some(Running::Cluster(Cluster::new())) };
         }
-        // Between finding a free port and listening on it somebody else may take it.
-        for _ in 0..100 {
+        port::until_one_is_had(|| {
             let binlog = durable.then(|| TempDir::new().expect("a temporary directory"));
             let mut daemon = Self { backend, port: port::unused("127.0.0.1"), binlog, running: None };
-            if daemon.restart() {
-                return daemon;
-            }
-        }
-        panic!("no server listens");
+            daemon.launch().then_some(daemon)
+        })
     }
 
     /// Where it listens; all of its nodes, if there are several.
@@ -71,14 +64,9 @@ impl Daemon {
     pub fn kill(&mut self) {
         match &mut self.running {
             // It keeps its addresses, and its jobs.
-            Some(Running::Cluster(cluster)) => return cluster.kill(),
-            Some(Running::Real(process)) => {
-                process.kill().expect("to be killed");
-                process.wait().expect("to have ended");
-            }
-            _ => {}
+            Some(Running::Cluster(cluster)) => cluster.kill(),
+            running => *running = None,
         }
-        self.running = None;
     }
 
     /// Writes zeros over this body in the binlog of a server that was killed, and over its line end: as if it had been killed between the
@@ -94,16 +82,24 @@ impl Daemon {
         fs::write(&binlog, bytes).expect("to be written");
     }
 
-    /// Starts it again where it was, and waits until it listens; `false` if its port is taken.
-    pub fn restart(&mut self) -> bool {
+    /// Starts it again where it was, killed if it still runs, and waits until it listens.
+    pub fn restart(&mut self) {
         self.kill();
         if let Some(Running::Cluster(cluster)) = &mut self.running {
-            cluster.restart();
-            return true;
+            return cluster.restart();
         }
+        let until = Instant::now() + PATIENCE;
+        // What another thread forks has the socket of an embedded server for a moment after its end.
+        while !self.launch() {
+            assert!(Instant::now() < until, "nobody can listen at {}", self.address());
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Starts it, and waits until it listens; `false` if its port is taken.
+    fn launch(&mut self) -> bool {
         if self.backend != Backend::Real {
-            let server = EmbeddedServer::builder().listen(self.address()).start();
-            self.running = server.ok().map(Running::Embedded);
+            self.running = EmbeddedServer::builder().listen(self.address()).start().ok().map(Running::Embedded);
             return self.running.is_some();
         }
         let mut command = Command::new(installed().expect("a beanstalkd"));
@@ -111,10 +107,9 @@ impl Daemon {
         if let Some(binlog) = &self.binlog {
             command.arg("-b").arg(binlog.path()).args(["-f", "0"]);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process = command.spawn().expect("beanstalkd to start");
-        let listens = listens(&mut process, &self.address());
-        self.running = Some(Running::Real(process));
+        let mut process = Process::start(&mut command, Stdio::null());
+        let listens = process.answers(&self.address());
+        self.running = listens.then_some(Running::Real(process));
         listens
     }
 }
@@ -123,18 +118,4 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// Waits until this very process answers.
-fn listens(process: &mut Child, address: &str) -> bool {
-    let pid = format!("pid: {}", process.id());
-    let until = Instant::now() + PATIENCE;
-    while Instant::now() < until && matches!(process.try_wait(), Ok(None)) {
-        let stats = Bare::connect(address).and_then(|mut bare| bare.stats("stats"));
-        if stats.is_ok_and(|stats| stats.lines().any(|line| line == pid)) {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    false
 }

@@ -120,7 +120,7 @@ impl Tally {
             self.kills.lock().unwrap().entry(daemon.address()).or_default().push(Instant::now());
             torn[round % SERVERS] += usize::from(self.durable);
             thread::sleep(Duration::from_millis(100));
-            restart(daemon);
+            daemon.restart();
             for (daemon, torn) in daemons.iter().zip(&mut torn) {
                 look_for_torn(&daemon.address(), torn);
             }
@@ -191,15 +191,5 @@ fn work_off(address: &str, torn: &mut usize) {
     while !wait_until_empty(&mut client, TUBE, Some(Duration::from_millis(100))).unwrap() {
         assert!(Instant::now() < until, "{address} is not empty");
         look_for_torn(address, torn);
-    }
-}
-
-/// Kills a server, unless it is dead, and starts it anew at the same address.
-pub fn restart(server: &mut Daemon) {
-    let until = Instant::now() + Duration::from_secs(60);
-    // Somebody else's connection may have got its port meanwhile.
-    while !server.restart() {
-        assert!(Instant::now() < until, "the server does not start again");
-        thread::yield_now();
     }
 }

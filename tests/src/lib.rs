@@ -25,6 +25,7 @@ mod known;
 pub mod path;
 pub mod peer;
 mod port;
+mod process;
 pub mod proxy;
 pub mod raft;
 pub mod runner;

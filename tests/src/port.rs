@@ -11,6 +11,7 @@ use socket2::{Domain, Socket, Type};
 /// Below those that the system gives to whoever asks for any: no connection of another test takes one while its server is down.
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
+const ATTEMPTS: usize = 20;
 
 /// A port of this host that nobody listens on, another one each time.
 pub(crate) fn unused(host: &str) -> u16 {
@@ -34,6 +35,11 @@ fn is_unused(host: IpAddr, port: u16) -> bool {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a socket");
     socket.set_reuse_address(true).expect("an option of every socket");
     socket.bind(&address.into()).is_ok()
+}
+
+/// Starts something on unused ports. Another process may take one before it listens there: then others are tried.
+pub(crate) fn until_one_is_had<T>(start: impl FnMut() -> Option<T>) -> T {
+    std::iter::repeat_with(start).take(ATTEMPTS).flatten().next().expect("a server to start on an unused port")
 }
 
 #[cfg(test)]

@@ -7,20 +7,16 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::Command,
+    slice, thread,
+    time::Duration,
 };
 
-use nix::{
-    sys::signal::{self, Signal},
-    unistd::Pid,
+use crate::{
+    port,
+    process::{Process, State, becomes_ready},
+    temp::TempDir,
 };
-
-use crate::{port, temp::TempDir};
-
-/// How long a node may take to be ready.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The beanstalkd-rs to run: the one that `BEANSTALKD_RS` names, else the first in `PATH`.
 pub fn installed() -> Option<PathBuf> {
@@ -37,16 +33,17 @@ pub struct Node {
     address: String,
     http: String,
     config: PathBuf,
-    process: Option<Child>,
+    process: Option<Process>,
 }
 
 impl Node {
     /// Starts one by itself, with this in its configuration behind the address of its listener.
     pub fn alone(directory: &Path, listener: &str) -> Self {
-        let mut node = Self::configure(directory, "alone", listener, "");
-        node.start(&[]);
-        node.wait_until_ready();
-        node
+        port::until_one_is_had(|| {
+            let mut node = Self::configure(directory, "alone", listener, "");
+            node.start(&[]);
+            are_ready(slice::from_mut(&mut node)).then_some(node)
+        })
     }
 
     fn configure(directory: &Path, name: &str, listener: &str, rest: &str) -> Self {
@@ -64,55 +61,55 @@ impl Node {
 
     /// Kills it: it finishes nothing.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("to be killed");
-            process.wait().expect("to have ended");
-        }
+        self.process = None;
     }
 
     /// Starts it, again if it was killed.
     pub fn start(&mut self, flags: &[&str]) {
         let mut command = Command::new(installed().expect("a beanstalkd-rs"));
         command.arg("--config").arg(&self.config).args(flags);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.process = Some(command.spawn().expect("beanstalkd-rs to start"));
+        let printed = fs::File::create(self.printed()).expect("a file for what it prints");
+        self.process = Some(Process::start(&mut command, printed));
+    }
+
+    fn printed(&self) -> PathBuf {
+        self.config.with_extension("printed")
     }
 
     fn drain(&self) {
-        let process = self.process.as_ref().expect("it runs");
-        let pid = Pid::from_raw(process.id().try_into().expect("a process id"));
-        signal::kill(pid, Signal::SIGUSR1).expect("it to be signalled");
+        self.process.as_ref().expect("it runs").drain();
     }
 
-    fn wait_until_ready(&self) {
-        let until = Instant::now() + PATIENCE;
-        while !self.get("/readyz").is_some_and(|reply| reply.starts_with("HTTP/1.1 200")) {
-            assert!(Instant::now() < until, "{} is not ready", self.address);
-            thread::sleep(Duration::from_millis(20));
-        }
+    fn state(&mut self) -> State {
+        let (http, process) = (&self.http, self.process.as_mut().expect("it runs"));
+        process.state(|| get(http, "/readyz").is_some_and(|reply| reply.starts_with("HTTP/1.1 200")))
     }
 
     /// Which node it takes for the leader, if it runs and takes one for that.
     fn leader(&self) -> Option<usize> {
-        let metrics = self.get("/metrics")?;
+        let metrics = get(&self.http, "/metrics")?;
         let line = metrics.lines().find(|line| line.starts_with("beanstalkd_cluster_leader_id"))?;
         line.rsplit(' ').next()?.parse::<usize>().ok()?.checked_sub(1)
     }
-
-    fn get(&self, path: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(&self.http).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-        let mut reply = Vec::new();
-        let _ended = stream.read_to_end(&mut reply);
-        Some(String::from_utf8_lossy(&reply).into_owned())
-    }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.kill();
+/// Waits until they are ready; `false`, said with what they printed, if one has ended.
+fn are_ready(nodes: &mut [Node]) -> bool {
+    let ready = becomes_ready(|| nodes.iter_mut().map(Node::state).min().expect("a node"));
+    for node in nodes.iter().filter(|_| !ready) {
+        let printed = fs::read_to_string(node.printed()).unwrap_or_default();
+        eprintln!("beanstalkd-rs at {} was started in vain; it printed:\n{printed}", node.address);
     }
+    ready
+}
+
+fn get(http: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(http).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut reply = Vec::new();
+    let _ended = stream.read_to_end(&mut reply);
+    Some(String::from_utf8_lossy(&reply).into_owned())
 }
 
 /// Three nodes that are one queue.
@@ -131,13 +128,21 @@ impl Cluster {
 
     /// Starts one, with these flags of each node.
     pub fn with_flags(flags: &[&str]) -> Self {
+        port::until_one_is_had(|| {
+            let mut cluster = Self::configure();
+            cluster.nodes.iter_mut().for_each(|node| node.start(&[&["--cluster-init"], flags].concat()));
+            are_ready(&mut cluster.nodes).then_some(cluster)
+        })
+    }
+
+    fn configure() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let peers: Vec<_> = (0..3).map(|_| local()).collect();
         let mut of_peers = String::new();
         for (id, peer) in (1..).zip(&peers) {
             write!(of_peers, "[[cluster.peer]]\nid = {id}\naddr = \"{peer}\"\n").expect("a text");
         }
-        let mut nodes: Vec<_> = (1..)
+        let nodes = (1..)
             .zip(&peers)
             .map(|(id, listen)| {
                 let data = directory.path().join(id.to_string());
@@ -148,9 +153,6 @@ impl Cluster {
                 Node::configure(directory.path(), &format!("node-{id}"), "", &rest)
             })
             .collect();
-        let flags = [&["--cluster-init"], flags].concat();
-        nodes.iter_mut().for_each(|node| node.start(&flags));
-        nodes.iter().for_each(Node::wait_until_ready);
         Self { nodes, _directory: directory }
     }
 
@@ -167,7 +169,7 @@ impl Cluster {
     /// Starts all nodes again that were killed, and waits until everybody is ready.
     pub fn restart(&mut self) {
         self.nodes.iter_mut().for_each(|node| node.start(&[]));
-        self.nodes.iter().for_each(Node::wait_until_ready);
+        self.wait_until_ready();
     }
 
     /// Has every node take no more jobs.
@@ -181,7 +183,11 @@ impl Cluster {
         self.nodes[leader].kill();
         thread::sleep(down);
         self.nodes[leader].start(&[]);
-        self.nodes.iter().for_each(Node::wait_until_ready);
+        self.wait_until_ready();
+    }
+
+    fn wait_until_ready(&mut self) {
+        assert!(are_ready(&mut self.nodes), "a node is not ready again");
     }
 }
 

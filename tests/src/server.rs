@@ -7,7 +7,7 @@ use std::{fmt, path::Path};
 
 use beanstalk_server::{EmbeddedServer, proto::Dialect};
 
-use crate::{raft::Cluster, temp::TempDir};
+use crate::{process::Process, raft::Cluster, temp::TempDir};
 pub use installed::installed;
 
 /// Which server.
@@ -68,7 +68,7 @@ pub struct Server {
 }
 
 enum Running {
-    Real(real::Process),
+    Real(Process),
     Embedded(EmbeddedServer),
     Cluster(Cluster),
 }

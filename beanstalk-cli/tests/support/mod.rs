@@ -23,6 +23,18 @@ pub enum Server {
     Real { child: Child, socket: PathBuf, directory: PathBuf },
 }
 
+/// An embedded server where there was one. What another test forks has the socket of that one for a moment after its end.
+pub fn again_at(address: &str) -> EmbeddedServer {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        match EmbeddedServer::builder().listen(address).start() {
+            Ok(server) => return server,
+            Err(error) => assert!(Instant::now() < until, "{address}: {error}"),
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 impl Server {
     pub fn embedded() -> Self {
         Self::Embedded(EmbeddedServer::start().expect("a server can be started"))

@@ -23,7 +23,7 @@ use smol::{
 };
 
 use super::{Adapter, Stand};
-use crate::{daemon::Daemon, fire::restart, script::Script};
+use crate::{daemon::Daemon, script::Script};
 
 const LONG: Duration = Duration::from_secs(60);
 const QUICK: Backoff = Backoff { first: Duration::from_millis(5), max: Duration::from_millis(50) };
@@ -272,7 +272,7 @@ pub(super) async fn several_servers_are_consumed_and_restarts_survived<R: Host>(
     put(&mut client(&second), "of the second");
     let job = next(&consumer).await;
     assert_eq!(job.server().to_string(), second.address());
-    restart(&mut first);
+    first.restart();
     put(&mut client(&first), "of the first");
     let other = next(&consumer).await;
     assert_eq!(other.text(), Ok("of the first"));

@@ -111,7 +111,7 @@ pub async fn run<R: Runtime>(mut servers: [Daemon; 3], is_durable: bool) {
     let before = tally.count();
     until(&runtime, "the others take its jobs", || tally.count() > before + LOAD).await;
     assert!(!producer.is_healthy(dying));
-    crate::fire::restart(&mut servers[1]);
+    servers[1].restart();
     tally.is_back.store(true, SeqCst);
     until(&runtime, "the server that is back is found", || producer.is_healthy(dying)).await;
     until(&runtime, "it takes jobs", || tally.count_late(1) > LOAD / 10).await;

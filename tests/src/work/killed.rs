@@ -13,7 +13,7 @@ use beanstalk_driver::{
 use beanstalk_proto::Lost;
 use smol::{channel, future::zip};
 
-use super::{Adapter, Stand, eventually, restart};
+use super::{Adapter, Stand, eventually};
 use crate::daemon::Daemon;
 
 const QUICK: Backoff = Backoff { first: Duration::from_millis(5), max: Duration::from_millis(100) };
@@ -41,7 +41,7 @@ pub(super) async fn the_job_in_hand_is_taken_back_where_the_server_remembers_it<
     });
     let script = async {
         let id = beginning.recv().await.unwrap();
-        restart(&mut server);
+        server.restart();
         eventually::<R>("it connects again", || handle.metrics().reconnects == 1).await;
         while client.stats().await.unwrap().current_jobs_reserved != Some(1) {
             R::pause(Duration::from_millis(1)).await;
@@ -60,7 +60,7 @@ pub(super) async fn a_jobs_handle_takes_it_back_where_the_server_remembers_it<R:
     let mut session = super::session::<R>(&server).await.reclaim_jobs(true);
     let id = session.put(4, 0, 60, "x").await.unwrap().id();
     let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
-    restart(&mut server);
+    server.restart();
     job.session().stats().await.unwrap();
     assert!(!job.is_held());
     job.bury().await.unwrap();
@@ -101,7 +101,7 @@ pub(super) async fn what_was_acknowledged_is_done_though_servers_are_killed_all_
                 }
                 R::pause(Duration::from_millis(1)).await;
             }
-            restart(&mut servers[round % SERVERS]);
+            servers[round % SERVERS].restart();
         }
         eventually::<R>("all are done", || done.lock().unwrap().is_superset(&acknowledged)).await;
         handle.shutdown(LONG);

@@ -23,7 +23,6 @@ use consumers::Host;
 use crate::{
     Backend,
     daemon::Daemon,
-    fire::restart,
     runner::{self, Trial},
     server,
 };

@@ -10,7 +10,7 @@ use beanstalk_proto::{Error, Lost, StatsTube};
 
 use crate::daemon::Daemon;
 
-use super::{Adapter, Stand, restart, session};
+use super::{Adapter, Stand, session};
 
 fn producer<R: Adapter>(servers: &[Daemon]) -> Producer<R> {
     let backoff = Backoff { first: Duration::from_secs(600), max: Duration::from_secs(600) };
@@ -45,7 +45,7 @@ pub(super) async fn servers_take_turns_and_a_dead_one_is_passed_over<R: Adapter>
         assert!(stats.current_jobs_ready >= Some(4), "{stats:?}");
     }
     // One that comes back under another name is another.
-    restart(&mut servers[1]);
+    servers[1].restart();
     assert!(producer.remove_server(ids[1]) && !producer.remove_server(ids[1]));
     let id = producer.add_server(&servers[1].address()).unwrap();
     assert!(id != ids[1] && producer.is_healthy(id));

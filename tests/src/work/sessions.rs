@@ -18,7 +18,7 @@ use smol::future::zip;
 
 use crate::daemon::Daemon;
 
-use super::{Adapter, Stand, restart, session};
+use super::{Adapter, Stand, session};
 
 fn quick<R: Adapter>(server: &Daemon, config: SessionConfig) -> Session<R> {
     Session::new(&server.address(), config, Config::default()).unwrap()
@@ -44,7 +44,7 @@ pub(super) async fn a_new_connection_uses_and_watches_what_the_old_one_did<R: Ad
     session.watch("b").await.unwrap();
     session.ignore("default").await.unwrap();
     for connections in 2..5 {
-        restart(&mut server);
+        server.restart();
         assert_eq!(sorted(session.list_tubes_watched().await.unwrap()), ["a", "b"]);
         assert_eq!(session.list_tube_used().await.unwrap(), "u");
         let id = session.put(1, 0, 60, "x").await.unwrap().id();
@@ -65,7 +65,7 @@ pub(super) async fn a_job_of_a_lost_connection_is_not_held_nor_is_another_under_
     let id = session.put(9, 0, 60, "the same").await.unwrap().id();
     let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
     assert!(job.is_held() && job.id == id);
-    restart(&mut server);
+    server.restart();
     // It has forgotten the job, and gives its number to another.
     job.session().stats().await.unwrap();
     assert!(!job.is_held());
@@ -81,11 +81,11 @@ pub(super) async fn a_job_of_a_lost_connection_is_not_held_nor_is_another_under_
     assert!(matches!(error, Error::NotHeld { id: gone } if gone == id) && error.lost() == Some(Lost::NotSent));
 
     // Nor by itself, be its body the same.
-    restart(&mut server);
+    server.restart();
     let mut session = quick::<R>(&server, quickly()).reclaim_jobs(true);
     let id = session.put(9, 0, 60, "the same").await.unwrap().id();
     let mut job = session.next_job(0).await.unwrap().unwrap().job().unwrap();
-    restart(&mut server);
+    server.restart();
     job.session().stats().await.unwrap();
     assert_eq!(job.session().put(9, 0, 60, "the same").await.unwrap().id(), id);
     assert_eq!(job.touch().await.unwrap_err().command_error(), Some(CommandError::NotFound));
@@ -153,7 +153,7 @@ pub(super) async fn patience_ends_with_why_there_is_no_connection<R: Adapter>(st
     for _ in 0..2 {
         assert!(matches!(session.put(1, 0, 1, "x").await, Err(Error::Connect { .. })));
     }
-    restart(&mut server);
+    server.restart();
     session.put(1, 0, 1, "x").await.unwrap().inserted().unwrap();
 }
 
@@ -161,7 +161,7 @@ pub(super) async fn without_reconnecting_a_broken_connection_ends_the_session<R:
     let mut server = stand.server();
     let mut session = quick::<R>(&server, SessionConfig::default().reconnect(None));
     session.stats().await.unwrap();
-    restart(&mut server);
+    server.restart();
     assert!(session.stats().await.unwrap_err().is_fatal());
     assert!(matches!(session.stats().await, Err(Error::Closed { lost: Lost::NotSent })));
 }
@@ -179,7 +179,7 @@ pub(super) async fn the_end_of_its_connection_can_be_awaited<R: Adapter>(stand: 
     assert!(session.is_closed() && !session.is_connected());
     // There is none, so there is nothing to wait for.
     session.closed().await;
-    restart(&mut server);
+    server.restart();
     session.put(0, 0, 60, "x").await.unwrap().inserted().unwrap();
     assert!(!session.is_closed());
 }

@@ -20,7 +20,7 @@ use beanstalk_driver::{
 use beanstalk_proto::{Error, ListTubes, Lost, Peek, Put};
 use smol::future::{poll_once, zip};
 
-use super::{Adapter, Stand, eventually, restart};
+use super::{Adapter, Stand, eventually};
 
 /// Far more than any call may take, on any machine.
 const LONG: Duration = Duration::from_secs(40);
@@ -131,14 +131,14 @@ pub(super) async fn the_end_of_a_client_can_be_awaited<R: Adapter>(stand: Stand)
     };
     zip(client.closed(), ends).await;
     assert!(client.is_closed());
-    restart(&mut server);
+    server.restart();
     let error = client.call(Peek::new(1)).await.unwrap_err();
     assert!(matches!(error, Error::Closed { lost: Lost::NotSent }), "{error}");
     // One that does has not, until it is told to.
     let client = tasks::SharedClient::<R>::new(&address, quickly(), ConnectOptions::new()).unwrap();
     client.call_in("t", Put::of("x")).await.unwrap().inserted().unwrap();
     let mut closed = pin!(client.closed());
-    restart(&mut server);
+    server.restart();
     // A read, which is repeated if it was under way.
     client.call(ListTubes::new()).await.unwrap();
     assert!(poll_once(&mut closed).await.is_none() && !client.is_closed());

@@ -19,7 +19,7 @@ use smol::{channel, future::zip};
 
 use crate::daemon::Daemon;
 
-use super::{Adapter, Stand, eventually, restart, session};
+use super::{Adapter, Stand, eventually, session};
 
 /// How late a task may be called on a machine that is slow and busy.
 const SLACK: Duration = Duration::from_secs(10);
@@ -233,7 +233,7 @@ pub(super) async fn a_server_that_is_restarted_is_worked_for_again<R: Adapter>(s
         beginning.recv().await.unwrap();
         server.kill();
         losing.recv().await.unwrap();
-        restart(&mut server);
+        server.restart();
         // A read, which is repeated, finds the connection broken.
         client.stats().await.unwrap();
         for _ in 0..10 {
@@ -269,7 +269,7 @@ pub(super) async fn all_servers_are_worked_for_and_a_dead_one_disturbs_nobody<R:
     });
     let script = async {
         eventually::<R>("all are done", || handle.metrics().done == 200).await;
-        restart(&mut dead);
+        dead.restart();
         let mut client = session::<R>(&dead).await;
         client.use_tube("t").await.unwrap();
         client.put(1, 0, 60, "late").await.unwrap().inserted().unwrap();

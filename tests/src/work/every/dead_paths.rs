@@ -20,7 +20,7 @@ use super::{
     crowd::{Putter, Settings},
     eventually,
 };
-use crate::{fire, path::Path};
+use crate::path::Path;
 
 const REPLY: Duration = Duration::from_millis(100);
 const CONNECT: Duration = Duration::from_millis(100);
@@ -128,7 +128,7 @@ pub(super) fn every_put_of_many_is_accounted_for_and_in_its_tube_though_the_serv
     let crowd = B::start(Putter::SharedClient, &server.address(), &settings, B::MANY, &tally);
     for _ in 0..restarts {
         it_serves(&tally);
-        fire::restart(&mut server);
+        server.restart();
     }
     tally.finish();
     crowd.join().unwrap();

@@ -23,7 +23,6 @@ use super::{
     evil::Evil,
     peers::{Answering, obliging},
 };
-use crate::fire::restart;
 
 pub(super) type Heard<T> = Arc<Mutex<Vec<T>>>;
 
@@ -171,7 +170,7 @@ pub(super) fn a_connection_is_reported_once_for_a_server_and_a_lost_job_by_itsel
     eventually("a job is in hand", || worker.handle.metrics().reserved == 1);
     server.kill();
     eventually("it is lost", || worker.handle.metrics().lost == 1);
-    restart(&mut server);
+    server.restart();
     let mut client = Client::connect(&server.address()).unwrap();
     client.use_tube("t").unwrap();
     // The one whose handler runs has no need for a connection, but makes one.

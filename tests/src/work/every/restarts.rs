@@ -21,7 +21,7 @@ use super::{
     binding::{Binding, Deed, Ending, Setup},
     eventually,
 };
-use crate::{daemon::Daemon, fire::restart, torn};
+use crate::{daemon::Daemon, torn};
 
 /// Far less than the time until the next heartbeat, and enough for a slow machine.
 const AT_ONCE: Duration = Duration::from_millis(900);
@@ -71,7 +71,7 @@ pub(super) fn a_session_that_was_idle_notices_before_a_put_that_its_server_was_r
     let mut server = stand.server();
     let address = server.address();
     let meanwhile = || {
-        restart(&mut server);
+        server.restart();
         idle();
     };
     let calls =
@@ -90,7 +90,7 @@ pub(super) fn a_producer_that_was_idle_notices_before_a_put_that_its_server_was_
         placed.expect("it is put");
         puts += 1;
         if puts == 1 {
-            restart(&mut server);
+            server.restart();
             idle();
         }
         puts == 1
@@ -101,7 +101,7 @@ pub(super) fn a_producer_that_was_idle_notices_before_a_put_that_its_server_was_
 fn restart_and_put(server: &mut Daemon) {
     let mut client = Client::connect(&server.address()).unwrap();
     eventually("somebody waits", || client.stats().unwrap().current_waiting == Some(1));
-    restart(server);
+    server.restart();
     Client::connect(&server.address()).unwrap().put(1, 0, 60, "x").unwrap().inserted().unwrap();
 }
 
@@ -123,7 +123,7 @@ pub(super) fn a_shared_client_goes_on_though_its_server_is_restarted<B: Binding>
     B::shared(&address, &mut |result| {
         if let Some(result) = result {
             assert!(matches!(result, Ok(Reply::Ok(_))), "call {calls}: {result:?}");
-            restart(&mut server);
+            server.restart();
         }
         calls += 1;
         (calls <= 3).then_some(Command::ListTubes)
@@ -137,7 +137,7 @@ pub(super) fn a_job_that_a_kill_has_torn_is_named_and_can_be_deleted<B: Binding>
     client.put(1, 0, 60, "next").unwrap().inserted().unwrap();
     server.kill();
     server.tear("to be torn");
-    restart(&mut server);
+    server.restart();
     let reserve = || at_once(Command::ReserveWithTimeout { timeout: 60 });
     // Another connection gets it again.
     for _ in 0..2 {

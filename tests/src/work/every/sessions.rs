@@ -23,7 +23,7 @@ use super::{
     peers::Answering,
     session_uses::{Came, Then},
 };
-use crate::{Backend, daemon::Daemon, fire::restart};
+use crate::{Backend, daemon::Daemon};
 
 pub(super) fn after_deadline_soon_a_touch_keeps_the_job_and_the_loop_goes_on<B: Binding>(stand: Stand) {
     let server = stand.server();
@@ -126,7 +126,7 @@ pub(super) fn what_a_session_has_sent_is_not_repeated_on_another_connection<B: B
 pub(super) fn a_session_shows_the_end_of_its_connection_without_a_call<B: Binding>(stand: Stand) {
     let mut server = stand.server();
     let address = server.address();
-    B::notice_the_end(&address, &mut || restart(&mut server)).unwrap();
+    B::notice_the_end(&address, &mut || server.restart()).unwrap();
 }
 
 pub(super) fn what_a_greeting_selects_is_known_to_a_session_on_every_connection<B: Binding>(stand: Stand) {
@@ -151,7 +151,7 @@ pub(super) fn what_a_greeting_selects_is_known_to_a_session_on_every_connection<
             1 => Some(Command::Use { tube: tube("default") }),
             2 => Some(Command::Watch { tube: tube("other") }),
             3 => {
-                restart(&mut server);
+                server.restart();
                 Some(Command::ListTubeUsed)
             }
             4 => Some(Command::ListTubesWatched),

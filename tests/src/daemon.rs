@@ -45,7 +45,7 @@ impl Daemon {
         if backend == Backend::Cluster {
             return Self { backend, port: 0, binlog: None, running: Some(Running::Cluster(Cluster::new())) };
         }
-        port::until_one_is_had(|| {
+        port::until_started(|| {
             let binlog = durable.then(|| TempDir::new().expect("a temporary directory"));
             let mut daemon = Self { backend, port: port::unused("127.0.0.1"), binlog, running: None };
             daemon.launch().then_some(daemon)

@@ -38,7 +38,7 @@ fn is_unused(host: IpAddr, port: u16) -> bool {
 }
 
 /// Starts something on unused ports. Another process may take one before it listens there: then others are tried.
-pub(crate) fn until_one_is_had<T>(start: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until_started<T>(start: impl FnMut() -> Option<T>) -> T {
     std::iter::repeat_with(start).take(ATTEMPTS).flatten().next().expect("a server to start on an unused port")
 }
 

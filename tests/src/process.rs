@@ -80,7 +80,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let ended = self.0.kill().and_then(|()| self.0.wait());
+        assert!(ended.is_ok() || thread::panicking(), "process {} was not killed: {ended:?}", self.0.id());
     }
 }

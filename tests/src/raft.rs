@@ -39,7 +39,7 @@ pub struct Node {
 impl Node {
     /// Starts one by itself, with this in its configuration behind the address of its listener.
     pub fn alone(directory: &Path, listener: &str) -> Self {
-        port::until_one_is_had(|| {
+        port::until_started(|| {
             let mut node = Self::configure(directory, "alone", listener, "");
             node.start(&[]);
             are_ready(slice::from_mut(&mut node)).then_some(node)
@@ -128,7 +128,7 @@ impl Cluster {
 
     /// Starts one, with these flags of each node.
     pub fn with_flags(flags: &[&str]) -> Self {
-        port::until_one_is_had(|| {
+        port::until_started(|| {
             let mut cluster = Self::configure();
             cluster.nodes.iter_mut().for_each(|node| node.start(&[&["--cluster-init"], flags].concat()));
             are_ready(&mut cluster.nodes).then_some(cluster)

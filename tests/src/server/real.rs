@@ -10,7 +10,7 @@ use crate::{port, process::Process};
 
 /// Starts a beanstalkd.
 pub(super) fn start(options: Options, socket: Option<&Path>) -> (String, Process) {
-    port::until_one_is_had(|| {
+    port::until_started(|| {
         let (flags, address) = listen_flags(options.place, socket);
         let mut command = Command::new(installed().expect("a beanstalkd"));
         command.args(flags);
